@@ -11,7 +11,7 @@ const { as } = world
 const { nobody, powerful } = CALLERS
 
 describe('the audit log', () => {
-  test('has a line for each change of a policy, also for a refused one, without what was written', async () => {
+  test('has a line for each change of a policy, even a refused one, without the policy itself', async () => {
     const text = document(may('s3:GetObject', BUCKET_OBJECTS, { Sid: 'Secret', Principal: '*' }))
     const change = (who: Credential | undefined): Promise<RawResponse> =>
       as(who, 'PUT', '/bucket', { query: [['policy', '']], body: [Buffer.from(text)] })
@@ -39,7 +39,7 @@ describe('the audit log', () => {
     expect(JSON.stringify(world.gateway.audit)).not.toContain('Secret')
   })
 
-  test('and of an identity', async () => {
+  test('has a line for each change of an identity', async () => {
     const form = {
       Action: 'CreateUser',
       UserName: 'eve',

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { auditedNames } from './audit.ts'
 
-test('names things, and neither documents nor what nobody asked for', () => {
+test('an audit line has only names, no documents and no secrets', () => {
   const form = {
     Action: 'PutUserPolicy',
     UserName: 'ann',

@@ -1,6 +1,6 @@
 /**
- * The audit log: one line for each change of an identity or a policy, also for one that was refused. What
- * was written stays out of it: documents may hold what nobody else should read, and keys (F37).
+ * The audit log: one line for each change of an identity or a policy, including refused ones. The written
+ * documents are not logged, because they may contain keys and other secrets (F37).
  */
 
 import type { Identity } from '../port/identity.ts'
@@ -11,11 +11,11 @@ import type { S3Request } from '../http/request.ts'
 
 export interface Audited {
   readonly identity: Identity
-  /** 's3:PutBucketPolicy'. */
+  /** For example 's3:PutBucketPolicy'. */
   readonly action: string
   /** ARN. */
   readonly target: string
-  /** What else the request named: which key, which policy. */
+  /** Other names in the request, for example of a key or a policy. */
   readonly names?: Readonly<Record<string, string>> | undefined
   readonly request: S3Request
   readonly requestId: string
@@ -41,7 +41,7 @@ export function auditLine(logger: GatewayLogger, audited: Audited): void {
   )
 }
 
-/** Parameters that name things, and hold neither documents nor secrets: field of the line by parameter. */
+/** The fields of the line, by parameter. Only parameters that are names, never documents or secrets. */
 const NAMES: Readonly<Record<string, string>> = {
   UserName: 'userName',
   NewUserName: 'newUserName',

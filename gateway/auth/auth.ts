@@ -1,4 +1,4 @@
-/** What both versions of signatures share: what a signature covers, whose key it is, when it was made. */
+/** Shared by both versions of signatures: what a signature covers, whose key it uses, when it was made. */
 
 import { timingSafeEqual } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -8,19 +8,19 @@ import type { Credential } from '../port/identity.ts'
 import { S3Error } from '../http/errors.ts'
 import { extendedDate } from '../http/http-date.ts'
 
-/** How the body is covered by the signature, from x-amz-content-sha256. */
+/** How the signature covers the body, from x-amz-content-sha256. */
 export type PayloadMode =
-  /** UNSIGNED-PAYLOAD, or nothing said where that is allowed (presigned, anonymous, SigV2). */
+  /** UNSIGNED-PAYLOAD, or no header where it may be absent (presigned, anonymous, SigV2). */
   | { readonly type: 'unsigned' }
   /** SHA-256 of the body, 64 lower-case hex digits. */
   | { readonly type: 'sha256'; readonly hex: string }
-  /** aws-chunked: every chunk signed or none, with a trailer or without (unsigned always has one). */
+  /** aws-chunked: all chunks are signed or none, with or without a trailer (unsigned chunks always have one). */
   | { readonly type: 'chunked'; readonly signed: boolean; readonly trailer: boolean }
 
-/** What chunk signatures go on from. */
+/** What the signatures of chunks are computed from. */
 export interface SigningContext {
   readonly signingKey: KeyObject
-  /** Signature of the request, hex. */
+  /** The signature of the request, hex. */
   readonly seedSignature: string
   /** date/region/service/aws4_request */
   readonly scope: string
@@ -32,30 +32,30 @@ export interface SigningContext {
 export type SigV2 = 'on' | 'presigned' | 'off'
 
 export interface AuthResult {
-  /** Undefined: anonymous. */
+  /** Undefined for anonymous requests. */
   readonly credential: Credential | undefined
   readonly method: 'anonymous' | 'header' | 'query'
-  /** Of the signature. Absent: anonymous. */
+  /** The version of the signature; absent for anonymous requests. */
   readonly version?: 2 | 4 | undefined
   readonly payload: PayloadMode
-  /** Undefined: anonymous, or SigV2, which signs no chunks. */
+  /** Undefined for anonymous requests, and for SigV2, which does not sign chunks. */
   readonly signing: SigningContext | undefined
-  /** When it was signed, by the client's clock. Absent: anonymous, or not said (presigned by SigV2). */
+  /** When it was signed, by the client's clock. Absent for anonymous requests and links of SigV2, which do not tell. */
   readonly signedMs?: number | undefined
 }
 
 export interface AuthOptions {
   lookup(accessKeyId: string): Promise<Credential | undefined>
-  /** For requests with a session token. Absent: such requests are refused (InvalidToken). */
+  /** For requests with a session token. Without it such requests are refused (InvalidToken). */
   lookupSession?(accessKeyId: string, token: string): Promise<Credential | undefined>
   readonly nowMs: number
-  /** The only one that scopes may name; of forms, us-east-1 too: IAM and STS are of no region. */
+  /** The only region that scopes may name. Forms may also name us-east-1, because IAM and STS have no region. */
   readonly region: string
   /** `off` when absent. */
   readonly sigv2?: SigV2 | undefined
   /**
-   * A form of the query protocol: signed for IAM or STS, and with the hash of its body, which no header
-   * need tell. Read only once the key is known.
+   * Given for a form of the query protocol, which is signed for IAM or STS. Its signature covers the hash of its
+   * body, which no header needs to tell. The body is read only after the key was found.
    */
   readonly form?: { readBody(): Promise<Uint8Array> } | undefined
 }
@@ -63,19 +63,19 @@ export interface AuthOptions {
 export const UNSIGNED: PayloadMode = { type: 'unsigned' }
 const MAX_SKEW_MS = 15 * 60_000
 
-/** Of lower-case headers. A proxy on the way adds its own, which means nothing here. */
+/** Whether a header (in lower case) must be signed when it is sent. Headers that proxies add need not be. */
 export function mustBeSigned(name: string): boolean {
   return name.startsWith('x-amz-') && name !== 'x-amz-cf-id'
 }
 
-/** In constant time. */
+/** Compares in constant time. */
 export function equalSignatures(expected: string, given: string): boolean {
   const a = Buffer.from(expected, 'latin1')
   const b = Buffer.from(given, 'latin1')
   return a.length === b.length && timingSafeEqual(a, b)
 }
 
-/** The key of a claim. Throws InvalidAccessKeyId, InvalidToken. */
+/** Finds the key that a request claims. Throws InvalidAccessKeyId, InvalidToken. */
 export async function findCredential(
   claim: { readonly accessKeyId: string; readonly sessionToken: string | undefined },
   options: AuthOptions,
@@ -95,7 +95,7 @@ export async function findCredential(
   return credential
 }
 
-/** A request signed in its header. Throws RequestTimeTooSkewed. */
+/** Checks the time of a request signed in its header. Throws RequestTimeTooSkewed. */
 export function checkSkew(signedMs: number, requestTime: string, nowMs: number): void {
   if (Math.abs(nowMs - signedMs) <= MAX_SKEW_MS) return
   throw new S3Error('RequestTimeTooSkewed', undefined, {
@@ -107,7 +107,7 @@ export function checkSkew(signedMs: number, requestTime: string, nowMs: number):
   })
 }
 
-/** A presigned request. Throws AccessDenied. */
+/** Checks that a presigned request has not expired. Throws AccessDenied. */
 export function checkExpiry(
   expiresMs: number,
   nowMs: number,
@@ -119,7 +119,7 @@ export function checkExpiry(
   })
 }
 
-/** A presigned request that tells when it was made. Throws AccessDenied. */
+/** Checks that a presigned request was not signed in the future. Throws AccessDenied. */
 export function checkNotEarly(signedMs: number, timestamp: string, nowMs: number): void {
   if (signedMs - nowMs <= MAX_SKEW_MS) return
   throw new S3Error('AccessDenied', 'Request is not yet valid', {
@@ -127,7 +127,7 @@ export function checkNotEarly(signedMs: number, timestamp: string, nowMs: number
   })
 }
 
-/** Throws InvalidArgument, NotImplemented. */
+/** Parses x-amz-content-sha256. Throws InvalidArgument, NotImplemented. */
 export function payloadMode(text: string): PayloadMode {
   switch (text) {
     case 'UNSIGNED-PAYLOAD':
@@ -153,7 +153,7 @@ export function payloadMode(text: string): PayloadMode {
   }
 }
 
-/** Of a request whose signature covers no body: `text` is its x-amz-content-sha256, if it has one. */
+/** The mode of a request whose signature does not cover the body. `text` is its x-amz-content-sha256, if any. */
 export function uncoveredPayload(text: string | undefined, problem: string): PayloadMode {
   const payload = text === undefined ? UNSIGNED : payloadMode(text)
   if (payload.type === 'chunked' && payload.signed) throw new S3Error('AccessDenied', problem)

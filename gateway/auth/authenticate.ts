@@ -1,10 +1,9 @@
 /**
- * The one gate before routing (F22): who signed this request, and what does
- * the signature cover. SigV4 and, where the setting allows it, SigV2, each in the Authorization header
- * and in the query (presigned); or nobody.
+ * Finds out who signed a request and what the signature covers, before anything else (F22). Requests are signed
+ * with SigV4 or, where the setting allows it, SigV2, in the Authorization header or in the query (presigned); or
+ * they are anonymous.
  *
- * What is wrong with the form is said before the key is looked up; signatures are compared in
- * constant time.
+ * A malformed signature is refused before the key is looked up. Signatures are compared in constant time.
  */
 
 import { uncoveredPayload, type AuthOptions, type AuthResult } from './auth.ts'
@@ -30,7 +29,7 @@ export async function authenticate(request: S3Request, options: AuthOptions): Pr
   return verifySigV2(request, scheme.method, options)
 }
 
-/** Undefined: not at all. Throws InvalidArgument, NotImplemented. */
+/** Undefined for a request without a signature. Throws InvalidArgument, NotImplemented. */
 function schemeOf(request: S3Request): Scheme | undefined {
   const { headers, query } = request
   const header = headers['authorization']
@@ -55,7 +54,7 @@ function schemeOf(request: S3Request): Scheme | undefined {
   })
 }
 
-/** IAM and STS sign their forms by SigV4 alone. */
+/** Forms of IAM and STS are signed only with SigV4. */
 function checkSigV2({ method }: Scheme, { sigv2 = 'off', form }: AuthOptions): void {
   if (form === undefined && (sigv2 === 'on' || (sigv2 === 'presigned' && method === 'query')))
     return

@@ -9,8 +9,8 @@ import { BUCKET_OBJECTS, CALLERS, may, permissionWorld } from '../testing/permis
 const { as, get, setPolicy } = permissionWorld()
 const { root, powerful, reader, blind, writer, copier, lister, local, stranger } = CALLERS
 
-describe('by action and resource', () => {
-  test('reading', async () => {
+describe('rights by action and resource', () => {
+  test('reading and listing need their own rights', async () => {
     expect(await get(reader, '/bucket/open/a')).toBe(200)
     expect((await as(reader, 'HEAD', '/bucket/open/a')).status).toBe(200)
     expect(await get(reader, '/bucket')).toBe(200)
@@ -19,7 +19,7 @@ describe('by action and resource', () => {
     expect(await get(reader, '/')).toBe(403)
   })
 
-  test('source and target of a copy each by its own action', async () => {
+  test('a copy needs a right for its source and one for its target', async () => {
     const copy = async (who: Credential, source: string, target: string): Promise<number> => {
       const headers = { 'x-amz-copy-source': `/bucket/${source}` }
       return (await as(who, 'PUT', `/bucket/${target}`, { headers })).status
@@ -34,7 +34,7 @@ describe('by action and resource', () => {
 })
 
 describe('conditions on a copy and its parameters', () => {
-  test('the condition on the source of a copy holds however the source is written', async () => {
+  test('a condition on the source of a copy applies to every way to write the source', async () => {
     await setPolicy({
       Effect: 'Deny',
       Principal: '*',
@@ -56,13 +56,13 @@ describe('conditions on a copy and its parameters', () => {
     ]) {
       expect([written, await copy(written)]).toEqual([written, 403])
     }
-    // A version named beside the target is none of the source's.
+    // A query parameter belongs to the target, not to the source.
     expect(await copy('bucket/open/a', [['x-id', 'CopyObject']])).toBe(403)
     expect(await copy('bucket/closed/a')).toBe(200)
     await as(root, 'DELETE', '/bucket/open/copied')
   })
 
-  test('a parameter or header that the operation passes over satisfies no condition', async () => {
+  test('a parameter or header that the operation ignores satisfies no condition', async () => {
     await setPolicy({
       Effect: 'Allow',
       Principal: '*',
@@ -78,7 +78,7 @@ describe('conditions on a copy and its parameters', () => {
 })
 
 describe('requests about several objects, and conditions', () => {
-  test('parts copied: source and target', async () => {
+  test('copied parts need rights for source and target', async () => {
     const created = await as(root, 'POST', '/bucket/open/parts', { query: [['uploads', '']] })
     const uploadId = /<UploadId>([^<]*)/.exec(created.text)?.[1] ?? ''
     const copy = async (who: Credential, source: string): Promise<number> => {
@@ -94,7 +94,7 @@ describe('requests about several objects, and conditions', () => {
     expect(await copy(copier, 'open/a')).toBe(200)
   })
 
-  test('DeleteObjects: each key by itself', async () => {
+  test('DeleteObjects checks each key', async () => {
     const xml =
       '<Delete><Object><Key>open/zz</Key></Object><Object><Key>closed/a</Key></Object></Delete>'
     const answer = await as(writer, 'POST', '/bucket', {
@@ -108,7 +108,7 @@ describe('requests about several objects, and conditions', () => {
     expect(await get(root, '/bucket/closed/a')).toBe(200)
   })
 
-  test('conditions on the request', async () => {
+  test('conditions on the prefix of a listing', async () => {
     const list = async (prefix: string): Promise<number> =>
       (await as(lister, 'GET', '/bucket', { query: [['prefix', prefix]] })).status
     expect(await list('open/')).toBe(200)
@@ -116,7 +116,7 @@ describe('requests about several objects, and conditions', () => {
     expect(await get(lister, '/bucket')).toBe(403)
   })
 
-  test('the address is that of the connection (F33)', async () => {
+  test('conditions see the address of the connection (F33)', async () => {
     const headers = {
       'x-forwarded-for': '10.1.2.3',
       forwarded: 'for=10.1.2.3',
@@ -131,8 +131,8 @@ describe('requests about several objects, and conditions', () => {
   })
 })
 
-describe('what is not there', () => {
-  test('a missing object is 403 to who may not list', async () => {
+describe('missing objects and buckets', () => {
+  test('a missing object is 403 for callers who may not list', async () => {
     expect(await get(blind, '/bucket/none')).toBe(403)
     expect((await as(blind, 'HEAD', '/bucket/none')).status).toBe(403)
     expect((await as(blind, 'GET', '/bucket/none', { query: [['tagging', '']] })).status).toBe(403)
@@ -140,19 +140,19 @@ describe('what is not there', () => {
     expect((await as(reader, 'HEAD', '/bucket/open/none')).status).toBe(404)
   })
 
-  test('so is the source of a copy', async () => {
+  test('so is the missing source of a copy', async () => {
     const headers = { 'x-amz-copy-source': '/bucket/open/none' }
     expect((await as(copier, 'PUT', '/bucket/open/b', { headers })).status).toBe(403)
     expect((await as(powerful, 'PUT', '/bucket/open/b', { headers })).status).toBe(404)
   })
 
-  test('a missing bucket shows to who could use it', async () => {
+  test('only callers who could use the bucket are told that it does not exist', async () => {
     expect((await as(powerful, 'GET', '/no-bucket/k')).code).toBe('NoSuchBucket')
     expect((await as(reader, 'GET', '/no-bucket/k')).code).toBe('AccessDenied')
     expect((await as(undefined, 'GET', '/no-bucket/k')).code).toBe('AccessDenied')
   })
 
-  test('a bucket of another owner than expected', async () => {
+  test('x-amz-expected-bucket-owner must be the owner', async () => {
     const expecting = async (owner: string): Promise<string | undefined> => {
       const headers = { 'x-amz-expected-bucket-owner': owner }
       return (await as(root, 'GET', '/bucket/open/a', { headers })).code

@@ -1,4 +1,4 @@
-/** May this caller do this: the one place where the gateway asks protocol/iam (F30). */
+/** Decides whether a caller may do something: the only place where the gateway asks protocol/iam (F30). */
 
 import { compilingPolicies } from '../../protocol/iam/compiled.ts'
 import {
@@ -16,7 +16,7 @@ import { S3Error } from '../http/errors.ts'
 import { denied } from './explain.ts'
 import type { InTurns } from '../port/in-turns.ts'
 
-/** Who sends a request without a signature. */
+/** The identity of a request without a signature. */
 export const ANONYMOUS: Identity = {
   accountId: 'anonymous',
   principalArn: '*',
@@ -31,18 +31,18 @@ export interface Access {
   readonly action: string
   /** ARN. */
   readonly resource: string
-  /** Whose the resource is, and what its policy says. Absent: nobody's yet, or the caller's account's. */
+  /** The bucket that the resource belongs to. Absent for a new bucket and for resources of the caller's account. */
   readonly bucket?: BucketAccess | undefined
   /** s3:VersionId. */
   readonly versionId?: string | undefined
 }
 
-/** A request that asks for rights, and how it works on many policies. */
+/** A request that asks for rights, with the queue for the evaluation of many policies. */
 export interface Applicant extends Circumstances {
   readonly inTurns: InTurns
 }
 
-/** Throws AccessDenied, at once or later. */
+/** Throws AccessDenied or rejects with it. */
 export function authorize(access: Access, about: Applicant): void | Promise<void> {
   return about.inTurns(authorizing(access, about))
 }
@@ -73,7 +73,7 @@ function* allowing(access: Access, about: Applicant): Work<boolean> {
   }
 }
 
-/** What can't be decided is denied. A retry would take as long, so it is no 503. */
+/** Without a decision the request is denied. It is not a 503, because a retry would take as long. */
 function undecided(cause: BudgetError): S3Error {
   return new S3Error(
     'AccessDenied',
@@ -114,7 +114,7 @@ interface Subject {
   readonly sessionPolicies: readonly CompiledPolicy[] | undefined
 }
 
-/** Identities are cached by the backend and asked often. */
+/** Converted once for each identity: the backend caches identities, and they are used often. */
 const subjects = new WeakMap<Identity, Subject>()
 
 function* subjectOf(identity: Identity, meter: Meter): Work<Subject> {

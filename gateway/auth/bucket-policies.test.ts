@@ -9,7 +9,7 @@ const { as, get, setPolicy } = permissionWorld()
 const { root, nobody, powerful, reader, stranger, poorStranger, strangeRoot, role } = CALLERS
 
 describe('bucket policies', () => {
-  test('let in whom they name, and nobody else', async () => {
+  test('let in only the principals that they name', async () => {
     await setPolicy(
       may('s3:GetObject', BUCKET_OBJECTS, { Principal: { AWS: nobody.identity.principalArn } }),
       may('s3:ListBucket', 'arn:aws:s3:::bucket', { Principal: { AWS: role.identity.roleArn } }),
@@ -20,7 +20,7 @@ describe('bucket policies', () => {
     expect(await get(undefined, '/bucket/closed/a')).toBe(403)
   })
 
-  test('name users and roles that are there', async () => {
+  test('must name users and roles that exist', async () => {
     for (const name of ['user/nothing', 'role/nothing']) {
       const Principal = { AWS: `arn:aws:iam::${CALLERS_ACCOUNT}:${name}` }
       const body = [Buffer.from(document(may('s3:GetObject', BUCKET_OBJECTS, { Principal })))]
@@ -31,7 +31,7 @@ describe('bucket policies', () => {
     }
   })
 
-  test('across accounts: both must allow', async () => {
+  test('across accounts, both sides must allow', async () => {
     expect(await get(stranger, '/bucket/open/a')).toBe(403)
     expect(await get(strangeRoot, '/bucket/open/a')).toBe(403)
     await setPolicy(may('s3:GetObject', BUCKET_OBJECTS, { Principal: { AWS: OTHER_ACCOUNT } }))
@@ -41,7 +41,7 @@ describe('bucket policies', () => {
     expect((await as(stranger, 'PUT', '/bucket/open/a')).status).toBe(403)
   })
 
-  test('without a signature, where everybody may', async () => {
+  test('can allow requests without a signature', async () => {
     await setPolicy(may('s3:GetObject', 'arn:aws:s3:::bucket/open/*', { Principal: '*' }))
     const answer = await as(undefined, 'GET', '/bucket/open/a')
     expect([answer.status, answer.text]).toEqual([200, 'open/a'])
@@ -52,7 +52,7 @@ describe('bucket policies', () => {
     expect((await as(undefined, 'PUT', '/bucket/open/b')).status).toBe(403)
   })
 
-  test('and writing without one, when it is said so', async () => {
+  test('can allow writing without a signature', async () => {
     await setPolicy(
       may(['s3:PutObject', 's3:GetObject'], BUCKET_OBJECTS, { Principal: { AWS: '*' } }),
     )
@@ -64,7 +64,7 @@ describe('bucket policies', () => {
 })
 
 describe('bucket policies that restrict', () => {
-  test('public ones count for their account alone when public access is restricted', async () => {
+  test('public ones apply only within their account when public access is restricted', async () => {
     await setPolicy(may('s3:GetObject', BUCKET_OBJECTS, { Principal: '*' }))
     expect(await get(undefined, '/bucket/open/a')).toBe(200)
     const block =
@@ -80,7 +80,7 @@ describe('bucket policies that restrict', () => {
     expect(await get(nobody, '/bucket/open/a')).toBe(200)
   })
 
-  test('that lock everybody out, and the root that mends them', async () => {
+  test('that lock everyone out can be removed by the root', async () => {
     await setPolicy({
       Effect: 'Deny',
       Principal: '*',
@@ -94,7 +94,7 @@ describe('bucket policies that restrict', () => {
     expect(await get(root, '/bucket/open/a')).toBe(200)
   })
 
-  test('NotPrincipal: all but those', async () => {
+  test('NotPrincipal means everyone else', async () => {
     await setPolicy({
       Effect: 'Deny',
       NotPrincipal: {
@@ -108,7 +108,7 @@ describe('bucket policies that restrict', () => {
     expect(await get(reader, '/bucket/open/a')).toBe(403)
   })
 
-  test('by version, each version of many', async () => {
+  test('can depend on the version', async () => {
     const query = [['versionId', 'null']] as const
     await setPolicy(
       may(['s3:GetObjectVersion', 's3:GetObject'], BUCKET_OBJECTS, {

@@ -1,4 +1,4 @@
-/** What conditions of policies find in a request. */
+/** The values that conditions of policies see for a request. */
 
 import { expect, test } from 'vitest'
 import { CONDITION_KEYS } from '../../protocol/iam/condition-keys.ts'
@@ -32,7 +32,7 @@ function values(
   return Object.fromEntries(present.map((key) => [key, found.get(key) ?? []]))
 }
 
-test('of a plain request', () => {
+test('the values of a plain request', () => {
   const headers = { host: 'h', 'x-forwarded-for': '10.0.0.1' }
   expect(values({ url: '/bucket/key', headers })).toEqual({
     'aws:currenttime': ['2026-02-03T04:05:06.000Z'],
@@ -47,7 +47,7 @@ test('of a plain request', () => {
   })
 })
 
-test('of what a request carries', () => {
+test('the values of headers', () => {
   const found = values({
     method: 'PUT',
     url: '/bucket/key?versionId=v',
@@ -77,10 +77,10 @@ test('of what a request carries', () => {
   expect(found).not.toHaveProperty('s3:signatureage')
 })
 
-test('of a listing', () => {
+test('the values of a listing', () => {
   const url = '/bucket?prefix=a%2F+b&delimiter=/&max-keys=5&prefix=other'
   expect(values({ url })).toMatchObject({
-    // Of a repeated parameter the first counts, as for the listing itself.
+    // The first value of a repeated parameter counts, as for the listing itself.
     's3:prefix': ['a/ b'],
     's3:delimiter': ['/'],
     's3:max-keys': ['5'],
@@ -94,13 +94,13 @@ test.each([
   ['GET', '/bucket/key', { 'x-amz-copy-source': 'open/a', 'x-amz-storage-class': 'STANDARD' }],
   ['DELETE', '/bucket/key', { 'x-amz-copy-source': 'open/a', 'x-amz-acl': 'private' }],
   ['PUT', '/bucket/key?partNumber=1&uploadId=x', { 'x-amz-acl': 'private', 'if-none-match': '*' }],
-])('what %s %s passes over says nothing to policies', (method, url, headers) => {
+])('%s %s: ignored parameters and headers have no value', (method, url, headers) => {
   const found = values({ method, url, headers: { host: 'h', ...headers } })
   const said = Object.keys(found).filter((key) => /prefix|delim|max-keys|x-amz-|if-/.test(key))
   expect(said).toEqual([])
 })
 
-test('of conditional writes, and which requests make an object', () => {
+test('the values of conditional writes, and which requests create an object', () => {
   const headers = { host: 'h', 'if-none-match': '*', 'if-match': '"e"' }
   const of = (method: string, url: string, more: object = {}) =>
     values({ method, url, headers: { ...headers, ...more } })
@@ -142,7 +142,7 @@ test.each([
   const headers = { host: 'h', 'x-amz-copy-source': header }
   const url = '/bucket/key'
   expect(values({ method: 'PUT', url, headers })['s3:x-amz-copy-source']).toEqual([named])
-  // In the query of a presigned request it stands for the same header.
+  // In the query of a presigned request it is the same header.
   const query = `X-Amz-Algorithm=x&x-amz-copy-source=${encodeURIComponent(Buffer.from(header, 'latin1').toString('utf8'))}`
   const hoisted = values({ method: 'PUT', url: `${url}?${query}`, headers: { host: 'h' } })
   expect(hoisted['s3:x-amz-copy-source']).toEqual([named])
@@ -158,7 +158,7 @@ test.each(['', '/', 'key', 'from/', '%2F', 'from/%00', 'from/%ff', 'a b/key'])(
   },
 )
 
-test('of a presigned one, of a session, of nobody', () => {
+test('the values of presigned, session and anonymous requests', () => {
   expect(values({ url: '/b/k' }, { ...SIGNED, method: 'query' })).toMatchObject({
     's3:authtype': ['REST-QUERY-STRING'],
     's3:signatureage': ['1500'],
@@ -172,7 +172,7 @@ test('of a presigned one, of a session, of nobody', () => {
   expect(anonymous).not.toHaveProperty('s3:signatureversion')
 })
 
-test('of Signature Version 2', () => {
+test('the values of Signature Version 2', () => {
   const { signedMs: _unknown, ...unsaid } = SIGNED
   expect(values({ url: '/b/k' }, { ...unsaid, method: 'query', version: 2 })).toMatchObject({
     's3:authtype': ['REST-QUERY-STRING'],
@@ -184,14 +184,14 @@ test('of Signature Version 2', () => {
   expect(header).not.toHaveProperty('s3:signatureage')
 })
 
-test('the hash of a body counts as a header only, as AWS says', () => {
+test('as in AWS, the hash of a body counts only as a header', () => {
   const url = '/b/k?X-Amz-Algorithm=x&X-Amz-Content-Sha256=UNSIGNED-PAYLOAD'
   expect(values({ url })).not.toHaveProperty('s3:x-amz-content-sha256')
   const old = '/b/k?AWSAccessKeyId=x&Signature=y&x-amz-content-sha256=UNSIGNED-PAYLOAD'
   expect(values({ url: old })).not.toHaveProperty('s3:x-amz-content-sha256')
 })
 
-test('of one of several versions', () => {
+test('each version has its own value', () => {
   const request = fakeRequest({ method: 'POST', url: '/bucket?delete' })
   const about = {
     request,

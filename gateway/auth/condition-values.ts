@@ -146,7 +146,7 @@ function ownHeader(
   return counts === true ? headers[name] : undefined
 }
 
-/** The steps of uploads need s3:PutObject too, but they create no object and carry no condition. */
+/** Other steps of uploads need s3:PutObject too, but they create no object and carry no condition. */
 function creates({ name, action }: JudgedOperation): string | undefined {
   if (action !== 's3:PutObject') return undefined
   return String(['PutObject', 'CopyObject', 'CompleteMultipartUpload'].includes(name))

@@ -10,7 +10,7 @@ const { as, get, setPolicy } = permissionWorld()
 const { root, powerful, reader, stranger, strangeRoot } = CALLERS
 
 describe('an explanation', () => {
-  test('of its own policies to who may simulate itself', async () => {
+  test('of its own policies is given to a caller who may simulate itself', async () => {
     const deny = { Sid: 'NotHere', Effect: 'Deny', Action: 's3:Put*', Resource: BUCKET_OBJECTS }
     const self = may('iam:SimulatePrincipalPolicy', `arn:aws:iam::${CALLERS_ACCOUNT}:user/knowing`)
     const knowing = user('knowing', [self, ALL, deny])
@@ -28,7 +28,7 @@ describe('an explanation', () => {
     await other.close()
   })
 
-  test('of a bucket policy to who may read it, of its account', async () => {
+  test('of a bucket policy is given to callers of its account who may read it', async () => {
     await setPolicy({
       Sid: 'Sealed',
       Effect: 'Deny',
@@ -48,7 +48,7 @@ describe('an explanation', () => {
     }
   })
 
-  test('not to another account, whatever it may', async () => {
+  test('is never given to another account, whatever its rights', async () => {
     const them = { AWS: [OTHER_ACCOUNT] }
     const everything = ['arn:aws:s3:::bucket', BUCKET_OBJECTS]
     await setPolicy(may('s3:*', everything, { Principal: them }), {
@@ -62,7 +62,7 @@ describe('an explanation', () => {
     const untold = await as(stranger, 'GET', '/bucket/open/a')
     expect(untold.text).toContain('<Message>Access Denied</Message>')
     expect(untold.text).not.toMatch(/Deciding|Sealed|Reason/)
-    // Nor does a bucket's policy leave its account.
+    // The policy of a bucket is not shown to another account either.
     const query = [['policy', '']] as const
     for (const who of [stranger, strangeRoot]) {
       for (const method of ['GET', 'PUT', 'DELETE']) {
@@ -73,7 +73,7 @@ describe('an explanation', () => {
 })
 
 describe('an explanation of a missing right', () => {
-  test('of what is missing', async () => {
+  test('names the action', async () => {
     const self = may('iam:SimulatePrincipalPolicy', '*')
     const asking = user('asking', [self])
     const other = await startGateway({ credentials: [root, asking] })

@@ -1,7 +1,7 @@
 /**
- * Why a request was denied. Each caller learns that it was; which policy and statement decided it learns
- * only who has the right to read that policy: of identity and session policies a caller that may simulate
- * itself, of a bucket policy a caller of the bucket's account that may get it.
+ * Explains why a request was denied. Callers are told which policy and statement decided only if they may read that
+ * policy. For identity and session policies, the caller must be allowed to simulate itself. For a bucket policy, it
+ * must belong to the bucket's account and be allowed to get the policy.
  */
 
 import type { Meter, Work } from '../../protocol/work.ts'
@@ -22,7 +22,7 @@ const KINDS: Readonly<Record<PolicySource, readonly [kind: string, article: stri
   resource: ['resource-based', 'a'],
 }
 
-/** AccessDenied, in AWS's words. `bucket`: whose policy was asked. */
+/** AccessDenied with AWS's text. `bucket` is the one whose policy was evaluated. */
 export function* denied(
   decision: Decision,
   question: Question,
@@ -43,7 +43,7 @@ export function* denied(
       { details: { Reason: 'no-allow' } },
     )
   }
-  const place = by.statement === undefined ? 'can not be read' : `Statement[${by.statement}]`
+  const place = by.statement === undefined ? 'cannot be read' : `Statement[${by.statement}]`
   return new S3Error(
     'AccessDenied',
     `${who} with an explicit deny in ${article} ${kind} policy: ${by.policy}, ${place}`,

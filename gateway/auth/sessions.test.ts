@@ -12,7 +12,7 @@ const { root, nobody, powerful, role, limited } = CALLERS
 describe('sessions', () => {
   const withToken = (token: string) => ({ headers: { 'x-amz-security-token': token } })
 
-  test('in the header', async () => {
+  test('can be used in the header', async () => {
     expect((await as(role, 'GET', '/bucket/closed/a', withToken('role'))).status).toBe(200)
     expect((await as(role, 'GET', '/bucket/closed/a', withToken('forged'))).code).toBe(
       'InvalidToken',
@@ -23,7 +23,7 @@ describe('sessions', () => {
     )
   })
 
-  test('in the query', async () => {
+  test('can be used in the query', async () => {
     const timestamp = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
     const { host } = new URL(world.gateway.target.endpoint)
     const { message } = presign(
@@ -40,7 +40,7 @@ describe('sessions', () => {
     expect((await as(undefined, 'GET', other, { headers: { host } })).status).toBe(403)
   })
 
-  test('do no more than their policies say', async () => {
+  test('are limited by their own policies', async () => {
     expect((await as(limited, 'GET', '/bucket/open/a', withToken('limited'))).status).toBe(200)
     expect((await as(limited, 'GET', '/bucket/closed/a', withToken('limited'))).status).toBe(403)
     await setPolicy(may('s3:GetObject', BUCKET_OBJECTS, { Principal: '*' }))
@@ -51,7 +51,7 @@ describe('sessions', () => {
 describe('forms of IAM and STS', () => {
   const LIST = { Action: 'ListUsers', Version: '2010-05-08' }
 
-  test('signed for their service, in the region or in us-east-1', async () => {
+  test('are signed for their service, in the region or in us-east-1', async () => {
     const answer = await sendForm(world.gateway.target, powerful, LIST)
     expect(answer.text).toContain('<ListUsersResult><Action>ListUsers</Action></ListUsersResult>')
     expect(
@@ -65,14 +65,14 @@ describe('forms of IAM and STS', () => {
     )
   })
 
-  test('the signature covers the form', async () => {
+  test('are covered by the signature', async () => {
     const answer = await sendForm(world.gateway.target, powerful, LIST, {
       tampered: 'Action=ListGroups',
     })
     expect([answer.status, answer.code]).toEqual([403, 'SignatureDoesNotMatch'])
   })
 
-  test('by those with the right', async () => {
+  test('need the right', async () => {
     expect((await sendForm(world.gateway.target, nobody, LIST)).code).toBe('AccessDenied')
     expect((await sendForm(world.gateway.target, undefined, LIST)).code).toBe(
       'MissingAuthenticationToken',

@@ -38,7 +38,7 @@ describe.each(BODY_SIZES)('%s', (name, bytes) => {
     })
   })
 
-  test('is whole in memory up to 64 KiB', async () => {
+  test('a body of up to 64 KiB is in memory as a whole', async () => {
     expect('bytes' in (await openPut({ pieces }))).toBe(bytes.length <= 65_536)
   })
 
@@ -73,7 +73,7 @@ describe.each(BODY_SIZES)('%s', (name, bytes) => {
     await expectPutRefused({ pieces, headers: { 'x-amz-checksum-crc32': wrong } }, 'BadDigest')
   })
 
-  test('SHA-256 both signed and declared', async () => {
+  test('SHA-256, both signed and declared', async () => {
     const digest = createHash('sha256').update(bytes).digest('base64')
     const headers = {
       'x-amz-content-sha256': sha256(bytes),
@@ -90,7 +90,7 @@ describe.each(BODY_SIZES)('%s', (name, bytes) => {
   })
 })
 
-test('checksums that only the store can name are computed beside the declared one', async () => {
+test('checksums that the store asks for are computed besides the declared one', async () => {
   for (const bytes of [Buffer.from('small'), LARGE_BODY]) {
     let algorithms: readonly ChecksumAlgorithm[] = []
     const headers = { 'x-amz-checksum-crc32': crc32Base64(bytes) }
@@ -114,7 +114,7 @@ test('seal before the end is refused', async () => {
 })
 
 describe('lengths', () => {
-  test('none said: 411', async () => {
+  test('a missing one is refused with MissingContentLength', async () => {
     const edit = (request: S3Request): S3Request => ({
       ...request,
       contentLength: undefined,
@@ -126,7 +126,7 @@ describe('lengths', () => {
     await expectPutRefused({ pieces: [SMALL_BODY], headers: chunked }, 'MissingContentLength')
   })
 
-  test('a decoded length that is none', async () => {
+  test('a malformed decoded length is refused', async () => {
     for (const length of ['', '-1', '1e3', '9999999999999999']) {
       await expectPutRefused(
         {
@@ -141,7 +141,7 @@ describe('lengths', () => {
     }
   })
 
-  test('above the greatest: before anything is read', async () => {
+  test('one that is too large is refused before anything is read', async () => {
     let count = 0
     const put: BodyPut = {
       pieces: [LARGE_BODY],
@@ -153,14 +153,14 @@ describe('lengths', () => {
     await expectPutRefused({ pieces: [], headers }, 'EntityTooLarge')
   })
 
-  test('framing is announced by the payload mode only', async () => {
+  test('headers of framing need a payload mode with framing', async () => {
     for (const name of ['x-amz-decoded-content-length', 'x-amz-trailer']) {
       await expectPutRefused({ pieces: [SMALL_BODY], headers: { [name]: '12' } }, 'InvalidRequest')
     }
   })
 })
 
-test('F27: arriving bytes are reported, and may end the body', async () => {
+test('F27: arriving bytes are reported, and the callback may end the body', async () => {
   for (const bytes of [SMALL_BODY, LARGE_BODY]) {
     let count = 0
     await readPut({
@@ -183,7 +183,7 @@ describe('small documents', () => {
     return readBody(request, auth, { maxBytes, checksumsAreOfObject })
   }
 
-  test('read whole, and whether they came with a digest', async () => {
+  test('are read as a whole, and tell whether they had a digest', async () => {
     const { bytes, hasDigest } = await document({ pieces: cut(SMALL_BODY, [0.5]) })
     expect(Buffer.from(bytes).equals(SMALL_BODY)).toBe(true)
     expect(hasDigest).toBe(false)
@@ -193,7 +193,7 @@ describe('small documents', () => {
     expect((await document({ pieces: [SMALL_BODY], headers: crcHeader })).hasDigest).toBe(true)
   })
 
-  test('checked as objects are', async () => {
+  test('are checked like objects', async () => {
     const put = (headers: Record<string, string>): BodyPut => ({
       pieces: [SMALL_BODY],
       headers,
@@ -214,13 +214,13 @@ describe('small documents', () => {
     ).toBe(false)
   })
 
-  test('F28: too large is MalformedXML, unread', async () => {
+  test('F28: are refused unread with MalformedXML when they are too large', async () => {
     await expect(document({ pieces: [SMALL_BODY] }, 11)).rejects.toMatchObject({
       code: 'MalformedXML',
     })
   })
 
-  test('none at all is empty', async () => {
+  test('are empty when there is no body', async () => {
     const edit = (request: S3Request): S3Request => ({
       ...request,
       contentLength: undefined,

@@ -1,10 +1,10 @@
 /**
- * Bodies of requests: decoded, hashed, checked (F23 and F24). Nothing is to
- * be believed, or visible, before `seal()` has returned.
+ * Decodes, hashes and checks the bodies of requests (F23 and F24). No body is valid, or may become visible, before
+ * `seal()` has returned.
  *
  * Each body is hashed with MD5 (its ETag), with SHA-256 when the signature covers it, and with the checksum
- * that the client declared. An object whose client declared none gets CRC64NVME, as in AWS; parts get what
- * their upload needs.
+ * that the client declared. As in AWS, an object without a declared checksum gets CRC64NVME; parts get the
+ * checksum that their upload needs.
  */
 
 import { createHash, hash } from 'node:crypto'
@@ -34,29 +34,29 @@ import type { AuthResult } from '../auth/auth.ts'
 export { storedContentEncoding } from './decode.ts'
 
 export interface OpenBodyOptions {
-  /** EntityTooLarge above. 5 GiB when absent. */
+  /** Larger bodies are refused with EntityTooLarge. 5 GiB when absent. */
   readonly maxBytes?: number | undefined
-  /** Called with the number of raw bytes as they arrive: minimum rates are judged by it (F27). */
+  /** Called with the number of raw bytes as they arrive, to enforce minimum rates (F27). */
   readonly onBytes?: OnBytes | undefined
   /**
-   * Which checksums to compute beside the declared one; asked when the first byte is hashed. Absent:
+   * Which checksums to compute besides the declared one. Called before the first byte is hashed. By default
    * CRC64NVME when none is declared.
    */
   readonly algorithms?: (() => readonly ChecksumAlgorithm[]) | undefined
 }
 
 export interface ReadBodyOptions {
-  /** MalformedXML above, before anything is read when the length was announced. */
+  /** Larger bodies are refused with MalformedXML, before anything is read if the length was announced. */
   readonly maxBytes: number
   readonly onBytes?: OnBytes | undefined
-  /** True where x-amz-checksum-* speak of an object and not of this body (CompleteMultipartUpload). */
+  /** True when x-amz-checksum-* headers describe an object instead of this body (CompleteMultipartUpload). */
   readonly checksumsAreOfObject?: boolean | undefined
 }
 
 const MAX_SINGLE_PUT_BYTES = 5 * 2 ** 30
 const MAX_GATHERED_BYTES = 64 * 1024
 
-/** The body of PutObject and UploadPart. Bodies of at most 64 KiB come whole (SmallBody). */
+/** The body of PutObject or UploadPart. Bodies of at most 64 KiB are returned as a whole (SmallBody). */
 export async function openBody(
   request: S3Request,
   auth: AuthResult,
@@ -77,14 +77,14 @@ export async function openBody(
   return { bytes, seal: () => check(expected, digestsOf(bytes, expected), decoded.trailers()) }
 }
 
-/** A whole, verified body for XML and forms; empty when the request has none. */
+/** Reads and verifies the whole body of a document or form; empty when the request has none. */
 export async function readBody(
   request: S3Request,
   auth: AuthResult,
   options: ReadBodyOptions,
 ): Promise<{
   readonly bytes: Uint8Array
-  /** Content-MD5 or a checksum was given, and was right: what DeleteObjects demands. */
+  /** Whether the request had a Content-MD5 or a checksum, as DeleteObjects requires. It was right. */
   readonly hasDigest: boolean
 }> {
   const declared = options.checksumsAreOfObject === true ? undefined : declaredChecksum(request)
@@ -103,7 +103,7 @@ export async function readBody(
   return { bytes, hasDigest }
 }
 
-/** Hashed as it comes: at its end that would hold the event loop for too long. */
+/** Hashes the body as it arrives: hashing it all at the end would block the event loop for too long. */
 async function hashedWhole(decoded: DecodedBody, expected: Expectations): Promise<Uint8Array> {
   const body = hashedStream(decoded, expected)
   const pieces: Uint8Array[] = []
@@ -112,20 +112,20 @@ async function hashedWhole(decoded: DecodedBody, expected: Expectations): Promis
   return Buffer.concat(pieces)
 }
 
-/** What the request says of its body. */
+/** What the request announces about its body. */
 interface Expectations {
   readonly md5: Uint8Array | undefined
   /** Hex, from x-amz-content-sha256. */
   readonly sha256: string | undefined
   readonly declared: DeclaredChecksum | undefined
-  /** The declared one among them. */
+  /** Includes the declared one. */
   algorithms(): ReadonlySet<ChecksumAlgorithm>
 }
 
 interface Digests {
   /** Hex. */
   readonly md5: string
-  /** Hex; computed when expected. */
+  /** Hex; undefined unless it was expected. */
   readonly sha256: string | undefined
   readonly checksums: Checksums
 }
@@ -163,7 +163,7 @@ function hashedStream(decoded: DecodedBody, expected: Expectations): ObjectBody 
   let ended = false
   async function* chunks(): AsyncGenerator<Uint8Array> {
     for (const algorithm of expected.algorithms()) {
-      // SHA-256 that is both signed and declared is computed once.
+      // When SHA-256 is both signed and declared, it is computed once.
       if (algorithm === 'SHA256' && sha256 !== undefined) continue
       hashers.set(algorithm, createChecksum(algorithm))
     }

@@ -24,7 +24,7 @@ function checksumOf(algorithm: ChecksumAlgorithm, ...pieces: Uint8Array[]): stri
   return Buffer.from(hasher.digest()).toString('base64')
 }
 
-/** Bit by bit, from the polynomials as published (not reflected). */
+/** Computed bit by bit from the published polynomials (not reflected). */
 function slowCrc(width: 32 | 64, polynomial: bigint, bytes: Uint8Array): bigint {
   const ones = (1n << BigInt(width)) - 1n
   const reverse = (value: bigint, bits: number): bigint =>
@@ -57,7 +57,7 @@ test.each([
   ).toBe(hex)
 })
 
-test.each(CRCS)('%s agrees with the definition, in any pieces', (algorithm) => {
+test.each(CRCS)('%s agrees with the definition, however the input is cut', (algorithm) => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 4 }), (pieces) => {
       const hex = Buffer.from(checksumOf(algorithm, ...pieces), 'base64').toString('hex')
@@ -67,7 +67,7 @@ test.each(CRCS)('%s agrees with the definition, in any pieces', (algorithm) => {
   )
 })
 
-test.each(CRCS)('%s of parts combines to that of the whole', (algorithm) => {
+test.each(CRCS)('%s of the parts combine to that of the whole', (algorithm) => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 6 }), (pieces) => {
       const parts = pieces.map((piece) => ({
@@ -81,13 +81,13 @@ test.each(CRCS)('%s of parts combines to that of the whole', (algorithm) => {
 })
 
 test.each(['CRC32C', 'CRC64NVME'] as const)(
-  '%s takes steps of sixteen bytes and pieces of 64 KiB as it takes single bytes',
+  '%s is the same in steps of sixteen bytes, in pieces of 64 KiB, and byte by byte',
   (algorithm) => {
     const bytes = Buffer.alloc(200_003)
     for (let at = 0; at < bytes.length; at++) bytes[at] = (at * 2_654_435_761) >>> 24
     const lengths = [0, 1, 8, 15, 16, 17, 31, 32, 65_535, 65_536, 65_537, 131_072, 200_000]
     for (const length of lengths) {
-      // From an odd place, so that nothing leans on alignment.
+      // Begins at an odd offset, so that nothing depends on alignment.
       const piece = bytes.subarray(3, 3 + length)
       const slowly = createChecksum(algorithm)
       for (const byte of piece) slowly.update(Uint8Array.of(byte))
@@ -97,8 +97,8 @@ test.each(['CRC32C', 'CRC64NVME'] as const)(
   },
 )
 
-test('combining copes with parts of gigabytes', () => {
-  // 4 GiB of zeros take too long to hash; two ways of cutting them must agree instead.
+test('parts of gigabytes can be combined', () => {
+  // Hashing 4 GiB of zeros takes too long, so two ways of cutting them must agree.
   const mebibyte = Buffer.alloc(1 << 20)
   const checksum = checksumOf('CRC64NVME', mebibyte)
   let whole = checksum
@@ -140,7 +140,7 @@ describe('what a request declares', () => {
     ).toBe(undefined)
   })
 
-  test.each(CHECKSUM_ALGORITHMS)('%s in a header or in a trailer', (algorithm) => {
+  test.each(CHECKSUM_ALGORITHMS)('%s may be in a header or in a trailer', (algorithm) => {
     const value = checksumOf(algorithm, Buffer.from('x'))
     const name = checksumHeader(algorithm)
     expect(declare({ [name]: value })).toEqual({ algorithm, value })
@@ -172,13 +172,13 @@ describe('what a request declares', () => {
     )
   })
 
-  test('what AWS added later is 501, never ignored', () => {
+  test('algorithms that AWS added later get 501 and are not ignored', () => {
     expect(() => declare({ 'x-amz-checksum-xxhash3': 'AAAAAAAAAAA=' })).toThrow(
       expect.objectContaining({ code: 'NotImplemented' }),
     )
   })
 
-  test('that of a whole object is one, and may end in the number of parts', () => {
+  test('a completion declares at most one checksum, which may end in the number of parts', () => {
     const ofObject = (headers: Record<string, string>) =>
       declaredOfObject(fakeRequest({ url: '/b/k', headers }))
     const value = 'AAAAAA==-2'

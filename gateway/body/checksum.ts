@@ -1,6 +1,6 @@
 /**
- * S3's object checksums: which one a request declares, computing them, and the two ways of making
- * one for a multipart object. Values are base64, as in headers.
+ * S3's checksums of objects: which one a request declares, how to compute them, and the two kinds of checksum
+ * of a multipart object. Values are base64, as in headers.
  */
 
 import { listMembers, lowerCase, upperCase } from '../http/ascii.ts'
@@ -20,7 +20,7 @@ export const CHECKSUM_ALGORITHMS: readonly ChecksumAlgorithm[] = [
   'SHA256',
 ]
 
-/** What an object gets whose client names none. */
+/** The checksum of objects whose client did not choose one. */
 export const DEFAULT_ALGORITHM: ChecksumAlgorithm = 'CRC64NVME'
 
 const DIGEST_BYTES: Readonly<Record<ChecksumAlgorithm, number>> = {
@@ -31,7 +31,7 @@ const DIGEST_BYTES: Readonly<Record<ChecksumAlgorithm, number>> = {
   SHA256: 32,
 }
 
-/** AWS has these since 2026; here they are not implemented, which is said and never ignored. */
+/** AWS added these in 2026. Shoal does not implement them and refuses them instead of ignoring them. */
 const LATER_ALGORITHMS: ReadonlySet<string> = new Set([
   'MD5',
   'SHA512',
@@ -41,7 +41,7 @@ const LATER_ALGORITHMS: ReadonlySet<string> = new Set([
 ])
 
 const PREFIX = 'x-amz-checksum-'
-/** x-amz-checksum-* that carry no value. */
+/** x-amz-checksum-* headers that do not carry a checksum. */
 const NOT_VALUES: ReadonlySet<string> = new Set([
   'x-amz-checksum-algorithm',
   'x-amz-checksum-type',
@@ -50,13 +50,13 @@ const NOT_VALUES: ReadonlySet<string> = new Set([
 
 export interface ChecksumHasher {
   update(bytes: Uint8Array): void
-  /** Big-endian. Used up afterwards. */
+  /** Big-endian. Nothing can be added afterwards. */
   digest(): Uint8Array
 }
 
 export interface DeclaredChecksum {
   readonly algorithm: ChecksumAlgorithm
-  /** Base64 when it came in the header; undefined when the trailer will bring it. */
+  /** Base64 from the header; undefined when the trailer will bring it. */
   readonly value: string | undefined
 }
 
@@ -64,12 +64,12 @@ export function isChecksumAlgorithm(text: string): text is ChecksumAlgorithm {
   return (CHECKSUM_ALGORITHMS as readonly string[]).includes(text)
 }
 
-/** AWS has it, and Shoal does not yet. */
+/** Whether AWS has this algorithm and Shoal does not. */
 export function isLaterAlgorithm(text: string): boolean {
   return LATER_ALGORITHMS.has(text)
 }
 
-/** x-amz-checksum-crc32 … */
+/** For example x-amz-checksum-crc32. */
 export function checksumHeader(algorithm: ChecksumAlgorithm): string {
   return PREFIX + lowerCase(algorithm)
 }
@@ -90,13 +90,13 @@ export function createChecksum(algorithm: ChecksumAlgorithm): ChecksumHasher {
   }
 }
 
-/** True for base64 of exactly the algorithm's length. */
+/** Whether this is base64 of exactly the algorithm's length. */
 export function isChecksumValue(algorithm: ChecksumAlgorithm, value: string): boolean {
   const bytes = Buffer.from(value, 'base64')
   return bytes.length === DIGEST_BYTES[algorithm] && bytes.toString('base64') === value
 }
 
-/** Names in x-amz-trailer, lower-case. */
+/** The names in x-amz-trailer, in lower case. */
 export function announcedTrailers(request: S3Request): readonly string[] {
   const header = request.headers['x-amz-trailer']
   if (header === undefined) return []
@@ -106,12 +106,12 @@ export function announcedTrailers(request: S3Request): readonly string[] {
 /**
  * The checksum that covers the body.
  *
- * AWS's JavaScript SDK puts the checksum of an empty body into presigned URLs of uploads, since it
- * has no body when it signs, and AWS ignores it. So is exactly that value in a query ignored here; any
- * other that a signer put there is demanded.
+ * AWS's JavaScript SDK puts the checksum of an empty body into presigned URLs of uploads, because it
+ * has no body when it signs. AWS ignores it, and so does Shoal: exactly that value in a query is ignored. Any other
+ * value in a query must match the body.
  *
- * Throws InvalidRequest when there are several, or when it is unknown, malformed, or announced by
- * x-amz-sdk-checksum-algorithm and missing.
+ * Throws InvalidRequest when there are several checksums, or when the checksum is unknown, malformed, or missing
+ * although x-amz-sdk-checksum-algorithm announces it.
  */
 export function declaredChecksum(request: S3Request): DeclaredChecksum | undefined {
   const { headers, hoisted } = request
@@ -150,8 +150,8 @@ export function declaredChecksum(request: S3Request): DeclaredChecksum | undefin
 }
 
 /**
- * The checksum of a whole object, as CompleteMultipartUpload declares it: at most one, `-N` may stand behind
- * that of parts. Throws InvalidRequest.
+ * The checksum of a whole object, as CompleteMultipartUpload declares it: at most one. A composite checksum may end
+ * in `-N`. Throws InvalidRequest.
  */
 export function declaredOfObject(
   request: S3Request,
@@ -198,7 +198,7 @@ function several(): S3Error {
   )
 }
 
-/** 16 bytes of Content-MD5. Throws InvalidDigest. */
+/** The 16 bytes of Content-MD5. Throws InvalidDigest. */
 export function contentMd5(request: S3Request): Uint8Array | undefined {
   const header = request.headers['content-md5']
   if (header === undefined) return undefined
@@ -211,7 +211,7 @@ export function contentMd5(request: S3Request): Uint8Array | undefined {
   return bytes
 }
 
-/** FULL_OBJECT of a multipart object from its parts' checksums. CRCs only; else InvalidRequest. */
+/** The FULL_OBJECT checksum of a multipart object from those of its parts. Throws InvalidRequest unless it is a CRC. */
 export function combineFullObject(
   algorithm: ChecksumAlgorithm,
   parts: readonly { readonly checksum: string; readonly sizeBytes: number }[],
@@ -229,7 +229,7 @@ export function combineFullObject(
   return Buffer.from(combiner.digest()).toString('base64')
 }
 
-/** COMPOSITE: checksum of the parts' raw checksums, "-N" behind. */
+/** The COMPOSITE checksum: the checksum of the parts' raw checksums, then "-N". */
 export function compositeOf(algorithm: ChecksumAlgorithm, checksums: readonly string[]): string {
   const hasher = createChecksum(algorithm)
   for (const checksum of checksums) hasher.update(Buffer.from(checksum, 'base64'))

@@ -42,14 +42,14 @@ const inChunks = (
 })
 
 describe.each(BODY_SIZES)('%s, in chunks', (_name, bytes) => {
-  test('what SDKs send: unsigned chunks, CRC32 in the trailer', async () => {
+  test('unsigned chunks with CRC32 in the trailer, as SDKs send them, are accepted', async () => {
     const { bytes: got, sealed } = await readPut(inChunks(bytes, 'x-amz-checksum-crc32'))
     expect(got.equals(bytes)).toBe(true)
     expect(sealed.checksums).toEqual({ CRC32: crc32Base64(bytes) })
     await readPut(inChunks(bytes, undefined))
   })
 
-  test('a wrong or missing trailer', async () => {
+  test('a wrong or missing trailer is refused', async () => {
     await expectPutRefused(inChunks(bytes, 'x-amz-checksum-crc32', 'AAAAAQ=='), 'BadDigest')
     await expectPutRefused(inChunks(bytes, 'x-amz-checksum-crc32', 'AAA'), 'InvalidRequest')
     await expectPutRefused(inChunks(bytes, 'x-amz-checksum-crc32c'), 'MalformedTrailerError')
@@ -59,7 +59,7 @@ describe.each(BODY_SIZES)('%s, in chunks', (_name, bytes) => {
 describe.each(BODY_SIZES)('%s, incomplete', (name, bytes) => {
   const pieces = cut(bytes, [0.1, 0.5, 0.9])
 
-  test('cut short', async () => {
+  test('a body that is cut short is refused', async () => {
     const put = inChunks(bytes, 'x-amz-checksum-crc32')
     await expectPutRefused({ ...put, pieces: put.pieces.slice(0, -1) }, 'IncompleteBody')
     if (name !== 'empty') {
@@ -77,7 +77,7 @@ describe.each(BODY_SIZES)('%s, incomplete', (name, bytes) => {
     )
   })
 
-  test('the client goes away', async () => {
+  test('a client that disconnects gets IncompleteBody', async () => {
     const failing = (error: Error) => (request: S3Request) => ({
       ...request,
       body: Readable.from(
@@ -116,7 +116,7 @@ describe.each(BODY_SIZES)('%s, incomplete', (name, bytes) => {
   })
 })
 
-test('signed chunks, through the whole of it', async () => {
+test('signed chunks are verified', async () => {
   const headers = {
     'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER',
     'x-amz-decoded-content-length': String(LARGE_BODY.length),
@@ -134,7 +134,7 @@ test('signed chunks, through the whole of it', async () => {
   await expectPutRefused({ headers, pieces: [body] }, 'SignatureDoesNotMatch')
 })
 
-test('whatever is changed on the way, nothing wrong is sealed', async () => {
+test('a body that is changed on the way is never accepted with wrong bytes', async () => {
   const headers = {
     'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
     'x-amz-decoded-content-length': String(SMALL_BODY.length),
@@ -190,7 +190,7 @@ describe('chunks of one byte', () => {
     return { body, decoded: decodeBody({ ...request, body }, auth) }
   }
 
-  test('are copied as they come where a body is kept whole: no view of what came stays', async () => {
+  test('are copied when the body is kept as a whole, so that no view of the input stays', async () => {
     const { body, decoded: whole } = decoded(3000)
     const gathered = whole.gather()
     for (let piece = 0; piece < 3; piece++) {
@@ -204,7 +204,7 @@ describe('chunks of one byte', () => {
     expect(Buffer.from(await gathered).toString()).toBe('a'.repeat(3000))
   })
 
-  test('go on in few pieces where it streams', async () => {
+  test('are joined into few pieces when the body is streamed', async () => {
     const { body, decoded: stream } = decoded(3000)
     body.push(one(3000) + end)
     body.push(null)

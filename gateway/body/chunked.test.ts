@@ -1,4 +1,4 @@
-/** F23: aws-chunked, by fuzz and by hand. */
+/** F23: the decoder of aws-chunked, with random and with written cases. */
 
 import { createSecretKey } from 'node:crypto'
 
@@ -49,7 +49,7 @@ const MODES: readonly Mode[] = [
   { name: 'unsigned, trailer mode, none announced', encode: {}, decode: { trailers: [] } },
 ]
 
-/** Signed chunks but the last are at least 8 KiB. */
+/** All signed chunks but the last have at least 8 KiB. */
 const chunkLists = fc
   .tuple(
     fc.array(fc.integer({ min: 8192, max: 9000 }), { maxLength: 3 }),
@@ -65,7 +65,7 @@ const sample = [Buffer.alloc(8192, 'x'), Buffer.from('tail')]
 const decodedBytes = 8196
 
 describe.each(MODES)('$name', (mode) => {
-  test('comes out as it went in, however it is cut', () => {
+  test('decodes to the original, however it is cut', () => {
     fc.assert(
       fc.property(chunkLists, cuts, (chunks, fractions) => {
         const whole = Buffer.concat(chunks)
@@ -78,13 +78,13 @@ describe.each(MODES)('$name', (mode) => {
     )
   })
 
-  test('byte by byte', () => {
+  test('can be decoded byte by byte', () => {
     const body = encodeChunks(sample, mode.encode)
     const pieces = Array.from(body, (_, i) => body.subarray(i, i + 1))
     expect(decode(pieces, { ...mode.decode, decodedBytes }).length).toBe(decodedBytes)
   })
 
-  test('cut short anywhere, it is refused', () => {
+  test('is refused when it is cut short anywhere', () => {
     const body = encodeChunks(sample, mode.encode)
     const framing = body.length - 8192
     for (let left = 0; left < body.length; left += left > 100 && left < 8200 ? 977 : 1) {
@@ -95,7 +95,7 @@ describe.each(MODES)('$name', (mode) => {
     expect(framing).toBeGreaterThan(0)
   })
 
-  test('with anything behind it but one empty line, it is refused', () => {
+  test('is refused with anything after it but one empty line', () => {
     for (const more of ['x', '\n', '\r', '\r\n\r\n', '\r\nx', '0\r\n\r\n']) {
       const body = Buffer.concat([encodeChunks(sample, mode.encode), Buffer.from(more)])
       for (const pieces of [[body], Array.from(body, (_, i) => body.subarray(i, i + 1))]) {
@@ -124,7 +124,7 @@ describe.each(MODES)('$name', (mode) => {
 })
 
 describe.each(MODES)('$name, with changed or random bytes', (mode) => {
-  test('changed anywhere: refused, or (unsigned) never longer than announced', () => {
+  test('is refused after any change, or (unsigned) has at least the announced length', () => {
     const body = encodeChunks(sample, mode.encode)
     fc.assert(
       fc.property(
@@ -137,7 +137,7 @@ describe.each(MODES)('$name, with changed or random bytes', (mode) => {
           try {
             const out = decode(cut(bad, fractions), { ...mode.decode, decodedBytes })
             expect(out.length).toBe(decodedBytes)
-            // A digit of hex in another case, or a trailer's letter or blank, is no change.
+            // Another case of a hex digit, or another letter or blank in a trailer, changes nothing.
             if (mode.encode.signed !== undefined) {
               expect(out.equals(Buffer.concat(sample))).toBe(true)
             }
@@ -150,7 +150,7 @@ describe.each(MODES)('$name, with changed or random bytes', (mode) => {
     )
   })
 
-  test('noise is an S3Error', () => {
+  test('random bytes give an S3Error', () => {
     const words = fc.constantFrom(
       '0',
       '1',
@@ -199,18 +199,23 @@ const refuse = (text: string, options: Partial<ChunkedOptions>, code: string): v
 test.each([
   [MODES[0] as Mode, 3],
   [MODES[1] as Mode, 4],
-])('every signature counts: of each chunk, of the empty one, of the trailer', (mode, count) => {
-  const body = encodeChunks([Buffer.alloc(8192), Buffer.from('x')], mode.encode).toString('latin1')
-  const signatures = [...body.matchAll(/signature[=:]([0-9a-f]{64})/g)]
-  expect(signatures.length).toBe(count)
-  for (const match of signatures) {
-    const at = match.index + match[0].length - 1
-    const bad = body.slice(0, at) + (body[at] === '0' ? '1' : '0') + body.slice(at + 1)
-    expect(() =>
-      decode([Buffer.from(bad, 'latin1')], { ...mode.decode, decodedBytes: 8193 }),
-    ).toThrow(expect.objectContaining({ code: 'SignatureDoesNotMatch' }))
-  }
-})
+])(
+  'the signatures of each chunk, of the empty one and of the trailer are checked',
+  (mode, count) => {
+    const body = encodeChunks([Buffer.alloc(8192), Buffer.from('x')], mode.encode).toString(
+      'latin1',
+    )
+    const signatures = [...body.matchAll(/signature[=:]([0-9a-f]{64})/g)]
+    expect(signatures.length).toBe(count)
+    for (const match of signatures) {
+      const at = match.index + match[0].length - 1
+      const bad = body.slice(0, at) + (body[at] === '0' ? '1' : '0') + body.slice(at + 1)
+      expect(() =>
+        decode([Buffer.from(bad, 'latin1')], { ...mode.decode, decodedBytes: 8193 }),
+      ).toThrow(expect.objectContaining({ code: 'SignatureDoesNotMatch' }))
+    }
+  },
+)
 
 test('a changed byte of a signed chunk is refused before the next chunk', () => {
   const mode = MODES[0] as Mode
@@ -236,7 +241,7 @@ test('swapped chunks are refused', () => {
   )
 })
 
-test('small signed chunks only at the end', () => {
+test('small signed chunks are allowed only at the end', () => {
   const mode = MODES[0] as Mode
   const body = encodeChunks([Buffer.alloc(8191), Buffer.alloc(1)], mode.encode)
   expect(() => decode([body], { ...mode.decode, decodedBytes: 8192 })).toThrow(
@@ -248,7 +253,7 @@ test('small signed chunks only at the end', () => {
   )
 })
 
-test('an empty line before the trailer signature is let pass', () => {
+test('an empty line before the trailer signature is accepted', () => {
   const mode = MODES[1] as Mode
   const body = encodeChunks([Buffer.from('x')], { ...mode.encode, blankBeforeSignature: true })
   expect(decode([body], { ...mode.decode, decodedBytes: 1 }).toString()).toBe('x')
@@ -270,7 +275,7 @@ test.each([
   '1\r\nx0\r\n\r\n',
   '0\r\n\r\n',
   '2\r\nxy\r\n0\r\n\r\n',
-])('framing %j is refused as AWS does', (text) => {
+])('framing %j is refused as in AWS', (text) => {
   refuse(text, {}, 'IncompleteBody')
 })
 
@@ -284,14 +289,14 @@ test.each([
   expect(decode([Buffer.from(text)], { decodedBytes: 1, trailers: [] }).toString()).toBe('x')
 })
 
-test('sizes in both cases of hex', () => {
+test('sizes may have upper-case and lower-case hex digits', () => {
   for (const size of ['1a', '1A', '001a']) {
     const text = `${size}\r\n${'x'.repeat(26)}\r\n0\r\n\r\n`
     expect(decode([Buffer.from(text)], { decodedBytes: 26, trailers: [] }).length).toBe(26)
   }
 })
 
-test('signed chunks may have more extensions, in any order, but one signature', () => {
+test('signed chunks may have other extensions in any order, but only one signature', () => {
   const mode = MODES[0] as Mode
   const body = encodeChunks([Buffer.from('x')], mode.encode).toString('latin1')
   const take = (text: string): Buffer =>
@@ -308,7 +313,7 @@ test('signed chunks may have more extensions, in any order, but one signature', 
   }
 })
 
-test('several trailers, blanks around their values, a line of minio-go', () => {
+test('several trailers, blanks around their values, and a line of minio-go are accepted', () => {
   const decoder = new ChunkedDecoder({ decodedBytes: 1, trailers: ['a', 'b', 'c'] })
   const text = '1\r\nx\r\n0\r\nB: 2 \r\na:\t1\r\nc:3\n\r\n\r\n'
   decoder.push(Buffer.from(text), () => {})

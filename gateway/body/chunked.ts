@@ -1,21 +1,21 @@
 /**
- * Decoder of `Content-Encoding: aws-chunked` (F23), pushed along by whoever reads the body:
+ * Decoder of `Content-Encoding: aws-chunked` (F23). The reader of the body (decode.ts) pushes bytes into it.
  *
  *   chunk   = size-hex *(";" extension) CRLF  size bytes  CRLF
  *   body    = 1*chunk, the last of size 0 and without bytes; then CRLF, or the trailer
  *   trailer = *(name ":" value CRLF) ["x-amz-trailer-signature:" 64hex CRLF] CRLF
  *
- * A signed chunk has the extension "chunk-signature=" 64hex; others have no meaning. Lines of a trailer may
- * end with LF alone, an empty line may stand before its signature, and one more behind the body: minio-go
- * sends all three.
+ * A signed chunk has the extension "chunk-signature=" 64hex; other extensions have no meaning. Because of minio-go,
+ * lines of a trailer may end with LF alone, an empty line may precede its signature, and another one may follow the
+ * body.
  *
  * Invariants:
  *   - framing never reaches the output
- *   - no more than `decodedBytes` come out, and `end()` succeeds only after exactly these, a whole
- *     last chunk, every announced trailer and no other, every signature right
- *   - at most one line and the trailer (a few KiB) are kept
+ *   - at most `decodedBytes` are emitted; `end()` succeeds only after exactly that many, a complete
+ *     last chunk, all announced trailers and no others, and if every signature was right
+ *   - at most one line and the trailer (a few KiB) are kept in memory
  *
- * Bytes are passed on before their chunk's signature is known: nothing may be visible before `end()`.
+ * Bytes are passed on before the signature of their chunk is checked, so nothing may become visible before `end()`.
  */
 
 import { lowerCase, trim } from '../http/ascii.ts'
@@ -30,20 +30,20 @@ import type { SigningContext } from '../auth/auth.ts'
 export interface ChunkedOptions {
   /** x-amz-decoded-content-length. */
   readonly decodedBytes: number
-  /** Set when chunks are signed. */
+  /** Present when chunks are signed. */
   readonly signing?: SigningContext | undefined
-  /** Whether a trailer follows, and the lower-case names that it must bring. */
+  /** Present when a trailer follows: the names that it must contain, in lower case. */
   readonly trailers?: readonly string[] | undefined
 }
 
-/** The number of an 8 PiB chunk, behind any number of zeros. */
+/** Up to 13 hex digits after any number of zeros. */
 const SIZE = /^0*([0-9a-fA-F]{0,13})$/
 const SIGNATURE = /^[0-9a-f]{64}$/
 const MAX_LINE_BYTES = 512
-/** As many as a number holds exactly. */
+/** As many hex digits as a JavaScript number can hold exactly. */
 const SHORT_DIGITS = 13
 const MAX_TRAILER_BYTES = 8192
-/** S3's least size of a signed chunk but the last two (the last with bytes, and the empty one). */
+/** S3's minimum size of a signed chunk, except for the last one with bytes and the empty one. */
 const MIN_SIGNED_CHUNK_BYTES = 8192
 const TRAILER_SIGNATURE = 'x-amz-trailer-signature'
 const LF = 10
@@ -55,11 +55,11 @@ export class ChunkedDecoder {
   readonly #options: ChunkedOptions
   #state: State = 'header'
   #line = ''
-  /** Of the body, and of the chunk. */
+  /** Bytes still to come of the body, and of the current chunk. */
   #remaining: number
   #chunkRemaining = 0
   #chunks = 0
-  /** Size of a signed chunk below the least size. It must be the last one. */
+  /** The size of a signed chunk below the minimum. It must be the last one with bytes. */
   #smallChunkBytes: number | undefined
   #chunkHash: Hash | undefined
   #chunkSignature = ''
@@ -90,14 +90,14 @@ export class ChunkedDecoder {
         this.#takeData(data)
         emit(data)
       } else if (this.#state === 'after') {
-        throw malformed('There are bytes behind the last chunk.')
+        throw malformed('There are bytes after the last chunk.')
       } else {
         at = this.#takeShort(bytes, at) ?? this.#takeLine(bytes, at)
       }
     }
   }
 
-  /** The raw body is over. Throws S3Error unless it was whole. */
+  /** Call at the end of the raw body. Throws S3Error unless it was complete. */
   end(): void {
     const whole = this.#state === 'done' || this.#state === 'after'
     if (!whole || this.#line !== '') throw new S3Error('IncompleteBody')
@@ -114,8 +114,8 @@ export class ChunkedDecoder {
   }
 
   /**
-   * The usual lines without making text of them, since chunks may be of one byte each: the end of a chunk, and
-   * the header of one that is not signed. Undefined: it is another line, or not all of it is here.
+   * Reads the most frequent lines without converting them to text, because chunks may have one byte each: the end of
+   * a chunk, and the header of an unsigned one. Undefined for other or incomplete lines.
    */
   #takeShort(bytes: Uint8Array, from: number): number | undefined {
     if (this.#line !== '' || this.#options.signing !== undefined) return undefined
@@ -135,10 +135,10 @@ export class ChunkedDecoder {
     return at + 2
   }
 
-  /** Reads up to the end of the line, or keeps what there is of it. Returns where to go on. */
+  /** Reads to the end of the line, or keeps its beginning. Returns where to continue. */
   #takeLine(bytes: Uint8Array, from: number): number {
     const limit = this.#state === 'trailer' ? MAX_TRAILER_BYTES : MAX_LINE_BYTES
-    // Looking no further than the cap keeps an endless line from being scanned over and over.
+    // Looking no further than the limit keeps an endless line from being scanned again and again.
     const window = bytes.subarray(from, from + limit + 1 - this.#line.length)
     const newline = window.indexOf(LF)
     const piece = newline < 0 ? window : window.subarray(0, newline)
@@ -165,13 +165,13 @@ export class ChunkedDecoder {
         this.#state = 'header'
         return
       case 'last-end':
-        if (!crlf || text !== '') throw malformed('There are bytes behind the last chunk.')
+        if (!crlf || text !== '') throw malformed('There are bytes after the last chunk.')
         this.#state = 'done'
         return
       case 'trailer':
         return this.#takeTrailerLine(text)
       case 'done':
-        if (!crlf || text !== '') throw malformed('There are bytes behind the last chunk.')
+        if (!crlf || text !== '') throw malformed('There are bytes after the last chunk.')
         this.#state = 'after'
         return
       case 'data':
@@ -209,7 +209,7 @@ export class ChunkedDecoder {
     this.#chunkSignature = signature[1] ?? ''
   }
 
-  /** Of the chunks with bytes only the last may be small. */
+  /** Only the last chunk with bytes may be below the minimum size. */
   #checkSize(sizeBytes: number): void {
     if (this.#smallChunkBytes !== undefined) {
       throw new S3Error('InvalidChunkSizeError', undefined, {
@@ -249,7 +249,7 @@ export class ChunkedDecoder {
     if (this.#trailerBytes > MAX_TRAILER_BYTES) throw new S3Error('MalformedTrailerError')
     const signed = this.#options.signing !== undefined
     if (text === '') {
-      // AWS's own description shows an empty line before the signature, so one is let pass.
+      // AWS's own description shows an empty line before the signature, so one is accepted.
       if (signed && !this.#trailerSigned) return
       return this.#endTrailer()
     }
@@ -289,10 +289,10 @@ export class ChunkedDecoder {
   }
 }
 
-/** Of hexadecimal. */
+/** The value of a hexadecimal digit. */
 function digitOf(code: number): number | undefined {
   if (code >= 0x30 && code <= 0x39) return code - 0x30
-  // Letters in either case.
+  // Upper-case letters become lower-case ones.
   const letter = (code | 0x20) - 0x61
   return letter >= 0 && letter < 6 ? letter + 10 : undefined
 }
@@ -301,7 +301,7 @@ function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
 }
 
-/** AWS's code for every fault of the framing. */
+/** AWS uses this code for all errors of the framing. */
 function malformed(message: string): S3Error {
   return new S3Error('IncompleteBody', `The request body terminated unexpectedly. ${message}`)
 }
@@ -309,7 +309,7 @@ function malformed(message: string): S3Error {
 function wrongLength(expected: number, provided?: number): S3Error {
   return new S3Error(
     'IncompleteBody',
-    'The chunks do not hold the number of bytes that x-amz-decoded-content-length says.',
+    'The chunks do not contain the number of bytes that x-amz-decoded-content-length announces.',
     {
       details: {
         NumberBytesExpected: expected,

@@ -1,11 +1,11 @@
 /**
- * CRC of A ‖ B from crc(A), crc(B) and B's length: crc(A) · x^(8·length) + crc(B) modulo the
- * polynomial, as zlib's crc32_combine does it. Polynomials are reflected: the highest bit is x^0.
+ * The CRC of A ‖ B from crc(A), crc(B) and the length of B: crc(A) · x^(8·length) + crc(B) modulo the
+ * polynomial, as in zlib's crc32_combine. Polynomials are reflected: the highest bit is x^0.
  */
 
 import { CRC32C_POLYNOMIAL, CRC64NVME_HIGH, CRC64NVME_LOW } from './crc.ts'
 
-/** 32-bit halves; `high` is 0 for CRCs of 32 bits. */
+/** The two 32-bit halves of a CRC; `high` is 0 for CRCs of 32 bits. */
 interface Pair {
   readonly high: number
   readonly low: number
@@ -19,13 +19,13 @@ const POLYNOMIALS: Readonly<Record<CrcAlgorithm, Pair>> = {
   CRC64NVME: { high: CRC64NVME_HIGH, low: CRC64NVME_LOW },
 }
 
-/** Puts parts one behind the other. The empty input's CRC is zero. */
+/** Appends parts one after the other. The CRC of an empty input is zero. */
 export class CrcCombiner {
   readonly #wide: boolean
   readonly #polynomial: Pair
   /** x^(d · 64^k), by k and d: exponents are read six bits at a time. */
   readonly #powers: Pair[][] = []
-  // All parts but the last tend to be of one size, so the last power of x is kept.
+  // All parts but the last usually have one size, so the last power of x is kept.
   #lastSizeBytes = -1
   #lastPower: Pair = { high: 0, low: 0 }
   #value: Pair = { high: 0, low: 0 }
@@ -35,7 +35,7 @@ export class CrcCombiner {
     this.#polynomial = POLYNOMIALS[algorithm]
   }
 
-  /** `crc` big-endian, of `sizeBytes` bytes. */
+  /** Appends a part of `sizeBytes` bytes with the big-endian `crc`. */
   append(crc: Uint8Array, sizeBytes: number): void {
     if (sizeBytes !== this.#lastSizeBytes) {
       this.#lastPower = this.#powerOfX(sizeBytes * 8)

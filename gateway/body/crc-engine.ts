@@ -1,13 +1,13 @@
 /**
- * The inner loop of table-driven CRCs as a WebAssembly function, since JavaScript has no fast 64-bit
- * integers: sixteen bytes a step through sixteen tables ("slicing by 16"), for reflected CRCs of up to
- * 64 bits. The module is assembled here, so that nothing has to be compiled beforehand.
+ * The inner loop of table-driven CRCs as a WebAssembly function, because JavaScript has no fast 64-bit
+ * integers. It processes sixteen bytes a step with sixteen tables ("slicing by 16"), for reflected CRCs of up to
+ * 64 bits. The module is assembled here, so that no build step is needed.
  *
- *   memory      [0, STAGE_BYTES)   the bytes to be taken in, copied piece by piece
+ *   memory      [0, STAGE_BYTES)   the input, copied piece by piece
  *               [STAGE_BYTES, …)   tables, 32 KiB for each polynomial: table k is a byte followed by k zero bytes
- *   update(crc: i64, end: i32, tables: i32) → i64      takes in memory[0, end)
+ *   update(crc: i64, end: i32, tables: i32) → i64      processes memory[0, end)
  *
- * One memory serves all: nothing waits between the copy and the call.
+ * All users share one memory, because nothing is awaited between the copy and the call.
  */
 
 const PAGE_BYTES = 65_536
@@ -18,7 +18,7 @@ const POLYNOMIALS_MAX = 2
 
 type Update = (crc: bigint, end: number, tables: number) => bigint
 
-/** What is used of it here: the types of Node leave it out. */
+/** The part of WebAssembly that is used here. Node's types do not include it. */
 interface WebAssemblyApi {
   readonly Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer }
   readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object
@@ -37,10 +37,10 @@ interface Engine {
 let engine: Engine | undefined
 let polynomials = 0
 
-/** One polynomial's function: the register before and some bytes make the register after. */
+/** The function of one polynomial: returns the register after some bytes. */
 export type CrcUpdate = (register: bigint, bytes: Uint8Array) => bigint
 
-/** `polynomial` reflected. Registers are unsigned, without the inversions at start and end. */
+/** `polynomial` is reflected. Registers are unsigned and without the inversions at start and end. */
 export function crcUpdate(polynomial: bigint): CrcUpdate {
   if (polynomials === POLYNOMIALS_MAX) throw new Error('no room for tables of another polynomial')
   const tables = STAGE_BYTES + TABLES * TABLE_BYTES * polynomials++
@@ -133,13 +133,13 @@ function moduleBytes(pages: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.from([magic, version, ...sections].flat())
 }
 
-/** Sixteen bytes a turn, while there are so many. */
+/** Sixteen bytes an iteration, while at least as many are left. */
 function stepLoop(): number[] {
   const turn = [
     [LOCAL_GET, AT, I64_LOAD, 0, 0, LOCAL_GET, CRC, I64_XOR, LOCAL_SET, FIRST],
     [LOCAL_GET, AT, I64_LOAD, 0, 8, LOCAL_SET, SECOND],
   ]
-  // Those of the second word come first, since they need not wait for the turn before; pairs are
+  // The bytes of the second word come first, because they do not depend on the iteration before. Pairs are
   // combined as a tree.
   const order = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7]
   for (const [index, byte] of order.entries()) {
@@ -151,7 +151,7 @@ function stepLoop(): number[] {
   return loopUntil(isOver, turn.flat(), 16)
 }
 
-/** What is left, byte by byte. */
+/** The remaining bytes, one by one. */
 function byteLoop(): number[] {
   const turn = [
     [LOCAL_GET, AT, I64_LOAD8_U, 0, 0, LOCAL_GET, CRC, I64_XOR, LOCAL_SET, FIRST],
@@ -166,7 +166,7 @@ function loopUntil(isOver: readonly number[], turn: readonly number[], step: num
   return [BLOCK, VOID, LOOP, VOID, ...isOver, BR_IF, 1, ...turn, ...ahead, BR, 0, END, END]
 }
 
-/** tables[table][(word >> shift) & 255] on the stack: entries are eight bytes, so three bits less are shifted away. */
+/** Pushes tables[table][(word >> shift) & 255]. Entries have eight bytes, so the shift is three bits less. */
 function lookup(word: number, shift: number, table: number): number[] {
   const times8 =
     shift === 0
@@ -187,7 +187,7 @@ function leb(value: number): number[] {
   return [...bytes, rest]
 }
 
-/** Of a value that is not negative: one more byte where the last one would look negative. */
+/** Encodes a value that is not negative, with one more byte where the last one would look negative. */
 function signedLeb(value: number): number[] {
   const bytes = leb(value)
   const last = bytes.at(-1) as number

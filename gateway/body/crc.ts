@@ -1,7 +1,7 @@
 /**
- * The three CRCs of S3, all reflected, with all ones as start and final XOR. CRC32 is zlib's; the other two
- * run in WebAssembly (crc-engine.ts). Every upload without a checksum pays for CRC64NVME, so that
- * `npm run bench:checksums` shows what each of them costs beside MD5.
+ * The three CRCs of S3. All are reflected, with all ones as initial value and final XOR. CRC32 is zlib's; the other
+ * two run in WebAssembly (crc-engine.ts). Every upload without a checksum pays for CRC64NVME;
+ * `npm run bench:checksums` shows the cost of each in comparison with MD5.
  */
 
 import { crc32 } from 'node:zlib'

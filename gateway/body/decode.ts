@@ -1,6 +1,6 @@
 /**
- * From a request's raw body to the object's bytes: takes off aws-chunked framing, counts, and says
- * how long the result will be. Hashes are body.ts's work.
+ * From the raw body of a request to the bytes of the object: removes aws-chunked framing, counts the bytes, and
+ * knows in advance how many there will be. body.ts computes the hashes.
  */
 
 import { decimal, listMembers, lowerCase } from '../http/ascii.ts'
@@ -10,24 +10,24 @@ import type { S3Request } from '../http/request.ts'
 import { ChunkedDecoder } from './chunked.ts'
 import type { AuthResult } from '../auth/auth.ts'
 
-/** Called with the number of raw bytes as they arrive. What it throws ends the body. */
+/** Called with the number of raw bytes as they arrive. If it throws, reading ends with that error. */
 export type OnBytes = (count: number) => void
 
-/** One body, read by either `chunks` or `gather`, once. */
+/** One body, read once, either with `chunks` or with `gather`. */
 export interface DecodedBody {
-  /** Of the object, without framing. */
+  /** The size of the object, without framing. */
   readonly sizeBytes: number
-  /** Throws IncompleteBody when the client goes, S3Error for bad framing or signatures. */
+  /** Throws IncompleteBody when the client disconnects, S3Error for bad framing or signatures. */
   readonly chunks: AsyncIterable<Uint8Array>
-  /** All of it in one piece. */
+  /** Reads the whole body into one piece. */
   gather(): Promise<Uint8Array>
-  /** By lower-case name; complete once the body is over. */
+  /** By lower-case name; complete once the whole body was read. */
   trailers(): ReadonlyMap<string, string>
 }
 
 const NO_TRAILERS: ReadonlyMap<string, string> = new Map()
 
-/** Throws MissingContentLength, InvalidArgument, InvalidRequest; nothing is read yet. */
+/** Does not read anything yet. Throws MissingContentLength, InvalidArgument, InvalidRequest. */
 export function decodeBody(request: S3Request, auth: AuthResult, onBytes?: OnBytes): DecodedBody {
   const framing =
     auth.payload.type === 'chunked' ? chunkedFraming(request, auth) : plainFraming(request)
@@ -40,7 +40,7 @@ export function decodeBody(request: S3Request, auth: AuthResult, onBytes?: OnByt
   }
 }
 
-/** Content-Encoding without `aws-chunked`: what is stored. Undefined when nothing is left. */
+/** The Content-Encoding that is stored: the one sent, without `aws-chunked`. Undefined when nothing is left. */
 export function storedContentEncoding(request: S3Request): string | undefined {
   const header = request.headers['content-encoding']
   if (header === undefined || !/aws-chunked/i.test(header)) return header
@@ -48,7 +48,7 @@ export function storedContentEncoding(request: S3Request): string | undefined {
   return rest.length === 0 ? undefined : rest.join(',')
 }
 
-/** What stands between raw bytes and the object's. */
+/** Turns raw bytes into the bytes of the object. */
 interface Framing {
   readonly sizeBytes: number
   push(bytes: Uint8Array, emit: (data: Uint8Array) => void): void
@@ -89,7 +89,8 @@ function chunkedFraming(request: S3Request, auth: AuthResult): Framing {
 
 function plainFraming(request: S3Request): Framing {
   const { headers } = request
-  // Framing must never reach the object, so what is announced as framed has to be signed so.
+  // Framing must never reach the object, so a body with these headers must be declared as framed in the header
+  // that signatures cover.
   if (
     headers['x-amz-decoded-content-length'] !== undefined ||
     headers['x-amz-trailer'] !== undefined
@@ -124,7 +125,7 @@ async function* streamed(
   let pieces: Uint8Array[] = []
   const emit = (data: Uint8Array): void => void pieces.push(data)
   try {
-    // The socket outlives a body that is given up, so that an answer can still be sent.
+    // The socket stays open when reading stops early, so that an answer can still be sent.
     for await (const raw of request.body.iterator({ destroyOnReturn: false })) {
       onBytes?.((raw as Uint8Array).length)
       framing.push(raw as Uint8Array, emit)
@@ -138,7 +139,7 @@ async function* streamed(
   framing.end()
 }
 
-/** Without iterators: for small bodies these would cost more than all else. */
+/** Reads without iterators, which would cost more than everything else for small bodies. */
 function gathered(
   request: S3Request,
   framing: Framing,
@@ -186,7 +187,7 @@ function gathered(
 
 function ignore(): void {}
 
-/** A body in one piece: as it came, or copied into memory that grows with what has come. */
+/** Collects a body in one piece: the only chunk itself, or a copy in memory that grows as bytes arrive. */
 class Gathering {
   readonly #sizeBytes: number
   #buffer: Uint8Array | undefined
@@ -196,7 +197,7 @@ class Gathering {
     this.#sizeBytes = sizeBytes
   }
 
-  /** No view of what came is kept: a chunk of one byte would keep a hundred for itself. */
+  /** Copies instead of keeping views of chunks: a view of one byte would hold on to a hundred. */
   add(data: Uint8Array): void {
     if (this.#buffer === undefined && data.length === this.#sizeBytes) this.#buffer = data
     else this.#room(data.length).set(data, this.#length)
@@ -218,15 +219,15 @@ class Gathering {
   }
 }
 
-/** Few pieces stay as they are. */
+/** Up to this many pieces are passed on unchanged. */
 const PIECES_MAX = 8
 
-/** What came at once goes on in few pieces: each costs several promises on its way. */
+/** Joins many pieces that arrived together into fewer, because each one costs several promises. */
 function fewer(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
   return pieces.length <= PIECES_MAX ? pieces : [Buffer.concat(pieces)]
 }
 
-/** Node says that the client is gone in several ways. */
+/** Node has several errors for a client that disconnected. */
 function readError(error: unknown): unknown {
   if (error instanceof S3Error) return error
   const code = (error as { code?: unknown } | null)?.code

@@ -5,7 +5,7 @@ import { Admission, ADMISSION_LIMITS } from './admission.ts'
 import { Exchange } from '../http/exchange.ts'
 import { systemClock } from '../testing/gateway.ts'
 
-test('of strangers that are refused no address is remembered', () => {
+test('the addresses of refused strangers are not remembered', () => {
   const limits = { ...ADMISSION_LIMITS, requestsMax: 40 }
   const admission = new Admission(systemClock, limits, () => {})
   const entered: Exchange[] = []
@@ -20,7 +20,7 @@ test('of strangers that are refused no address is remembered', () => {
       refused++
     }
   }
-  // Strangers have half of the places together.
+  // All strangers together have half of the places.
   expect(refused).toBe(10)
   for (const exchange of entered) admission.leave(exchange)
   expect([admission.requests, admission.bodyBytes, admission.gatheringAddresses]).toEqual([0, 0, 0])

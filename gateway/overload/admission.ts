@@ -1,13 +1,13 @@
 /**
- * Who gets a place among the requests in flight, and memory for a body that is gathered whole (F27b and
- * F27). Nobody holds more than a share, and nothing is reserved that has not arrived.
+ * Admits requests: each needs a place among the requests in flight, and memory for a body that is gathered as a
+ * whole (F27b and F27). Each caller has a limited share, and memory is taken only for bytes that have arrived.
  *
- *   a head has come          a place, counted for its address
+ *   a head has arrived       it gets a place, counted for its address
  *   its caller is known      the place counts for the caller instead
- *   a body is gathered       each piece takes its memory as it comes. Bodies that can be small at most have a
- *                            reserve of their own, before they use what is there for all
- *   nobody knows the caller  only so many of an address may wait for their bodies: one more ends the one
- *                            that has waited longest, so that who sends at once is always served
+ *   a body is gathered       each piece takes its memory as it arrives. Bodies with a small announced size have a
+ *                            reserve of their own, before they use the memory for all
+ *   caller still unknown     only a few requests of an address may wait for their bodies: one more ends the one
+ *                            that has waited longest, so a client that sends its body without delay is served
  */
 
 import type { Identity } from '../port/identity.ts'
@@ -18,14 +18,14 @@ import type { Exchange } from '../http/exchange.ts'
 import { SharedBudget, type ShareHolder, type Lease } from './shares.ts'
 
 export interface AdmissionLimits {
-  /** More are answered 503 SlowDown. */
+  /** Further requests get 503 SlowDown. */
   readonly requestsMax: number
-  /** Memory for bodies and answers that are kept as a whole. More are answered 503 SlowDown. */
+  /** Memory for bodies and answers that are kept as a whole. Requests that need more get 503 SlowDown. */
   readonly bodyBytesMax: number
-  /** Time for a body that is gathered, beside what its length may take. */
+  /** Time for a body that is gathered, in addition to the time that its length may take. */
   readonly gatherTimeoutMs: number
   readonly gatherBytesPerSecond: number
-  /** Requests of one address that wait for a body while nobody knows who sends it. */
+  /** Requests of one address that may wait for a body while their caller is not known. */
   readonly strangersGatheringMax: number
   readonly shares: CallerShares
 }
@@ -40,10 +40,10 @@ export const ADMISSION_LIMITS: AdmissionLimits = {
 }
 
 export const SMALL_BODY_BYTES = 64 * 1024
-/** Of the memory for bodies: for small ones alone. */
+/** The part of the memory for bodies that only small ones use. */
 const SMALL_SHARE = 0.25
 
-/** Why it was 503: for the counters. The caller is told no more than SlowDown. */
+/** The reason for a 503, for the counters. The caller is only told SlowDown. */
 export class Overload extends Error {
   override readonly name = 'Overload'
 }
@@ -55,17 +55,17 @@ export function slowDown(reason: string): S3Error {
   })
 }
 
-/** What admission keeps about one request. */
+/** What a request holds. */
 interface Standing {
   readonly address: string
   holders: readonly ShareHolder[]
   isStranger: boolean
   place: Lease | undefined
   body: Lease | undefined
-  /** Of a body that can be small at most: taken from first. */
+  /** The reserve of a body with a small announced size, which is used first. */
   smallBody: Lease | undefined
   answer: Lease | undefined
-  /** A body is gathered from a caller whom nobody knows. */
+  /** A body is being gathered whose caller is not known. */
   isGathering: boolean
 }
 
@@ -77,10 +77,10 @@ export class Admission {
   readonly #small: SharedBudget
   readonly #bodies: SharedBudget
   readonly #standings = new WeakMap<Exchange, Standing>()
-  /** By address; the oldest first. */
+  /** Requests whose body is gathered while their caller is not known: by address, the oldest first. */
   readonly #gathering = new Map<string, Set<Exchange>>()
 
-  /** `end`: ends a request that has to make room for another one. */
+  /** `end` ends a request that must make room for another one. */
   constructor(clock: GatewayClock, limits: AdmissionLimits, end: (exchange: Exchange) => void) {
     this.#clock = clock
     this.#limits = limits
@@ -99,12 +99,12 @@ export class Admission {
     return this.#small.used + this.#bodies.used
   }
 
-  /** From which strangers send bodies that are kept as a whole. */
+  /** How many addresses send bodies that are gathered while their caller is not known. */
   get gatheringAddresses(): number {
     return this.#gathering.size
   }
 
-  /** A head has come. Throws SlowDown. `leave` is called in any case. */
+  /** Call when a head has arrived, and always call `leave` later. Throws SlowDown. */
   enter(exchange: Exchange, remoteAddress: string): void {
     const address = addressGroup(remoteAddress)
     const standing: Standing = {
@@ -121,7 +121,7 @@ export class Admission {
     this.#takePlace(standing, 'too many requests at once')
   }
 
-  /** Who sends the request. Throws SlowDown when it has too many places already. */
+  /** Call when the caller is known. Throws SlowDown when it already has too many places. */
   identified(exchange: Exchange, identity: Identity): void {
     const standing = this.#standings.get(exchange)
     if (standing === undefined) return
@@ -131,7 +131,7 @@ export class Admission {
     standing.isStranger = identity.type === 'Anonymous'
   }
 
-  /** The request's body, of `announcedBytes` at most, is read and kept as a whole. Throws SlowDown. */
+  /** Call before a body of at most `announcedBytes` is read and kept as a whole. Throws SlowDown. */
   gather(exchange: Exchange, announcedBytes: number): void {
     const { gatherTimeoutMs, gatherBytesPerSecond } = this.#limits
     exchange.gatherUntilMs =
@@ -145,7 +145,7 @@ export class Admission {
     }
   }
 
-  /** So much of it has come. Throws SlowDown. */
+  /** Call for each piece of that body that has arrived. Throws SlowDown. */
   gathered(exchange: Exchange, count: number): void {
     const standing = this.#standings.get(exchange)
     if (standing === undefined) return
@@ -154,7 +154,7 @@ export class Admission {
     throw slowDown('too much memory for bodies')
   }
 
-  /** An answer that is kept as a whole until its client has taken it. Throws SlowDown. */
+  /** Call for an answer that is kept as a whole until its client has read it. Throws SlowDown. */
   answers(exchange: Exchange, sizeBytes: number): void {
     const standing = this.#standings.get(exchange)
     if (standing === undefined || sizeBytes <= SMALL_BODY_BYTES) return
@@ -162,7 +162,7 @@ export class Admission {
     if (standing.answer === undefined) throw slowDown('too much memory for answers')
   }
 
-  /** Gives back all that the request holds. */
+  /** Gives back everything that the request holds. */
   leave(exchange: Exchange): void {
     const standing = this.#standings.get(exchange)
     if (standing === undefined) return
@@ -182,7 +182,7 @@ export class Admission {
       waiting.delete(oldest)
       if (oldest.waitsForClient()) this.#end(oldest)
     }
-    // Throws: an address is remembered only for those who wait.
+    // This may throw, so it comes first: addresses are remembered only for requests that wait.
     this.#become(standing, stranger(address, this.#limits.shares))
     standing.isGathering = true
     this.#gathering.set(address, waiting.add(exchange))
@@ -196,7 +196,7 @@ export class Admission {
     if (group?.size === 0) this.#gathering.delete(standing.address)
   }
 
-  /** What it holds counts for others from now on. */
+  /** Counts everything that the request holds for other holders from now on. */
   #become(standing: Standing, holders: readonly ShareHolder[]): void {
     standing.place?.giveBack()
     standing.holders = holders

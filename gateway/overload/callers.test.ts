@@ -14,11 +14,11 @@ test.each([
   ['::1', '0:0:0:0::/64'],
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
   ['', ''],
-])('%s is one of %s', (address, group) => {
+])('%s belongs to %s', (address, group) => {
   expect(addressGroup(address)).toBe(group)
 })
 
-test('who signs counts by who it is, sessions of a role as one; who does not, by address', () => {
+test('signed requests count by identity, sessions of a role as one; others count by address', () => {
   const shares = { address: 0.25, caller: 0.5 }
   const { identity } = EXAMPLE_CREDENTIAL
   const session = (name: string) => ({ ...identity, principalId: `AROA1:${name}` })

@@ -1,6 +1,6 @@
 /**
- * Under which names the use of a node's resources is counted: callers whose signature was right by who they
- * are, all others by where they come from.
+ * The names under which the use of a node's resources is counted: callers with a valid signature by their identity,
+ * all others by their address.
  */
 
 import { lowerCase } from '../http/ascii.ts'
@@ -9,23 +9,23 @@ import { ANONYMOUS } from '../auth/authorize.ts'
 import type { ShareHolder } from './shares.ts'
 
 export interface CallerShares {
-  /** Of one remote address, for what is not signed or not known to be. */
+  /** The share of one remote address, for requests without a verified signature. */
   readonly address: number
-  /** Of one user, role or root. */
+  /** The share of one user, role or root. */
   readonly caller: number
 }
 
-/** All strangers together: callers who sign keep the other half. */
+/** The share of all requests without a verified signature together. The other half is for signed requests. */
 const STRANGERS_SHARE = 0.5
-/** One account: the others keep a quarter. */
+/** The share of one account. A quarter is left for the others. */
 const ACCOUNT_SHARE = 0.75
 
-/** Who has sent a head, of which nothing is known yet. */
+/** The sender of a head that has not been looked at yet. */
 export function newcomer(address: string, shares: CallerShares): ShareHolder[] {
   return [{ name: `new ${address}`, share: shares.address }]
 }
 
-/** Who did not sign, or makes the node wait before it can be known whether the signature is right. */
+/** The sender of a request that is not signed, or whose signature can be verified only after its body. */
 export function stranger(address: string, shares: CallerShares): ShareHolder[] {
   return [
     { name: `address ${address}`, share: shares.address },
@@ -40,7 +40,7 @@ export function holdersOf(
 ): ShareHolder[] {
   if (identity === ANONYMOUS) return stranger(address, shares)
   const { accountId, principalId } = identity
-  // Sessions of one role are one caller, whatever they call themselves.
+  // All sessions of a role are one caller, whatever their session names.
   const caller = principalId.split(':')[0] ?? ''
   return [
     { name: `caller ${accountId} ${caller}`, share: shares.caller },
@@ -48,7 +48,7 @@ export function holdersOf(
   ]
 }
 
-/** IPv6 addresses of one /64 are one caller's: that much is given to a single site. */
+/** IPv6 addresses of one /64 count as one, because a single site usually gets that many. */
 export function addressGroup(remoteAddress: string): string {
   const address = lowerCase(remoteAddress.split('%')[0] ?? '')
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1]

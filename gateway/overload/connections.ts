@@ -1,7 +1,7 @@
 /**
- * The connections of the S3 port: how many an address may have open, and one request of each in service at a
- * time. HTTP lets a client send ahead without an end, and Node starts a handler for each request that it
- * has read: they wait here, as heads, in a bounded number.
+ * The connections of the S3 port: limits how many an address may have open, and serves one request of each
+ * connection at a time. HTTP lets clients send any number of requests ahead, and Node starts a handler for each one
+ * that it has read. A bounded number of them waits here.
  */
 
 import type { ServerResponse } from 'node:http'
@@ -14,9 +14,9 @@ import { Starts } from './starts.ts'
 
 export interface ConnectionLimits {
   readonly connectionsMax: number
-  /** Requests that may wait behind the one in service. A client that sends more ahead is cut off. */
+  /** Requests that may wait for the one being served. A client that sends more ahead is cut off. */
   readonly waitingMax: number
-  /** The same of all connections together. */
+  /** The same for all connections together. */
   readonly waitingMaxAll: number
   readonly shares: CallerShares
 }
@@ -45,7 +45,7 @@ export class Connections {
   readonly #open: SharedBudget
   readonly #waiting: SharedBudget
   readonly #connections = new WeakMap<Duplex, Connection>()
-  /** Closed at once because their address had too many, and cut off for sending too much ahead. */
+  /** Connections closed because their address had too many, and connections cut for sending too much ahead. */
   refused = 0
   cut = 0
 
@@ -60,12 +60,12 @@ export class Connections {
     return this.#open.used
   }
 
-  /** Requests that wait for the one before them. */
+  /** How many requests wait for the one before them. */
   get waiting(): number {
     return this.#waiting.used
   }
 
-  /** False: it was closed. */
+  /** Returns false when it closed the connection. */
   add(socket: Socket): boolean {
     const address = addressGroup(socket.remoteAddress ?? '')
     const lease = this.#open.take([{ name: address, share: this.#limits.shares.address }], 1)
@@ -83,7 +83,7 @@ export class Connections {
     return true
   }
 
-  /** Serves a request when those before it on its connection are over and their answers have left. */
+  /** Serves a request once the earlier ones on its connection have been answered completely. */
   serve(socket: Socket, response: ServerResponse, handle: () => Promise<unknown>): void {
     const connection = this.#connections.get(socket)
     if (connection === undefined) return
@@ -106,7 +106,7 @@ export class Connections {
     connection.waiting.push({ serve, lease })
   }
 
-  /** An answer is under way on this connection, or requests wait for theirs. */
+  /** Whether a request of this connection is being served or is waiting. */
   isBusy(socket: Duplex): boolean {
     return this.#connections.get(socket)?.busy === true
   }
@@ -120,7 +120,7 @@ export class Connections {
     const closed = new Promise<void>((resolve) => response.once('close', () => resolve()))
     await handle()
     await closed
-    // What was sent behind the last request of a connection would get no answer (RFC 9112 9.6).
+    // A request sent after the last one of a connection would get no answer (RFC 9112 9.6).
     if (socket.writableEnded || socket.destroyed) return
     connection.busy = false
     const next = connection.waiting.shift()

@@ -4,7 +4,7 @@ import type { GatewayClock } from '../http/clock.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { reasonOf, Refusals } from './refusals.ts'
 
-test('refusals are counted by reason, and a burst of them is two lines', () => {
+test('refusals are counted by reason, and a burst of them makes two lines', () => {
   const lines: unknown[] = []
   const logger = {
     debug() {},

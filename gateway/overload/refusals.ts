@@ -1,4 +1,4 @@
-/** Answers of 503, counted by reason; the log gets one line for many of them. */
+/** Counts 503 answers by reason. The log gets one line for many of them. */
 
 import { StoreError } from '../../protocol/errors.ts'
 import type { GatewayClock } from '../http/clock.ts'
@@ -7,14 +7,14 @@ import { RequestAborted, type Exchange } from '../http/exchange.ts'
 import type { GatewayLogger } from '../port/logger.ts'
 
 const LINE_EVERY_MS = 10_000
-/** Reasons are texts of the program; should one name a key, it does not become a series of its own. */
+/** Bounds the number of series, in case a reason ever contains a key or another variable text. */
 const REASONS_MAX = 24
 
 export class Refusals {
   readonly byReason = new Map<string, number>()
   readonly #clock: GatewayClock
   readonly #logger: GatewayLogger
-  /** Since the last line. */
+  /** Counted since the last line of the log. */
   readonly #unsaid = new Map<string, number>()
   #pending = false
 

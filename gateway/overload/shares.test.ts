@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SharedBudget, type Lease } from './shares.ts'
 
-test('nobody gets more than its share, and the rest stays for others', () => {
+test('no caller gets more than its share, and the rest stays for others', () => {
   const budget = new SharedBudget(100)
   const ann = [
     { name: 'ann', share: 0.5 },
@@ -27,7 +27,7 @@ test('nobody gets more than its share, and the rest stays for others', () => {
   expect(budget.heldBy('ann')).toBe(0)
 })
 
-test('what is held is what was taken and not given back', () => {
+test('the amount in use is what was taken and not given back', () => {
   const step = fc.record({ who: fc.nat(3), amount: fc.nat(30), give: fc.boolean() })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {

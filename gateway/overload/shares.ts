@@ -1,21 +1,21 @@
 /**
- * One bounded resource that many callers use at once: whoever asks gets some of what is left, but no caller
- * more than its share of the whole, so that none can take it from all others.
+ * One bounded resource that many callers use at once. A caller gets some of what is left, but never more than its
+ * share of the whole, so that no caller can take everything.
  *
  * A caller is counted under several names, from the narrow to the wide (a user and its account), each of
- * which has a share. Names without anything are forgotten.
+ * which has a share. Names that hold nothing are forgotten.
  */
 
-/** One name under which use is counted. `share`: of the whole, 0 to 1. */
+/** One name under which use is counted. `share` is its part of the whole, 0 to 1. */
 export interface ShareHolder {
   readonly name: string
   readonly share: number
 }
 
-/** What one request holds. Given back once; afterwards it holds nothing. */
+/** What one request holds, until it gives it back. */
 export interface Lease {
   readonly held: number
-  /** False: there is no more for this caller now. Nothing has changed then. */
+  /** Returns false, and changes nothing, when there is no more for this caller now. */
   grow(amount: number): boolean
   giveBack(): void
 }
@@ -37,7 +37,7 @@ export class SharedBudget {
     return this.#held.get(name) ?? 0
   }
 
-  /** Undefined: there is no more for this caller now. */
+  /** Undefined when there is no more for this caller now. */
   take(holders: readonly ShareHolder[], amount: number): Lease | undefined {
     const lease = new BudgetLease(this, holders)
     return lease.grow(amount) ? lease : undefined

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Starts } from './starts.ts'
 
-/** Turns of the loop that a test ends by hand. */
+/** Turns of the event loop that a test ends itself. */
 function turns(): { after: (ms: number, run: () => void) => () => void; end: () => void } {
   let due: (() => void)[] = []
   return {
@@ -18,14 +18,14 @@ function turns(): { after: (ms: number, run: () => void) => () => void; end: () 
 }
 
 describe('starts of requests', () => {
-  it('happen at once, and in order, as long as they are few', () => {
+  it('are immediate and in order while there are few', () => {
     const started: number[] = []
     const starts = new Starts(turns())
     for (let i = 0; i < 32; i++) starts.run(() => started.push(i))
     expect(started).toEqual(Array.from({ length: 32 }, (_, i) => i))
   })
 
-  it('of a burst are spread over turns, and none passes another', () => {
+  it('of a burst are spread over turns, in order', () => {
     const started: number[] = []
     const loop = turns()
     const starts = new Starts(loop)
@@ -33,7 +33,7 @@ describe('starts of requests', () => {
     expect(started).toHaveLength(32)
     loop.end()
     expect(started).toHaveLength(64)
-    // Comes later than those that wait.
+    // Arrives later than those that wait.
     starts.run(() => started.push(80))
     expect(started).toHaveLength(64)
     loop.end()
@@ -43,7 +43,7 @@ describe('starts of requests', () => {
     expect(started).toHaveLength(82)
   })
 
-  it('count anew in each turn', () => {
+  it('are counted from zero in each turn', () => {
     const started: number[] = []
     const loop = turns()
     const starts = new Starts(loop)

@@ -1,13 +1,13 @@
 /**
- * Spreads what comes in a burst over several turns of the event loop: hundreds of connections can bring a request
- * each within one turn, and whatever else waits for the loop would wait for all of them.
+ * Spreads a burst of requests over several turns of the event loop. Hundreds of connections can each bring a request
+ * within one turn, and everything else that waits for the loop would wait for all of them.
  *
- * The first STARTS_PER_TURN run at once. The others run in later turns, in the order in which they came.
+ * The first STARTS_PER_TURN run immediately. The others run in later turns, in the order of their arrival.
  */
 
 import type { GatewayClock } from '../http/clock.ts'
 
-/** Some tenths of a millisecond each. */
+/** Each takes a few tenths of a millisecond. */
 const STARTS_PER_TURN = 32
 
 export class Starts {
@@ -28,7 +28,7 @@ export class Starts {
     } else this.#waiting.push(start)
   }
 
-  /** At the next turn, nothing was started in it yet. */
+  /** Begins to count from zero at the next turn. */
   #arm(): void {
     if (this.#isArmed) return
     this.#isArmed = true

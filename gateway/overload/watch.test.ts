@@ -1,4 +1,4 @@
-/** What requests in flight are judged by. */
+/** When the watcher ends requests in flight. */
 
 import { expect, test } from 'vitest'
 import { Exchange, type AbortCause } from '../http/exchange.ts'

@@ -1,8 +1,8 @@
 /**
- * Looks at all requests in flight every few seconds: clients below the minimum rate are cut off (F27),
- * and requests that the store leaves without progress get their 503. One timer for all of them,
- * none while there are none; a long honest upload that streams is never cut, however long it takes. A body
- * that is kept as a whole has a deadline (admission.ts).
+ * Looks at all requests in flight every few seconds. Clients below the minimum rate are cut off (F27), and requests
+ * without progress in the store get their 503. All requests share one timer, which stops when there are none. A
+ * streamed upload above the minimum rate is never cut, however long it takes; a body that is kept as a whole has a
+ * deadline (admission.ts).
  */
 
 import type { GatewayClock } from '../http/clock.ts'
@@ -10,11 +10,11 @@ import type { AbortCause, Exchange } from '../http/exchange.ts'
 
 export interface WatchLimits {
   readonly lookEveryMs: number
-  /** Averaged from one look to the next, only while the request waits for its client. */
+  /** The average between two looks, only while the request waits for its client. */
   readonly minBytesPerSecond: number
-  /** So many looks below the minimum in a row end a request. */
+  /** After this many looks in a row below the minimum the request is ended. */
   readonly slowLooksMax: number
-  /** Without progress, while the request does not wait for its client. */
+  /** How long a request may make no progress while it does not wait for its client. */
   readonly stallMs: number
 }
 
@@ -38,7 +38,7 @@ export class Watch {
     limits: WatchLimits,
     on: {
       abort(exchange: Exchange, cause: AbortCause): void
-      /** Its client is long gone, and the store still has not come back. */
+      /** Called when the client disconnected long ago and the store still has not returned. */
       givenUp(exchange: Exchange): void
     },
   ) {
@@ -53,12 +53,12 @@ export class Watch {
     this.#cancel ??= this.#clock.after(this.#limits.lookEveryMs, () => this.#look())
   }
 
-  /** False when it was over already. */
+  /** Returns false when the request was already removed. */
   remove(exchange: Exchange): boolean {
     return this.inFlight.delete(exchange)
   }
 
-  /** Ends the request and says so to whoever serves it. */
+  /** Ends the request and tells the server. */
   abort(exchange: Exchange, cause: AbortCause): void {
     if (exchange.aborted !== undefined) return
     exchange.abort(cause)
@@ -97,7 +97,7 @@ export class Watch {
       return nowMs - exchange.lastProgressMs > stallMs ? 'deadline' : undefined
     }
     if (nowMs > exchange.gatherUntilMs && !exchange.isAnswering) return 'too-slow'
-    // The store's own time begins when the client's ends.
+    // The store's time starts when the client has sent everything.
     exchange.lastProgressMs = nowMs
     if (moved * 1000 >= minBytesPerSecond * lookEveryMs) exchange.slowLooks = 0
     else if (++exchange.slowLooks >= slowLooksMax) return 'too-slow'

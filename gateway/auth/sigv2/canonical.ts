@@ -3,8 +3,8 @@
  *
  *   method LF Content-MD5 LF Content-Type LF date LF  *(x-amz-name ":" value LF)  resource
  *
- * The resource is the path as sent, behind the bucket that a Host header names, and the parameters
- * that are signed, decoded, in order. Text is latin1, as headers are: one character for each byte.
+ * The resource is the bucket that the Host header names, if any, then the path as sent, then the signed
+ * parameters, decoded, in order. Text is latin1, like headers: one character for each byte.
  *
  * https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html
  */
@@ -16,9 +16,9 @@ import { mustBeSigned } from '../auth.ts'
 import type { S3Request } from '../../http/request.ts'
 
 /**
- * Parameters that are part of the resource. AWS's page names the first ones, its SDKs the second. The
- * third are all others that make a request another operation: unsigned, they would let the holder of a
- * link do what its signer did not mean.
+ * Parameters that are part of the resource. AWS's page names the first group, its SDKs the second. The third group
+ * are all others that select another operation: if they were not signed, the holder of a link could do more than
+ * its signer allowed.
  */
 export const SIGNED_PARAMETERS: ReadonlySet<string> = new Set(
   [
@@ -39,17 +39,17 @@ export const SIGNED_PARAMETERS: ReadonlySet<string> = new Set(
 )
 
 /**
- * The strings that this request may have been signed by, the likeliest first, at most four, or none:
- *   - clients sign `/bucket/` also where they send `/bucket`
- *   - x-amz-date counts among the x-amz-* headers and the date is empty, says the text of AWS's page; its
- *     example has it as the date
+ * The strings that the client may have signed, the likeliest first; at most four, possibly none:
+ *   - some clients sign `/bucket/` when they send `/bucket`
+ *   - AWS's page says that x-amz-date is one of the x-amz-* headers and the date is empty, but its example has it
+ *     as the date
  */
 export function stringsToSign(request: S3Request, dateText: string, presigned: boolean): string[] {
   const { method, sentHeaders: headers } = request
   const start = `${method}\n${valueOf(request, 'content-md5')}\n${valueOf(request, 'content-type')}\n`
   const names: string[] = []
   for (const name in headers) {
-    // A presigned request has a time of its own.
+    // A presigned request has its own time, Expires.
     if (mustBeSigned(name) && name !== 'x-amz-date') names.push(name)
   }
   const dated = !presigned && request.headers['x-amz-date'] !== undefined
@@ -84,8 +84,8 @@ function canonicalResources(request: S3Request): string[] {
 }
 
 /**
- * Values are signed decoded: `response-content-type=a&versionId=1` is the text of two parameters and of one that
- * holds the other one's. The holder of a link could so leave one out that its signer meant.
+ * Values are signed decoded, so `response-content-type=a&versionId=1` may be two parameters, or one whose value
+ * contains the second. Without this check, the holder of a link could hide a parameter that its signer meant.
  */
 function hidesAnother(parameter: string): boolean {
   const [, ...others] = parameter.split('&')
@@ -96,7 +96,7 @@ function utf8AsLatin1(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1')
 }
 
-/** Base64 of the HMAC-SHA1. */
+/** The HMAC-SHA1 in base64. */
 export function sigV2Signature(secretAccessKey: string, toSign: string): string {
   return createHmac('sha1', secretAccessKey).update(Buffer.from(toSign, 'latin1')).digest('base64')
 }

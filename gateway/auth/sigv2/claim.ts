@@ -1,4 +1,4 @@
-/** What a request signed by Signature Version 2 claims, not yet believed. */
+/** What a request signed with Signature Version 2 claims. Nothing of it is verified yet. */
 
 import { decimal, trim } from '../../http/ascii.ts'
 import { S3Error } from '../../http/errors.ts'
@@ -7,7 +7,7 @@ import type { S3Request } from '../../http/request.ts'
 
 export interface SigV2Claim {
   readonly accessKeyId: string
-  /** Base64 of an HMAC-SHA1, as sent. */
+  /** The HMAC-SHA1 in base64, as sent. */
   readonly signature: string
   readonly sessionToken: string | undefined
   /** As sent: the Date or x-amz-date header, or Expires of a presigned request. */
@@ -25,7 +25,7 @@ const EXPIRES_SECONDS_MAX = 253_402_300_799
 export function parseSigV2Header(request: S3Request): SigV2Claim {
   const { headers } = request
   const text = trim((headers['authorization'] as string).slice('AWS'.length))
-  // An access key id may hold a colon, base64 never does.
+  // An access key id may contain a colon, base64 never does.
   const colon = text.lastIndexOf(':')
   if (colon < 1 || colon === text.length - 1) {
     throw new S3Error(

@@ -26,7 +26,7 @@ async function start(sigv2?: SigV2): Promise<TestGateway> {
 
 const FAR = { expires: '4102444800' }
 
-/** A link names no host that is signed, so it goes wherever the server listens. */
+/** The host of a link is not signed, so the link works wherever the server listens. */
 function open(
   { target }: TestGateway,
   { method = 'GET', url, headers }: SignedMessage,
@@ -41,7 +41,7 @@ function open(
   )
 }
 
-test('a link reads, writes and lists, with headers of the answer', async () => {
+test('a link can read, write and list, and set headers of the answer', async () => {
   const at = await start()
   const query = [['response-content-type', 'text/x']] as const
   const read = presignV2(
@@ -64,7 +64,7 @@ test('a link reads, writes and lists, with headers of the answer', async () => {
   expect((await open(at, list)).text).toContain('<Key>new</Key>')
 })
 
-test('a link is for one operation', async () => {
+test('a link works only for its operation', async () => {
   const at = await start()
   const list = presignV2({ path: '/bucket' }, FAR)
   for (const more of ['policy', 'versions', 'publicAccessBlock', 'uploads', 'location']) {
@@ -89,7 +89,7 @@ test.each([
   expect(authentication.filter((each) => each.startsWith('sigv2'))).toEqual(shown)
 })
 
-test('a policy may refuse the old version', async () => {
+test('a policy can refuse version 2', async () => {
   const at = await start()
   const link = presignV2({ path: '/bucket/key' }, FAR)
   expect((await open(at, link)).status).toBe(200)

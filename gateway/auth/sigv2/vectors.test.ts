@@ -2,8 +2,8 @@
  * AWS's published examples (https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html), in
  * both editions of the page, and recorded requests of clients.
  *
- * Of the newer edition two examples are left out, because their signatures are not those of the strings
- * that the page shows for them: the upload and the presigned GET. The older edition's are right.
+ * Two examples of the newer edition are left out, the upload and the presigned GET: their signatures do not belong to
+ * the strings that the page shows for them. Those of the older edition are right.
  */
 
 import { expect, test } from 'vitest'
@@ -171,7 +171,7 @@ test.each(EXAMPLES.map((example) => [example[0], example] as const))(
       ...more,
       ['Authorization', `AWS AKIAIOSFODNN7EXAMPLE:${signature}`],
     ]
-    // The bucket of this one is the whole host, a CNAME, which no suffix describes.
+    // The bucket of this example is the whole host, a CNAME, which no suffix can describe.
     const url = name.startsWith('upload') ? `/static.johnsmith.net${target}` : target
     const auth = await verify(method, url, headers, Date.parse(date), SUFFIXES)
     expect(auth).toMatchObject({ method: 'header', version: 2, credential: EXAMPLE_CREDENTIAL })
@@ -185,7 +185,7 @@ test('AWS: presigned, older', async () => {
   expect(auth).toMatchObject({ method: 'query', version: 2 })
 })
 
-/** The dots of a key: URL would resolve them. */
+/** Does not use URL, which would resolve the dots of a key. */
 function split(link: string): { host: string; target: string } {
   const [, host = '', target = ''] = /^http:\/\/([^/]+)(.*)$/.exec(link) ?? []
   return { host, target }

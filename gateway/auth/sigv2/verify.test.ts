@@ -1,4 +1,4 @@
-/** F22 for Signature Version 2: what is wrong with a signature is refused. */
+/** F22 for Signature Version 2: wrong and malformed signatures are refused. */
 
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -66,7 +66,7 @@ const PARAMETERS = { parameters: ['versionId', 'acl'] }
 describe.each(SIGNERS)('%s', (method, sign) => {
   const signed = sign(PLAIN, PARAMETERS)
 
-  test('a signature made by the book is accepted', async () => {
+  test('a correct signature is accepted', async () => {
     expect(await verify(signed)).toEqual({
       credential: EXAMPLE_CREDENTIAL,
       method,
@@ -77,7 +77,7 @@ describe.each(SIGNERS)('%s', (method, sign) => {
     })
   })
 
-  test('any path, sub-resource and metadata', async () => {
+  test('any path, sub-resource and metadata can be signed', async () => {
     const text = fc.string({ unit: 'grapheme', maxLength: 20 }).filter((s) => s.isWellFormed())
     const bytes = fc.string({ unit: fc.constantFrom('a', ' ', '\u0085', '\u00a0', '\u00ff', ',') })
     await fc.assert(
@@ -116,19 +116,22 @@ describe.each(SIGNERS)('%s: every part is signed', (method, sign) => {
     ['more metadata', { ...signed, headers: { ...signed.headers, 'x-amz-meta-z': '1' } }],
     ['metadata in the query', { ...signed, url: `${signed.url}&x-amz-meta-z=1` }],
   ])('another %s is refused', async (name, message) => {
-    // A header's signature does not look at x-amz-* in the query, where it has no meaning.
+    // A signature in a header does not cover x-amz-* in the query, where they have no meaning.
     if (method === 'header' && name === 'metadata in the query') await verify(message)
     else await refused(message, 'SignatureDoesNotMatch')
   })
 
-  test.each(Object.keys(PLAIN.headers ?? {}))('another %s, or none, is refused', async (name) => {
-    const changed = { ...signed.headers, [name]: `${signed.headers[name]}x` }
-    await refused({ ...signed, headers: changed }, 'SignatureDoesNotMatch')
-    const { [name]: _gone, ...without } = signed.headers
-    await refused({ ...signed, headers: without }, 'SignatureDoesNotMatch')
-  })
+  test.each(Object.keys(PLAIN.headers ?? {}))(
+    'another or a missing %s is refused',
+    async (name) => {
+      const changed = { ...signed.headers, [name]: `${signed.headers[name]}x` }
+      await refused({ ...signed, headers: changed }, 'SignatureDoesNotMatch')
+      const { [name]: _gone, ...without } = signed.headers
+      await refused({ ...signed, headers: without }, 'SignatureDoesNotMatch')
+    },
+  )
 
-  test('every character of the signature and of the key id', async () => {
+  test('a change of any character of the signature or the key id is refused', async () => {
     const where = method === 'header' ? (signed.headers['authorization'] as string) : signed.url
     const from = method === 'header' ? 'AWS '.length : where.indexOf('AWSAccessKeyId')
     for (let at = from; at < where.length; at++) {
@@ -142,7 +145,7 @@ describe.each(SIGNERS)('%s: every part is signed', (method, sign) => {
     }
   })
 
-  test('no parameter is hidden in the value of another one', async () => {
+  test('a parameter cannot be hidden in the value of another one', async () => {
     const query = [
       ['response-content-type', 'a'],
       ['versionId', 'old'],
@@ -163,12 +166,12 @@ describe.each(SIGNERS)('%s: every part is signed', (method, sign) => {
 })
 
 describe.each(SIGNERS)('%s: keys, sessions, buckets', (_method, sign) => {
-  test('wrong secret, unknown key', async () => {
+  test('a wrong secret and an unknown key are refused', async () => {
     await refused(sign(PLAIN, { ...PARAMETERS, secretAccessKey: 'x' }), 'SignatureDoesNotMatch')
     await refused(sign(PLAIN, { ...PARAMETERS, accessKeyId: 'NOBODY' }), 'InvalidAccessKeyId')
   })
 
-  test('sessions: the token is looked at, and signed', async () => {
+  test('the token of a session is checked and signed', async () => {
     const headers = { 'x-amz-security-token': 'to/k+en==' }
     const message = { path: '/b/k', headers }
     await verify(sign(message))
@@ -180,7 +183,7 @@ describe.each(SIGNERS)('%s: keys, sessions, buckets', (_method, sign) => {
     await refused({ ...bare, headers: { ...bare.headers, ...headers } }, 'SignatureDoesNotMatch')
   })
 
-  test('a bucket is signed with a slash behind it, or without', async () => {
+  test('a bucket is signed with or without a slash after it', async () => {
     for (const path of ['/bucket', '/bucket/']) {
       const message = sign({ path })
       await verify(message)
@@ -199,7 +202,7 @@ describe.each(SIGNERS)('%s: keys, sessions, buckets', (_method, sign) => {
 describe.each(SIGNERS)('%s: other ways of signing', (method, sign) => {
   const signed = sign(PLAIN, PARAMETERS)
 
-  test('no signed chunks: the signature is no seed for them', async () => {
+  test('signed chunks are refused', async () => {
     const mode = (text: string): SignedMessage =>
       sign({ path: '/b/k', headers: { 'x-amz-content-sha256': text } })
     await refused(mode('STREAMING-AWS4-HMAC-SHA256-PAYLOAD'), 'AccessDenied')
@@ -211,7 +214,7 @@ describe.each(SIGNERS)('%s: other ways of signing', (method, sign) => {
     })
   })
 
-  test('two ways of signing at once', async () => {
+  test('two signatures at once are refused', async () => {
     const V4 = signHeader({ path: '/b/k' }).message
     const [, v4Query = ''] = presign({ path: '/b/k' }).message.url.split('?')
     const message = sign({ path: '/b/k' })
@@ -230,14 +233,14 @@ describe.each(SIGNERS)('%s: other ways of signing', (method, sign) => {
     await refused(both, 'InvalidArgument')
   })
 
-  test('the setting', async () => {
+  test('the setting decides', async () => {
     await refused(signed, 'InvalidRequest', { sigv2: 'off' })
     if (method === 'query') await verify(signed, { sigv2: 'presigned' })
     else await refused(signed, 'InvalidRequest', { sigv2: 'presigned' })
   })
 })
 
-test('without a setting there is no SigV2, and never for forms of IAM and STS', async () => {
+test('SigV2 is refused without a setting, and always for forms of IAM and STS', async () => {
   for (const sign of [signHeaderV2, presignV2]) {
     const request = fakeRequest(sign({ path: '/' }))
     const lookup = async (): Promise<typeof EXAMPLE_CREDENTIAL> => EXAMPLE_CREDENTIAL
@@ -250,9 +253,9 @@ test('without a setting there is no SigV2, and never for forms of IAM and STS', 
   }
 })
 
-describe('the time of a header', () => {
+describe('the time of a signature in a header', () => {
   const limit = 15 * 60_000
-  test('15 minutes of skew, no more', async () => {
+  test('may be off by 15 minutes', async () => {
     const message = signHeaderV2({ path: '/b/k' })
     await verify(message, { nowMs: TEST_NOW_MS + limit })
     await verify(message, { nowMs: TEST_NOW_MS - limit })
@@ -260,7 +263,7 @@ describe('the time of a header', () => {
     await refused(message, 'RequestTimeTooSkewed', { nowMs: TEST_NOW_MS - limit - 1 })
   })
 
-  test('x-amz-date stands for Date, and goes before it', async () => {
+  test('x-amz-date takes precedence over Date', async () => {
     const amzDate = { 'x-amz-date': 'Sat, 21 Nov 2026 12:00:00 GMT' }
     const message = signHeaderV2({ path: '/b/k', headers: amzDate })
     await verify(message)
@@ -275,7 +278,7 @@ describe('the time of a header', () => {
   })
 
   test.each(['', 'yesterday', '1795262400', 'Sat, 31 Feb 2026 12:00:00 GMT'])(
-    'no date: %j',
+    '%j is not a date',
     async (date) => {
       await refused(signHeaderV2({ path: '/b/k', headers: { date } }), 'AccessDenied')
     },
@@ -293,7 +296,7 @@ describe('the time of a header', () => {
 describe('the expiry of a link', () => {
   const expiring = (expires: string): SignedMessage => presignV2({ path: '/b/k' }, { expires })
 
-  test('to the second, by the server, whatever dates the client sends', async () => {
+  test('is checked to the second by the server, whatever dates the client sends', async () => {
     const message = expiring(String(TEST_NOW_MS / 1000))
     await verify(message)
     await refused(message, 'AccessDenied', { nowMs: TEST_NOW_MS + 1 })
@@ -302,7 +305,7 @@ describe('the expiry of a link', () => {
     await verify({ ...message, url: `${message.url}&x-amz-date=x` })
   })
 
-  test('far, but a date', async () => {
+  test('may be far in the future, up to the year 9999', async () => {
     await verify(expiring('4102444800'))
     await verify(expiring('253402300799'))
     await refused(expiring('253402300800'), 'AccessDenied')
@@ -333,7 +336,7 @@ describe('the expiry of a link', () => {
 })
 
 describe('headers of a link in its query', () => {
-  /** As SDKs make them: signed as headers, sent as parameters. */
+  /** A link as SDKs make it: headers are signed as headers and sent as parameters. */
   function moved(headers: Record<string, string>): SignedMessage {
     const signed = presignV2({ method: 'PUT', path: '/b/k', headers })
     const pairs = Object.entries(headers).map(
@@ -360,7 +363,7 @@ describe('headers of a link in its query', () => {
     )
   })
 
-  test('a client may send them too, when it says the same', async () => {
+  test('may also be sent as headers, with the same values', async () => {
     const message = moved({ 'content-type': 'image/png', 'x-amz-meta-a': 'b' })
     const withHeaders = (type: string, meta: string): SignedMessage => ({
       ...message,
@@ -371,7 +374,7 @@ describe('headers of a link in its query', () => {
     await refused(withHeaders('image/png', 'c'), 'InvalidArgument')
   })
 
-  test('nobody adds a type to a link', async () => {
+  test('a Content-Type cannot be added to a link', async () => {
     const message = presignV2({ method: 'PUT', path: '/b/k' })
     await refused(
       { ...message, url: `${message.url}&content-type=text%2Fhtml` },
@@ -387,8 +390,8 @@ const ANONYMOUS: AuthResult = {
   signing: undefined,
 }
 
-test('whatever makes a request another operation is signed', () => {
-  // Both listings want the same right and tell the same.
+test('every parameter that selects an operation is signed', () => {
+  // Both versions of a listing need the same right and return the same.
   const same = new Set(['list-type'])
   const marks = OPERATIONS.flatMap((operation) => operation.marks.map((mark) => mark.split('=')[0]))
   const unsigned = marks.filter(

@@ -1,7 +1,7 @@
 /**
- * Signature Version 2 of one request, in its Authorization header or its query. It covers the method,
- * the path, the parameters that make a request another one (canonical.ts), every x-amz-* header,
- * Content-MD5, Content-Type and the date; no body, and no parameter of a listing.
+ * Verifies Signature Version 2 of a request, in its Authorization header or its query. The signature covers the
+ * method, the path, the parameters that select an operation (canonical.ts), every x-amz-* header, Content-MD5,
+ * Content-Type and the date. It does not cover the body or the parameters of listings.
  */
 
 import {
@@ -27,7 +27,7 @@ export async function verifySigV2(
   const claim = method === 'header' ? parseSigV2Header(request) : parseSigV2Query(request)
   const payload = uncoveredPayload(
     request.headers['x-amz-content-sha256'],
-    'Signature Version 2 can not sign chunks.',
+    'Signature Version 2 cannot sign chunks.',
   )
   checkTime(claim, options.nowMs)
   const credential = await findCredential(claim, options)

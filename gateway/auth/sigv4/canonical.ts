@@ -1,5 +1,5 @@
 /**
- * SigV4's canonical request, string to sign and keys, in S3's dialect: the path is encoded once and
+ * SigV4's canonical request, string to sign and keys, in S3's variant: the path is encoded once and
  * never normalised.
  */
 
@@ -16,7 +16,7 @@ export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49
 const UNRESERVED = /^[A-Za-z0-9\-._~]*$/
 const UNRESERVED_PATH = /^[A-Za-z0-9\-._~/]*$/
 
-/** RFC 3986 with upper-case hex; everything but the unreserved characters is encoded. */
+/** Encodes everything but the unreserved characters of RFC 3986, with upper-case hex digits. */
 export function uriEncode(text: string): string {
   if (UNRESERVED.test(text)) return text
   return encodeURIComponent(text).replace(
@@ -30,7 +30,7 @@ export function canonicalPath(rawPath: string): string {
   return uriEncode(decodePath(rawPath)).replaceAll('%2F', '/')
 }
 
-/** All parameters but the signature itself. */
+/** All parameters except the signature itself. */
 export function canonicalQuery(
   query: ReadonlyMap<string, string>,
   repeated: readonly (readonly [name: string, value: string])[] = [],
@@ -41,7 +41,7 @@ export function canonicalQuery(
     if (name === 'X-Amz-Signature') continue
     pairs.push([uriEncode(name), uriEncode(value)])
   }
-  // By name, then by value, not by the joined pair: '=' would sort behind '-' and '.'.
+  // Sorted by name, then by value. Sorting the joined pairs would be wrong: '=' sorts after '-' and '.'.
   pairs.sort(([a, x], [b, y]) => (a === b ? order(x, y) : order(a, b)))
   return pairs.map(([name, value]) => `${name}=${value}`).join('&')
 }
@@ -51,8 +51,8 @@ function order(a: string, b: string): number {
 }
 
 /**
- * Latin1, as the headers are. Undefined when a signed header was not sent: then no signature can be
- * right.
+ * The canonical request, in latin1 like the headers. Undefined when a signed header was not sent, since then no
+ * signature can be right.
  */
 export function canonicalRequest(
   request: S3Request,
@@ -74,7 +74,7 @@ function canonicalValue(value: string): string {
 }
 
 export function stringToSign(timestamp: string, scope: string, canonical: string): string {
-  // Non-ASCII stands in header values only, as latin1: these are the bytes that the client hashed.
+  // Only header values can have characters beyond ASCII. As latin1 they are the bytes that the client hashed.
   const digest = hash('sha256', Buffer.from(canonical, 'latin1'), 'hex')
   return `${ALGORITHM}\n${timestamp}\n${scope}\n${digest}`
 }
@@ -83,16 +83,16 @@ function hmac(key: Uint8Array | string, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest()
 }
 
-/** With a KeyObject an HMAC costs an eighth of what it does with the bytes of the key. */
+/** An HMAC with a KeyObject costs an eighth of one with the bytes of the key. */
 export function hmacHex(key: KeyObject, text: string): string {
   return createHmac('sha256', key).update(text).digest('hex')
 }
 
-/** Keys live a day each; when the cache is full it starts anew. */
+/** Each key is used for one day. A full cache is emptied. */
 const MAX_CACHED_KEYS = 4096
 const signingKeys = new Map<string, KeyObject>()
 
-/** Derived key, cached: four HMACs are more than all else that a request's signature costs. */
+/** The derived key. It is cached, because its four HMACs cost more than all other steps of a verification. */
 export function signingKey(
   secretAccessKey: string,
   date: string,

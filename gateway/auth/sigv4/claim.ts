@@ -1,4 +1,4 @@
-/** What a signed request claims, read from the Authorization header or the query, not yet believed. */
+/** What a request claims in its Authorization header or its query. Nothing of it is verified yet. */
 
 import { decimal, trim } from '../../http/ascii.ts'
 import { S3Error } from '../../http/errors.ts'
@@ -18,21 +18,21 @@ export interface Claim {
   /** 20130524T000000Z */
   readonly timestamp: string
   readonly timeMs: number
-  /** Lower-case, no name twice, in the order of the claim. */
+  /** Lower-case, without repeated names, in the order of the claim. */
   readonly signedHeaders: readonly string[]
   /** 64 lower-case hex digits. */
   readonly signature: string
-  /** Verbatim: the last line of the canonical request. Undefined: not said, the body's own (forms). */
+  /** The last line of the canonical request, as sent. Undefined when a form does not tell it: then its body's hash. */
   readonly payloadHash: string | undefined
   readonly sessionToken: string | undefined
-  /** Presigned only: 1 … 604,800. */
+  /** Only of presigned requests: 1 to 604,800. */
   readonly expiresSeconds: number | undefined
 }
 
-/** What a scope may name here. */
+/** The regions and services that a scope may name. */
 export interface ScopeRules {
   readonly services: readonly string[]
-  /** The first is the one that errors name. */
+  /** Error texts name the first one. */
   readonly regions: readonly string[]
 }
 
@@ -156,7 +156,7 @@ function parseExpires(text: string, refuse: (message: string) => S3Error): numbe
   return seconds
 }
 
-/** `AKID/20130524/us-east-1/s3/aws4_request`; an access key id may hold slashes. */
+/** `AKID/20130524/us-east-1/s3/aws4_request`. An access key id may contain slashes. */
 function parseCredential(
   text: string,
   rules: ScopeRules,
@@ -200,7 +200,7 @@ function parseCredential(
 }
 
 function parseSignedHeaders(text: string, malformed: (why: string) => S3Error): readonly string[] {
-  // As many as there are: the size of a request's head bounds them.
+  // Their number is bounded by the size of a request's head.
   const names = text.split(';')
   const seen = new Set(names)
   if (seen.has('')) throw malformed('there is an empty name in SignedHeaders.')
@@ -210,7 +210,7 @@ function parseSignedHeaders(text: string, malformed: (why: string) => S3Error): 
 }
 
 function parseSignature(text: string, malformed: (why: string) => S3Error): string {
-  // Wrong digits are a wrong signature; a wrong length is not one at all.
+  // Wrong digits make a wrong signature (403), a wrong length makes a malformed header (400).
   if (!/^[0-9a-f]{64}$/.test(text)) {
     if (text.length === 64) throw new S3Error('SignatureDoesNotMatch')
     throw malformed('the Signature must be 64 hex digits.')
@@ -218,7 +218,7 @@ function parseSignature(text: string, malformed: (why: string) => S3Error): stri
   return text
 }
 
-/** x-amz-date in the form of SigV4; or Date, in that form or that of HTTP. */
+/** The time from x-amz-date in the form of SigV4, or from Date in that form or the one of HTTP. */
 function headerTime(request: S3Request): { timestamp: string; timeMs: number } {
   const amzDate = request.headers['x-amz-date']
   const text = amzDate ?? request.headers['date'] ?? ''

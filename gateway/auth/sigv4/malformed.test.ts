@@ -1,4 +1,4 @@
-/** F22: signatures that are malformed, expired, or not of this place and time are refused before routing. */
+/** F22: signatures that are malformed, expired, or for another region, service or day are refused. */
 
 import { describe, expect, test } from 'vitest'
 import { EXAMPLE_CREDENTIAL, fakeRequest } from '../../testing/requests.ts'
@@ -17,14 +17,14 @@ const withHeader = (name: string, value: string, base: SignedMessage = sign({}))
 })
 
 describe('keys, scopes and times', () => {
-  test('wrong secret, unknown key', async () => {
+  test('a wrong secret and an unknown key are refused', async () => {
     await expectV4Refused(sign({ secretAccessKey: 'x' }), 'SignatureDoesNotMatch')
     await expectV4Refused(pre({ secretAccessKey: 'x' }), 'SignatureDoesNotMatch')
     await expectV4Refused(sign({ accessKeyId: 'NOBODY' }), 'InvalidAccessKeyId')
     await expectV4Refused(pre({ accessKeyId: 'NOBODY' }), 'InvalidAccessKeyId')
   })
 
-  test('wrong region, service, terminator, date: said, with the right region', async () => {
+  test('a wrong region, service, terminator or date is refused, and the right region is named', async () => {
     await expect(verifyV4(sign({ region: 'eu-west-1' }))).rejects.toMatchObject({
       code: 'AuthorizationHeaderMalformed',
       details: { Region: 'us-east-1' },
@@ -38,7 +38,7 @@ describe('keys, scopes and times', () => {
     await expectV4Refused(pre({ date: '20261120' }), 'AuthorizationQueryParametersError')
   })
 
-  test('skew of 15 minutes is allowed, no more', async () => {
+  test('clocks may differ by 15 minutes', async () => {
     const limit = 15 * 60_000
     await verifyV4(sign({}), TEST_NOW_MS + limit)
     await verifyV4(sign({}), TEST_NOW_MS - limit)
@@ -60,7 +60,7 @@ describe('keys, scopes and times', () => {
 })
 
 describe('what a signature covers', () => {
-  test('what is sent but not signed is refused', async () => {
+  test('a header that must be signed and is not is refused', async () => {
     await expectV4Refused(withHeader('x-amz-acl', 'public-read'), 'AccessDenied')
     await expectV4Refused(withHeader('x-amz-meta-a', 'b'), 'AccessDenied')
     await expectV4Refused(withHeader('x-amz-acl', 'public-read', pre({})), 'AccessDenied')
@@ -75,7 +75,7 @@ describe('what a signature covers', () => {
     const { range: _gone, ...headers } = signed.headers
     await expectV4Refused({ ...signed, headers }, 'SignatureDoesNotMatch')
     await verifyV4(signed)
-    // Nor does a parameter of the query stand for a header that was signed.
+    // A parameter of the query cannot replace a header that was signed.
     const query = presign({ path: '/b/k', query: [['x-amz-acl', 'private']] }).message
     await verifyV4(query)
     const url = query.url.replace(encode('host'), encode('host;x-amz-acl'))
@@ -84,7 +84,7 @@ describe('what a signature covers', () => {
 })
 
 describe('ways of signing', () => {
-  test('two ways of signing at once', async () => {
+  test('two signatures at once are refused', async () => {
     const both = { ...pre({}), headers: { ...sign({}).headers } }
     await expectV4Refused(both, 'InvalidArgument')
     await expectV4Refused({ ...pre({}), url: `${pre({}).url}&Signature=x` }, 'InvalidArgument')
@@ -94,7 +94,7 @@ describe('ways of signing', () => {
     )
   })
 
-  test('other ways of signing', async () => {
+  test('other ways of signing are refused', async () => {
     await expectV4Refused(withHeader('authorization', 'AWS AKID:signature'), 'InvalidRequest')
     await expectV4Refused({ url: '/b/k?AWSAccessKeyId=x&Signature=y&Expires=1' }, 'InvalidRequest')
     await expectV4Refused(withHeader('authorization', 'Bearer x'), 'InvalidArgument')
@@ -122,7 +122,7 @@ describe('ways of signing', () => {
 })
 
 describe('parts of a signature', () => {
-  test('payload modes that do not exist, or not here', async () => {
+  test('unknown and unimplemented payload modes are refused', async () => {
     const withMode = (value: string) =>
       signHeader({ path: '/b/k', headers: { 'x-amz-content-sha256': value } }).message
     await expectV4Refused(withMode('STREAMING-NONSENSE'), 'InvalidArgument')
@@ -134,7 +134,7 @@ describe('parts of a signature', () => {
     await expectV4Refused({ url: '/b/k', headers: streamed }, 'AccessDenied')
   })
 
-  test('what is wrong with SignedHeaders is said', async () => {
+  test('the error says what is wrong with SignedHeaders', async () => {
     const told = async (names: string): Promise<string> => {
       const { headers, ...rest } = sign({})
       const authorization = (headers['authorization'] ?? '').replace(
@@ -152,7 +152,7 @@ describe('parts of a signature', () => {
     expect(await told('host;')).toMatch(/empty name/)
   })
 
-  test('no date, or none that is one', async () => {
+  test('missing and malformed dates are refused', async () => {
     for (const date of ['', 'yesterday', '2026-11-21T12:00:00Z', '20261321T120000Z']) {
       await expectV4Refused(withHeader('x-amz-date', date), 'AccessDenied')
     }
@@ -169,7 +169,7 @@ describe('parts of a signature', () => {
     )
   })
 
-  test('a session token that nobody can check is refused', async () => {
+  test('a session token is refused when it cannot be checked', async () => {
     const token = { 'x-amz-security-token': 'jwt' }
     await expectV4Refused(signHeader({ path: '/b/k', headers: token }).message, 'InvalidToken')
     await expectV4Refused(

@@ -1,4 +1,4 @@
-/** What AWS's own SDK signs is accepted: its requests are caught before they leave. */
+/** Requests signed by AWS's own SDK are accepted. They are intercepted before the SDK sends them. */
 
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
@@ -94,7 +94,7 @@ function clientOf(
   })
 }
 
-/** `use` runs while the SDK's body is still there to be read. */
+/** `use` runs while the body of the SDK's request can still be read. */
 async function caught(
   send: (client: S3Client) => Promise<unknown>,
   use: (caught: Caught) => Promise<void>,
@@ -213,7 +213,7 @@ test.each(['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const)(
   },
 )
 
-test('DeleteObjects comes with a digest', async () => {
+test('DeleteObjects has a digest', async () => {
   await caught(
     (client) =>
       client.send(
@@ -229,7 +229,7 @@ test('DeleteObjects comes with a digest', async () => {
 test.each(['WHEN_SUPPORTED', 'WHEN_REQUIRED'] as const)('presigned, checksums %s', async (when) => {
   const client = clientOf(async () => {}, when)
   const requestOf = (url: string, method: string, body?: Uint8Array): S3Request => {
-    // URL would resolve the dots of the key.
+    // Does not use URL, which would resolve the dots of the key.
     const [, host = '', target = ''] = /^https:\/\/([^/]+)(.*)$/.exec(url) ?? []
     return fakeRequest({
       method,
@@ -262,11 +262,11 @@ test.each(['WHEN_SUPPORTED', 'WHEN_REQUIRED'] as const)('presigned, checksums %s
   expect(stored.request.headers['x-amz-storage-class']).toBe('STANDARD_IA')
   const { bytes, sealed } = await readAll(stored)
   expect(bytes.toString()).toBe('hello')
-  // What the URL says of an empty body is no declaration.
+  // The checksum of an empty body in the URL is not a declaration.
   expect(sealed.checksums).toEqual({ CRC64NVME: 'M3eFcAZSQlc=' })
 })
 
-test('a checksum that the signer put into a presigned URL on purpose is demanded', async () => {
+test('any other checksum in a presigned URL must match', async () => {
   const client = clientOf(async () => {}, 'WHEN_REQUIRED')
   const command = new PutObjectCommand({
     Bucket: 'bucket',

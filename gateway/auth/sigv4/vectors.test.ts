@@ -129,7 +129,7 @@ const CHUNKED: FakeMessage = {
   ],
 }
 
-test('PUT with signed chunks: seed and every chunk', async () => {
+test('PUT with signed chunks: the signatures of the request and of every chunk', async () => {
   const request = fakeRequest(CHUNKED)
   const auth = await verify(CHUNKED)
   const bytes = await decodeBody(request, auth).gather()
@@ -137,7 +137,7 @@ test('PUT with signed chunks: seed and every chunk', async () => {
   expect(bytes.every((byte) => byte === 97)).toBe(true)
 })
 
-/** "Signature calculations for trailing headers"; the upload has no storage class there. */
+/** AWS's page "Signature calculations for trailing headers". Its upload has no storage class. */
 const TRAILER: FakeMessage = {
   method: 'PUT',
   url: '/examplebucket/chunkObject.txt',
@@ -173,7 +173,7 @@ const TRAILER: FakeMessage = {
   ],
 }
 
-test('PUT with signed chunks and trailer: seed, chunks, trailer', async () => {
+test('PUT with signed chunks and trailer: the signatures of the request, the chunks and the trailer', async () => {
   const request = fakeRequest(TRAILER)
   const auth = await verify(TRAILER)
   const decoded = decodeBody(request, auth)

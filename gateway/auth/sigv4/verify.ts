@@ -1,4 +1,4 @@
-/** Signature Version 4 of one request, in its Authorization header or its query. */
+/** Verifies Signature Version 4 of a request, in its Authorization header or its query. */
 
 import { hash } from 'node:crypto'
 
@@ -73,7 +73,7 @@ function checkTime({ timeMs, timestamp, expiresSeconds }: Claim, nowMs: number):
   checkExpiry(timeMs + expiresSeconds * 1000, nowMs, { 'X-Amz-Expires': expiresSeconds })
 }
 
-/** Host and every x-amz-* that was sent must be signed: else a stranger could add some. */
+/** Host and every x-amz-* header must be signed; otherwise others could add headers to a signed request. */
 function checkSignedHeaders(request: S3Request, signedHeaders: readonly string[]): void {
   const missing: string[] = []
   const signed = new Set(signedHeaders)
