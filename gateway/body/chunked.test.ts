@@ -124,7 +124,7 @@ describe.each(MODES)('$name', (mode) => {
 })
 
 describe.each(MODES)('$name, with changed or random bytes', (mode) => {
-  test('is refused after any change, or (unsigned) has at least the announced length', () => {
+  test('is refused after any change, or (unsigned) has exactly the announced length', () => {
     const body = encodeChunks(sample, mode.encode)
     fc.assert(
       fc.property(
