@@ -3,11 +3,11 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { compatibilityMarkdown } from '../gateway/routes/compatibility.ts'
 import { parametersMarkdown } from '../gateway/routes/documented-names.ts'
-import { QUERY_ROWS } from '../gateway/iam/table.ts'
+import { QUERY_OPERATIONS } from '../gateway/iam/table.ts'
 import { OPERATIONS } from '../gateway/routes/operations.ts'
 
 const PAGES = {
-  's3-compatibility.md': compatibilityMarkdown(OPERATIONS, QUERY_ROWS),
+  's3-compatibility.md': compatibilityMarkdown(OPERATIONS, QUERY_OPERATIONS),
   's3-parameters.md': parametersMarkdown(OPERATIONS),
 } as const
 

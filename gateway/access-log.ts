@@ -1,9 +1,9 @@
 /**
- * The access log: one line of JSON for each request, refused ones and malformed ones too, written when it is
- * over. The same about each failure goes to the log at level `debug`.
+ * The access log: one line of JSON for each request, written when the request is over, including refused and
+ * malformed ones. Failures are also logged at level `debug`, with the same fields.
  *
- * No line holds a secret (F37): of the query only what names a version, of the headers only the user agent and
- * the id of the key. Signatures, session tokens and keys of SSE-C are in neither.
+ * No line holds a secret (F37): only the version id is logged of the query, and only the user agent and the id of the
+ * access key of the headers. Signatures, session tokens and keys of SSE-C never are.
  */
 
 import { plainAddress } from './http/address.ts'
@@ -17,18 +17,18 @@ import type { S3Request } from './http/request.ts'
 
 export interface AccessLogOptions {
   readonly clock: GatewayClock
-  /** Takes lines with their end. Never blocks and never throws. Absent: there is no access log. */
+  /** Takes a line including its line end. Never blocks and never throws. Without it there is no access log. */
   readonly write?: ((line: string) => void) | undefined
-  /** Where failures are shown at `debug`. Absent: they are not. */
+  /** Failures are logged here at level `debug`, if present. */
   readonly logger?: GatewayLogger | undefined
 }
 
 const USER_AGENT_CHARACTERS_MAX = 256
 const REASON_CHARACTERS_MAX = 512
 const TARGET_CHARACTERS_MAX = 1_024
-/** Details of an error that name what was at fault. Their values are the caller's and stay out. */
+/** Details of an error that name a parameter, header or element at fault. They never hold its value. */
 const NAMING_DETAILS = ['Header', 'ArgumentName', 'Parameter', 'Element', 'Condition'] as const
-/** What terminals and editors take for something else than text, besides what JSON escapes. */
+/** Characters that terminals and editors do not show as text, besides those that JSON escapes. */
 const DECEPTIVE = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
 
 export class AccessLog {
@@ -38,7 +38,7 @@ export class AccessLog {
     this.#options = options
   }
 
-  /** `status` is what was sent, 499 to a client that was gone before. */
+  /** `status` is the one that was sent, or 499 when the client disconnected before. */
   finished(exchange: Exchange, status: number): void {
     const { write, logger, clock } = this.#options
     const isFailure = status >= 400
@@ -61,7 +61,7 @@ export class AccessLog {
     if (isFailure) logger?.debug(fields, 'a request failed')
   }
 
-  /** What never became a request. */
+  /** Call for bytes that never became a request. */
   malformed(remote: string | undefined, refusal: PlainRefusal): void {
     const { write, logger, clock } = this.#options
     const time = new Date(clock.nowMs()).toISOString()
@@ -77,7 +77,7 @@ export class AccessLog {
   }
 }
 
-/** Fields that are undefined are left out. */
+/** One line of JSON. Undefined fields are left out. */
 export function lineOf(fields: Readonly<Record<string, unknown>>): string {
   return `${JSON.stringify(fields).replace(DECEPTIVE, escaped)}\n`
 }
@@ -101,7 +101,7 @@ function remoteOf(exchange: Exchange): string | undefined {
   return remoteAddress === undefined ? undefined : plainAddress(remoteAddress)
 }
 
-/** The id of the key by which a request that was not let in says it is signed. */
+/** The access key id that an unauthenticated request claims. */
 function claimedKey(request: S3Request | undefined): string | undefined {
   if (request === undefined) return undefined
   const { headers, query } = request
@@ -123,7 +123,7 @@ function whatFor(exchange: Exchange): Record<string, unknown> {
   }
   if (!(exchange instanceof HttpExchange)) return {}
   const { method, url = '' } = exchange.request
-  // Without the query, which may hold a signature, and without a user of an absolute form.
+  // Without the query, which may contain a signature, and without the user name of an absolute URL.
   const [path = ''] = url.split(/[?#]/, 1)
   const target = path.replace(/^([a-z]+:\/\/)[^/]*@/i, '$1').slice(0, TARGET_CHARACTERS_MAX)
   return { method, target }

@@ -1,4 +1,4 @@
-/** One request on its way through its handler, and the rights that it is asked for on the way. */
+/** One S3 request in its handler, and the checks of its rights. */
 
 import { lowerCase } from './http/ascii.ts'
 import { StoreError } from '../protocol/errors.ts'
@@ -19,7 +19,7 @@ import type { Call, Level, Operation } from './s3/operation.ts'
 import type { S3Request } from './http/request.ts'
 import type { AuthResult, SigV2 } from './auth/auth.ts'
 
-/** For the bucket's own account alone. */
+/** Operations that are only for the bucket's own account. */
 const POLICY_OPERATIONS: ReadonlySet<string> = new Set([
   'GetBucketPolicy',
   'PutBucketPolicy',
@@ -48,11 +48,11 @@ export class GateCall implements Call, Applicant {
   readonly nowMs: number
   readonly inTurns: InTurns
   readonly #admission: Admission
-  /** Its body is kept as a whole, not passed on as it comes. */
+  /** Whether its body is kept as a whole instead of streamed. */
   #gathers = false
-  /** At most two buckets: the request's own, and a copy's source. */
+  /** At most two buckets: the one of the request, and the source of a copy. */
   readonly #accesses = new Map<string, Promise<BucketAccess>>()
-  /** Where a copy reads. */
+  /** The bucket that a copy reads from. */
   #sourceBucket: string | undefined
 
   constructor(
@@ -79,7 +79,7 @@ export class GateCall implements Call, Applicant {
     this.#admission = options.admission
   }
 
-  /** ARN of what the operation is about. */
+  /** The ARN that the operation is about. */
   get target(): string {
     return resourceArn(this.operation.resource, this.bucket, this.key)
   }
@@ -111,7 +111,7 @@ export class GateCall implements Call, Applicant {
     const { action, versionAction, resource, name } = this.operation
     const versionId = versionAction === undefined ? undefined : this.request.query.get('versionId')
     const right = versionId === undefined ? action : (versionAction ?? action)
-    // A bucket that is to be has no owner and no policy yet.
+    // A new bucket has no owner and no policy yet.
     if (resource === 'service' || name === 'CreateBucket') {
       return authorize({ action: right, resource: this.target }, this)
     }
@@ -122,13 +122,13 @@ export class GateCall implements Call, Applicant {
     await this.#authorize(this.bucket, { action, resource: this.target, versionId })
     if (!POLICY_OPERATIONS.has(this.operation.name)) return
     const { info } = await this.access(this.bucket)
-    // As AWS: no policy makes others write policies.
+    // As in AWS, no policy can allow other accounts to change policies.
     if (info.ownerAccount !== this.identity.accountId) throw new S3Error('MethodNotAllowed')
   }
 
   /**
-   * Where the handler asks: nobody without a signature gets so far, unless a policy may allow it something.
-   * The body is not read before that is known.
+   * For operations whose handler checks rights: refuses requests without a signature, unless the policy of the bucket
+   * may allow them something. This happens before the body is read.
    */
   async refuseStrangers(): Promise<void> {
     if (this.identity !== ANONYMOUS) return
@@ -155,7 +155,7 @@ export class GateCall implements Call, Applicant {
       access = await this.access(bucket)
     } catch (error) {
       if (!isMissing(error, 'NoSuchBucket')) throw error
-      // That there is no such bucket learns who could have come in.
+      // Only callers who would have been let in are told that the bucket does not exist.
       throw (await isAllowed(wanted, this)) ? error : new S3Error('AccessDenied')
     }
     await authorize({ ...wanted, bucket: access }, this)
@@ -168,7 +168,7 @@ export class GateCall implements Call, Applicant {
     if (info.ownerAccount !== expected) throw new S3Error('AccessDenied')
   }
 
-  /** As S3: that an object is not there learns who may list the bucket, others 403. */
+  /** As in S3, only callers who may list the bucket are told that an object does not exist; others get 403. */
   async shownFailure(error: unknown): Promise<unknown> {
     const { operation } = this
     const reads = operation.method === 'GET' || operation.method === 'HEAD'
@@ -186,7 +186,7 @@ export class GateCall implements Call, Applicant {
   }
 }
 
-/** Whether it may allow one of the actions, on whatever and on whatever condition, to who does not sign. */
+/** Whether the policy may allow one of the actions, on any resource and condition, to requests without a signature. */
 function letsStrangers(text: string, actions: readonly string[]): boolean {
   const meter = new Meter()
   const { policy } = compiledPolicy('bucket policy', text, 'resource')

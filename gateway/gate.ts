@@ -1,7 +1,7 @@
 /**
- * The gate that every S3 request passes, below HTTP: find its operation, authenticate, authorise,
- * refuse what is not understood, dispatch; failures become AWS's error documents. Nothing of a
- * request's body is read before it has passed.
+ * The gate that every S3 request passes, below HTTP: find the operation, authenticate, authorise, refuse what is
+ * not implemented, call the handler. Failures become AWS's error documents. The body of a request is not read
+ * before it has passed. Called by server.ts.
  */
 
 import { StoreError } from '../protocol/errors.ts'
@@ -28,14 +28,14 @@ import { checkSupported } from './routes/support.ts'
 
 export interface GateOptions {
   readonly backend: Backend
-  /** Answers IAM's and STS's query API. Absent: there is none. */
+  /** Answers the query API of IAM and STS. Without it they are not served. */
   readonly iam?: IamBackend | undefined
   readonly region: string
   readonly sigv2: SigV2
   readonly clock: GatewayClock
   readonly logger: GatewayLogger
   readonly admission: Admission
-  /** Says which node answered; the same for the life of a process. */
+  /** Identifies the node in answers; the same until the process ends. */
   readonly hostId: string
   readonly refusals: Refusals
   readonly workQueue: WorkQueue
@@ -43,10 +43,10 @@ export interface GateOptions {
 
 const SERVER_METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS'
 
-/** Why a request was ended before its answer. */
+/** Error texts for requests that were ended before their answer. */
 const ENDED = {
-  'client-gone': 'The client is gone.',
-  deadline: 'The request took longer than it may. Try again.',
+  'client-gone': 'The client disconnected.',
+  deadline: 'The request took too long. Try again.',
   closing: 'This node is stopping. Try again.',
 } as const
 
@@ -65,7 +65,7 @@ export class Gate {
     }
   }
 
-  /** Never throws: what goes wrong is an answer. A stream's first chunk may still fail. */
+  /** Never throws: failures become answers. The first chunk of a stream may still fail. */
   async handle(request: S3Request, exchange: Exchange): Promise<S3Response> {
     exchange.parsed = request
     try {
@@ -95,7 +95,7 @@ export class Gate {
     exchange.credential = auth.credential
     const identity = auth.credential?.identity ?? ANONYMOUS
     admission.identified(exchange, identity)
-    // Which methods there are is told to those who sign.
+    // Only signed requests get 405 with the allowed methods.
     if (operation === undefined) {
       throw identity === ANONYMOUS ? new S3Error('AccessDenied') : notAllowed(request)
     }
@@ -121,7 +121,7 @@ export class Gate {
     }
   }
 
-  /** Also what is refused leaves its line. */
+  /** Refused requests are audited too. */
   async #audited(call: GateCall): Promise<S3Response> {
     const { operation, identity, request, context } = call
     const line = (outcome: string): void => {
@@ -148,12 +148,12 @@ export class Gate {
     return { status: 200, headers, body: undefined }
   }
 
-  /** The answer to a failure. `request` is absent when it could not even be parsed. */
+  /** The answer to a failure. `request` is undefined when it could not be parsed. */
   failure(error: unknown, request: S3Request | undefined, exchange: Exchange): S3Response {
     const failed = this.#asS3Error(error, request, exchange)
     const why = failed.status === 503 ? reasonOf(error, exchange) : failed.message
     if (failed.status === 503) this.options.refusals.note(why)
-    // The first one is the cause of the others.
+    // The first failure is the cause of later ones.
     exchange.failure ??= { code: failed.code, reason: why, details: failed.details }
     const headers: ResponseHeaders = {}
     if (failed.headers !== undefined) Object.assign(headers, failed.headers)
@@ -198,7 +198,7 @@ export class Gate {
     this.options.logger.error({ error, operation, requestId }, 's3 request failed')
   }
 
-  /** Refusals carry it too, as those of AWS do: an SDK that asked in another region goes on with this one. */
+  /** As in AWS, refusals name the region too: an SDK that used another region tries again with this one. */
   #addRegion(headers: ResponseHeaders, request: S3Request | undefined): void {
     if (request?.bucket !== undefined) headers['x-amz-bucket-region'] = this.options.region
   }
@@ -211,10 +211,10 @@ export class Gate {
   }
 }
 
-/** Errors in which AWS names the bucket, or the key. */
+/** Errors in which AWS names the bucket. */
 const NAMES_BUCKET = /^(?:NoSuchBucket|BucketNotEmpty$|BucketAlready|NoSuch[A-Za-z]+Configuration$)/
 
-/** Of a copy the source may be meant: then nothing is added. */
+/** Adds the names of bucket and key to an error, except for copies, where the error may be about the source. */
 function withNames(failed: S3Error, request: S3Request | undefined): S3Error {
   if (request === undefined || request.headers['x-amz-copy-source'] !== undefined) return failed
   const { bucket, key } = request
@@ -227,7 +227,7 @@ function withNames(failed: S3Error, request: S3Request | undefined): S3Error {
     : new S3Error(code, message, { resource, headers, details: { ...details, ...failed.details } })
 }
 
-/** What browsers send without a signature, and Shoal has not: said before anybody asks for rights. */
+/** Refuses unsigned requests of browsers that Shoal does not implement, before rights are checked. */
 function refuseBrowsers({ method, headers, bucket, key }: S3Request): void {
   if (bucket === undefined) return
   const isForm =

@@ -1,4 +1,4 @@
-/** One request of IAM's or STS's query API on its way through its face (iam/face.ts). */
+/** One request of the query API of IAM and STS (iam/face.ts): its body, signature, rights and audit line. */
 
 import { auditLine, auditedNames } from './auth/audit.ts'
 import { ANONYMOUS, authorize } from './auth/authorize.ts'
@@ -26,13 +26,13 @@ export interface QueryCallOptions {
   readonly workQueue: WorkQueue
   /** Keys, sessions, region and time. */
   readonly authentication: AuthOptions
-  /** Something that is not the caller's fault. */
+  /** Call for failures that are not the caller's. */
   log(error: unknown): void
-  /** Answered 503. */
+  /** Call for answers of 503. */
   unavailable(error: unknown): void
 }
 
-/** A body before anybody knows who sent it. */
+/** How the body is decoded before its sender is known. */
 const UNREAD: AuthResult = {
   credential: undefined,
   method: 'anonymous',
@@ -61,7 +61,7 @@ export class QueryCall implements QueryGate {
     this.#options = options
   }
 
-  /** Never throws. What changes an identity leaves its line in the audit log, also when it is refused. */
+  /** Never throws. Changes of identities are audited, even refused ones. */
   async answer(request: S3Request): Promise<S3Response> {
     const response = await answerQuery(request, this)
     const { failure } = this.context

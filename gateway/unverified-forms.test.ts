@@ -1,4 +1,4 @@
-/** Forms of IAM and STS, whose signature can be checked only once the whole form has arrived: what they may hold until then. */
+/** How much forms of IAM and STS may use before they have arrived as a whole and their signature can be checked. */
 
 import { describe, expect, test } from 'vitest'
 import { sendUnsigned, sendRaw } from './conformance/world.ts'

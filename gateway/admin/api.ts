@@ -1,28 +1,28 @@
 /**
- * The admin port: health, metrics, and what the command line asks of its node. Loopback only (loopback.ts).
+ * The admin port: health, metrics, and requests of the command line. Loopback only (loopback.ts).
  *
- * Open, since they name no bucket, key, account or secret:
+ * Open, because they name no bucket, key, account or secret:
  *
  *   GET  /health/live             200 {"live":true}
  *   GET  /health/ready            200 {"ready":true} | 503 {"ready":false,"reason":"…"}
  *   GET  /metrics                 Prometheus text
  *
- * With the credential only (admin-credential.ts):
+ * Only with the credential (admin-credential.ts):
  *
  *   GET  /status                  NodeStatus
- *   GET  /lost                    LostStatus: what no replica has any more
- *   GET  /layout                  LayoutTable: the members, what they hold, and what is under way
+ *   GET  /lost                    LostStatus: data that no replica has any more
+ *   GET  /layout                  LayoutTable: the members, what they hold, and the change under way
  *   POST /layout/plan             body PlannedChange: LayoutPlan, what it would move; nothing changes
- *   POST /layout/change           body LayoutChange: begins it: LayoutChanged
- *   DELETE /layout/change         gives up the change that is under way: LayoutChanged
+ *   POST /layout/change           body LayoutChange: begins a change: LayoutChanged
+ *   DELETE /layout/change         cancels the change that is under way: LayoutChanged
  *   GET  /locate?bucket=B&key=K   LocateResult
- *   POST /token?ttlMs=N&uses=N    {"token":"…"}; one hour and one node when not given
+ *   POST /token?ttlMs=N&uses=N    {"token":"…"}; by default one hour and one node
  *   GET  /token                   [TokenStatus]
  *   DELETE /token?id=ID           {"id":"…"} | 404
  *   GET  /secret                  SecretStatus
- *   POST /secret/rotate?overlapMs=N   the next cluster secret: SecretStatus; overlap of an hour when not given
- *   POST /scrub                   begins a scrub or joins the one that runs: ScrubStatus
- *   GET  /scrub                   ScrubStatus of the one that runs, or else of the last one
+ *   POST /secret/rotate?overlapMs=N   replaces the cluster secret: SecretStatus; by default an overlap of one hour
+ *   POST /scrub                   begins a scrub unless one is running: ScrubStatus
+ *   GET  /scrub                   ScrubStatus of the running scrub, or else of the last one
  *
  * Failures are {"error":"…"} with 4xx or 5xx.
  */
@@ -93,10 +93,10 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /scrub', ({ backend }) => ok(backend.scrubStatus())],
 ])
 
-/** Every other one needs the credential, so that a new route is closed until somebody opens it. */
+/** All other routes need the credential, so that a new route is closed unless it is listed here. */
 const OPEN: ReadonlySet<string> = new Set(['/health/live', '/health/ready', '/metrics'])
 
-/** 'METHOD /path' of each. */
+/** All routes as 'METHOD /path'. */
 export const ADMIN_ROUTES: readonly string[] = [...routes.keys()]
 
 export function createAdmin(options: AdminOptions): Admin {
@@ -159,14 +159,14 @@ async function answerOf(options: AdminOptions, request: IncomingMessage): Promis
   }
 }
 
-/** Says where the credential is: who can't read that file learns nothing, and everybody else what to do. */
+/** Says where the credential is. This helps those who can read the file, and is of no use to others. */
 function denialOf(
   authorization: string | undefined,
   credential: AdminCredential,
 ): Answer | undefined {
   const status = refusalOfCredential(authorization, credential)
   if (status === undefined) return undefined
-  const what = status === 401 ? 'is needed' : 'is not that of this run of the node'
+  const what = status === 401 ? 'is needed' : 'is not the one of this run of the node'
   const error = `the admin credential ${what}: it is in ${credential.path}, which the user who runs the node can read`
   return {
     status,
@@ -193,14 +193,14 @@ async function scrape({ backend, metrics }: AdminOptions): Promise<Answer> {
 async function locate({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {
   const bucket = query.get('bucket')
   const key = query.get('key')
-  if (!bucket || !key) return { status: 400, json: { error: 'bucket and key are wanted' } }
+  if (!bucket || !key) return { status: 400, json: { error: 'bucket and key are required' } }
   return ok(await backend.locate(bucket, key))
 }
 
 async function issueToken({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {
   const ttlMs = Number(query.get('ttlMs') ?? TOKEN_TTL_MS)
   if (!Number.isSafeInteger(ttlMs) || ttlMs < 1 || ttlMs > TOKEN_TTL_MS_MAX) {
-    return wrong('a join token is good for 24 hours at most')
+    return wrong('a join token is valid for at most 24 hours')
   }
   const uses = Number(query.get('uses') ?? 1)
   if (!Number.isSafeInteger(uses) || uses < 1 || uses > TOKEN_USES_MAX) {
@@ -211,7 +211,8 @@ async function issueToken({ backend }: AdminOptions, query: URLSearchParams): Pr
 
 async function revokeToken({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {
   const id = query.get('id') ?? ''
-  if (!/^[0-9a-f]{16}$/.test(id)) return wrong('id is that of a join token, 16 hexadecimal digits')
+  if (!/^[0-9a-f]{16}$/.test(id))
+    return wrong('id must be the id of a join token: 16 hexadecimal digits')
   if (await backend.revokeToken(id)) return ok({ id })
   return { status: 404, json: { error: `there is no join token ${id}` } }
 }
@@ -219,7 +220,7 @@ async function revokeToken({ backend }: AdminOptions, query: URLSearchParams): P
 async function rotateSecret({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {
   const overlapMs = Number(query.get('overlapMs') ?? OVERLAP_MS)
   if (!Number.isSafeInteger(overlapMs) || overlapMs < 0 || overlapMs > OVERLAP_MS_MAX) {
-    return wrong('the overlap is 36 hours at most')
+    return wrong('the overlap may be at most 36 hours')
   }
   return ok(await backend.rotateSecret(overlapMs))
 }
@@ -236,7 +237,7 @@ function withBody(answer: (backend: AdminBackend, body: Uint8Array) => Promise<u
   }
 }
 
-/** Undefined: it is too large. */
+/** Undefined when the body is too large. */
 async function bodyOf(request: IncomingMessage): Promise<Uint8Array | undefined> {
   const chunks: Uint8Array[] = []
   let sizeBytes = 0

@@ -1,8 +1,8 @@
-/** Changes of the layout as JSON: read strictly, so that nothing that is misspelt is taken for something else. */
+/** Reads changes of the layout from JSON, strictly: a misspelt field is an error. */
 
 import { LayoutRefusal, type LayoutChange, type PlannedChange } from '../port/layout.ts'
 
-/** Of a request's body. */
+/** The maximum size of a request's body. */
 export const CHANGE_BYTES_MAX = 4_096
 const REPLICATION_MAX = 7
 const CAPACITY_BYTES_MIN = 2 ** 26
@@ -12,7 +12,7 @@ const NAME = /^[A-Za-z0-9._-]{1,64}$/
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** Throws LayoutRefusal (400). */
+/** Reads a change to make. Throws LayoutRefusal (400). */
 export function readChange(body: Uint8Array): LayoutChange {
   const fields = fieldsOf(body)
   switch (fields['kind']) {
@@ -26,7 +26,7 @@ export function readChange(body: Uint8Array): LayoutChange {
   }
 }
 
-/** Throws LayoutRefusal (400). */
+/** Reads a change to plan. Throws LayoutRefusal (400). */
 export function readPlanned(body: Uint8Array): PlannedChange {
   const fields = fieldsOf(body)
   switch (fields['kind']) {
@@ -41,7 +41,7 @@ export function readPlanned(body: Uint8Array): PlannedChange {
     case 'add': {
       allow(fields, ['zone', 'capacityBytes'])
       const { zone = 'default', capacityBytes } = placeOf(fields)
-      if (capacityBytes === undefined) throw wrong('add: capacityBytes is wanted (--capacity)')
+      if (capacityBytes === undefined) throw wrong('add: capacityBytes (--capacity) is required')
       return { kind: 'add', zone, capacityBytes }
     }
     default:
@@ -53,7 +53,7 @@ export function readPlanned(body: Uint8Array): PlannedChange {
 export function readLossId(body: Uint8Array): string {
   const fields = fieldsOf(body)
   allow(fields, ['id'])
-  return textOf(fields['id'], LOSS_ID, 'id is the id of the report: 16 hexadecimal digits')
+  return textOf(fields['id'], LOSS_ID, 'id must be the id of the report: 16 hexadecimal digits')
 }
 
 function readShared(fields: Fields): Exclude<LayoutChange, { kind: 'replace' }> {
@@ -68,7 +68,7 @@ function readShared(fields: Fields): Exclude<LayoutChange, { kind: 'replace' }> 
       const name = fields['name']
       const set = {
         ...(name !== undefined && {
-          name: textOf(name, NAME, 'name has 1 to 64 letters, digits, dots, dashes'),
+          name: textOf(name, NAME, 'name must have 1 to 64 letters, digits, dots, dashes'),
         }),
         ...placeOf(fields),
       }
@@ -79,15 +79,15 @@ function readShared(fields: Fields): Exclude<LayoutChange, { kind: 'replace' }> 
       allow(fields, ['replication', 'force'])
       const { replication } = fields
       if (typeof replication !== 'number' || !Number.isInteger(replication)) {
-        throw wrong(`replication is a whole number from 1 to ${REPLICATION_MAX}`)
+        throw wrong(`replication must be a whole number from 1 to ${REPLICATION_MAX}`)
       }
       if (replication < 1 || replication > REPLICATION_MAX) {
-        throw wrong(`replication is a whole number from 1 to ${REPLICATION_MAX}`)
+        throw wrong(`replication must be a whole number from 1 to ${REPLICATION_MAX}`)
       }
       return { kind, replication, ...forceOf(fields) }
     }
     default:
-      throw wrong('kind is drain, remove, replace, set or replication; to plan also add')
+      throw wrong('kind must be drain, remove, replace, set or replication; plans also allow add')
   }
 }
 
@@ -96,10 +96,10 @@ function fieldsOf(body: Uint8Array): Fields {
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
   } catch {
-    throw wrong('the body is no JSON')
+    throw wrong('the body is not JSON')
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields
-  throw wrong('the body is no JSON object')
+  throw wrong('the body is not a JSON object')
 }
 
 function allow(fields: Fields, names: readonly string[]): void {
@@ -110,18 +110,18 @@ function allow(fields: Fields, names: readonly string[]): void {
 
 function forceOf({ force }: Fields): { force?: boolean } {
   if (force === undefined) return {}
-  if (typeof force !== 'boolean') throw wrong('force is true or false')
+  if (typeof force !== 'boolean') throw wrong('force must be true or false')
   return { force }
 }
 
 function nodeOf(fields: Fields, field: string): string {
-  return textOf(fields[field], NODE, `${field} is the name of a node, or the end of its id`)
+  return textOf(fields[field], NODE, `${field} must be the name of a node, or the end of its id`)
 }
 
 function placeOf({ zone, capacityBytes }: Fields): { zone?: string; capacityBytes?: number } {
   return {
     ...(zone !== undefined && {
-      zone: textOf(zone, NAME, 'zone has 1 to 64 letters, digits, dots, dashes'),
+      zone: textOf(zone, NAME, 'zone must have 1 to 64 letters, digits, dots, dashes'),
     }),
     ...(capacityBytes !== undefined && { capacityBytes: capacityOf(capacityBytes) }),
   }
@@ -131,7 +131,7 @@ function capacityOf(value: unknown): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= CAPACITY_BYTES_MIN) {
     return value
   }
-  throw wrong('capacityBytes is a whole number of bytes, 64 MiB at least')
+  throw wrong('capacityBytes must be a whole number of bytes, at least 64 MiB')
 }
 
 function textOf(value: unknown, pattern: RegExp, problem: string): string {

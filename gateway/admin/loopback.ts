@@ -1,27 +1,27 @@
 /**
- * Who may reach the admin port at all: processes of this machine, and no web page that a browser on this machine
- * has open (F36). What a process may ask there is admin-credential.ts's.
+ * Who may reach the admin port at all: processes of this machine, but no web page that is open in a browser on this
+ * machine (F36). admin-credential.ts decides what a process may do.
  */
 
 import { plainAddress } from '../http/address.ts'
 import { lowerCase } from '../http/ascii.ts'
 import type { IncomingMessage } from 'node:http'
 
-/** 127.0.0.0/8, ::1, and the former as IPv6 sees it. */
+/** Whether this is in 127.0.0.0/8 (also as an IPv4-mapped address), or ::1. */
 export function isLoopbackAddress(address: string | undefined): boolean {
   if (address === undefined) return false
   const plain = plainAddress(address)
   return plain === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(plain)
 }
 
-/** The Host header names this machine: a page that rebinds its own name to 127.0.0.1 does not. */
+/** Whether the Host header names this machine. A web page that rebinds its own name to 127.0.0.1 sends that name. */
 export function isLoopbackHost(host: string | undefined): boolean {
   if (host === undefined) return false
   const name = lowerCase(host).replace(/:\d{1,5}$/, '')
   return name === 'localhost' || isLoopbackAddress(name.replace(/^\[(.*)\]$/, '$1'))
 }
 
-/** Why the request is refused, undefined when it is not. */
+/** Why the request is refused; undefined when it is not. */
 export function loopbackRefusal(request: IncomingMessage): string | undefined {
   if (!isLoopbackAddress(request.socket.remoteAddress)) return 'not from this machine'
   if (!isLoopbackHost(request.headers.host)) return 'Host is not this machine'

@@ -1,4 +1,4 @@
-/** Actions that IAM and STS know and Shoal does not: 501, unlike what nobody knows (InvalidAction). */
+/** Actions of IAM and STS that Shoal does not implement: 501. Actions that do not exist get InvalidAction. */
 
 const NAMES = `
 AddClientIDToOpenIDConnectProvider AddRoleToInstanceProfile ChangePassword CreateAccountAlias

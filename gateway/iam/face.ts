@@ -1,11 +1,11 @@
 /**
- * The query API on the S3 port: a form posted to '/' (or a GET of it with `Action`). The signature covers the
- * form, so it is read before that is checked, but not for a key that nobody has: bounded, and counted in
- * the budget of bodies.
+ * The query API of IAM and STS on the S3 port: a form posted to '/', or a GET of '/' with `Action`. The signature
+ * covers the form, so the form is read before the signature is checked, but only if the key exists. Its size is
+ * bounded, and its memory counts as that of a body.
  *
- *   authenticate → read the form → find its row → check the parameters → authorise → run → XML
+ *   authenticate → read the form → find the action → check the parameters → authorise → run → XML
  *
- * A caller that may not do something learns that before it learns whether the thing exists.
+ * A caller without the right is refused before it could find out whether the entity exists.
  */
 
 import { utf8 } from '../../protocol/bytes.ts'
@@ -27,15 +27,15 @@ import { FORM_BYTES_MAX, parseForm } from './query.ts'
 import { isForeignPolicy, resourceOf } from './resource.ts'
 import { queryErrorXml, resultXml, type QueryService } from './xml.ts'
 
-/** What the gate does for every request, as the face needs it. */
+/** What this API needs from the gate (query-call.ts). */
 export interface QueryGate {
   readonly iam: IamBackend
   readonly nowMs: number
   readonly context: RequestContext
   readonly requestId: string
-  /** Reads the whole body of the request, at most so many bytes. */
+  /** Reads the whole body of the request, at most `maxBytes`. */
   readBody(request: S3Request, maxBytes: number): Promise<Uint8Array>
-  /** Reads the form once it needs it: signatures of these services cover its hash without saying so. */
+  /** Reads the form when it needs its hash: signatures of these services cover it, but no header tells it. */
   authenticate(request: S3Request, form: { readBody(): Promise<Uint8Array> }): Promise<AuthResult>
   /** Throws S3Error AccessDenied. */
   authorize(
@@ -46,13 +46,13 @@ export interface QueryGate {
   ): void | Promise<void>
   readonly inTurns: InTurns
   conditions(request: S3Request, auth: AuthResult): ContextValues
-  /** For metrics and the audit log. */
+  /** Call when the action is known, for metrics and the audit log. */
   found(action: string, form: QueryRecord): void
-  /** For the access log. */
+  /** Call with the cause of a failure, for the access log. */
   failed?(error: unknown): void
-  /** Something that is not the caller's fault. */
+  /** Call for failures that are not the caller's. */
   log(error: unknown): void
-  /** Answered 503: for the counters. */
+  /** Call for answers of 503, for the counters. */
   unavailable(error: unknown): void
 }
 
@@ -64,7 +64,7 @@ export function isQueryRequest(request: S3Request): boolean {
   return request.method === 'GET' && request.query.has('Action')
 }
 
-/** Never throws: what goes wrong is an answer. */
+/** Never throws: failures become answers. */
 export async function answerQuery(request: S3Request, gate: QueryGate): Promise<S3Response> {
   let service: QueryService = 'iam'
   try {
@@ -76,7 +76,7 @@ export async function answerQuery(request: S3Request, gate: QueryGate): Promise<
       throw new IamError('MissingAuthenticationToken', 403, 'The request must be signed.')
     }
     const { form, signed } = formOf(request, await readBody())
-    const row = rowOf(form)
+    const row = actionOf(form)
     service = row.service
     gate.found(row.name, form)
     const parameters = checkParameters(row.parameters, form)
@@ -108,7 +108,7 @@ function bodyOf(request: S3Request, gate: QueryGate): Promise<Uint8Array> {
 
 interface Form {
   readonly form: QueryRecord
-  /** The request with the form's plain parameters in its query, where conditions look for them. */
+  /** The request with the plain parameters of the form in its query, where condition values are looked up. */
   readonly signed: S3Request
 }
 
@@ -122,7 +122,7 @@ function formOf(request: S3Request, bytes: Uint8Array): Form {
   return { form, signed: { ...request, query } }
 }
 
-/** Without what presigning adds. */
+/** The query without the parameters of a presigned request. */
 function plainQuery(rawQuery: string): string {
   return rawQuery
     .split('&')
@@ -130,8 +130,8 @@ function plainQuery(rawQuery: string): string {
     .join('&')
 }
 
-/** Throws InvalidAction; NotImplemented for what AWS has and Shoal has not. */
-function rowOf(form: QueryRecord): IamAction {
+/** Throws MissingAction, InvalidAction, or NotImplemented for actions that only AWS has. */
+function actionOf(form: QueryRecord): IamAction {
   const action = form['Action']
   if (typeof action !== 'string' || action === '') {
     throw new IamError('MissingAction', 400, 'The request must contain the parameter Action.')
@@ -175,7 +175,7 @@ async function authorize(
   }
 }
 
-/** Codes of S3 that IAM has other words for. */
+/** IAM's codes for errors that S3 names differently. */
 const IAM_CODES: Readonly<Record<string, readonly [code: string, status: number]>> = {
   InvalidAccessKeyId: ['InvalidClientTokenId', 403],
   InvalidToken: ['InvalidClientTokenId', 403],
@@ -187,7 +187,7 @@ const IAM_CODES: Readonly<Record<string, readonly [code: string, status: number]
   InsufficientStorage: ['ServiceUnavailable', 503],
 }
 
-/** The answer to a failure, as a document of this API. */
+/** The answer to a failure, as an error document of this API. */
 export function queryFailure(
   error: unknown,
   service: QueryService,

@@ -1,6 +1,6 @@
 /**
- * The rows of the query API in the table of operations: AWS's IAM and STS, and Shoal's own for accounts.
- * Each says which right it wants on what, and what it takes; anything else is refused (docs/s3-compatibility.md, rule 1).
+ * The actions of the query API: those of AWS's IAM and STS, and Shoal's own for accounts. Each says which right it
+ * needs on which resources, and which parameters it accepts; all others are refused (docs/s3-compatibility.md, rule 1).
  */
 
 import {
@@ -26,17 +26,17 @@ import type { ResourceRule } from './resource.ts'
 import type { QueryService } from './xml.ts'
 
 export interface IamAction {
-  /** AWS's name. */
+  /** AWS's name of the action. */
   readonly name: string
   readonly service: QueryService
-  /** The right. */
+  /** The right that it needs. */
   readonly action: string
-  /** On all of these. */
+  /** The right is needed on all of these. */
   readonly resources: readonly ResourceRule[]
-  /** `nobody`: who can sign may. `handler`: it decides by more than the caller's policies. */
+  /** `nobody`: every signed request may do it. `handler`: the decision needs more than the caller's policies. */
   readonly authorizedBy: 'gate' | 'handler' | 'nobody'
   readonly parameters: ParameterRules
-  /** Leaves an audit line. */
+  /** Whether it gets a line in the audit log. */
   readonly mutating: boolean
 }
 
@@ -48,7 +48,7 @@ const tags = list(
   50,
 )
 const tagKeys = list(plainText(128), 50)
-/** Of one policy: its own limits are checked where it is stored. */
+/** A policy document. Its own limits are checked where it is stored. */
 const document = plainText(131_072)
 const policyArn = plainText(2_048, POLICY_ARN)
 const arns = (max: number) => list(record({ arn: required(policyArn) }), max)
@@ -142,7 +142,7 @@ const accessKeys: readonly IamAction[] = [
   iam('GetAccessKeyLastUsed', onAnything, { AccessKeyId: required(keyId) }),
 ]
 
-/** Policies of users, groups and roles: inline ones and attached ones. */
+/** The actions on inline and attached policies, which users, groups and roles share. */
 function holderActions(
   word: 'User' | 'Group' | 'Role',
   on: ResourceRule,
@@ -292,7 +292,7 @@ const summaries: readonly IamAction[] = [
   }),
 ]
 
-/** Shoal's own: `iam:*` does not give it, and only the first account can have it. */
+/** Shoal's own actions. `iam:*` does not allow them, and only the first account can have these rights. */
 function shoal(name: string, parameters: ParameterRules, parameter?: string): IamAction {
   const on: ResourceRule =
     parameter === undefined ? { of: 'account' } : { of: 'account', parameter }
@@ -308,7 +308,7 @@ const accounts: readonly IamAction[] = [
   shoal('GetAccount', account, 'AccountId'),
   shoal(
     'UpdateAccount',
-    // 0: the cluster's default again.
+    // 0 resets to the default of the cluster.
     { ...account, Name: accountName, BucketsMax: integer(0, 10_000) },
     'AccountId',
   ),
@@ -343,7 +343,7 @@ const sessions: readonly IamAction[] = [
   }),
 ]
 
-const rows: readonly IamAction[] = [
+const actions: readonly IamAction[] = [
   ...users,
   ...groups,
   ...accessKeys,
@@ -359,5 +359,5 @@ const rows: readonly IamAction[] = [
 
 /** By name. */
 export const IAM_ACTIONS: ReadonlyMap<string, IamAction> = new Map(
-  rows.map((action) => [action.name, action]),
+  actions.map((action) => [action.name, action]),
 )

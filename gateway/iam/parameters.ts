@@ -1,4 +1,4 @@
-/** Rules for the parameters of an action, and AWS's ValidationError when one is broken. */
+/** Rules for the parameters of an action. Breaking one gets AWS's ValidationError. */
 
 import { lowerCase } from '../http/ascii.ts'
 import { IamError, type QueryRecord, type QueryValue } from '../port/iam-backend.ts'
@@ -55,8 +55,8 @@ export function record(fields: ParameterRules): ParameterRule {
 }
 
 /**
- * Of these an empty text counts as not given. Of others it is a mistake and said to be one: a name left out can mean
- * the caller, a policy left out can mean more rights.
+ * Empty values of these count as absent. Empty values of others are an error, because an absent name can mean the
+ * caller, and an absent policy can mean more rights.
  */
 const EMPTY_IS_ABSENT: ReadonlySet<string> = new Set([
   'DurationSeconds',
@@ -68,12 +68,12 @@ const EMPTY_IS_ABSENT: ReadonlySet<string> = new Set([
   'PathPrefix',
 ])
 
-/** Of the protocol itself. */
+/** Parameters of the protocol itself. */
 const COMMON: ReadonlySet<string> = new Set(['Action', 'Version'])
 
 /**
- * The parameters that the rules name, checked. Throws IamError: ValidationError; NotImplemented for one
- * that the action does not know, since passing it over could grant more than was meant.
+ * Checks the parameters and returns them. Throws IamError ValidationError. Throws NotImplemented for a parameter that
+ * the action does not know: ignoring it could give more rights than were meant.
  */
 export function checkParameters(rules: ParameterRules, given: QueryRecord): QueryRecord {
   return checkRecord(rules, given, '')
@@ -103,11 +103,11 @@ function checkRecord(rules: ParameterRules, given: QueryRecord, place: string): 
   return checked
 }
 
-/** Undefined: as if not given. */
+/** Undefined for values that count as absent. */
 function checkValue(rule: ParameterRule, value: QueryValue, place: string): QueryValue | undefined {
   switch (rule.type) {
     case 'list':
-      // AWS's clients write an empty list as an empty text.
+      // AWS's clients send an empty list as an empty text.
       if (value === '') return []
       if (!Array.isArray(value)) throw wrongShape(place)
       if (value.length > rule.max) {
@@ -198,10 +198,10 @@ function invalid(what: string, constraint: string): IamError {
 }
 
 function wrongShape(place: string): IamError {
-  return new IamError('MalformedInput', 400, `${place.slice(0, 100)} has another form.`)
+  return new IamError('MalformedInput', 400, `${place.slice(0, 100)} has the wrong form.`)
 }
 
-/** AWS names members with a small first letter there. */
+/** In error texts AWS writes the names of members with a small first letter. */
 function camel(place: string): string {
   return place.slice(0, 100).replace(/(^|\.)([A-Z])/g, (_, dot: string, letter: string) => {
     return dot + lowerCase(letter)

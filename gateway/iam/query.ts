@@ -4,13 +4,13 @@
  *   Action=CreateUser&UserName=ann&Tags.member.1.Key=team&Tags.member.1.Value=blue
  *   { Action: 'CreateUser', UserName: 'ann', Tags: [{ Key: 'team', Value: 'blue' }] }
  *
- * A list is `member` and numbers, or numbers alone; it is ordered by them. Records have no prototype, so
- * `__proto__` is a name as any other (F28). Throws IamError MalformedQueryString.
+ * A list is written with `member` and numbers, or with numbers alone, and is ordered by these. Records have no
+ * prototype, so `__proto__` is an ordinary name (F28). Throws IamError MalformedQueryString.
  */
 
 import { IamError, type QueryRecord, type QueryValue } from '../port/iam-backend.ts'
 
-/** Of a request's body. */
+/** The maximum size of a form. */
 export const FORM_BYTES_MAX = 256 * 1024
 const FIELDS_MAX = 4_000
 const DEPTH_MAX = 12
@@ -20,7 +20,7 @@ const NUMBER = /^[1-9][0-9]{0,3}$/
 
 type Node = string | Map<string, Node>
 
-/** The body of a POST, or what stands behind '?' of a GET. */
+/** Parses the body of a POST, or the query of a GET. */
 export function parseForm(bytes: Uint8Array): QueryRecord {
   if (bytes.length > FORM_BYTES_MAX) throw malformed('The request is too large.')
   let text: string
@@ -40,7 +40,7 @@ export function parseForm(bytes: Uint8Array): QueryRecord {
   return unfold(pairs)
 }
 
-/** Names and values, decoded already. */
+/** `pairs` are names and values, already decoded. */
 export function unfold(pairs: Iterable<readonly [string, string]>): QueryRecord {
   const root = new Map<string, Node>()
   for (const [name, value] of pairs) place(root, name, value)
@@ -55,7 +55,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(plain)
   } catch {
-    throw malformed('A parameter is not encoded as it should be.')
+    throw malformed('A parameter is not encoded correctly.')
   }
 }
 

@@ -1,37 +1,37 @@
-/** Which ARN an action of the query API is about: what policies are asked for. */
+/** The ARNs that an action of the query API is about, for the decision of the policies. */
 
 import { entityArn, POLICY_ARN } from '../../protocol/iam/identity.ts'
 import type { Identity } from '../port/identity.ts'
 import type { NamedKind, QueryRecord } from '../port/iam-backend.ts'
 
 export type ResourceRule =
-  /** The one that a parameter names, with its path; `orCaller`: without the parameter, the caller. */
+  /** The entity that a parameter names, with its path. With `orCaller`, the caller when the parameter is absent. */
   | {
       readonly of: 'entity'
       readonly kind: NamedKind
       readonly parameter: string
       readonly orCaller?: boolean
     }
-  /** One that is to be: name and path stand in parameters; without them, those of `from`. */
+  /** A new entity: parameters give its name and path; what they leave out comes from `from`. */
   | {
       readonly of: 'future'
       readonly kind: NamedKind | 'policy'
       readonly name: string
       readonly path: string
-      /** Parameter with the present name: a rename. */
+      /** The parameter with the current name, when an entity is renamed. */
       readonly from?: string
     }
-  /** All of a kind, under the PathPrefix. */
+  /** All entities of a kind below the PathPrefix. */
   | { readonly of: 'kind'; readonly kind: NamedKind | 'policy' }
-  /** Given as an ARN. */
+  /** A parameter is the ARN. */
   | { readonly of: 'arn'; readonly parameter: string }
-  /** An account of the cluster (Shoal's own); without the parameter, all. */
+  /** An account of the cluster (Shoal's own actions); all accounts when the parameter is absent. */
   | { readonly of: 'account'; readonly parameter?: string }
   | { readonly of: 'anything' }
 
 export type ArnOf = (accountId: string, kind: NamedKind, name: string) => Promise<string>
 
-/** Undefined: the rule is about nothing here (no new name was given). */
+/** Undefined when the rule does not apply, because no new name was given. */
 export async function resourceOf(
   rule: ResourceRule,
   parameters: QueryRecord,
@@ -79,7 +79,7 @@ function pathOf(arn: string, kind: string, name: string): string {
   return arn.slice(start, arn.length - name.length)
 }
 
-/** A policy of another account: those of every account ('aws') are nobody's. */
+/** Whether the policy belongs to another account. Policies of 'aws' belong to none. */
 export function isForeignPolicy(parameters: QueryRecord, caller: Identity): boolean {
   const arn = parameters['PolicyArn']
   if (typeof arn !== 'string') return false

@@ -1,10 +1,9 @@
-/** The query API's rows as the table of operations shows them: capabilities and documents. */
+/** The actions of the query API, as capabilities and documents show them. */
 
 import { ABSENT_ACTIONS } from './absent.ts'
 import { IAM_ACTIONS } from './operations.ts'
 
-/** An action of the query API, as the tables show it. */
-export interface QueryRow {
+export interface QueryOperation {
   readonly service: 'iam' | 'sts'
   readonly name: string
   readonly action: string
@@ -19,14 +18,14 @@ const STS_ABSENT: ReadonlySet<string> = new Set([
   'GetFederationToken',
 ])
 
-export const QUERY_ROWS: readonly QueryRow[] = [
-  ...[...IAM_ACTIONS.values()].map(({ name, service, action }): QueryRow => ({
+export const QUERY_OPERATIONS: readonly QueryOperation[] = [
+  ...[...IAM_ACTIONS.values()].map(({ name, service, action }): QueryOperation => ({
     service,
     name,
     action,
     support: 'full',
   })),
-  ...ABSENT_ACTIONS.map((name): QueryRow => {
+  ...ABSENT_ACTIONS.map((name): QueryOperation => {
     const service = STS_ABSENT.has(name) ? 'sts' : 'iam'
     return { service, name, action: `${service}:${name}`, support: 'none' }
   }),

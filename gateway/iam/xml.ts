@@ -1,4 +1,4 @@
-/** What the query API answers: AWS's documents around results and errors. */
+/** The answers of the query API: AWS's XML documents for results and errors. */
 
 import { tag } from '../http/xml.ts'
 import { escapeXml, XML_DECLARATION } from '../http/xml-text.ts'
@@ -11,7 +11,7 @@ export const NAMESPACES: Readonly<Record<QueryService, string>> = {
   sts: 'https://sts.amazonaws.com/doc/2011-06-15/',
 }
 
-/** `<CreateUserResponse><CreateUserResult>…`. An action without a result has no …Result. */
+/** `<CreateUserResponse><CreateUserResult>…`. Actions without a result have no …Result element. */
 export function resultXml(
   service: QueryService,
   action: string,

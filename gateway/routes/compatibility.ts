@@ -3,7 +3,7 @@
 import { upperCase } from '../http/ascii.ts'
 import type { SigV2 } from '../auth/auth.ts'
 import { documentedNames } from './documented-names.ts'
-import type { QueryRow } from '../iam/table.ts'
+import type { QueryOperation } from '../iam/table.ts'
 import type { Operation } from '../s3/operation.ts'
 import { jsonResponse, type S3Response } from '../http/response.ts'
 
@@ -20,10 +20,10 @@ const SIGV2_METHODS: Readonly<Record<SigV2, readonly string[]>> = {
   off: [],
 }
 
-/** `GET /?capabilities`. */
+/** The answer to `GET /?capabilities`. */
 export function capabilitiesResponse(
   operations: readonly Operation[],
-  queries: readonly QueryRow[],
+  queries: readonly QueryOperation[],
   sigv2: SigV2,
 ): S3Response {
   const rows = operations.map((operation) => ({
@@ -110,7 +110,7 @@ Code and tests cite these by number.
 /** The text of docs/s3-compatibility.md. */
 export function compatibilityMarkdown(
   operations: readonly Operation[],
-  queries: readonly QueryRow[],
+  queries: readonly QueryOperation[],
 ): string {
   const table = (support: Support): string => {
     const lines = operations.filter((operation) => supportOf(operation) === support).map(lineOf)
@@ -133,7 +133,7 @@ ${table('none')}
 ${queryMarkdown(queries)}`
 }
 
-function queryMarkdown(queries: readonly QueryRow[]): string {
+function queryMarkdown(queries: readonly QueryOperation[]): string {
   let text = ''
   for (const service of ['iam', 'sts'] as const) {
     const rows = queries.filter((row) => row.service === service)

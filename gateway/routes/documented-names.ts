@@ -1,9 +1,9 @@
-/** What becomes of each name that AWS documents for an operation: for docs/s3-parameters.md, and for its test. */
+/** What Shoal does with each name that AWS documents for an operation, for docs/s3-parameters.md and its test. */
 
 import { DOCUMENTED } from '../http/documented.ts'
 import { COMMON_HEADERS, HTTP_HEADERS } from '../http/names.ts'
 import type { Operation } from '../s3/operation.ts'
-import { nameOfMark } from '../s3/table/row.ts'
+import { nameOfMark } from '../s3/table/define.ts'
 import { VALUE_RULES, type ValueRule } from '../http/values.ts'
 
 export type Fate = 'accepted' | 'refused' | 'misplaced' | 'ignored'
@@ -12,11 +12,11 @@ export interface DocumentedName {
   readonly place: 'query' | 'header'
   readonly name: string
   readonly fate: Fate
-  /** Why it is ignored, or AWS's words when it is misplaced. */
+  /** Why it is ignored, or AWS's text when it is misplaced. */
   readonly why?: string | undefined
 }
 
-/** By place and name. Those that the row names beyond AWS's model are among them. */
+/** Sorted by place and name. Includes names that the operation understands beyond AWS's model. */
 export function documentedNames(operation: Operation): DocumentedName[] {
   const { query, headers, conditions, marks, markHeader, refusedQuery, refusedHeaders } = operation
   const [, queryWords = '', headerWords = ''] = DOCUMENTED[operation.name] ?? []
@@ -40,7 +40,7 @@ export function documentedNames(operation: Operation): DocumentedName[] {
   return [...found.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each)
 }
 
-/** docs/s3-parameters.md. */
+/** The text of docs/s3-parameters.md. */
 export function parametersMarkdown(operations: readonly Operation[]): string {
   const built = operations.filter(({ run }) => run !== undefined)
   return `# Query parameters and headers of S3
@@ -71,7 +71,7 @@ Every operation accepts the headers of signatures and bodies: \`x-amz-content-sh
 
 | header | accepted | 501 | anything else |
 | --- | --- | --- | --- |
-${[...VALUE_RULES].map(valueRow).join('\n')}
+${[...VALUE_RULES].map(valueLine).join('\n')}
 
 ## Refused in AWS's words: 400 InvalidArgument
 
@@ -87,11 +87,11 @@ ${built.flatMap(({ name, ignored }) => [...ignored].map(([each, why]) => `| ${na
 
 | operation | accepted | 501 |
 | --- | --- | --- |
-${built.map(operationRow).join('\n')}
+${built.map(operationLine).join('\n')}
 `
 }
 
-function valueRow([name, rule]: readonly [string, ValueRule]): string {
+function valueLine([name, rule]: readonly [string, ValueRule]): string {
   const notBuilt = rule.notBuilt === 'others' ? 'all others' : coded(rule.notBuilt)
   const rest = rule.notBuilt === 'others' ? '' : `400 ${rule.code ?? 'InvalidArgument'}`
   return `| \`${name}\` | ${coded(rule.accepted)} | ${notBuilt} | ${rest} |`
@@ -106,15 +106,15 @@ function misplacedMarkdown(operations: readonly Operation[]): string {
       byWords.set(words, at)
     }
   }
-  const rows = [...byWords].map(([words, each]) => {
+  const lines = [...byWords].map(([words, each]) => {
     const where =
       each.name === 'versionId' ? 'all that have no version' : each.operations.join(', ')
     return `| \`${each.name}\` | ${where} | ${words} |`
   })
-  return ['| name | operations | words |', '| --- | --- | --- |', ...rows].join('\n')
+  return ['| name | operations | words |', '| --- | --- | --- |', ...lines].join('\n')
 }
 
-function operationRow(operation: Operation): string {
+function operationLine(operation: Operation): string {
   const names = documentedNames(operation)
   const of = (fate: Fate): string =>
     (['query', 'header'] as const)

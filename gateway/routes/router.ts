@@ -1,7 +1,7 @@
 /**
- * From a request to its row of the table. What a request may carry besides: support.ts.
+ * Finds the operation of a request in the table. What else a request may carry: support.ts.
  *
- * Most requests have no query but `x-id` and are found by method and level alone.
+ * Most requests have no query except `x-id`; for these the method and the level are enough.
  */
 
 import type { Level, Method, Operation } from '../s3/operation.ts'
@@ -13,7 +13,7 @@ interface Candidate {
   readonly marks: readonly (readonly [name: string, value: string | undefined])[]
 }
 
-/** The most marked first: `?partNumber&uploadId` before `?uploadId` before nothing. */
+/** Operations with more marks come first: `?partNumber&uploadId` before `?uploadId` before none. */
 const candidates: ReadonlyMap<string, readonly Candidate[]> = tableOf(OPERATIONS)
 
 function tableOf(operations: readonly Operation[]): ReadonlyMap<string, readonly Candidate[]> {
@@ -32,7 +32,7 @@ function slot(method: string, level: Level): string {
   return `${method} ${level}`
 }
 
-/** A sub-resource counts more than a mark with a value: `?versions&list-type=2` lists versions. */
+/** A sub-resource weighs more than a mark with a value: `?versions&list-type=2` lists versions. */
 function weight({ marks, markHeader }: Operation): number {
   let sum = markHeader === undefined ? 0 : 1
   for (const mark of marks) sum += mark.includes('=') ? 1 : 4
@@ -49,7 +49,7 @@ export function levelOf(request: S3Request): Level {
   return request.key === undefined ? 'bucket' : 'object'
 }
 
-/** Undefined when no operation has this method at this level. */
+/** The operation of a request; undefined when no operation has this method at this level. */
 export function route(request: S3Request): Operation | undefined {
   const { query, headers } = request
   for (const { operation, marks } of candidates.get(slot(request.method, levelOf(request))) ?? []) {
@@ -65,7 +65,7 @@ export function route(request: S3Request): Operation | undefined {
   return undefined
 }
 
-/** Methods that some operation of this level has: for 405. */
+/** The methods of the operations of this level, for answers of 405. */
 export function methodsAt(level: Level): Method[] {
   const methods = new Set<Method>()
   for (const operation of OPERATIONS) if (operation.level === level) methods.add(operation.method)

@@ -1,12 +1,13 @@
 /**
  * What a request may carry (docs/s3-compatibility.md, rule 1). A query parameter or header is
  *
- *   accepted   the operation's row understands it
- *   refused    AWS documents it for this operation and it is not built: 501; or AWS refuses it itself: 400, 405
- *   ignored    everything else, as AWS does: `?v=2`, `?utm_source=…`, `x-amz-te`, `X-Amz-Cf-Id`
+ *   accepted   when the operation understands it
+ *   refused    when AWS documents it for this operation and Shoal does not implement it (501), or when AWS refuses it
+ *              itself (400, 405)
+ *   ignored    otherwise, as in AWS: `?v=2`, `?utm_source=…`, `x-amz-te`, `X-Amz-Cf-Id`
  *
- * A sub-resource of S3 that does not belong to the request's method or path is refused, since a request that
- * names one never means the object or bucket itself: `DELETE /bucket/key?acl` deletes nothing.
+ * A sub-resource of S3 that does not belong to the request's method or path is refused, because a request that
+ * names one never means the object or bucket itself: `DELETE /bucket/key?acl` must not delete the object.
  */
 
 import { upperCase } from '../http/ascii.ts'
@@ -16,10 +17,10 @@ import { OPERATIONS } from './operations.ts'
 import type { S3Request } from '../http/request.ts'
 import { levelOf } from './router.ts'
 import { COMMON_HEADERS, COMMON_QUERY, CONDITIONS } from '../http/names.ts'
-import { nameOfMark } from '../s3/table/row.ts'
+import { nameOfMark } from '../s3/table/define.ts'
 import { checkValue } from '../http/values.ts'
 
-/** Throws S3Error for what the request carries and must not be passed over. */
+/** Throws S3Error for parameters and headers that must not be ignored. */
 export function checkSupported(operation: Operation, request: S3Request): void {
   if (request.query.size > 0) checkQuery(operation, request)
   checkHeaders(operation, request)
@@ -27,7 +28,7 @@ export function checkSupported(operation: Operation, request: S3Request): void {
 
 type Subresources = ReadonlyMap<string, readonly Operation[]>
 
-/** By level: the sub-resources, and the operations that each of them names. */
+/** The sub-resources of each level, and the operations that they select. */
 const SUBRESOURCES: Readonly<Record<Level, Subresources>> = {
   service: new Map(),
   bucket: subresourcesOf('bucket'),
@@ -39,7 +40,7 @@ function subresourcesOf(level: Level): Subresources {
   for (const operation of OPERATIONS) {
     if (operation.level !== level) continue
     for (const mark of operation.marks) {
-      // `list-type=2` is a parameter of the listing and no sub-resource.
+      // `list-type=2` is a parameter of the listing, not a sub-resource.
       if (mark.includes('=')) continue
       const operations = found.get(mark) ?? []
       operations.push(operation)
@@ -49,7 +50,7 @@ function subresourcesOf(level: Level): Subresources {
   return found
 }
 
-/** Sub-resources of buckets that S3 passes over when an object is read. */
+/** Sub-resources of buckets that S3 ignores when an object is read. */
 const UNKNOWN_TO_OBJECTS: ReadonlySet<string> = new Set([
   'abac',
   'analytics',
@@ -76,7 +77,7 @@ function checkQuery(operation: Operation, request: S3Request): void {
   for (const [name, value] of request.query) {
     if (understandsQuery(operation, name)) continue
     const words = operation.misplaced.get(name)
-    // AWS: an empty version id is one all the same.
+    // As in AWS, even an empty version id is refused.
     if (words !== undefined && (value !== '' || name === 'versionId')) {
       throw invalid(name, value, words)
     }
@@ -85,14 +86,14 @@ function checkQuery(operation: Operation, request: S3Request): void {
   }
   for (const [name] of request.repeatedQuery) {
     if (!understandsQuery(operation, name)) continue
-    // Another reader on the way could believe the other value.
+    // A proxy or another reader could use the other value.
     throw new S3Error('InvalidArgument', 'A query parameter was given more than once.', {
       details: { ArgumentName: name },
     })
   }
 }
 
-/** `name` is not understood by the operation: throws when it is a sub-resource. */
+/** Throws when `name`, which the operation does not understand, is a sub-resource. */
 function checkSubresource(operation: Operation, request: S3Request, name: string): void {
   const level = levelOf(request)
   if (level === 'service') return
@@ -107,7 +108,7 @@ function checkSubresource(operation: Operation, request: S3Request, name: string
   }
 }
 
-/** A sub-resource of this level that the operation found is not about. */
+/** The error for a sub-resource of this level that belongs to another operation. */
 function notHere(
   operation: Operation,
   request: S3Request,
@@ -124,7 +125,7 @@ function notHere(
     )
   }
   if (own.some((each) => each.method === request.method)) {
-    return new S3Error('InvalidRequest', 'partNumber and uploadId have to be given together.', {
+    return new S3Error('InvalidRequest', 'partNumber and uploadId must be given together.', {
       details: { Parameter: name },
     })
   }
@@ -143,7 +144,7 @@ function checkHeaders(operation: Operation, request: S3Request): void {
       else if (name === 'x-amz-request-payer') checkValue(name, value)
       else if (!COMMON_HEADERS.has(name)) checkForeignHeader(operation, name, value)
     } else if (CONDITIONS.has(name) && !operation.conditions.has(name)) {
-      // A read without validators can't be conditional; a write must not happen in spite of a condition.
+      // Reads without validators ignore conditions. Writes must not happen in spite of a condition.
       const reads = operation.method === 'GET' || operation.method === 'HEAD'
       if (!reads) throw notBuilt('Header', name)
     }

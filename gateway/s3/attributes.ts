@@ -17,7 +17,7 @@ export async function getObjectAttributes(call: Call): Promise<S3Response> {
   const versionId = requestedVersion(call)
   const wanted = wantedAttributes(headers['x-amz-object-attributes'])
   const { bucket, key } = call
-  // As AWS: beside the right to see attributes the one to read.
+  // As in AWS, the caller also needs the right to read the object.
   await call.authorize(readAction(versionId), bucket, key, versionId)
   const { info, versioned } = await call.store.getObject(call.context, {
     bucket,
@@ -42,7 +42,7 @@ export async function getObjectAttributes(call: Call): Promise<S3Response> {
 }
 
 function wantedAttributes(header: string | undefined): ReadonlySet<string> {
-  // Of a list on several lines an empty one counts as none (RFC 9110, 5.6.1.2).
+  // Empty members are ignored; a list on several lines may have some (RFC 9110, 5.6.1.2).
   const given = (header ?? '').split(',').map(trim)
   const names = given.filter((name) => name !== '')
   const wrong = names.length === 0 ? '' : names.find((name) => !KNOWN.includes(name))
@@ -59,7 +59,7 @@ function countHeader(call: Call, name: string): number | undefined {
   return Number(text)
 }
 
-/** As AWS: here a composite checksum comes without the number of parts. */
+/** As in AWS, composite checksums are shown here without the number of parts. */
 function withoutCount({ checksums, checksumType }: ObjectInfo): Omit<SealedBody, 'etag'> {
   const plain = Object.entries(checksums).map(([algorithm, value]) => [
     algorithm,
@@ -68,7 +68,7 @@ function withoutCount({ checksums, checksumType }: ObjectInfo): Omit<SealedBody,
   return { checksums: Object.fromEntries(plain) as Checksums, checksumType }
 }
 
-/** Absent for objects that were not uploaded in parts. */
+/** '' for objects that were not uploaded in parts. */
 function partsXml(info: ObjectInfo, marker: number, maxParts: number): string {
   const { parts } = info
   if (parts === undefined) return ''

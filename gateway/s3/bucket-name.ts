@@ -1,4 +1,4 @@
-/** AWS's rules for names of new buckets. Names of requests are only checked for being harmless. */
+/** AWS's rules for the names of new buckets. Other requests only check the characters of a name (request.ts). */
 
 const SHAPE = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 const IP_ADDRESS = /^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$/

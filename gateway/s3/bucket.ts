@@ -1,4 +1,4 @@
-/** Buckets themselves: list, create, head, delete, location. */
+/** Operations on buckets: list, create, head, delete, location. */
 
 import { trimXml } from '../http/ascii.ts'
 import { StoreError } from '../../protocol/errors.ts'
@@ -12,12 +12,12 @@ import { escapeXml } from '../http/xml-text.ts'
 import type { XmlElement, XmlLimits } from '../http/xml.ts'
 import { isBucketName } from './bucket-name.ts'
 import { invalidArgument, ownerXml } from './common.ts'
-import { openToken, sealToken } from './list.ts'
+import { decodeListToken, encodeListToken } from './list.ts'
 
 const MAX_LISTED = 10_000
 const OLDEST_REGION = 'us-east-1'
 const MAX_BODY_BYTES = 64 * 1024
-/** Location, kind of bucket and up to 50 tags, which are refused by name. */
+/** Room for the location, the kind of bucket and 50 tags, so that the refusal of these can name them. */
 export const CREATE_BUCKET_LIMITS: XmlLimits = {
   maxBytes: MAX_BODY_BYTES,
   maxElements: 200,
@@ -30,7 +30,7 @@ export async function listBuckets(call: Call): Promise<S3Response> {
   const region = parameter(request, 'bucket-region')
   const token = parameter(request, 'continuation-token')
   const limit = maxBuckets(parameter(request, 'max-buckets'))
-  const after = token === undefined ? undefined : openToken(token)
+  const after = token === undefined ? undefined : decodeListToken(token)
   const { buckets, next } =
     region === undefined || region === call.region
       ? await call.store.listBuckets(call.context, {
@@ -40,14 +40,14 @@ export async function listBuckets(call: Call): Promise<S3Response> {
           limit,
         })
       : { buckets: [], next: undefined }
-  let rows = ''
+  let xml = ''
   for (const bucket of buckets) {
-    rows += `<Bucket><Name>${escapeXml(bucket.name)}</Name><CreationDate>${xmlDate(bucket.createdMs)}</CreationDate><BucketRegion>${escapeXml(bucket.region)}</BucketRegion></Bucket>`
+    xml += `<Bucket><Name>${escapeXml(bucket.name)}</Name><CreationDate>${xmlDate(bucket.createdMs)}</CreationDate><BucketRegion>${escapeXml(bucket.region)}</BucketRegion></Bucket>`
   }
   return xmlResponse(
     'ListAllMyBucketsResult',
-    `${ownerXml(call.identity.accountId)}<Buckets>${rows}</Buckets>` +
-      (next === undefined ? '' : tag('ContinuationToken', sealToken(next))) +
+    `${ownerXml(call.identity.accountId)}<Buckets>${xml}</Buckets>` +
+      (next === undefined ? '' : tag('ContinuationToken', encodeListToken(next))) +
       (prefix === '' ? '' : tag('Prefix', prefix)),
   )
 }
@@ -80,14 +80,14 @@ export async function createBucket(call: Call): Promise<S3Response> {
       region: call.region,
     })
   } catch (error) {
-    // As AWS: in its oldest region whoever has the bucket already may create it again.
+    // As in AWS, the owner of a bucket may create it again in the oldest region.
     const isOwn = error instanceof StoreError && error.code === 'BucketAlreadyOwnedByYou'
     if (!isOwn || call.region !== OLDEST_REGION) throw error
   }
   return emptyResponse(200, { Location: `/${call.bucket}` })
 }
 
-/** The only place where a bucket can be is this region. */
+/** Buckets can only be created in this region. */
 function checkLocation(root: XmlElement, region: string): void {
   if (root.name !== 'CreateBucketConfiguration') throw new S3Error('MalformedXML')
   for (const child of root.children) {
@@ -119,6 +119,6 @@ export async function deleteBucket(call: Call): Promise<S3Response> {
 
 export async function getBucketLocation(call: Call): Promise<S3Response> {
   const { region } = await call.store.headBucket(call.context, call.bucket)
-  // AWS's oldest region has no name here.
+  // As in AWS, the location of the oldest region is empty.
   return xmlResponse('LocationConstraint', region === OLDEST_REGION ? '' : escapeXml(region))
 }

@@ -1,6 +1,6 @@
 /**
- * Which checksums an upload's parts and its object get. The server computes each part's, and makes the object's
- * of the parts' alone: what a client declares is compared with that, and never stored for what it says.
+ * Which checksums the parts of an upload and its object get. The server computes those of the parts, and the object's
+ * from those of the parts. Checksums that clients declare are compared with these; they are never stored themselves.
  *
  *   created with               a part's checksum                    the object's
  *   no algorithm               CRC64NVME, and the one declared      FULL_OBJECT
@@ -21,7 +21,7 @@ import { S3Error } from '../http/errors.ts'
 
 export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE'
 
-/** What CompleteMultipartUpload says of the checksum of the whole. */
+/** The checksum of the whole object as CompleteMultipartUpload declares it. */
 export interface DeclaredOfObject {
   readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly value: string } | undefined
   readonly type: ChecksumType | undefined
@@ -29,7 +29,7 @@ export interface DeclaredOfObject {
 
 type Created = Pick<UploadInfo, 'checksumAlgorithm' | 'checksumType'>
 
-/** What is computed of a part's bytes. Throws InvalidRequest when the upload needs another checksum. */
+/** The checksums to compute for a part. Throws InvalidRequest when the upload needs another one than declared. */
 export function algorithmsOfPart(
   { checksumAlgorithm, checksumType }: Created,
   declared: DeclaredChecksum | undefined,
@@ -43,8 +43,8 @@ export function algorithmsOfPart(
 }
 
 /**
- * The object's checksum, from its parts. Throws InvalidRequest when the completion says too little or speaks of
- * another checksum, BadDigest when the declared value is wrong.
+ * The checksum of the object, from its parts. Throws InvalidRequest when the completion lacks a checksum or declares
+ * another kind, BadDigest when the declared value is wrong.
  */
 export function checksumOfObject(
   upload: Created,
@@ -84,7 +84,7 @@ export function checksumOfObject(
   return { checksums: { [algorithm]: computed }, checksumType: type }
 }
 
-/** Undefined: of parts that were stored before every part had a checksum. */
+/** Undefined for parts stored by an old version, which did not compute a checksum for every part. */
 function algorithmOfObject(
   { checksumAlgorithm }: Created,
   parts: readonly PartInfo[],
@@ -100,7 +100,7 @@ function algorithmOfObject(
   const isCarried = (algorithm: ChecksumAlgorithm): boolean =>
     parts.every((part) => part.checksums[algorithm] !== undefined)
   if (wanted !== undefined) {
-    // It can be judged when every part happens to carry it.
+    // It can be checked if every part happens to have it.
     if (wanted.startsWith('CRC') && isCarried(wanted)) return wanted
     throw new S3Error(
       'InvalidRequest',
@@ -110,7 +110,7 @@ function algorithmOfObject(
   return isCarried(DEFAULT_ALGORITHM) ? DEFAULT_ALGORITHM : undefined
 }
 
-/** As AWS: a composite stands on what the client says of each part. */
+/** As in AWS, a composite checksum requires that the client declares the one of each part. */
 function checkNamed(algorithm: ChecksumAlgorithm, named: readonly CompletedPart[]): void {
   for (const { partNumber, checksums } of named) {
     if (checksums[algorithm] !== undefined) continue

@@ -1,4 +1,4 @@
-/** What several operations share: headers in and out, owners, small checks of parameters. */
+/** Shared by several operations: stored headers, checksums, owners, checks of parameters. */
 
 import { upperCase } from '../http/ascii.ts'
 import { childText, type XmlElement } from '../http/xml.ts'
@@ -21,7 +21,7 @@ export const MAX_OBJECT_PUT_BYTES = 5 * 1024 ** 3
 export const MAX_PARTS = 10_000
 const MAX_PAGE = 1000
 
-/** Canonical spelling of the stored system headers, in the order in which they are answered. */
+/** The stored system headers and their spelling in answers, in the order of answers. */
 export const SYSTEM_HEADERS: readonly (readonly [stored: string, answered: string])[] = [
   ['content-type', 'Content-Type'],
   ['content-encoding', 'Content-Encoding'],
@@ -33,7 +33,7 @@ export const SYSTEM_HEADERS: readonly (readonly [stored: string, answered: strin
 
 export const DEFAULT_CONTENT_TYPE = 'binary/octet-stream'
 
-/** What PutObject, CopyObject with REPLACE and CreateMultipartUpload keep with the object. */
+/** The headers that PutObject, CopyObject with REPLACE and CreateMultipartUpload store with the object. */
 export function objectHeaders(request: S3Request): ObjectHeaders {
   const { headers } = request
   const system: Record<string, string> = {
@@ -59,7 +59,7 @@ function keep(headers: HeaderRecord, system: Record<string, string>, name: strin
   if (value !== undefined && value !== '') system[name] = value
 }
 
-/** x-amz-checksum-* of an answer. */
+/** Adds the x-amz-checksum-* headers to an answer. */
 export function addChecksums(
   headers: ResponseHeaders,
   sealed: Pick<SealedBody, 'checksums' | 'checksumType'>,
@@ -74,14 +74,14 @@ export function addChecksums(
   if (any) headers['x-amz-checksum-type'] = sealed.checksumType ?? 'FULL_OBJECT'
 }
 
-/** `<ChecksumCRC32>…</ChecksumCRC32>` … and `<ChecksumType>` behind when there is one. */
+/** `<ChecksumCRC32>…</ChecksumCRC32>` …, then `<ChecksumType>` if there is one. */
 export function checksumXml(sealed: Pick<SealedBody, 'checksums' | 'checksumType'>): string {
   const text = checksumValuesXml(sealed.checksums)
   if (text === '') return ''
   return `${text}<ChecksumType>${sealed.checksumType ?? 'FULL_OBJECT'}</ChecksumType>`
 }
 
-/** Of a part: its checksums have no type. */
+/** The checksums of a part, which have no type. */
 export function checksumValuesXml(checksums: Checksums): string {
   let text = ''
   for (const algorithm of CHECKSUM_ALGORITHMS) {
@@ -91,7 +91,7 @@ export function checksumValuesXml(checksums: Checksums): string {
   return text
 }
 
-/** Checksums that stand in an element of a request: ChecksumCRC32 … */
+/** The checksums in an element of a request: ChecksumCRC32 … */
 export function checksumsOf(element: XmlElement): Checksums {
   const found: Partial<Record<ChecksumAlgorithm, string>> = {}
   for (const algorithm of CHECKSUM_ALGORITHMS) {
@@ -101,12 +101,12 @@ export function checksumsOf(element: XmlElement): Checksums {
   return found
 }
 
-/** The algorithm that a stored object or part carries, undefined when it carries none. */
+/** The algorithm of a stored object's or part's checksum; undefined when it has none. */
 export function algorithmOf(checksums: Checksums): ChecksumAlgorithm | undefined {
   return CHECKSUM_ALGORITHMS.find((algorithm) => checksums[algorithm] !== undefined)
 }
 
-/** A header that names a checksum algorithm. Throws InvalidRequest, NotImplemented. */
+/** Reads a header that names a checksum algorithm. Throws InvalidRequest, NotImplemented. */
 export function algorithmHeader(
   headers: HeaderRecord,
   name: string,
@@ -140,7 +140,7 @@ export function invalidArgument(name: string, value: string, message?: string): 
   })
 }
 
-/** A count in the query: 0 … 1,000, more counts as 1,000. Throws InvalidArgument. */
+/** Reads the size of a page from the query: 0 to 1,000; more means 1,000. Throws InvalidArgument. */
 export function pageSize(request: S3Request, name: string): number {
   const text = parameter(request, name)
   if (text === undefined) return MAX_PAGE
@@ -151,7 +151,7 @@ export function pageSize(request: S3Request, name: string): number {
   return Math.min(value, MAX_PAGE)
 }
 
-/** 1 … 10,000. Throws InvalidArgument. */
+/** Reads a part number, 1 to 10,000. Throws InvalidArgument. */
 export function requestedPart(text: string): number {
   const value = Number(text)
   if (!/^\d{1,5}$/.test(text) || value < 1 || value > MAX_PARTS) {
@@ -164,7 +164,7 @@ export function requestedPart(text: string): number {
   return value
 }
 
-/** The values of `run` for each item, at most `width` at a time, in the items' order. */
+/** The results of `run` for all items, in their order. At most `width` run at a time. */
 export async function mapBounded<Item, Value>(
   items: readonly Item[],
   width: number,

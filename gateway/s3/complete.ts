@@ -1,4 +1,4 @@
-/** CompleteMultipartUpload: the list of parts, ETag and checksum of the whole. */
+/** CompleteMultipartUpload: reads the list of parts, and computes the ETag and checksum of the whole object. */
 
 import { trimXml } from '../http/ascii.ts'
 import { createHash } from 'node:crypto'
@@ -17,9 +17,9 @@ import { checksumsOf, checksumXml, invalidArgument, MAX_PARTS } from './common.t
 import { checksumTypeHeader, requestedUpload } from './multipart.ts'
 import { addVersionHeader } from './version.ts'
 
-/** 10,000 parts with an ETag and a checksum or two each. */
+/** Room for 10,000 parts with an ETag and one or two checksums each. */
 const MAX_BODY_BYTES = 6 * 1024 * 1024
-/** The root, and each part with its number, its ETag and one checksum of each kind. */
+/** Room for the root, and for each part its number, its ETag and one checksum of each kind. */
 export const COMPLETE_LIMITS: XmlLimits = {
   maxBytes: MAX_BODY_BYTES,
   maxElements: 1 + MAX_PARTS * (3 + CHECKSUM_ALGORITHMS.length),
@@ -58,7 +58,7 @@ export async function completeMultipartUpload(call: Call): Promise<S3Response> {
   )
 }
 
-/** What the client says of the whole object beforehand. */
+/** What the client announces about the whole object. */
 interface Expected extends DeclaredOfObject {
   readonly sizeBytes: number | undefined
 }
@@ -75,7 +75,7 @@ function expectedOf(call: Call): Expected {
   }
 }
 
-/** Throws MalformedXML, InvalidPart. */
+/** Parses the list of parts. Throws MalformedXML, InvalidPart. */
 export function* parsingParts(bytes: Uint8Array): Work<CompletedPart[]> {
   if (bytes.length === 0) throw new S3Error('MalformedXML')
   const root = yield* parsingXml(bytes, COMPLETE_LIMITS)
@@ -95,7 +95,7 @@ function parsePart(element: XmlElement): CompletedPart {
   return { partNumber, etag: etag.replace(/^"(.*)"$/, '$1'), checksums: checksumsOf(element) }
 }
 
-/** ETag and checksum of the whole; refuses what the client announced otherwise. */
+/** The ETag and checksum of the whole object. Throws when the client announced others. */
 export function sealUpload(
   parts: readonly PartInfo[],
   upload: UploadInfo,

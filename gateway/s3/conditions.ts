@@ -1,4 +1,4 @@
-/** Conditional requests, with S3's precedence. ETags are compared without quotes. */
+/** Conditional requests with S3's order of precedence. ETags are compared without quotes. */
 
 import { trim } from '../http/ascii.ts'
 import type { WriteCondition } from '../port/objects.ts'
@@ -18,8 +18,8 @@ interface EntityTag {
 }
 
 /**
- * GET and HEAD. If-Match stands before If-Unmodified-Since, If-None-Match before If-Modified-Since;
- * dates that can't be read are ignored (RFC 9110). Throws PreconditionFailed (412).
+ * Conditions of GET and HEAD. If-Match takes precedence over If-Unmodified-Since, and If-None-Match over
+ * If-Modified-Since. Malformed dates are ignored (RFC 9110). Throws PreconditionFailed (412).
  */
 export function evaluateRead(
   headers: HeaderRecord,
@@ -32,7 +32,7 @@ export function evaluateRead(
   throw preconditionFailed(failed)
 }
 
-/** x-amz-copy-source-if-*: every failure is 412. */
+/** The conditions x-amz-copy-source-if-*. Every failure is 412. */
 export function evaluateCopySource(
   headers: HeaderRecord,
   target: ConditionTarget,
@@ -42,7 +42,7 @@ export function evaluateCopySource(
   if (failed !== undefined) throw preconditionFailed(`x-amz-copy-source-${failed}`)
 }
 
-/** If-Range: false means that the Range header is to be ignored. */
+/** Whether If-Range allows the Range header; otherwise it is ignored. */
 export function rangeApplies(headers: HeaderRecord, target: ConditionTarget): boolean {
   const value = given(headers, 'if-range')
   if (value === undefined) return true
@@ -52,8 +52,8 @@ export function rangeApplies(headers: HeaderRecord, target: ConditionTarget): bo
 }
 
 /**
- * PutObject, CopyObject, CompleteMultipartUpload: `If-None-Match: *` or `If-Match: etag`, as AWS;
- * anything else is 501, never ignored.
+ * The condition of PutObject, CopyObject and CompleteMultipartUpload: as in AWS, `If-None-Match: *` or
+ * `If-Match: etag`. Anything else gets 501 and is never ignored.
  */
 export function writeCondition(headers: HeaderRecord): WriteCondition | undefined {
   refuse(headers, 'if-modified-since')
@@ -72,7 +72,7 @@ export function writeCondition(headers: HeaderRecord): WriteCondition | undefine
   }
 }
 
-/** DeleteObject: `If-Match` (`*` too), x-amz-if-match-size, x-amz-if-match-last-modified-time. */
+/** The condition of DeleteObject: `If-Match` (or `*`), x-amz-if-match-size, x-amz-if-match-last-modified-time. */
 export function deleteCondition(headers: HeaderRecord): WriteCondition | undefined {
   refuse(headers, 'if-none-match')
   refuse(headers, 'if-modified-since')
@@ -101,8 +101,8 @@ export function deleteCondition(headers: HeaderRecord): WriteCondition | undefin
 }
 
 /**
- * An empty condition of a read counts as not given. That of a copy's source, as those of writes, is one that nothing
- * meets: the client meant to guard what it does and had nothing to guard it with.
+ * An empty condition of a read counts as absent. An empty condition of a write or of a copy's source is never met: the
+ * client meant to protect something and did not have the value to compare with.
  */
 function given(headers: HeaderRecord, name: string): string | undefined {
   const value = headers[name]
@@ -133,7 +133,7 @@ function firstFailure(
     if (matches(entityTags(ifNoneMatch), target.etag, 'weak')) return 'If-None-Match'
   } else if (modified !== undefined) {
     const sinceMs = dateMs(modified)
-    // As AWS: a date in the future is none, or else a clock that is fast would never see a change.
+    // As in AWS, a date in the future is ignored. Otherwise a client with a fast clock would never see a change.
     const counts = sinceMs !== undefined && seconds(sinceMs) <= seconds(nowMs)
     if (counts && seconds(target.lastModifiedMs) <= seconds(sinceMs)) {
       return 'If-Modified-Since'
@@ -142,7 +142,7 @@ function firstFailure(
   return undefined
 }
 
-/** `"a", W/"b", c`: quotes are optional, as many S3 clients leave them out. */
+/** `"a", W/"b", c`. Quotes are optional, because many S3 clients leave them out. */
 function entityTags(header: string): EntityTag[] {
   const tags: EntityTag[] = []
   for (const match of header.matchAll(/(W\/)?(?:"([^"]*)"|([^ \t",]+))/g)) {
@@ -161,7 +161,7 @@ function matches(tags: readonly EntityTag[], etag: string, comparison: 'strong' 
   )
 }
 
-/** HTTP dates only (all three forms name a month in letters); undefined for anything else. */
+/** Only HTTP dates, all forms of which name the month in letters; undefined for anything else. */
 function dateMs(text: string): number | undefined {
   return parseHttpDate(trim(text))
 }

@@ -1,4 +1,4 @@
-/** CopyObject, and what it shares with UploadPartCopy: finding, judging and hashing a source. */
+/** CopyObject, and what it shares with UploadPartCopy: finding, checking and hashing a source. */
 
 import { createHash } from 'node:crypto'
 import { StoreError } from '../../protocol/errors.ts'
@@ -28,7 +28,7 @@ export async function copyObject(call: Call): Promise<S3Response> {
   const named = copySourceOf(call)
   const replaces = headers['x-amz-metadata-directive'] === 'REPLACE'
   const storageClass = headers['x-amz-storage-class']
-  // With a version named it is a restore.
+  // Copying a named version of an object to the object itself is a restore.
   const toItself =
     named.bucket === call.bucket && named.key === call.key && named.versionId === undefined
   if (toItself && !replaces && storageClass === undefined) {
@@ -67,24 +67,24 @@ export async function copyObject(call: Call): Promise<S3Response> {
   return xmlResponse('CopyObjectResult', result, answer)
 }
 
-/** Which version of the source was copied. */
+/** Headers that name the version of the source that was copied. */
 export function sourceHeaders({ info, versioned }: ObjectReader): ResponseHeaders {
   return versioned ? { 'x-amz-copy-source-version-id': info.versionId } : {}
 }
 
-/** What stands in CopyObjectResult and CopyPartResult. */
+/** The content of CopyObjectResult and CopyPartResult. */
 export function copyResult(lastModifiedMs: number, etag: string, sums: string): string {
   return tag('LastModified', xmlDate(lastModifiedMs)) + tag('ETag', `"${etag}"`) + sums
 }
 
-/** What the header names, with a version that could be. Throws InvalidArgument, NotImplemented. */
+/** The source that the header names, with a well-formed version id. Throws InvalidArgument, NotImplemented. */
 export function copySourceOf(call: Call): NamedSource {
   const named = parseCopySource(call.request.headers['x-amz-copy-source'] ?? '')
   if (named.versionId !== undefined) checkedVersionId(named.versionId, 'x-amz-copy-source')
   return named
 }
 
-/** Authorises, opens and judges the source: each target and source by its own action (F30). */
+/** Authorises and opens the source, and checks its conditions. Source and target need their own rights (F30). */
 export async function openSource(call: Call, named: NamedSource): Promise<ObjectReader> {
   const { bucket, key, versionId } = named
   await call.authorize(readAction(versionId), bucket, key, versionId)
@@ -100,7 +100,7 @@ async function readSource(call: Call, named: NamedSource): Promise<ObjectReader>
   } catch (error) {
     if (!(error instanceof StoreError)) throw error
     if (error.code === 'IsDeleteMarker') throw markerAsSource()
-    // That a marker stands there is said of the object asked for, not of a source.
+    // Details about a delete marker are given only for the requested object, not for a source.
     if (error.code === 'NoSuchKey') throw new StoreError('NoSuchKey')
     throw error
   }
@@ -113,7 +113,7 @@ async function checkSourceOwner(call: Call, bucket: string): Promise<void> {
   if (ownerAccount !== expected) throw new S3Error('AccessDenied')
 }
 
-/** The bytes of a range of the source as a body of their own, hashed on the way. */
+/** A range of the source as a body, which is hashed while it is read. */
 export function copyBody(
   reader: ObjectReader,
   range: ByteRange,

@@ -19,11 +19,11 @@ import { mapBounded } from './common.ts'
 import { requestedVersion } from './version.ts'
 
 const MAX_KEYS = 1000
-/** What one `<Object>` may hold. */
+/** The elements of an `<Object>`. */
 const TARGET_ELEMENTS: readonly string[] = ['Key', 'VersionId', 'ETag', 'Size', 'LastModifiedTime']
-/** 1,000 keys of 1,024 bytes, each byte written as a reference at worst, and their frame. */
+/** Room for 1,000 keys of 1,024 bytes, even if each byte is written as a reference. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024
-/** The root, Quiet, and each key with all that it may have. */
+/** Room for the root, Quiet, and each key with all its elements. */
 export const DELETE_LIMITS: XmlLimits = {
   maxBytes: MAX_BODY_BYTES,
   maxElements: 2 + MAX_KEYS * (1 + TARGET_ELEMENTS.length),
@@ -65,15 +65,15 @@ export async function deleteObjects(call: Call): Promise<S3Response> {
   if (root.name !== 'Delete') throw new S3Error('MalformedXML')
   const quiet = trimXml(childText(root, 'Quiet')) === 'true'
   const targets = targetsOf(root)
-  const rows = await mapBounded(byKey(targets), PARALLEL, async (group) => {
+  const results = await mapBounded(byKey(targets), PARALLEL, async (group) => {
     let text = ''
     for (const target of group) text += await deleteOne(call, target, quiet)
     return text
   })
-  return xmlResponse('DeleteResult', rows.join(''))
+  return xmlResponse('DeleteResult', results.join(''))
 }
 
-/** Rows of one key go one after the other: they change the same register. */
+/** Versions of one key are deleted one after the other, because they change the same register. */
 function byKey(targets: readonly Target[]): Target[][] {
   const groups = new Map<string, Target[]>()
   for (const target of targets) {
@@ -106,11 +106,11 @@ function targetOf(element: XmlElement): Target {
     'x-amz-if-match-size': childText(element, 'Size'),
     'x-amz-if-match-last-modified-time': childText(element, 'LastModifiedTime'),
   })
-  // An empty id is none, as an empty value is nowhere one.
+  // As everywhere, an empty value counts as absent.
   return { key, versionId: childText(element, 'VersionId') || undefined, condition }
 }
 
-/** The row that the answer has for this key; '' when nothing is to be said. */
+/** The element of the answer for this key; '' for a success when `quiet`. */
 async function deleteOne(call: Call, target: Target, quiet: boolean): Promise<string> {
   const { key, versionId, condition } = target
   const { bucket } = call

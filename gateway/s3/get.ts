@@ -1,4 +1,4 @@
-/** GetObject and HeadObject: conditions, ranges, parts, overrides. */
+/** GetObject and HeadObject: conditions, ranges, parts, overrides of headers. */
 
 import { ReplacedError } from '../../protocol/errors.ts'
 import type { ObjectInfo, ObjectReader } from '../port/objects.ts'
@@ -96,7 +96,7 @@ async function bodyOf(
   return end - start === info.sizeBytes ? bytes : bytes.subarray(start, end)
 }
 
-/** With the first chunk at hand: until then nothing of the answer has been sent (R4). */
+/** Fetches the first chunk. Until then nothing of the answer has been sent, so the read may be repeated (R4). */
 async function begun(chunks: AsyncIterator<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
   let first: IteratorResult<Uint8Array> | undefined = await chunks.next()
   const iterator: AsyncIterator<Uint8Array> = {
@@ -147,7 +147,7 @@ function rangeOf(call: Call, info: ObjectInfo): ByteRange | undefined {
   return parseRange(range, info.sizeBytes)
 }
 
-/** A part as it was uploaded; an object that was not has one part, itself. */
+/** The range of a part as it was uploaded. An object that was not uploaded in parts is its own only part. */
 function partRange(
   info: ObjectInfo,
   partNumber: number,
@@ -166,7 +166,7 @@ function partRange(
   return start === end ? undefined : { start, end }
 }
 
-/** Of what is sent, and so of the part alone: clients verify the bytes with it. */
+/** Adds the checksum of the part, not of the object: clients verify the bytes that they get with it. */
 function addPartChecksum(answer: ResponseHeaders, info: ObjectInfo, partNumber: number): void {
   const algorithm = algorithmOf(info.checksums)
   const checksum = info.parts?.[partNumber - 1]?.checksum
@@ -174,7 +174,7 @@ function addPartChecksum(answer: ResponseHeaders, info: ObjectInfo, partNumber: 
   addChecksums(answer, { checksums: { [algorithm]: checksum }, checksumType: info.checksumType })
 }
 
-/** response-*: only the signer of a request may choose headers that a browser believes. */
+/** Applies response-* parameters. Only signed requests may choose headers of the answer, since browsers obey these. */
 function override(call: Call, answer: ResponseHeaders): void {
   for (const [name, header] of OVERRIDES) {
     const text = parameter(call.request, name)

@@ -1,6 +1,6 @@
 /**
- * A bucket's lifecycle, as far as it is there: rules that abort uploads which stay open. A rule that
- * would do anything else is refused with 501, and then nothing changes (docs/s3-compatibility.md, rule 1).
+ * The lifecycle of a bucket, which can only abort open uploads. A configuration with any other rule is refused with
+ * 501, and nothing changes (docs/s3-compatibility.md, rule 1).
  */
 
 import { trimXml } from '../http/ascii.ts'
@@ -15,13 +15,13 @@ import { settingXml } from './versioning.ts'
 const MAX_RULES = 1000
 const MAX_ID_CHARACTERS = 255
 const MAX_PREFIX_BYTES = 1024
-/** More rules than are taken, each with all that S3 has for one, so that they are told what is wrong. */
+/** Room for more and larger rules than are accepted, so that the refusal can say what is wrong. */
 export const LIFECYCLE_LIMITS: XmlLimits = {
   maxBytes: 256 * 1024,
   maxElements: 10_000,
   maxDepth: 6,
 }
-/** About transitions only, of which there are none; Terraform waits until it reads what it wrote. */
+/** It concerns only transitions, which do not exist here. Terraform waits until it can read the value it wrote. */
 const MINIMUM_SIZE = 'x-amz-transition-default-minimum-object-size'
 const DEFAULT_MINIMUM_SIZE = 'all_storage_classes_128K'
 
@@ -57,7 +57,7 @@ function ruleXml(rule: AbortRule): string {
   return `<Rule>${tag('ID', rule.id)}<Filter>${tag('Prefix', rule.prefix)}</Filter>${tag('Status', rule.enabled ? 'Enabled' : 'Disabled')}<AbortIncompleteMultipartUpload>${tag('DaysAfterInitiation', rule.days)}</AbortIncompleteMultipartUpload></Rule>`
 }
 
-/** Throws MalformedXML, InvalidArgument, InvalidRequest, NotImplemented. */
+/** The rules of a configuration. Throws MalformedXML, InvalidArgument, InvalidRequest, NotImplemented. */
 export function parseLifecycle(root: XmlElement): AbortRule[] {
   const isLifecycle = root.name === 'LifecycleConfiguration'
   if (!isLifecycle || root.children.some((child) => child.name !== 'Rule')) {
@@ -120,7 +120,7 @@ function parseRule(rule: XmlElement, index: number): AbortRule {
   return { id, prefix, days, enabled: status === 'Enabled' }
 }
 
-/** `<Filter>` with a prefix or empty, or the older `<Prefix>`; one of them must stand there. */
+/** From `<Filter>`, empty or with a prefix, or from the older `<Prefix>`. One of them is required. */
 function prefixOf(rule: XmlElement): string {
   const filter = childOf(rule, 'Filter')
   const older = childText(rule, 'Prefix')
@@ -156,7 +156,7 @@ function daysOf(rule: XmlElement): number {
   return days
 }
 
-/** Of the rule's content, so that the same configuration sent twice is the same. */
+/** An id from the rule's content, so that sending a configuration twice gives the same ids. */
 function generatedId(content: string): string {
   return createHash('sha256').update(content).digest('base64url').slice(0, 32)
 }

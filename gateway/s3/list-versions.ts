@@ -1,4 +1,4 @@
-/** ListObjectVersions: every version of every key, delete markers among them, newest first. */
+/** ListObjectVersions: all versions of all keys, including delete markers, newest first. */
 
 import type { ListedVersion, ListVersionsPage } from '../port/versions.ts'
 import type { Call } from './operation.ts'
@@ -48,7 +48,7 @@ export async function listObjectVersions(call: Call): Promise<S3Response> {
   )
 }
 
-/** Throws InvalidArgument. */
+/** Where the listing starts. Throws InvalidArgument. */
 function markersOf(call: Call): Markers {
   const { request } = call
   const keyMarker = parameter(request, 'key-marker')

@@ -1,6 +1,6 @@
 /**
- * ListObjects and ListObjectsV2, and what ListObjectVersions shares with them. Markers come from the store's coverage (T1), not
- * from the count of rows: a page may be short, or empty, and have a next one all the same.
+ * ListObjects and ListObjectsV2, and what ListObjectVersions shares with them. The store decides whether there
+ * is a next page (T1), not the number of entries: even a short or empty page may have one.
  */
 
 import type { ListedObject, ListPage } from '../port/objects.ts'
@@ -11,7 +11,7 @@ import { encodeUrl, joinedXml, tag, xmlDate } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import { bucketOwner, invalidArgument, ownerXml, pageSize } from './common.ts'
 
-/** How names are written: as XML, or form-encoded when the client asked for it. */
+/** Writes names as XML, or form-encoded when the client asked for that. */
 export type NameWriter = (text: string) => string
 
 export interface Listing {
@@ -35,11 +35,13 @@ export async function listObjects(call: Call): Promise<S3Response> {
     (saysNextMarker(page, listing) ? named('NextMarker', page.next ?? '', write) : '')
   return xmlResponse(
     'ListBucketResult',
-    head + commonXml(listing, page.next !== undefined) + (await rows(call, page, listing, owner)),
+    head +
+      commonXml(listing, page.next !== undefined) +
+      (await entriesXml(call, page, listing, owner)),
   )
 }
 
-/** As AWS: without a delimiter clients go on behind the last key. Only a page that ends elsewhere needs the marker. */
+/** As in AWS: without a delimiter clients continue after the last key, so only a page that ends elsewhere has a marker. */
 function saysNextMarker({ next, objects }: ListPage, { delimiter }: Listing): boolean {
   return next !== undefined && (delimiter !== undefined || objects.at(-1)?.key !== next)
 }
@@ -49,7 +51,7 @@ export async function listObjectsV2(call: Call): Promise<S3Response> {
   const listing = listingOf(call, 'max-keys')
   const startAfter = parameter(request, 'start-after')
   const token = parameter(request, 'continuation-token')
-  const after = token === undefined ? startAfter : openToken(token)
+  const after = token === undefined ? startAfter : decodeListToken(token)
   const page = await readPage(call, listing, after)
   const { write } = listing
   const count = page.objects.length + page.prefixes.length
@@ -58,14 +60,16 @@ export async function listObjectsV2(call: Call): Promise<S3Response> {
   const head =
     tag('Name', call.bucket) +
     named('Prefix', listing.prefix, write) +
-    // As AWS: an empty one has no effect and comes back all the same.
+    // As in AWS, an empty one has no effect but is returned.
     (request.query.has('start-after') ? named('StartAfter', startAfter ?? '', write) : '') +
     tag('ContinuationToken', request.query.get('continuation-token')) +
-    (page.next === undefined ? '' : tag('NextContinuationToken', sealToken(page.next))) +
+    (page.next === undefined ? '' : tag('NextContinuationToken', encodeListToken(page.next))) +
     tag('KeyCount', count)
   return xmlResponse(
     'ListBucketResult',
-    head + commonXml(listing, page.next !== undefined) + (await rows(call, page, listing, owner)),
+    head +
+      commonXml(listing, page.next !== undefined) +
+      (await entriesXml(call, page, listing, owner)),
   )
 }
 
@@ -121,7 +125,7 @@ async function readPage(
   })
 }
 
-/** What all listings of a bucket say of themselves. */
+/** The elements that all listings of a bucket have. */
 export function commonXml(listing: Listing, truncated: boolean): string {
   const { delimiter } = listing
   return (
@@ -132,20 +136,20 @@ export function commonXml(listing: Listing, truncated: boolean): string {
   )
 }
 
-/** The hot loop of a listing: one string, nothing made for a row but its text. */
-async function rows(
+/** The hot loop of a listing: it makes only the text of each entry. */
+async function entriesXml(
   call: Call,
   page: ListPage,
   { write }: Listing,
   owner: string,
 ): Promise<string> {
-  const row = (object: ListedObject): string =>
+  const entry = (object: ListedObject): string =>
     `<Contents><Key>${write(object.key)}</Key>${detailsXml(object)}${owner}${storageXml(object)}</Contents>`
-  const objects = await call.inTurns(joinedXml(page.objects, row))
+  const objects = await call.inTurns(joinedXml(page.objects, entry))
   return objects + (await prefixesXml(call, page.prefixes, write))
 }
 
-/** Of one row, without key, version and owner. */
+/** The elements of one entry, without key, version and owner. */
 export function detailsXml(object: ListedObject): string {
   const { checksumAlgorithm, checksumType } = object
   const checksum =
@@ -161,15 +165,15 @@ export function storageXml(object: ListedObject): string {
 
 const TOKEN_VERSION = '1'
 
-/** Opaque to clients; the version lets its content change. */
-export function sealToken(next: string): string {
+/** The token is opaque to clients. Its version allows another content later. */
+export function encodeListToken(next: string): string {
   return Buffer.from(TOKEN_VERSION + next, 'utf8').toString('base64url')
 }
 
-/** Throws InvalidArgument. */
-export function openToken(token: string): string {
+/** The content of a token. Throws InvalidArgument. */
+export function decodeListToken(token: string): string {
   const text = Buffer.from(token, 'base64url').toString('utf8')
-  const valid = text.startsWith(TOKEN_VERSION) && sealToken(text.slice(1)) === token
+  const valid = text.startsWith(TOKEN_VERSION) && encodeListToken(text.slice(1)) === token
   if (!valid) {
     throw invalidArgument(
       'continuation-token',

@@ -1,4 +1,4 @@
-/** Multipart uploads: create, upload a part or copy one, list, abort. Completion: complete.ts. */
+/** Multipart uploads: create, upload or copy a part, list, abort. Completion: complete.ts. */
 
 import { lowerCase, upperCase } from '../http/ascii.ts'
 import type { UploadInfo } from '../port/uploads.ts'
@@ -58,7 +58,7 @@ interface ChecksumPlan {
   readonly checksumType?: ChecksumType
 }
 
-/** SHA can't be combined into the checksum of the whole; CRC64NVME has no composite form. */
+/** SHA checksums cannot be combined into that of the whole object, and CRC64NVME has no composite form. */
 function checksumPlan(call: Call): ChecksumPlan {
   const { headers } = call.request
   const algorithm = algorithmHeader(headers, 'x-amz-checksum-algorithm')
@@ -84,14 +84,14 @@ function checksumPlan(call: Call): ChecksumPlan {
   }
 }
 
-/** x-amz-checksum-type. Throws InvalidRequest. */
+/** Reads x-amz-checksum-type. Throws InvalidRequest. */
 export function checksumTypeHeader(call: Call): ChecksumType | undefined {
   const type = upperCase(call.request.headers['x-amz-checksum-type'] ?? '') || undefined
   if (type === undefined || type === 'FULL_OBJECT' || type === 'COMPOSITE') return type
   throw new S3Error('InvalidRequest', 'Value for x-amz-checksum-type header is invalid.')
 }
 
-/** Where a part or an upload is. */
+/** The upload that the request names. */
 export function requestedUpload(call: Call): { bucket: string; key: string; uploadId: string } {
   const { bucket, key } = call
   return { bucket, key, uploadId: parameter(call.request, 'uploadId') ?? '' }
@@ -112,7 +112,7 @@ export async function uploadPart(call: Call): Promise<S3Response> {
   })
   const { etag, checksums } = body.sealed
   const headers: ResponseHeaders = { ETag: `"${etag}"` }
-  // As AWS: a part's checksum has no type, and the one declared is told.
+  // As in AWS, the checksum of a part has no type, and the declared one is shown.
   const shown = declared?.algorithm ?? algorithms[0]
   const value = shown === undefined ? undefined : checksums[shown]
   if (shown !== undefined && value !== undefined) headers[checksumHeader(shown)] = value
@@ -194,7 +194,7 @@ export async function listMultipartUploads(call: Call): Promise<S3Response> {
   const listing = listingOf(call, 'max-uploads')
   const { prefix, delimiter, limit, write } = listing
   const keyMarker = parameter(call.request, 'key-marker')
-  // As S3: without a key marker the other one means nothing.
+  // As in S3, an upload id marker without a key marker means nothing.
   const uploadIdMarker =
     keyMarker === undefined ? undefined : parameter(call.request, 'upload-id-marker')
   const request = { bucket: call.bucket, prefix, delimiter, keyMarker, uploadIdMarker, limit }

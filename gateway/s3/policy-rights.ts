@@ -1,4 +1,4 @@
-/** Nobody gives more than it has, by a bucket's policy neither (F31). */
+/** A bucket policy may not give rights that its writer does not have (F31). */
 
 import { isPublicPolicy } from '../../protocol/iam/bucket-policy.ts'
 import { compiledPolicy, compilingPolicies } from '../../protocol/iam/compiled.ts'
@@ -15,7 +15,7 @@ const REASONS = {
   lifts: 'because it would lift a Deny, which only administrators may',
 } as const
 
-/** Throws AccessDenied. */
+/** Checks a change of a bucket's settings. Throws AccessDenied. */
 export function* judgingChange(
   identity: Identity,
   ownerAccount: string,
@@ -24,7 +24,7 @@ export function* judgingChange(
 ): Work<void> {
   const { accountId, principalId, isRoot, policies, sessionPolicies } = identity
   const meter = new Meter(COVERING_STEPS_MAX)
-  // Identity policies of another account say nothing of what this one may give.
+  // The identity policies of a caller from another account do not say what this account may give.
   const own = accountId === ownerAccount
   const forbidden = yield* forbiddenChange(
     {
@@ -50,7 +50,7 @@ function policyOf({ policy, principals }: BucketSettings) {
   return compiledPolicy('bucket policy', policy, 'resource', principals)
 }
 
-/** A public policy that counts for the bucket's own account only. */
+/** Whether the bucket has a public policy that applies only within its own account. */
 function isRestricted(settings: BucketSettings): boolean {
   const policy = policyOf(settings)?.policy
   return (

@@ -1,4 +1,4 @@
-/** A bucket's policy, its status, and the block of public access. */
+/** The policy of a bucket, its status, and its public access block. */
 
 import { lowerCase, trimXml } from '../http/ascii.ts'
 import {
@@ -20,7 +20,7 @@ import { invalidArgument } from './common.ts'
 import { judgingChange } from './policy-rights.ts'
 import { settingBody, settingXml } from './versioning.ts'
 
-/** Larger than any policy that is taken, so that one somewhat too large is told what is wrong. */
+/** More than the maximum size of a policy, so that the refusal of a larger one can say what is wrong. */
 const MAX_POLICY_BODY_BYTES = 1024 * 1024
 export const BLOCK_LIMITS: XmlLimits = { maxBytes: 16 * 1024, maxElements: 16, maxDepth: 3 }
 const CONFIRM = 'x-amz-confirm-remove-self-bucket-access'
@@ -82,7 +82,7 @@ async function storedPolicy(call: Call): Promise<BucketSettings & { readonly pol
 
 const CHANGE_ATTEMPTS = 5
 
-/** A change is made while the settings stand that it was judged by. Throws AccessDenied. */
+/** Makes a change only if the settings that it was checked against still hold. Throws AccessDenied. */
 async function changeAccess(
   call: Call,
   changeOf: (settings: BucketSettings) => BucketChange,
@@ -123,7 +123,7 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-/** Throws MalformedPolicy with the place. */
+/** Throws MalformedPolicy with the place of the error. */
 function* parsedPolicy(text: string, bucket: string): Work<BucketPolicy> {
   try {
     return yield* parsingBucketPolicy(text, bucket)
@@ -166,7 +166,7 @@ export async function deletePublicAccessBlock(call: Call): Promise<S3Response> {
   return emptyResponse(204)
 }
 
-/** A switch that is not named is off. Throws MalformedXML. */
+/** Switches that are not named are off. Throws MalformedXML. */
 export function parsePublicAccessBlock(root: XmlElement): PublicAccessBlock {
   const known = SWITCHES.map(([, element]) => element as string)
   const odd = root.children.some((child) => !known.includes(child.name))

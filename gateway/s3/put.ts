@@ -27,10 +27,10 @@ export async function putObject(call: Call): Promise<S3Response> {
   return emptyResponse(200, answer)
 }
 
-/** What openBody gathers whole; larger bodies pass through. */
+/** Up to this size openBody gathers the body as a whole; larger ones are streamed. */
 const MAX_GATHERED_BYTES = 64 * 1024
 
-/** The body of PutObject or UploadPart. `algorithms`: see OpenBodyOptions. */
+/** Opens the body of PutObject or UploadPart. `algorithms`: see OpenBodyOptions. */
 export function receiveBody(
   call: Call,
   algorithms?: () => readonly ChecksumAlgorithm[],
@@ -43,7 +43,7 @@ export function receiveBody(
   })
 }
 
-/** Remembers what the backend's call of `seal` brought, for the answer's headers. */
+/** Keeps the result of the backend's call of `seal`, for the headers of the answer. */
 export class CapturedBody {
   readonly watched: ObjectBody | SmallBody
   #sealed: SealedBody | undefined

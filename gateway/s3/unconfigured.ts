@@ -1,6 +1,6 @@
 /**
- * Sub-resources that clients probe and that can't be configured yet: they answer as S3 does when
- * nothing is configured (docs/s3-compatibility.md, rule 5). Setting them is 501; removing what is not there is 204.
+ * Sub-resources that clients probe and that cannot be configured. They answer as S3 does when nothing is configured
+ * (docs/s3-compatibility.md, rule 5): setting them gets 501, removing them 204.
  */
 
 import { readBody } from '../body/body.ts'
@@ -18,7 +18,7 @@ import { addVersionHeader, requestedVersion } from './version.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
 
-/** A bucket's sub-resource that S3 reports as missing. */
+/** A handler for a sub-resource of a bucket that S3 reports as missing. */
 export function bucketLacks(code: S3ErrorCode): Handler {
   return async (call) => {
     await call.store.headBucket(call.context, call.bucket)
@@ -26,7 +26,7 @@ export function bucketLacks(code: S3ErrorCode): Handler {
   }
 }
 
-/** A bucket's sub-resource that S3 reports as a document, empty or of defaults. */
+/** A handler for a sub-resource of a bucket that S3 shows as an empty document or one of defaults. */
 export function bucketHas(root: string, content = ''): Handler {
   return async (call) => {
     await call.store.headBucket(call.context, call.bucket)
@@ -34,7 +34,7 @@ export function bucketHas(root: string, content = ''): Handler {
   }
 }
 
-/** Removes a bucket's sub-resource that is not there. */
+/** Succeeds without removing anything, since the sub-resource never exists. */
 export async function removeFromBucket(call: Call): Promise<S3Response> {
   await call.store.headBucket(call.context, call.bucket)
   return emptyResponse(204)
@@ -50,7 +50,7 @@ export async function getObjectAcl(call: Call): Promise<S3Response> {
   return xmlResponse('AccessControlPolicy', ownerControls(await bucketOwner(call)), headers)
 }
 
-/** Only what is the case already: the canned ACL `private` in the header, no document. */
+/** Accepts only what is always the case: the canned ACL `private` in the header, without a document. */
 export async function putAcl(call: Call): Promise<S3Response> {
   call.wantBody(MAX_BODY_BYTES)
   const { bytes } = await readBody(call.request, call.auth, {
@@ -74,13 +74,13 @@ export async function deleteObjectTagging(call: Call): Promise<S3Response> {
   return emptyResponse(204, await findObject(call))
 }
 
-/** Retention and legal hold need a bucket with object lock, and there are none. */
+/** Retention and legal hold need a bucket with object lock, which does not exist in Shoal. */
 export async function objectLockMissing(call: Call): Promise<S3Response> {
   await call.store.headBucket(call.context, call.bucket)
   throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration')
 }
 
-/** Headers that name the version found. */
+/** Checks that the object exists, and returns headers that name its version. */
 async function findObject(call: Call): Promise<ResponseHeaders> {
   const { bucket, key } = call
   const wanted = { bucket, key, versionId: requestedVersion(call), withData: false }

@@ -1,4 +1,4 @@
-/** Version ids at HTTP: which one a request names, how an answer says it. */
+/** Version ids in requests and answers. */
 
 import { isVersionId } from '../../protocol/object/version-id.ts'
 import { S3Error } from '../http/errors.ts'
@@ -6,13 +6,13 @@ import type { Call } from './operation.ts'
 import type { ResponseHeaders } from '../http/response.ts'
 import { invalidArgument } from './common.ts'
 
-/** `?versionId=…`; undefined: the current version. Throws InvalidArgument. */
+/** `?versionId=…`; undefined for the current version. Throws InvalidArgument. */
 export function requestedVersion(call: Call): string | undefined {
   const text = call.request.query.get('versionId')
   return text === undefined ? undefined : checkedVersionId(text, 'versionId')
 }
 
-/** Throws InvalidArgument for what no version can have as its id. */
+/** Throws InvalidArgument for a malformed version id. */
 export function checkedVersionId(text: string, argument: string): string {
   if (text === '') {
     throw invalidArgument(argument, text, 'Version id cannot be the empty string')
@@ -21,7 +21,7 @@ export function checkedVersionId(text: string, argument: string): string {
   return text
 }
 
-/** Only buckets that have or had versioning show ids. */
+/** Answers name versions only for buckets that have or had versioning. */
 export function addVersionHeader(
   headers: ResponseHeaders,
   { versioned, versionId }: { readonly versioned: boolean; readonly versionId: string },
@@ -29,12 +29,12 @@ export function addVersionHeader(
   if (versioned) headers['x-amz-version-id'] = versionId
 }
 
-/** The right that reading an object, or a version of it, as a source wants. */
+/** The right that is needed to read an object, or a version of it, as a source. */
 export function readAction(versionId: string | undefined): string {
   return versionId === undefined ? 's3:GetObject' : 's3:GetObjectVersion'
 }
 
-/** A version named as a copy's source that is a delete marker, in AWS's words. */
+/** AWS's error for a copy whose named source version is a delete marker. */
 export function markerAsSource(): S3Error {
   return new S3Error(
     'InvalidRequest',

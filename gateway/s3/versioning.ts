@@ -21,7 +21,7 @@ export async function putBucketVersioning(call: Call): Promise<S3Response> {
   return emptyResponse(200)
 }
 
-/** The whole body of a setting. Throws MissingRequestBodyError when there is none. */
+/** Reads the whole body of a setting. Throws MissingRequestBodyError when there is none. */
 export async function settingBody(call: Call, maxBytes: number): Promise<Uint8Array> {
   call.wantBody(maxBytes)
   const { bytes } = await readBody(call.request, call.auth, {
@@ -32,7 +32,7 @@ export async function settingBody(call: Call, maxBytes: number): Promise<Uint8Ar
   return bytes
 }
 
-/** The body of a setting as XML. Throws MissingRequestBodyError, MalformedXML. */
+/** Reads the body of a setting as XML. Throws MissingRequestBodyError, MalformedXML. */
 export async function settingXml(call: Call, limits: XmlLimits): Promise<XmlElement> {
   return call.inTurns(parsingXml(await settingBody(call, limits.maxBytes), limits))
 }

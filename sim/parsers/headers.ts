@@ -17,7 +17,7 @@ import {
 } from '../../gateway/http/http-date.ts'
 import { parseCopySourceRange, parseRange } from '../../gateway/http/range.ts'
 import { httpDate } from '../../gateway/http/response.ts'
-import { openToken, sealToken } from '../../gateway/s3/list.ts'
+import { decodeListToken, encodeListToken } from '../../gateway/s3/list.ts'
 import { isVersionId } from '../../protocol/object/version-id.ts'
 import { uriEncode } from '../../gateway/auth/sigv4/canonical.ts'
 import type { IamCall } from '../../gateway/port/iam-backend.ts'
@@ -175,11 +175,11 @@ const tokens: Subject = {
   sizeMax: HEAD_SIZE,
   valid(random) {
     const next = subjectText(random, KEYS, 40).toWellFormed()
-    return random.chance(0.5) ? sealToken(next) : markerOf(next === '' ? 'a' : next)
+    return random.chance(0.5) ? encodeListToken(next) : markerOf(next === '' ? 'a' : next)
   },
   take(token) {
-    const next = refusedOr(() => openToken(token), 'InvalidArgument')
-    if (next !== undefined) promise(sealToken(next) === token, 'two tokens of one place')
+    const next = refusedOr(() => decodeListToken(token), 'InvalidArgument')
+    if (next !== undefined) promise(encodeListToken(next) === token, 'two tokens of one place')
     const call = { parameters: { Marker: token } } as unknown as IamCall
     const page = refusedOr(() => pageOf(call), 'ValidationError')
     if (page?.after !== undefined)

@@ -22,17 +22,17 @@ import {
   NO_METADATA,
   OVERRIDES,
   READ_CONDITIONS,
-  row,
+  defineOperation,
   STORED,
   WRITE_CONDITIONS,
-} from './row.ts'
+} from './define.ts'
 
 export const OBJECT_OPERATIONS: readonly Operation[] = [
-  row('PutObject', 'PUT', 'object', putObject, {
+  defineOperation('PutObject', 'PUT', 'object', putObject, {
     headers: [...STORED, ...CHECKSUMS],
     conditions: WRITE_CONDITIONS,
   }),
-  row('CopyObject', 'PUT', 'object', copyObject, {
+  defineOperation('CopyObject', 'PUT', 'object', copyObject, {
     markHeader: 'x-amz-copy-source',
     action: 's3:PutObject',
     headers: [
@@ -45,14 +45,14 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
     conditions: WRITE_CONDITIONS,
     ignored: { 'x-amz-object-annotation-directive': 'no object has annotations' },
   }),
-  row('GetObject', 'GET', 'object', getObject, {
+  defineOperation('GetObject', 'GET', 'object', getObject, {
     versionAction: 's3:GetObjectVersion',
     query: [...OVERRIDES, 'partNumber', 'versionId'],
     headers: ['x-amz-checksum-mode'],
     conditions: READ_CONDITIONS,
     misplaced: NO_ENCRYPTION_OF_READS,
   }),
-  row('HeadObject', 'HEAD', 'object', headObject, {
+  defineOperation('HeadObject', 'HEAD', 'object', headObject, {
     action: 's3:GetObject',
     versionAction: 's3:GetObjectVersion',
     query: [...OVERRIDES, 'partNumber', 'versionId'],
@@ -60,14 +60,14 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
     conditions: READ_CONDITIONS,
     misplaced: NO_ENCRYPTION_OF_READS,
   }),
-  row('DeleteObject', 'DELETE', 'object', deleteObject, {
+  defineOperation('DeleteObject', 'DELETE', 'object', deleteObject, {
     versionAction: 's3:DeleteObjectVersion',
     query: ['versionId'],
     headers: ['x-amz-if-match-size', 'x-amz-if-match-last-modified-time'],
     conditions: ['if-match'],
     ignored: NO_LOCK,
   }),
-  row('GetObjectAttributes', 'GET', 'object', getObjectAttributes, {
+  defineOperation('GetObjectAttributes', 'GET', 'object', getObjectAttributes, {
     marks: ['attributes'],
     versionAction: 's3:GetObjectVersionAttributes',
     query: ['versionId'],
@@ -76,7 +76,7 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
 ]
 
 export const UPLOAD_OPERATIONS: readonly Operation[] = [
-  row('CreateMultipartUpload', 'POST', 'object', createMultipartUpload, {
+  defineOperation('CreateMultipartUpload', 'POST', 'object', createMultipartUpload, {
     marks: ['uploads'],
     action: 's3:PutObject',
     headers: [
@@ -86,27 +86,29 @@ export const UPLOAD_OPERATIONS: readonly Operation[] = [
       'x-amz-checksum-type',
     ],
   }),
-  row('UploadPart', 'PUT', 'object', uploadPart, {
+  defineOperation('UploadPart', 'PUT', 'object', uploadPart, {
     marks: ['partNumber', 'uploadId'],
     action: 's3:PutObject',
     headers: CHECKSUMS,
     misplaced: NO_METADATA,
   }),
-  row('UploadPartCopy', 'PUT', 'object', uploadPartCopy, {
+  defineOperation('UploadPartCopy', 'PUT', 'object', uploadPartCopy, {
     marks: ['partNumber', 'uploadId'],
     markHeader: 'x-amz-copy-source',
     action: 's3:PutObject',
     headers: [...COPY_SOURCE, 'x-amz-copy-source-range'],
     misplaced: NO_METADATA,
   }),
-  row('CompleteMultipartUpload', 'POST', 'object', completeMultipartUpload, {
+  defineOperation('CompleteMultipartUpload', 'POST', 'object', completeMultipartUpload, {
     marks: ['uploadId'],
     action: 's3:PutObject',
     headers: [...CHECKSUMS, 'x-amz-checksum-type', 'x-amz-mp-object-size'],
     conditions: WRITE_CONDITIONS,
   }),
-  row('AbortMultipartUpload', 'DELETE', 'object', abortMultipartUpload, { marks: ['uploadId'] }),
-  row('ListParts', 'GET', 'object', listParts, {
+  defineOperation('AbortMultipartUpload', 'DELETE', 'object', abortMultipartUpload, {
+    marks: ['uploadId'],
+  }),
+  defineOperation('ListParts', 'GET', 'object', listParts, {
     marks: ['uploadId'],
     action: 's3:ListMultipartUploadParts',
     query: ['max-parts', 'part-number-marker'],

@@ -1,4 +1,4 @@
-/** Sub-resources that clients probe, and operations of S3 that are not there: 501. */
+/** Sub-resources that clients probe, and operations of S3 that Shoal does not implement (501). */
 
 import { upperCase } from '../../http/ascii.ts'
 import type { Method, Operation } from '../operation.ts'
@@ -12,9 +12,9 @@ import {
   objectLockMissing,
   putAcl,
 } from '../unconfigured.ts'
-import { CHECKSUMS, missing, probe, removal, type Extras } from './row.ts'
+import { CHECKSUMS, missing, probe, removal, type Extras } from './define.ts'
 
-/** Of one object; `action` when a version is named. */
+/** For operations on one object; `versionAction` is needed when a version is named. */
 function ofVersion(versionAction: string): Extras {
   return { query: ['versionId'], versionAction }
 }
@@ -151,7 +151,7 @@ export const ABSENT_OPERATIONS: readonly Operation[] = [
   ...['metadataConfiguration', 'metadataTable'].flatMap((mark) => {
     const kind = mark === 'metadataTable' ? 'MetadataTableConfiguration' : 'MetadataConfiguration'
     const of = (verb: string, method: Method): Operation =>
-      // Both generations have the same rights.
+      // Both generations of the API need the same rights.
       missing(
         `${verb}Bucket${kind}`,
         method,

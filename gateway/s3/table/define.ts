@@ -1,4 +1,4 @@
-/** How rows of the S3 table are written: what a row leaves out has a usual value. */
+/** Functions that define operations of S3 for the table. Fields that are left out get their usual value. */
 
 import type { Handler, Level, Method, Operation } from '../operation.ts'
 import { removeFromBucket } from '../unconfigured.ts'
@@ -38,7 +38,7 @@ export const OVERRIDES = [
   'response-content-disposition',
   'response-content-encoding',
 ]
-/** Object lock can't be switched on, so that there is nothing to bypass. */
+/** Object lock cannot be switched on, so there is nothing to bypass. */
 export const NO_LOCK = { 'x-amz-bypass-governance-retention': 'no bucket has object lock' }
 export const NO_METADATA = { 'x-amz-meta-*': 'Metadata cannot be specified in this context.' }
 export const NO_ENCRYPTION_OF_READS = Object.fromEntries(
@@ -55,11 +55,11 @@ export interface Extras {
   readonly query?: readonly string[]
   readonly headers?: readonly string[]
   readonly conditions?: readonly string[]
-  /** Documented names that can't have an effect here, with the reason. */
+  /** Documented names that cannot have an effect in Shoal, with the reason. */
   readonly ignored?: Readonly<Record<string, string>>
-  /** Names that AWS refuses for it, with AWS's words. */
+  /** Names that AWS refuses for it, with AWS's text. */
   readonly misplaced?: Readonly<Record<string, string>>
-  /** When the right differs from `s3:` and the operation's name. */
+  /** The right, when it is not `s3:` and the operation's name. */
   readonly action?: string
   readonly versionAction?: string
   readonly resource?: Level
@@ -68,7 +68,7 @@ export interface Extras {
   readonly audited?: boolean
 }
 
-export function row(
+export function defineOperation(
   name: string,
   method: Method,
   level: Level,
@@ -121,7 +121,7 @@ export function nameOfMark(mark: string): string {
   return equals < 0 ? mark : mark.slice(0, equals)
 }
 
-/** Answers as S3 does when nothing is configured. */
+/** An operation that answers as S3 does when nothing is configured. */
 export function probe(
   name: string,
   level: Level,
@@ -129,19 +129,19 @@ export function probe(
   run: Handler,
   extras: Extras & { method?: Method } = {},
 ): Operation {
-  return row(name, extras.method ?? 'GET', level, run, {
+  return defineOperation(name, extras.method ?? 'GET', level, run, {
     ...extras,
     marks: [mark],
     answersUnconfigured: true,
   })
 }
 
-/** Removes a bucket's sub-resource that is not there. */
+/** An operation that removes a sub-resource of a bucket, which never exists. */
 export function removal(name: string, mark: string, action = `s3:${name}`): Operation {
   return probe(name, 'bucket', mark, removeFromBucket, { method: 'DELETE', action })
 }
 
-/** Known to S3, not to Shoal: 501, whatever the request carries. */
+/** An operation of S3 that Shoal does not implement: always 501. */
 export function missing(
   name: string,
   method: Method,
@@ -150,5 +150,8 @@ export function missing(
   action?: string,
 ): Operation {
   const marks = mark === undefined ? [] : [mark]
-  return row(name, method, level, undefined, { marks, ...(action === undefined ? {} : { action }) })
+  return defineOperation(name, method, level, undefined, {
+    marks,
+    ...(action === undefined ? {} : { action }),
+  })
 }
