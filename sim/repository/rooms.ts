@@ -72,6 +72,12 @@ export function reportRooms(sources: readonly SourceFile[]): RoomReport {
   return { rooms: rooms.size, homeless, upward, circles: circlesOf(sources) }
 }
 
+/** 'node/env/', 'node/tools/', …: the folders of a top folder, lowest first. */
+export function roomsOf(top: string): string[] {
+  const names = (ORDER[top] ?? []).flat().filter((room) => room !== '.')
+  return names.map((room) => `${top}/${room}/`)
+}
+
 function placeOf(path: string): Place | undefined {
   const [top = '', ...rest] = path.split('/')
   const order = ORDER[top]

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { bestOrder } from '../best-order.ts'
-import { reportRooms } from '../rooms.ts'
+import { reportRooms, roomsOf } from '../rooms.ts'
 import { isTestSupport, packageOf, readText } from '../source.ts'
 import { files, production, sources, wrongImports } from './checkout.ts'
 
@@ -36,6 +36,16 @@ describe('folders', () => {
     const { homeless, upward } = reportRooms(sources)
     expect(homeless).toEqual([])
     expect(upward).toEqual([])
+  })
+
+  it('are in docs/architecture.md, in the same order', () => {
+    const book = readText('docs/architecture.md')
+    for (const top of ['gateway', 'node']) {
+      const rows = [...book.matchAll(/^\| `([\w/]+)`/gm)].map((match) => match[1]!)
+      expect(rows.filter((row) => row.startsWith(`${top}/`) && row !== `${top}/`)).toEqual(
+        roomsOf(top),
+      )
+    }
   })
 
   it('have no circles of imports', () => {
