@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { readU16 } from '../protocol/bytes.ts'
 import { hasBit } from '../protocol/keyspace/bitmap.ts'
 import { WatchedDisk } from '../node/env/watched-disk.ts'
+import { BlockComparison } from '../node/rebalance/block-comparison.ts'
 import { BlockMover } from '../node/rebalance/block-mover.ts'
 import { Peers } from '../node/quorum/peers.ts'
 import { seededRandom } from './seeded-random.ts'
@@ -189,7 +190,7 @@ describe('whole (L5)', () => {
 
   test('mutant: it is', async () => {
     const extra = new Patches()
-    extra.method(BlockMover.prototype, 'isCompared', () => () => true)
+    extra.method(BlockComparison.prototype, 'isCompared', () => () => true)
     try {
       await expect(oneNames(notWhole)).rejects.toThrow()
     } finally {
