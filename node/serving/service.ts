@@ -1,31 +1,27 @@
-/** Answers what peers ask, one handler for each type of message. */
+/**
+ * Answers the messages of peers: one handler for each type of message, in one table. A handler checks who may ask (L1b),
+ * decodes, does the work, and encodes the answer. The node's assembly gives `serve` to the network.
+ *
+ * Invariants:
+ *   - a peer that speaks at a later epoch is answered only after this node has adopted that epoch      (L4)
+ *   - only members change anything here; learners and sources read                                     (L1b)
+ */
 
-import { EMPTY_BYTES, byteString, bytesOf, bytesOfHex, hex } from '../../protocol/bytes.ts'
-import {
-  BUCKET_ID_BYTES,
-  bucketId,
-  type BlockKey,
-  type BucketId,
-  type NodeId,
-  type StorageId,
-} from '../../protocol/ids.ts'
-import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
+import { EMPTY_BYTES, bytesOf, bytesOfHex, hex } from '../../protocol/bytes.ts'
+import { type BlockKey, type NodeId, type StorageId } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { Role } from '../../protocol/layout/view.ts'
 import type { RegisterRequest } from '../../protocol/register/types.ts'
 import {
-  ballotOfWire,
   blockKeyOfWire,
   blockOwnerOfWire,
   dataIdOfWire,
   decodeMessage,
   decodeRegisterCall,
   encodeRegisterAnswer,
-  fenceOfWire,
   LAYOUT_RPC_MAX,
   LAYOUT_RPC_MIN,
   MessageError,
-  registerKeyOfWire,
   RPC,
   type PayloadBlock,
 } from '../../protocol/rpc/message.ts'
@@ -67,288 +63,207 @@ import {
   WireSummaryRequest,
 } from '../../protocol/rpc/messages.js'
 import type { Attempts } from '../replica/attempts.ts'
-import type { BlockStore, OwnedBlock } from '../replica/blocks.ts'
-import { LogError } from '../log/errors.ts'
+import type { OwnedBlock } from '../replica/blocks.ts'
 import type { NetworkMessage } from '../env/ports.ts'
-import type { ListService } from '../replica/list-service.ts'
-import type { AcceptorHost } from '../replica/acceptor-host.ts'
 import type { Witness } from '../rebalance/witness.ts'
 import type { SyncAnswers } from '../repair/sync-answers.ts'
 import type { Sightings } from '../replica/sightings.ts'
 import type { Resync } from '../repair/resync.ts'
 import { ATTEMPTS_ASKED_MAX } from '../replica/attempt-marks.ts'
-import type { DeadData } from '../replica/dead-data.ts'
-import { FREED_MAX } from '../reclaim/free-queue.ts'
-import { BURIED_MAX } from '../reclaim/minima.ts'
 import { HOLDS_ASKED_MAX } from '../reclaim/reference-check.ts'
-import type { KeptBlocks } from '../replica/kept-blocks.ts'
 import { READERS_IDS_MAX, type Readers } from '../replica/readers.ts'
-import { TOMBSTONE, TOMBSTONES_ASKED_MAX } from '../replica/tombstones.ts'
-import { BLOCK_RESULT, type LocalService } from '../quorum/peers.ts'
+import { BLOCK_RESULT } from '../quorum/peers.ts'
 import { checkOf } from './reach.ts'
+import { LocalReplica, type LocalReplicaOptions } from './local-replica.ts'
 
-export interface ServiceOptions {
-  readonly host: AcceptorHost
-  readonly blocks: BlockStore
-  readonly lists: ListService
+export interface ServiceOptions extends LocalReplicaOptions {
   readonly exchange: SyncAnswers
   readonly witness: () => Witness
   readonly resync: () => Resync
   readonly attempts: Attempts
-  readonly dead: DeadData
   readonly readers: Readers
-  /** What is lost for good, and names of buckets. */
+  /** Which data is lost for good, and the names of buckets. */
   readonly lost: (request: WireLostRequest) => Promise<WireLostReply>
-  /** A register names this block, and it is not here. */
+  /** Called for a block that a register names and this node does not have. */
   readonly onMissing: (key: BlockKey) => void
-  /** Nothing that this node knows of these buckets counts any more (T8). */
-  readonly bury: (ids: ReadonlySet<BucketId>) => void
-  /** Blocks of dead data that somebody still reads. */
-  readonly kept: () => KeptBlocks
-  readonly epoch: () => number
   /** What a peer is to the layout, as this node knows it. */
   readonly role: (peer: NodeId) => Role | undefined
-  /** By the layout. */
+  /** The storage id that the layout names for a peer. */
   readonly storageOf: (peer: NodeId) => StorageId | undefined
-  /** No change of the layout is under way. */
-  readonly isStable: () => boolean
-  readonly isReplica: (partition: number) => boolean
   readonly sightings: Pick<Sightings, 'note'>
-  /** It is a replica, and has forgotten nothing of the partition (D8). */
-  readonly votes: (partition: number) => boolean
   /** A peer spoke at a later epoch: fetch and persist the layout first (L4). */
   readonly observe: (epoch: number, from: NodeId) => Promise<void>
   readonly layout: (from: NodeId, type: number, body: Uint8Array) => Promise<Uint8Array>
   readonly status: () => WireStatusReply
 }
 
-export class Service implements LocalService {
-  readonly host: AcceptorHost
-  readonly blocks: BlockStore
-  /** Blocks of dead data that this node had, since the start. */
-  freedBlocks = 0
-  freedBytes = 0
-  registersCollected = 0
+type Handler = (from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>
+
+/** How one kind of message is decoded or encoded. */
+interface WireCodec<T> {
+  encode(message: Partial<T>): Uint8Array
+  decode(bytes: Uint8Array): T
+}
+
+type Answer<Q, A> = (request: Q, from: NodeId) => Partial<A> | Promise<Partial<A>>
+
+/** For messages that are answered with an empty body. */
+const NO_REPLY: Pick<WireCodec<void>, 'encode'> = { encode: () => EMPTY_BYTES }
+
+/** Serves the messages of peers. */
+export class Service extends LocalReplica {
   readonly #options: ServiceOptions
+  readonly #handlers: ReadonlyMap<number, Handler>
 
   constructor(options: ServiceOptions) {
+    super(options)
     this.#options = options
-    this.host = options.host
-    this.blocks = options.blocks
+    this.#handlers = this.#handlersByType()
   }
 
+  /** Answers one message of a peer. Throws MessageError for a message that is malformed or not allowed. */
   async serve(from: NodeId, message: NetworkMessage): Promise<NetworkMessage> {
-    const { type, body, payload } = message
+    const { type, body } = message
     if (type >= LAYOUT_RPC_MIN && type <= LAYOUT_RPC_MAX) {
       return { type, body: await this.#options.layout(from, type, body) }
     }
     if (checkOf(type) === 'at-once') this.#mustBeMember(from)
-    switch (type) {
-      case RPC.register:
-        return this.#register(from, body, payload)
-      case RPC.putBlock:
-        return { type, body: await this.#putBlock(from, body, payload) }
-      case RPC.getBlock:
-        return this.#getBlock(body)
-      case RPC.list: {
-        const request = decodeMessage(WireListRequest, body)
-        await this.#catchUp(request.epoch, from)
-        return { type, body: WireListReply.encode(await this.list(request)) }
-      }
-      case RPC.raise: {
-        const request = decodeMessage(WireRaiseRequest, body)
-        await this.#catchUp(request.epoch, from)
-        return { type, body: WireRaiseReply.encode(await this.raise(request)) }
-      }
-      case RPC.bury: {
-        const request = decodeMessage(WireBuryRequest, body)
-        await this.#catchUp(request.epoch, from)
-        return { type, body: WireBuryReply.encode(await this.bury(request)) }
-      }
-      case RPC.digests: {
-        const request = decodeMessage(WireDigestRequest, body)
-        await this.#learn(request.epoch, from)
-        const digests = await this.#options.exchange.digests(from, request)
-        return { type, body: WireDigestReply.encode(digests) }
-      }
-      case RPC.enumerate: {
-        const request = decodeMessage(WireEnumerateRequest, body)
-        await this.#learn(request.epoch, from)
-        const page = this.#options.exchange.enumerate(from, request)
-        return { type, body: WireEnumerateReply.encode(page) }
-      }
-      case RPC.hint:
-        this.#options.resync().hinted(decodeMessage(WireHintRequest, body).partitions)
-        return { type, body: new Uint8Array(0) }
-      case RPC.attempts:
-        return { type, body: this.#attempts(body) }
-      case RPC.free: {
-        const request = decodeMessage(WireFreeRequest, body)
-        return { type, body: WireFreeReply.encode(await this.free(request)) }
-      }
-      case RPC.collect: {
-        const request = decodeMessage(WireCollectRequest, body)
-        await this.#catchUp(request.epoch, from)
-        return { type, body: WireCollectReply.encode(await this.collect(request)) }
-      }
-      case RPC.holds:
-        return { type, body: this.#holds(from, body) }
-      case RPC.lost: {
-        const reply = await this.#options.lost(decodeMessage(WireLostRequest, body))
-        return { type, body: WireLostReply.encode(reply) }
-      }
-      case RPC.readers: {
-        const { boot, round, last, ids } = decodeMessage(WireReadersRequest, body)
-        if (ids.length > READERS_IDS_MAX) throw new MessageError('too many readers in one message')
-        this.#options.readers.learn(from, { boot, round, last, ids: ids.map(dataIdOfWire) })
-        return { type, body: EMPTY_BYTES }
-      }
-      case RPC.hello:
-        return { type, body: await this.#hello(from, body) }
-      case RPC.recall: {
-        const request = decodeMessage(WireRecallRequest, body)
-        await this.#catchUp(request.epoch, from)
-        return { type, body: WireRecallReply.encode(await this.#recall(from, request)) }
-      }
-      case RPC.summary: {
-        const request = decodeMessage(WireSummaryRequest, body)
-        await this.#learn(request.epoch, from)
-        const summary = await this.#options.witness().summary(request)
-        return { type, body: WireSummaryReply.encode(summary) }
-      }
-      case RPC.pairs: {
-        const request = decodeMessage(WirePairsRequest, body)
-        await this.#learn(request.epoch, from)
-        return { type, body: WirePairsReply.encode(this.#options.witness().pairs(request)) }
-      }
-      case RPC.states: {
-        const request = decodeMessage(WireStatesRequest, body)
-        await this.#learn(request.epoch, from)
-        return { type, body: WireStatesReply.encode(this.#options.witness().states(request)) }
-      }
-      case RPC.status:
-        return { type, body: WireStatusReply.encode(this.#options.status()) }
-      default:
-        throw new MessageError(`message of unknown type ${type}`)
-    }
+    const handler = this.#handlers.get(type)
+    if (handler === undefined) throw new MessageError(`message of unknown type ${type}`)
+    return handler(from, message)
   }
 
-  list(request: WireListRequest): Promise<WireListReply> {
-    return this.#options.lists.list(request)
+  #handlersByType(): ReadonlyMap<number, Handler> {
+    const { exchange, witness, resync, lost, status } = this.#options
+    return new Map<number, Handler>([
+      [RPC.register, (from, { body, payload }) => this.#register(from, body, payload)],
+      [RPC.putBlock, (from, { body, payload }) => this.#putBlock(from, body, payload)],
+      [RPC.getBlock, (_from, { body }) => this.#getBlock(body)],
+      [RPC.list, this.#inEpoch(WireListRequest, WireListReply, (asked) => this.list(asked))],
+      [RPC.raise, this.#inEpoch(WireRaiseRequest, WireRaiseReply, (asked) => this.raise(asked))],
+      [RPC.bury, this.#inEpoch(WireBuryRequest, WireBuryReply, (asked) => this.bury(asked))],
+      [
+        RPC.collect,
+        this.#inEpoch(WireCollectRequest, WireCollectReply, (asked) => this.collect(asked)),
+      ],
+      [
+        RPC.recall,
+        this.#inEpoch(WireRecallRequest, WireRecallReply, (asked, from) =>
+          this.#recall(from, asked),
+        ),
+      ],
+      [
+        RPC.digests,
+        this.#read(WireDigestRequest, WireDigestReply, (asked, from) =>
+          exchange.digests(from, asked),
+        ),
+      ],
+      [
+        RPC.enumerate,
+        this.#read(WireEnumerateRequest, WireEnumerateReply, (asked, from) =>
+          exchange.enumerate(from, asked),
+        ),
+      ],
+      [
+        RPC.summary,
+        this.#read(WireSummaryRequest, WireSummaryReply, (asked) => witness().summary(asked)),
+      ],
+      [RPC.pairs, this.#read(WirePairsRequest, WirePairsReply, (asked) => witness().pairs(asked))],
+      [
+        RPC.states,
+        this.#read(WireStatesRequest, WireStatesReply, (asked) => witness().states(asked)),
+      ],
+      [RPC.free, answering(WireFreeRequest, WireFreeReply, (asked) => this.free(asked))],
+      [RPC.lost, answering(WireLostRequest, WireLostReply, lost)],
+      [
+        RPC.holds,
+        answering(WireHoldsRequest, WireHoldsReply, (asked, from) => this.#holds(from, asked)),
+      ],
+      [
+        RPC.hello,
+        answering(WireHelloRequest, WireHelloReply, (asked, from) => this.#hello(from, asked)),
+      ],
+      [
+        RPC.attempts,
+        answering(WireAttemptsRequest, WireAttemptsReply, (asked) => this.#attempts(asked)),
+      ],
+      [
+        RPC.readers,
+        answering(WireReadersRequest, NO_REPLY, (asked, from) => this.#readers(from, asked)),
+      ],
+      [
+        RPC.hint,
+        answering(WireHintRequest, NO_REPLY, ({ partitions }) => resync().hinted(partitions)),
+      ],
+      [
+        RPC.status,
+        (_from, { type }) => Promise.resolve({ type, body: WireStatusReply.encode(status()) }),
+      ],
+    ])
   }
 
-  async raise(request: WireRaiseRequest): Promise<WireRaiseReply> {
-    const { epoch, host, isReplica } = this.#options
-    if (request.epoch !== epoch()) return { result: 1, epoch: epoch() }
-    const fence = fenceOfWire(request.bucket, request.generation)
-    if (fence === undefined) throw new MessageError('a raise names its bucket')
-    if (request.partitions.some((partition) => !isReplica(partition))) {
-      throw new MessageError('a partition that this node does not hold')
-    }
-    try {
-      await host.raiseMinimum(fence, request.partitions)
-      // In the next epoch this node may have told of its minima before this one was flushed (L6b).
-      return { result: request.epoch === epoch() ? 0 : 1, epoch: epoch() }
-    } catch (error) {
-      if (error instanceof LogError) return { result: 2, epoch: epoch() }
-      throw error
-    }
+  /** For members only, judged at the epoch of the request at least. */
+  #inEpoch<Q extends { readonly epoch: number }, A>(
+    request: WireCodec<Q>,
+    reply: WireCodec<A>,
+    answer: Answer<Q, A>,
+  ): Handler {
+    return answering(request, reply, async (asked, from) => {
+      await this.#catchUp(asked.epoch, from)
+      return answer(asked, from)
+    })
   }
 
-  /** Of buckets that are gone for good (T8). */
-  async bury({ epoch: asked, partition, buckets }: WireBuryRequest): Promise<WireBuryReply> {
-    const { epoch, isStable, isReplica, host, bury } = this.#options
-    if (buckets.length > BURIED_MAX) throw new MessageError('too many buckets in one message')
-    if (buckets.some((bytes) => bytes.length !== BUCKET_ID_BYTES)) {
-      throw new MessageError('a bucket id has 16 bytes')
-    }
-    const ids = buckets.map((bytes) => bucketId(byteString(bytes)))
-    if (asked !== epoch() || !isStable()) return { result: 1, epoch: epoch() }
-    if (isReplica(partition)) {
-      await host.finalise(partition, ids).catch((error: unknown) => {
-        // It is told again.
-        if (!(error instanceof LogError)) throw error
-      })
-    }
-    bury(new Set(ids))
-    return { result: asked === epoch() && isStable() ? 0 : 1, epoch: epoch() }
+  /** For learners and sources too: they read. */
+  #read<Q extends { readonly epoch: number }, A>(
+    request: WireCodec<Q>,
+    reply: WireCodec<A>,
+    answer: Answer<Q, A>,
+  ): Handler {
+    return answering(request, reply, async (asked, from) => {
+      await this.#learn(asked.epoch, from)
+      return answer(asked, from)
+    })
   }
 
-  /** At whatever epoch: what is dead is dead for good (G5). */
-  async free(request: WireFreeRequest): Promise<WireFreeReply> {
-    if (request.keys.length > FREED_MAX) throw new MessageError('too many blocks in one message')
-    const keys = request.keys.map(blockKeyOfWire)
-    // From now on nothing brings them back: no copy from a replica that has missed this, no late put.
-    for (const key of keys) this.#options.dead.add(dataIdOf(key))
-    return { freed: await this.forget(this.#options.kept().keep(keys)) }
-  }
-
-  /** Blocks of dead data that nobody reads. The result is how many of them were here. */
-  async forget(keys: readonly BlockKey[]): Promise<number> {
-    const { blocks, bytes } = await this.blocks.forget(keys)
-    this.freedBlocks += blocks
-    this.freedBytes += bytes
-    return blocks
-  }
-
-  async collect(request: WireCollectRequest): Promise<WireCollectReply> {
-    const { epoch, isStable, votes, host } = this.#options
-    const { keys, ballots, forget } = request
-    if (keys.length > TOMBSTONES_ASKED_MAX || keys.length !== ballots.length) {
-      throw new MessageError('a collection names a ballot for each of at most 256 registers')
-    }
-    const mine = (): boolean => request.epoch === epoch() && isStable()
-    const states: number[] = []
-    for (const [i, bytes] of keys.entries()) {
-      const key = registerKeyOfWire(bytes)
-      const ballot = ballotOfWire(ballots[i])
-      if (!mine() || !votes(partitionOfKey(key))) {
-        return { result: 1, epoch: epoch(), states: [] }
-      }
-      states.push(TOMBSTONE[host.tombstoneState(key, ballot)])
-    }
-    if (forget) {
-      const gone = keys.map((bytes, i) =>
-        host.collect(registerKeyOfWire(bytes), ballotOfWire(ballots[i]), mine),
-      )
-      for (const each of await Promise.all(gone)) if (each) this.registersCollected++
-      if (!mine()) return { result: 1, epoch: epoch(), states: [] }
-    }
-    return { result: 0, epoch: epoch(), states }
-  }
-
-  /** D2: at whatever epoch, and whether this node votes or not. */
-  async #hello(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
-    const { storage, boot, life, sequence } = decodeMessage(WireHelloRequest, body)
+  /** Answered at any epoch, and by nodes that do not vote, too (D2). */
+  async #hello(
+    from: NodeId,
+    { storage, boot, life, sequence }: WireHelloRequest,
+  ): Promise<Partial<WireHelloReply>> {
     if (!/^[0-9a-f]{24}$/.test(storage)) throw new MessageError('a node names its storage')
-    // What is noted of a storage makes its node give up when it shows less: nobody speaks for another one.
+    // A node whose storage shows less than was noted of it gives up. So no node may speak for another one's storage.
     if (storage !== this.#options.storageOf(from)) {
       throw new MessageError('a node speaks of its own storage')
     }
     const told = { storage, boot, life: hex(life), sequence }
     const seen = await this.#options.sightings.note(told)
     const epoch = this.#options.epoch()
-    if (seen === undefined) return WireHelloReply.encode({ boot: 0, epoch })
-    return WireHelloReply.encode({ ...seen, life: bytesOfHex(seen.life), epoch })
+    if (seen === undefined) return { boot: 0, epoch }
+    return { ...seen, life: bytesOfHex(seen.life), epoch }
   }
 
   async #recall(from: NodeId, request: WireRecallRequest): Promise<WireRecallReply> {
     const { epoch, host, exchange, votes } = this.#options
     const nothing = { epoch: epoch(), mark: host.mark, partitions: [], next: 0 }
     if (request.epoch !== epoch() || request.fence === 0) return nothing
-    // It holds for the pages that follow, and across a restart.
+    // The fence holds for the pages that follow, and across a restart.
     if (request.from === 0) await host.outlaw(request.fence)
     const page = exchange.recall(from, request, votes)
     return { ...nothing, epoch: epoch(), ...page }
   }
 
-  #attempts(body: Uint8Array): Uint8Array {
-    const { ids } = decodeMessage(WireAttemptsRequest, body)
+  #attempts({ ids }: WireAttemptsRequest): WireAttemptsReply {
     if (ids.length > ATTEMPTS_ASKED_MAX) throw new MessageError('too many attempts in one message')
     const { attempts } = this.#options
     const over = ids.map((id) => attempts.isOver(dataIdOfWire(id)))
     const { storage, boot, covered, running } = attempts.watermark()
-    return WireAttemptsReply.encode({ storage, boot, covered, running: [...running], over })
+    return { storage, boot, covered, running: [...running], over }
+  }
+
+  #readers(from: NodeId, { boot, round, last, ids }: WireReadersRequest): void {
+    if (ids.length > READERS_IDS_MAX) throw new MessageError('too many readers in one message')
+    this.#options.readers.learn(from, { boot, round, last, ids: ids.map(dataIdOfWire) })
   }
 
   async #register(
@@ -366,7 +281,7 @@ export class Service implements LocalService {
     return { type: RPC.register, body: encoded, payload: answer.block?.bytes }
   }
 
-  /** A fence of a later generation raises the minimum, for good: for members to do (T8). */
+  /** A fence of a later generation raises the bucket's minimum for good, which only members may do (T8). */
   #mayRaise(from: NodeId, { key, fence }: RegisterRequest): void {
     if (fence === undefined || this.#options.role(from) === 'member') return
     if (fence.generation <= this.host.minimumGeneration(partitionOfKey(key), fence)) return
@@ -377,53 +292,34 @@ export class Service implements LocalService {
     from: NodeId,
     body: Uint8Array,
     payload: Uint8Array | undefined,
-  ): Promise<Uint8Array> {
+  ): Promise<NetworkMessage> {
     const request = decodeMessage(WireBlockRequest, body)
     const key = blockKeyOfWire(request.key)
     const owner = blockOwnerOfWire(request.owner)
     await this.#catchUp(request.epoch, from)
     const reply = await this.putBlock({ key, bytes: payload ?? EMPTY_BYTES, owner }, request.epoch)
-    return WireBlockReply.encode(reply)
+    return { type: RPC.putBlock, body: WireBlockReply.encode(reply) }
   }
 
-  /** Of this node and of its peers. The answer is one of the epoch that the asker named (L6b). */
-  async putBlock(block: OwnedBlock, asked: number): Promise<WireBlockReply> {
-    const { epoch, isReplica, dead } = this.#options
-    const isOver = (): boolean => asked !== epoch() || !isReplica(partitionOfKey(block.key))
-    const answer = (result: number): WireBlockReply => ({
-      result,
-      epoch: epoch(),
-      owner: EMPTY_BYTES,
-    })
-    if (isOver()) return answer(BLOCK_RESULT.staleEpoch)
-    // A late message: its writer is over, and nobody waits for the answer.
-    if (dead.has(dataIdOf(block.key))) return answer(BLOCK_RESULT.dead)
-    try {
-      await this.blocks.put(block)
-      return answer(isOver() ? BLOCK_RESULT.staleEpoch : BLOCK_RESULT.ok)
-    } catch (error) {
-      if (!(error instanceof LogError)) throw error
-      return answer(error.code === 'DISK_FULL' ? BLOCK_RESULT.noRoom : BLOCK_RESULT.damaged)
-    }
-  }
-
-  /** A member that asks knows of a register that names the blocks, so missing ones are fetched. Questions of learners and
-   * sources start no search: they must change nothing here (L1b). */
-  #holds(from: NodeId, body: Uint8Array): Uint8Array {
-    const request = decodeMessage(WireHoldsRequest, body)
-    if (request.keys.length > HOLDS_ASKED_MAX)
+  /**
+   * A member that asks knows of a register that names the blocks, so missing ones are fetched. Questions of learners and
+   * sources start no search: they must change nothing here (L1b).
+   */
+  #holds(from: NodeId, request: WireHoldsRequest): WireHoldsReply {
+    if (request.keys.length > HOLDS_ASKED_MAX) {
       throw new MessageError('too many blocks in one message')
+    }
     const epoch = this.#options.epoch()
-    if (request.epoch !== epoch) return WireHoldsReply.encode({ result: 1, epoch, held: [] })
+    if (request.epoch !== epoch) return { result: 1, epoch, held: [] }
     const isMember = this.#options.role(from) === 'member'
     const held = request.keys.map((bytes) => {
       const key = blockKeyOfWire(bytes)
-      // What this node may have lost it does not vouch for (D8): others drop their copies by this (L8).
+      // Others drop their copies because of this answer (L8), so a node that may have lost blocks says no (D8).
       if (this.blocks.has(key)) return this.#options.votes(partitionOfKey(key))
       if (isMember && this.#options.isReplica(partitionOfKey(key))) this.#options.onMissing(key)
       return false
     })
-    return WireHoldsReply.encode({ result: 0, epoch, held })
+    return { result: 0, epoch, held }
   }
 
   async #getBlock(body: Uint8Array): Promise<NetworkMessage> {
@@ -433,7 +329,7 @@ export class Service implements LocalService {
     do {
       epoch = this.#options.epoch()
       block = await this.blocks.readOwned(key)
-      // Bytes are the same in every epoch; that there are none is said of the present one (L6b).
+      // The bytes are the same in every epoch. "Not found" must be true in the epoch that the answer names (L6b).
     } while (block === undefined && epoch !== this.#options.epoch())
     if (block === undefined) {
       const result = BLOCK_RESULT.notFound
@@ -447,7 +343,7 @@ export class Service implements LocalService {
     }
   }
 
-  /** Also: only a member may ask this. */
+  /** Refuses a peer that is not a member at the epoch it names, or at a later one. */
   async #catchUp(epoch: number, from: NodeId): Promise<void> {
     await this.#learn(epoch, from)
     this.#mustBeMember(from)
@@ -462,7 +358,19 @@ export class Service implements LocalService {
   }
 }
 
-/** Views of the payload. Throws MessageError when the description is of another payload. */
+/** Decodes the request, answers it, encodes the reply. */
+function answering<Q, A>(
+  request: Pick<WireCodec<Q>, 'decode'>,
+  reply: Pick<WireCodec<A>, 'encode'>,
+  answer: Answer<Q, A>,
+): Handler {
+  return async (from, { type, body }) => {
+    const answered = await answer(decodeMessage(request, body), from)
+    return { type, body: reply.encode(answered) }
+  }
+}
+
+/** Cuts the payload into the blocks that the description names. Throws MessageError when their lengths do not add up. */
 function blocksOfPayload(description: readonly PayloadBlock[], payload: Uint8Array): OwnedBlock[] {
   let at = 0
   const blocks = description.map(({ key, owner, lengthBytes }) => {
@@ -470,6 +378,7 @@ function blocksOfPayload(description: readonly PayloadBlock[], payload: Uint8Arr
     at += lengthBytes
     return { key, owner, bytes }
   })
-  if (at !== payload.length) throw new MessageError('a payload of another length than announced')
+  if (at !== payload.length)
+    throw new MessageError('the payload does not have the announced length')
   return blocks
 }
