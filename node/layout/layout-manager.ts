@@ -1,70 +1,54 @@
 /**
- * The layout of one node: what it is, how it changes, how this node entered it.
+ * The layout of one node: which view is in force, how it changes, how this node entered it. This file wires the parts,
+ * each of which has a file of its own, and is what the rest of the node sees of them.
  *
- * The host serves `handle` for message types 200 to 239 BEFORE it calls `join`, since a joiner is asked
- * whether it is ready before its epoch becomes STABLE.
+ *   found()    makes a new cluster of one (founding.ts)
+ *   join()     becomes a member of an existing one (joiner.ts)
+ *   current()  the view that requests go by
+ *   onChange() is told of each later view
+ *   observe()  a peer mentioned a later epoch: fetch, verify, flush, adopt it (L4, catch-up.ts)
+ *   answer()   messages of the layout (layout-answers.ts)
+ *   tokens, secrets, changes    join tokens, the cluster secret, changes of the members
  *
- *   found()    a new cluster of one                          join(token)   becoming a member of one
- *   current()  the view that requests go by                  onChange()    each later one
- *   tokens     of those that may join                        secrets       the cluster secret
- *   changes    of the members                                report()      who copies data says how far it is
- *   observe()  somebody mentioned a later epoch: fetch, verify, flush, adopt (L4)
+ * Invariants:
+ *   - a view is durable before anything is answered by it            (L4)
+ *   - this node votes only while it cannot be an old copy of itself  (D2)
+ *
+ * The host answers messages BEFORE it calls `join`: members ask a joiner whether it is ready before its epoch becomes
+ * STABLE.
  */
 
 import { assert } from '../../protocol/assert.ts'
-import { equalBytes, hex } from '../../protocol/bytes.ts'
 import type { ClusterId, NodeId, StorageId } from '../../protocol/ids.ts'
-import { clusterId } from '../../protocol/ids.ts'
-import { PARTITION_BITS, systemBitsFor } from '../../protocol/keyspace/key.ts'
-import { PLACEMENT } from '../../protocol/keyspace/placement.ts'
-import { voteBytes } from '../../protocol/layout/certificate.ts'
-import type {
-  DecidedEntry,
-  LayoutEntry,
-  LayoutState,
-  Member,
-  RootAccount,
-} from '../../protocol/layout/entry.ts'
-import {
-  entryHash,
-  nextReplicationOf,
-  NO_HASH,
-  replicationOf,
-} from '../../protocol/layout/entry.ts'
-import { diffOf } from '../../protocol/layout/layout-diff.ts'
+import type { DecidedEntry, LayoutState, Member } from '../../protocol/layout/entry.ts'
 import type { LayoutView, Role } from '../../protocol/layout/view.ts'
 import type { Clock, Disk, Logger, Network, Random, Signer } from '../env/ports.ts'
 import { Abstention, type Abstaining } from './abstention.ts'
+import { AdoptedLog } from './adopted-log.ts'
 import { JoinAdmission } from './admission.ts'
 import { CatchUp } from './catch-up.ts'
 import { ChangeDriver } from './change-driver.ts'
 import { ChangeGate } from './change-gate.ts'
 import { ChangeOffice } from './change-office.ts'
 import { ChangeWatch } from './change-watch.ts'
-import { chunkOfEntries } from './entry-transfer.ts'
 import { EPOCH_TOPIC, EpochGossip } from './epoch-gossip.ts'
 import { EpochWitness } from './epoch-witness.ts'
 import { MembershipError } from './errors.ts'
-import { droppedIn, leftLine, removedLine } from './former.ts'
 import { HeldUpWatch, type HeldPartitions } from './held-up.ts'
+import { foundingEntry, type FoundOptions } from './founding.ts'
+import { LayoutAnswers } from './layout-answers.ts'
+import { joinCluster } from './joining.ts'
+import { OwnPlace } from './own-place.ts'
 import { JOIN_PROTOCOL } from './join-messages.ts'
-import { isStableMember, Joiner } from './joiner.ts'
 import { LayoutLog } from './layout-log.ts'
 import { LayoutPeers } from './layout-peers.ts'
 import { LeftLook } from './left-look.ts'
-import { chunkMessage, entriesMessage, epochMessage, LAYOUT_RPC, readyMessage } from './messages.ts'
-import {
-  emptyReporter,
-  progressMessage,
-  type MoveReporter,
-  type PartitionProgress,
-} from './progress.ts'
+import { emptyReporter, type MoveReporter, type PartitionProgress } from './progress.ts'
 import { ProgressPoll } from './progress-poll.ts'
 import { LayoutProposer } from './layout-proposer.ts'
 import { Removal, type KeptBecause } from './removal.ts'
 import { SecretOffice, type ResealRoot, type SecretStore } from './secret-office.ts'
 import { Timer } from './timer.ts'
-import { decodeToken } from './token-codec.ts'
 import { TokenOffice } from './token-office.ts'
 import { Voter } from './voter.ts'
 
@@ -84,28 +68,17 @@ export interface LayoutManagerOptions {
   readonly zone: string
   readonly capacityBytes: number
   /**
-   * Whether this node holds any register, tombstones included. What an acceptor has accepted but not
-   * yet flushed counts: asked after the node has moved to an epoch, "no" says that nothing of an
-   * earlier epoch is there or can come any more (L4).
+   * Whether this node holds any register, tombstones included. What an acceptor has accepted and not yet flushed counts.
+   * So "no" after the node has moved to an epoch means that nothing of an earlier epoch is there or can still come (L4).
    */
   readonly holdsRegisters: () => boolean
-  /** False while this node may be an old copy of itself (D2). Default: it may. */
+  /** False while this node may be an old copy of itself (D2). Default: it may vote. */
   readonly mayVote?: (() => boolean) | undefined
   readonly clusterSecret: SecretStore
-  /** Default: there is nothing to seal. */
+  /** Encrypts the root account's secret under a new cluster secret. Default: keeps it as it is. */
   readonly resealRoot?: ResealRoot | undefined
-  /** A member that is away for so long is removed. Default: never. */
+  /** A member that is away for longer is removed. Default: never. */
   readonly removeAfterMs?: number | undefined
-}
-
-export interface FoundOptions {
-  readonly rootAccount: RootAccount
-  /** Default 3. */
-  readonly replication?: number | undefined
-  /** Default: PARTITION_BITS. */
-  readonly partitionBits?: number | undefined
-  /** False founds as earlier programs did: system registers lie among all others. */
-  readonly systemPartitions?: boolean | undefined
 }
 
 export interface LayoutStatus {
@@ -115,9 +88,9 @@ export interface LayoutStatus {
   readonly members: readonly Member[]
   /** Whether this node is a member of the last epoch it knows. */
   readonly member: boolean
-  /** An entry that this node accepted, of which it does not know whether it was decided. */
+  /** This node accepted an entry and does not know whether it was decided. */
   readonly undecided: boolean
-  /** The epoch on which it does not vote, since it may have forgotten its vote. */
+  /** The epoch on which it does not vote, because it may have forgotten its vote. */
   readonly abstainsFrom?: number | undefined
 }
 
@@ -125,9 +98,10 @@ export class LayoutManager {
   readonly #options: LayoutManagerOptions
   readonly #log: LayoutLog
   readonly #timer: Timer
-  readonly #peers: LayoutPeers
   readonly #catchUp: CatchUp
-  readonly #voter: Voter
+  readonly #place: OwnPlace
+  readonly #adoptedLog: AdoptedLog
+  readonly #answers: LayoutAnswers
   readonly #gossip: EpochGossip
   readonly #watch: ChangeWatch
   readonly #abstention: Abstention
@@ -145,8 +119,6 @@ export class LayoutManager {
   #reporter: MoveReporter
   readonly #heldUp: HeldUpWatch
   #started = false
-  /** It was told that it is no member any more. */
-  #saidLeft = false
 
   private constructor(options: LayoutManagerOptions, log: LayoutLog) {
     const { network, clock, random, signer, logger } = options
@@ -154,8 +126,11 @@ export class LayoutManager {
     this.#log = log
     const timer = new Timer(clock, random)
     this.#timer = timer
-    const peers = new LayoutPeers(network, (from, type, body) => this.#serve(from, type, body))
-    this.#peers = peers
+    this.#place = new OwnPlace(options, log)
+    this.#adoptedLog = new AdoptedLog(logger, this.#place)
+    const peers = new LayoutPeers(network, (from, type, body) =>
+      this.#answers.serve(from, type, body),
+    )
     this.#catchUp = new CatchUp(log, peers)
     const catchUp = (epoch: number, from: NodeId): Promise<void> => this.#catchUp.to(epoch, from)
     this.witness = new EpochWitness(network.self, () => log.view)
@@ -170,41 +145,37 @@ export class LayoutManager {
       timer,
       logger,
     })
-    const connected = (node: NodeId): boolean => node === network.self || network.connected(node)
     this.#gate = new ChangeGate(timer)
     const common = {
-      log,
-      peers,
-      proposer,
-      driver,
-      timer,
-      clock,
-      random,
-      logger,
-      network,
+      ...{ log, peers, proposer, driver, timer, clock, random, logger, network, catchUp },
+      self: network.self,
+      witness: this.witness,
+      gate: this.#gate,
+      connected: (node: NodeId) => node === network.self || network.connected(node),
     }
-    const changing = { ...common, gate: this.#gate, connected }
-    this.#voter = new Voter(log, signer, catchUp, (entry) => this.secrets.mayAccept(entry))
-    this.#watch = new ChangeWatch({ ...common, self: network.self, connected })
-    this.#abstention = new Abstention({ ...common, connected, catchUp })
+    this.#watch = new ChangeWatch(common)
+    this.#abstention = new Abstention(common)
     this.secrets = new SecretOffice({
       ...common,
       store: options.clusterSecret,
       resealRoot: options.resealRoot ?? ((sealed) => sealed),
     })
-    this.#admission = new JoinAdmission({
-      ...changing,
-      clusterSecret: () => this.secrets.current(),
-    })
+    this.#admission = new JoinAdmission({ ...common, clusterSecret: () => this.secrets.current() })
     this.tokens = new TokenOffice(common)
-    this.changes = new ChangeOffice(changing)
-    this.#heldUp = new HeldUpWatch({ ...common, self: network.self, connected })
-    this.#removal = new Removal({ ...common, changes: this.changes, connected }, options)
-    this.#gossip = new EpochGossip({
+    this.changes = new ChangeOffice(common)
+    this.#heldUp = new HeldUpWatch(common)
+    this.#removal = new Removal({ ...common, changes: this.changes }, options)
+    this.#gossip = new EpochGossip({ ...common, isMember: () => this.isMember() })
+    this.#answers = new LayoutAnswers({
       ...common,
-      witness: this.witness,
-      isMember: () => this.isMember(),
-      catchUp,
+      voter: new Voter(log, signer, catchUp, (entry) => this.secrets.mayAccept(entry)),
+      removal: this.#removal,
+      abstention: this.#abstention,
+      secrets: this.secrets,
+      mayVote: options.mayVote,
+      holdsRegisters: options.holdsRegisters,
+      progress: () => this.progress(),
+      accepted: () => this.#watch.look(),
     })
     log.onAdopt((view) => this.#adopted(view))
   }
@@ -226,44 +197,34 @@ export class LayoutManager {
     return new LayoutManager(options, log)
   }
 
-  /** The view of the last epoch known; undefined before `found` or `join`. */
+  /** The view of the last epoch that this node knows; undefined before `found` or `join`. */
   current(): LayoutView | undefined {
     return this.#log.view
   }
 
-  /** Decided entries behind `epoch`. */
+  /** Decided entries after `epoch`, as far as this node knows. */
   entriesAfter(epoch: number): readonly DecidedEntry[] {
     return this.#log.entriesAfter(epoch)
   }
 
   /** Whether this node is a member of the last epoch it knows. */
   isMember(): boolean {
-    return this.#isMemberOf(this.#log.view)
+    return this.#place.isMember()
   }
 
-  /** Whether it is a member of P: it serves, whatever becomes of the change that is under way. */
+  /** Whether this node is a member of P, and so serves whatever becomes of the change that is under way. */
   isEstablished(): boolean {
-    const { signer, storageId } = this.#options
-    const members = this.#log.view?.entry.members ?? []
-    return members.some(
-      (member) => member.nodeId === signer.nodeId && member.storageId === storageId,
-    )
+    return this.#place.isEstablished()
   }
 
-  /** What this node is to the layout; undefined: a stranger, or its data directory is another one. */
+  /** What this node is to the layout. Undefined for a stranger, and when its data directory was replaced. */
   role(): Role | undefined {
-    const { signer, storageId } = this.#options
-    const { view } = this.#log
-    const isKnown = view?.knownMember(signer.nodeId)?.storageId === storageId
-    return isKnown ? view.role(signer.nodeId) : undefined
+    return this.#place.role()
   }
 
-  /** Since which epoch this node, once a member, is none; undefined: it is one, will be one, or never was. */
+  /** The epoch since which this node, once a member, is none. Undefined when it is one, will be one, or never was. */
   leftIn(): number | undefined {
-    if (this.#log.view === undefined || this.isMember() || this.role() === 'learner')
-      return undefined
-    const { signer, storageId } = this.#options
-    return droppedIn(this.#log, { nodeId: signer.nodeId, storageId })
+    return this.#place.leftIn()
   }
 
   /** Sets how to ask all nodes why the change that is under way does not move on. */
@@ -271,24 +232,24 @@ export class LayoutManager {
     this.#heldUp.report = held
   }
 
-  /** Sets who says how far the copying of data is. Until then a node that holds data does not move on. */
+  /** Sets the source of this node's progress in copying data. Until then a node that holds data does not move on. */
   report(reporter: MoveReporter): void {
     this.#reporter = reporter
   }
 
-  /** Sets who judges whether a member that is away must be kept. */
+  /** Sets what decides whether a member that is away must be kept. */
   judgeRemovals(keptBecause: KeptBecause): void {
     this.#removal.judge = keptBecause
   }
 
-  /** How long this node has not been connected to that one, milliseconds; since its own start at most. */
+  /** How long this node has not been connected to that one, in milliseconds, counted from its own start at the earliest. */
   silentMs(node: NodeId): number {
     return this.#removal.silentMs(node)
   }
 
-  /** What this node says of how far it has come. */
+  /** How far this node has come in the change that is under way. */
   progress(): PartitionProgress {
-    // All of it in one turn, so that it is said of one epoch. What is held is looked up after the node has moved to it.
+    // All in one turn of the event loop, so that all is true in the same epoch. What is held is looked up in that epoch.
     const { epoch } = this.#log
     return {
       epoch,
@@ -303,47 +264,20 @@ export class LayoutManager {
   }
 
   /** Makes a cluster of this node alone. Draws the cluster secret when there is none yet. */
-  async found({
-    rootAccount,
-    replication,
-    partitionBits = PARTITION_BITS,
-    systemPartitions = true,
-  }: FoundOptions): Promise<void> {
-    const { clock, random, signer, clusterSecret } = this.#options
+  async found(found: FoundOptions): Promise<void> {
+    const { random, clusterSecret } = this.#options
     assert(this.#log.view === undefined, 'a node of a cluster founds no other one')
     if (clusterSecret.get() === undefined) {
       await clusterSecret.set(random.bytes(CLUSTER_SECRET_BYTES))
     }
-    const entry: LayoutEntry = {
-      epoch: 1,
-      previousHash: NO_HASH,
-      state: 'STABLE',
-      cause: 'founded',
-      genesis: {
-        clusterId: clusterId(hex(random.bytes(16))),
-        partitionBits,
-        ...(systemPartitions && {
-          systemPartitionBits: systemBitsFor(partitionBits),
-        }),
-        placement: PLACEMENT,
-        replication: replication ?? 3,
-        rootAccount,
-        createdMs: Math.floor(clock.nowMs()),
-      },
-      members: [this.#self()],
-      tokens: [],
-    }
-    const ballot = { counter: 1, nodeId: signer.nodeId }
-    const bytes = voteBytes(entry.genesis.clusterId, 1, ballot, entryHash(entry))
-    const signatures = [{ nodeId: signer.nodeId, signature: signer.sign(bytes) }]
-    await this.#log.adopt([{ entry, certificate: { ballot, signatures } }])
+    await this.#log.adopt([foundingEntry(found, this.#place.member(), this.#options)])
   }
 
   /**
-   * Resolves when this node is a member of a STABLE epoch; at once when it already is. Throws
-   * MembershipError; the message is fit for a user.
+   * Resolves when this node is a member of a STABLE epoch, at once when it already is. Rejects with MembershipError, whose
+   * message is fit for a user.
    *
-   * @param token undefined: it was admitted in an earlier run, and its layout says so
+   * @param token undefined when it was admitted in an earlier run, as its layout says
    * @param replace node id or name of the member whose place it takes
    */
   async join(
@@ -351,61 +285,35 @@ export class LayoutManager {
     timeoutMs: number = JOIN_TIMEOUT_MS,
     replace?: string,
   ): Promise<void> {
-    const decoded = token === undefined ? undefined : decodeToken(token)
-    const { view } = this.#log
-    if (decoded !== undefined && view !== undefined && view.clusterId !== decoded.clusterId) {
-      throw new MembershipError('other-cluster', 'this data directory belongs to another cluster')
+    const parts = {
+      ...this.#options,
+      log: this.#log,
+      timer: this.#timer,
+      place: this.#place,
+      secrets: this.secrets,
+      replace,
     }
-    const self = this.#self()
-    if (isStableMember(this.#log, self) && this.secrets.current() !== undefined) return
-    // Not while others copy from it either: what it began as a member is over, and must not go on (G5).
-    const left = this.leftIn()
-    if (left !== undefined) throw new MembershipError('removed', removedLine(left))
-    // Of this cluster: a learner's copies, which go on, or what was left over, which is dropped (L9).
-    if (view === undefined && this.#options.holdsRegisters()) {
-      throw new MembershipError('not-empty', 'this data directory holds data of an earlier cluster')
-    }
-    const { network, clock, clusterSecret, logger } = this.#options
-    const joiner = new Joiner(
-      {
-        log: this.#log,
-        network,
-        timer: this.#timer,
-        clock,
-        logger,
-        member: () => this.#self(),
-        replace,
-        hasClusterSecret: () => this.secrets.current() !== undefined,
-        saveClusterSecret: async (secret) => {
-          const known = clusterSecret.get()
-          if (known === undefined || !equalBytes(known, secret)) await clusterSecret.set(secret)
-          this.secrets.adopted()
-        },
-      },
-      decoded,
-    )
-    await joiner.run(timeoutMs)
+    await joinCluster(parts, token, timeoutMs)
   }
 
-  /** Fetches and adopts what `peer` knows up to `epoch`. Rejects when that fails. */
+  /** Fetches the entries up to `epoch` from `peer` and adopts them. Rejects when that fails. */
   async observe(epoch: number, peer: NodeId): Promise<void> {
     await this.#catchUp.to(epoch, peer)
   }
 
-  /** No vote on this epoch or an earlier one: see LayoutLog. */
+  /** Durably: this node votes neither on this epoch nor on an earlier one (LayoutLog). */
   abstain(epoch: number): Promise<void> {
     return this.#log.abstain(epoch)
   }
 
-  /** Who does not vote on the next entry; undefined: nobody that this node knows of. */
+  /** Which members do not vote on the next entry; undefined when this node knows of none. */
   abstaining(): Abstaining | undefined {
     return this.#abstention.now()
   }
 
   /** Answers the layout's messages; undefined for any other type. */
   handle(from: NodeId, type: number, body: Uint8Array): Promise<Uint8Array> | undefined {
-    const known: readonly number[] = Object.values(LAYOUT_RPC)
-    return known.includes(type) ? this.#serve(from, type, body) : undefined
+    return this.#answers.knows(type) ? this.#answers.serve(from, type, body) : undefined
   }
 
   /** As `handle`; rejects for a type that is not the layout's. */
@@ -445,7 +353,7 @@ export class LayoutManager {
       log: this.#log,
       network,
       timer: this.#timer,
-      member: () => this.#self(),
+      member: () => this.#place.member(),
     }
     void new LeftLook(parts).run().catch(() => undefined)
     this.#removal.start()
@@ -455,50 +363,20 @@ export class LayoutManager {
     this.#timer.stop()
   }
 
-  #self(): Member {
-    const { network, signer, storageId, name, zone, capacityBytes } = this.#options
-    return {
-      nodeId: signer.nodeId,
-      storageId,
-      zone,
-      capacityBytes: Math.max(1, Math.floor(capacityBytes)),
-      addresses: network.addresses(),
-      ...(name !== undefined && { name }),
-    }
-  }
-
-  #isMemberOf(view: LayoutView | undefined): boolean {
-    const { signer, storageId } = this.#options
-    return view?.member(signer.nodeId)?.storageId === storageId
-  }
-
   #adopted(view: LayoutView): void {
-    const { network, logger } = this.#options
-    // Learners and sources too: they copy and are copied from.
+    const { network } = this.#options
+    // Learners copy and sources are copied from, so both are connected to, as members are.
     const known = new Map<NodeId, readonly string[]>()
     for (const { nodeId, addresses } of view.known) {
       if (nodeId !== network.self) known.set(nodeId, addresses)
     }
     network.setMembers(known)
-    logger.info(stepFields(view), 'layout adopted')
+    this.#adoptedLog.adopted(view)
     this.#gate.adopted(view)
-    this.#sayLeft()
     if (!this.#started) return
     this.secrets.adopted()
     this.#gossip.spread([...known.keys()])
     this.#watch.look()
-  }
-
-  /** Once: nothing on its disk changes, and nobody asks it for anything any more. */
-  #sayLeft(): void {
-    const epoch = this.leftIn()
-    if (epoch === undefined) {
-      this.#saidLeft = false
-      return
-    }
-    if (this.#saidLeft || this.role() !== undefined) return
-    this.#saidLeft = true
-    this.#options.logger.warn({ epoch }, leftLine(epoch))
   }
 
   async #beat(): Promise<void> {
@@ -511,81 +389,5 @@ export class LayoutManager {
       const { view } = this.#log
       if (view?.isMember(network.self) === true) this.#heldUp.beat(view)
     }
-  }
-
-  #mustVote(): void {
-    if (this.#options.mayVote?.() !== false) return
-    throw new MembershipError('no-answer', 'not enough members have heard of this start yet')
-  }
-
-  async #serve(from: NodeId, type: number, body: Uint8Array): Promise<Uint8Array> {
-    switch (type) {
-      case LAYOUT_RPC.prepare:
-        this.#mustVote()
-        return this.#voter.prepare(from, body)
-      case LAYOUT_RPC.accept: {
-        this.#mustVote()
-        const answer = await this.#voter.accept(from, body)
-        this.#watch.look()
-        return answer
-      }
-      case LAYOUT_RPC.notice: {
-        const epoch = epochMessage.decode(body)
-        this.witness.hear(from, epoch)
-        void this.#catchUp.to(epoch, from).catch(() => undefined)
-        return epochMessage.encode(this.#log.epoch)
-      }
-      case LAYOUT_RPC.entries: {
-        const { after, offset } = entriesMessage.decode(body)
-        return chunkMessage.encode(chunkOfEntries(this.#log, after, offset))
-      }
-      case LAYOUT_RPC.ready: {
-        const asked = epochMessage.decode(body)
-        if (from !== this.#peers.self) await this.#catchUp.to(asked, from).catch(() => undefined)
-        // The epoch first: what is held is looked up after the node has moved to it.
-        const { epoch } = this.#log
-        return readyMessage.encode({
-          epoch,
-          holds: this.#options.holdsRegisters(),
-        })
-      }
-      case LAYOUT_RPC.progress: {
-        const asked = epochMessage.decode(body)
-        if (from !== this.#peers.self) await this.#catchUp.to(asked, from).catch(() => undefined)
-        return progressMessage.encode(this.progress())
-      }
-      case LAYOUT_RPC.silence:
-        return this.#removal.answer(body)
-      case LAYOUT_RPC.abstains:
-        return this.#abstention.answer(from, body)
-      case LAYOUT_RPC.offer:
-        return this.secrets.offered(from, body)
-      case LAYOUT_RPC.secret:
-        return this.secrets.asked(from, body)
-      default:
-        throw new MembershipError('bad-layout', `message of unknown type ${type}`)
-    }
-  }
-}
-
-/** Fields of the log line about an epoch: the step of the change, its cause, and what it changes. */
-function stepFields({
-  entry,
-  epoch,
-  state,
-  members,
-  sources,
-}: LayoutView): Record<string, unknown> {
-  const { cause, next } = entry
-  const before = { members: entry.members, replication: replicationOf(entry) }
-  return {
-    epoch,
-    state,
-    members: members.length,
-    cause,
-    ...(next !== undefined && {
-      changes: diffOf(before, { members: next, replication: nextReplicationOf(entry) }),
-    }),
-    ...(sources.length > 0 && { sources: sources.length }),
   }
 }
