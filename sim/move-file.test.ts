@@ -136,7 +136,7 @@ test('a forgotten file of an earlier program is told what moves and is not whole
     let told: number[] = []
     const forgotten = {
       add: () => Promise.resolve(),
-      settleFirst: (partitions: () => Iterable<number>) =>
+      completeEarlierFile: (partitions: () => Iterable<number>) =>
         Promise.resolve(void (told = [...partitions()])),
     }
     await settleMoveFile(file, chain as unknown as Chain, forgotten, SILENT)
@@ -152,7 +152,7 @@ describe('without the file', () => {
     const file = await open()
     const forgotten = {
       add: (some: readonly unknown[]) => Promise.resolve(void found.push(...some)),
-      settleFirst: () => Promise.resolve(),
+      completeEarlierFile: () => Promise.resolve(),
     }
     await settleMoveFile(file, chainOf(entries), forgotten, SILENT)
     // Nobody knows what is left over: nothing of it is thrown away here.

@@ -163,10 +163,10 @@ export class Entering {
 export async function settleMoveFile(
   file: MoveFile,
   chain: Chain,
-  forgotten: Pick<Forgotten, 'add' | 'settleFirst'>,
+  forgotten: Pick<Forgotten, 'add' | 'completeEarlierFile'>,
   logger: Logger,
 ): Promise<void> {
-  await forgotten.settleFirst(() => movingPartitions(file, chain.current()))
+  await forgotten.completeEarlierFile(() => movingPartitions(file, chain.current()))
   if (file.found === 'sound') return
   const entries = chain.entriesAfter(0)
   const hasMoved = entries.some(

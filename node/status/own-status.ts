@@ -3,7 +3,7 @@
 import { addBit } from '../../protocol/keyspace/bitmap.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { WireStatusReply } from '../../protocol/rpc/messages.js'
-import type { ForgottenNote } from '../repair/forgotten.ts'
+import type { ForgottenNote } from '../repair/forgotten-format.ts'
 import { movesOf } from './move-progress.ts'
 import type { StatusOptions } from './status-options.ts'
 import { untoldOf } from './untold.ts'
