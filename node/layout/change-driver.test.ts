@@ -6,7 +6,7 @@ import { EPOCH_TOPIC } from './epoch-gossip.ts'
 import { cluster, ids, memberIds, states, joinTokenOf, viewOf } from './testing/clusters.ts'
 import { LayoutWorld } from './testing/world.ts'
 
-/** Of the chain, before the change. */
+/** Entries of the chain before the change. */
 const FORMED = 4
 const PLANNED = ['STABLE token', 'PLANNED plan']
 const DONE = [...PLANNED, 'JOINT joint', 'STABLE synced', 'STABLE moved']
@@ -87,7 +87,7 @@ describe('a join with data', () => {
     expect(nodes[0]!.warnings).toEqual([])
   })
 
-  test('nobody holds anything: the short way, as ever', async () => {
+  test('no member holds data: the join goes straight to JOINT', async () => {
     const { world, nodes, joiner } = await grown()
     for (const node of nodes) node.holds = false
     await world.run((await joining(nodes, joiner)).done)
@@ -95,7 +95,9 @@ describe('a join with data', () => {
     expect(changes(nodes[0]!)).toEqual(['STABLE token', 'JOINT join', 'STABLE synced'])
     expect(viewOf(nodes[0]!).sources).toEqual([])
   })
+})
 
+describe('a node that dies in a join with data', () => {
   test('a learner that dies is dropped, and is planned again when it is back', async () => {
     const { world, nodes, joiner } = await grown()
     joiner.moves.isCaughtUp = false
@@ -113,7 +115,7 @@ describe('a join with data', () => {
     expect(memberIds(joiner)).toEqual(ids(...nodes, joiner))
   })
 
-  test('one of two learners dies: the other one is planned on', async () => {
+  test('one of two learners dies: the plan goes on with the other one', async () => {
     const { world, nodes, joiner } = await grown()
     joiner.moves.isCaughtUp = false
     const e = await world.node('e')
@@ -128,7 +130,7 @@ describe('a join with data', () => {
     expect(memberIds(joiner)).toEqual(ids(...nodes, joiner))
   })
 
-  test('a joiner that dies in JOINT does not hold it up, and is a member when it is back', async () => {
+  test('a joiner that dies in JOINT does not hold up the change, and is a member when it is back', async () => {
     const { world, nodes, joiner } = await grown()
     for (const node of nodes) node.moves.isSynced = false
     joiner.moves.isWhole = false
@@ -149,8 +151,10 @@ describe('a join with data', () => {
     await world.until(() => all([...nodes, joiner], (node) => viewOf(node).sources.length === 0))
     expect(joiner.secret).toEqual(nodes[0]!.secret)
   })
+})
 
-  test('no progress in JOINT: back to P; with progress it may take long (L8)', async () => {
+describe('progress in JOINT', () => {
+  test('without progress the layout goes back to P; with progress JOINT may take long (L8)', async () => {
     const { world, nodes, joiner } = await grown()
     for (const node of [...nodes, joiner]) node.moves.isSynced = false
     const { done } = await joining(nodes, joiner)
@@ -169,7 +173,7 @@ describe('a join with data', () => {
     expect(memberIds(joiner)).toEqual(ids(...nodes, joiner))
   })
 
-  test('copied registers count as progress, also after the node started again', async () => {
+  test('copied registers count as progress, also after the node has restarted', async () => {
     const { world, nodes, joiner } = await grown()
     for (const node of [...nodes, joiner]) node.moves.isSynced = false
     const { done } = await joining(nodes, joiner)
@@ -185,7 +189,7 @@ describe('a join with data', () => {
     expect(changes(nodes[0]!)).toEqual(DONE)
   })
 
-  test('a node that starts again and again is no progress', async () => {
+  test('a node that restarts again and again does not count as progress', async () => {
     const { world, nodes, joiner } = await grown()
     for (const node of [...nodes, joiner]) node.moves.isSynced = false
     const { done } = await joining(nodes, joiner)
@@ -201,17 +205,17 @@ describe('a join with data', () => {
   })
 })
 
-describe('whoever leads it', () => {
+describe('the member that leads a change', () => {
   const STEPS = [
     ['PLANNED', (node: FakeNode) => viewOf(node).state === 'PLANNED'],
     ['JOINT', (node: FakeNode) => viewOf(node).state === 'JOINT'],
     ['STABLE with sources', (node: FakeNode) => viewOf(node).sources.length > 0],
   ] as const
 
-  test.each(STEPS)('dies in %s: another one goes on', async (step, isThere) => {
+  test.each(STEPS)('dies in %s: another member goes on', async (step, isThere) => {
     for (let seed = 1; seed <= 5; seed++) {
       const { world, nodes, joiner } = await grown(seed)
-      // Whoever is first by id leads.
+      // The member with the first id leads.
       const [first, second, third] = nodes.toSorted((a, b) => (a.nodeId < b.nodeId ? -1 : 1))
       const left = [second!, third!, joiner]
       const be = (done: boolean): void => {
@@ -234,7 +238,7 @@ describe('whoever leads it', () => {
     }
   })
 
-  test('all of them at once: each step is decided once', async () => {
+  test('all members lead at once: each step is decided once', async () => {
     const { world, nodes, joiner } = await grown()
     await joining(nodes, joiner)
     // Nobody hears another one's epochs but by asking: each voter leads by itself.
@@ -247,7 +251,7 @@ describe('whoever leads it', () => {
     expect(new Set(nodes.map((node) => changes(node).join())).size).toBe(1)
   })
 
-  test('all die at every moment of it: after restarts it ends, the same for all (F14)', async () => {
+  test('all members die at every moment of the change: after restarts it ends, with the same layout for all (F14)', async () => {
     for (let step = 1; step <= 16; step++) {
       const { world, nodes, joiner } = await grown(step)
       await joining(nodes, joiner)
@@ -268,7 +272,7 @@ describe('whoever leads it', () => {
   }, 30_000)
 })
 
-describe('who is gone', () => {
+describe('a node that is gone', () => {
   test('holds up no source, as long as a majority of each set has all blocks', async () => {
     const { world, nodes, joiner } = await grown()
     for (const node of [...nodes, joiner]) node.moves.isWhole = false
@@ -298,7 +302,7 @@ describe('who is gone', () => {
     expect(viewOf(nodes[0]!).sources).toHaveLength(1)
   })
 
-  test('may hold what nobody else has heard of: an empty cluster is taken for one with data then', async () => {
+  test('may hold data that no other node has heard of, so the cluster counts as one with data', async () => {
     const { world, nodes, joiner } = await grown()
     for (const node of nodes) node.holds = false
     nodes[2]!.crash()

@@ -27,8 +27,8 @@ const current = (node: FakeNode): string | undefined => {
 }
 const generation = (node: FakeNode): number => node.manager.secrets.record?.generation ?? 1
 
-/** All have the same one in force, and the one before. */
-async function settled(world: LayoutWorld, nodes: readonly FakeNode[]): Promise<string> {
+/** Waits until all have the same secret in force, and know the one before it. */
+async function agreed(world: LayoutWorld, nodes: readonly FakeNode[]): Promise<string> {
   await world.until(() => {
     const [first] = nodes
     return nodes.every(
@@ -55,7 +55,7 @@ describe('a rotation', () => {
     const before = current(nodes[0]!)
     const record = await world.run(nodes[1]!.manager.secrets.rotate(HOUR_MS))
     expect(record).toMatchObject({ generation: 2, overlapMs: HOUR_MS })
-    const after = await settled(world, nodes)
+    const after = await agreed(world, nodes)
     expect(after).not.toBe(before)
     for (const node of nodes) {
       expect(hex(node.manager.secrets.previous()!)).toBe(before)
@@ -67,20 +67,20 @@ describe('a rotation', () => {
     }
   })
 
-  test('again and again: a node keeps the one in force and the one before', async () => {
+  test('again and again: a node keeps the secret in force and the one before it', async () => {
     const world = new LayoutWorld()
     const nodes = await cluster(world, 'a', 'b', 'c')
     const seen = new Set([current(nodes[0]!)])
     for (let i = 0; i < 4; i++) {
       await world.run(nodes[i % 3]!.manager.secrets.rotate(0))
-      seen.add(await settled(world, nodes))
+      seen.add(await agreed(world, nodes))
       await world.until(() => nodes.every(({ moreSecrets }) => moreSecrets.length === 1))
     }
     expect(seen.size).toBe(5)
     expect(generation(nodes[0]!)).toBe(5)
   })
 
-  test('asked for twice at one member: it comes once, since nothing is sealed with it yet', async () => {
+  test('asked for twice at one member: happens once, because nothing is encrypted with the new secret yet', async () => {
     const world = new LayoutWorld()
     const { manager } = await world.found('a')
     const both = [manager.secrets.rotate(0), manager.secrets.rotate(0)]
@@ -89,7 +89,7 @@ describe('a rotation', () => {
     expect(manager.secrets.record?.generation).toBe(2)
   })
 
-  test('asked for at several members at once: it comes once', async () => {
+  test('asked for at several members at once: happens once', async () => {
     for (let seed = 1; seed <= 10; seed++) {
       const world = new LayoutWorld(seed)
       const nodes = await cluster(world, 'a', 'b', 'c')
@@ -97,7 +97,7 @@ describe('a rotation', () => {
         Promise.allSettled(nodes.map((node) => node.manager.secrets.rotate(0))),
       )
       expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
-      await settled(world, nodes)
+      await agreed(world, nodes)
       for (const node of nodes) expect(generation(node)).toBe(2)
     }
   })
@@ -115,13 +115,15 @@ describe('a rotation', () => {
     await world.run(d.manager.join(fresh))
     expect(current(d)).toBe(current(a!))
   })
+})
 
-  test('a member that is away learns it when it is back, and has nothing in force before', async () => {
+describe('a rotation while members are away', () => {
+  test('a member that was away learns the secret when it is back, and has none in force before', async () => {
     const world = new LayoutWorld()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     c!.crash()
     await world.run(a!.manager.secrets.rotate(HOUR_MS))
-    await settled(world, [a!, b!])
+    await agreed(world, [a!, b!])
     await world.run(b!.manager.secrets.rotate(HOUR_MS))
     await world.run(c!.restart())
     // It has adopted the entry and is told no secret.
@@ -130,10 +132,10 @@ describe('a rotation', () => {
     expect(current(c!)).toBeUndefined()
     expect(await failure(world.run(c!.manager.secrets.rotate(0)))).toBe('no-answer')
     c!.filter = () => true
-    await settled(world, [a!, b!, c!])
+    await agreed(world, [a!, b!, c!])
   })
 
-  test('needs a majority, and changes nothing without', async () => {
+  test('a rotation needs a majority, and changes nothing without one', async () => {
     const world = new LayoutWorld()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     const before = current(a!)
@@ -143,10 +145,10 @@ describe('a rotation', () => {
     expect([current(a!), generation(a!)]).toEqual([before, 1])
     await world.run(Promise.all([b!.restart(), c!.restart()]))
     await world.run(a!.manager.secrets.rotate(0))
-    await settled(world, [a!, b!, c!])
+    await agreed(world, [a!, b!, c!])
   })
 
-  test('no member votes for a secret that it has not got', async () => {
+  test('no member votes for a secret that it does not have', async () => {
     const world = new LayoutWorld()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     const accepted: string[] = []
@@ -162,8 +164,10 @@ describe('a rotation', () => {
     expect(accepted.length).toBeGreaterThan(0)
     expect(generation(b!)).toBe(1)
   })
+})
 
-  test('all die at every moment of it: afterwards all have the same, and the next one comes', async () => {
+describe('a rotation in which members die', () => {
+  test('all members die at every moment: afterwards all have the same secret, and can rotate again', async () => {
     const generations = new Set<number>()
     for (let step = 1; step <= 40; step++) {
       const world = new LayoutWorld(step)
@@ -177,10 +181,10 @@ describe('a rotation', () => {
       expect(new Set(nodes.map(epochOf)).size).toBe(1)
       const found = generation(nodes[0]!)
       generations.add(found)
-      if (found > 1) await settled(world, nodes)
+      if (found > 1) await agreed(world, nodes)
       expect(new Set(nodes.map(current)).size).toBe(1)
       await world.run(nodes[2]!.manager.secrets.rotate(0))
-      await settled(world, nodes)
+      await agreed(world, nodes)
       expect(generation(nodes[0]!)).toBe(found + 1)
     }
     expect(generations).toEqual(new Set([1, 2]))
@@ -196,19 +200,19 @@ describe('a rotation', () => {
       // One that it had begun may still be decided by the others, who have accepted it.
       await world.pass(10_000)
       await world.run(a!.manager.secrets.rotate(0))
-      await settled(world, [a!, c!])
+      await agreed(world, [a!, c!])
       await world.run(b!.restart())
-      await settled(world, [a!, b!, c!])
+      await agreed(world, [a!, b!, c!])
     }
   })
 })
 
-describe('who is given the secret', () => {
-  test('members of the last STABLE layout, and neither a joiner nor who asks for another one', async () => {
+describe('the secret is given to', () => {
+  test('members of the last STABLE layout, but not to a joiner or to a node that asks for another secret', async () => {
     const world = new LayoutWorld()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     const { id } = await world.run(a!.manager.secrets.rotate(HOUR_MS))
-    await settled(world, [a!, b!, c!])
+    await agreed(world, [a!, b!, c!])
     const ask = (from: FakeNode, wanted: string): Promise<unknown> =>
       a!.manager.handle(
         from.nodeId,
@@ -228,11 +232,11 @@ describe('who is given the secret', () => {
     expect(a!.moreSecrets).toHaveLength(1)
   })
 
-  test('in JOINT a joiner is not given it', async () => {
+  test('no joiner in JOINT', async () => {
     const world = new LayoutWorld()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     await world.run(a!.manager.secrets.rotate(HOUR_MS))
-    await settled(world, [a!, b!, c!])
+    await agreed(world, [a!, b!, c!])
     const d = await world.node('d')
     const token = await world.run(a!.manager.tokens.issue({ ttlMs: HOUR_MS }))
     const joining = d.manager.join(token)

@@ -5,7 +5,7 @@ import type { NodeId } from '../../../protocol/ids.ts'
 import type { LayoutView } from '../../../protocol/layout/view.ts'
 import { MembershipError } from '../errors.ts'
 import { storedEntries } from './stored-layout.ts'
-import type { FakeNode, LayoutWorld } from './world.ts'
+import { LayoutWorld, type FakeNode } from './world.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -40,7 +40,7 @@ export async function cluster(world: LayoutWorld, ...names: string[]): Promise<F
   return nodes
 }
 
-/** Of a joiner, for one node if nothing else is said. */
+/** Issues a join token, for one node unless `uses` says otherwise. */
 export function joinTokenOf(member: FakeNode, uses = 1): Promise<string> {
   return member.world.run(member.manager.tokens.issue({ ttlMs: HOUR_MS, uses }))
 }
@@ -52,4 +52,21 @@ export async function failure(promise: Promise<unknown>): Promise<MembershipErro
   )
   expect(error).toBeInstanceOf(MembershipError)
   return error as MembershipError
+}
+
+/** Four members that hold data. */
+export async function four(): Promise<{ world: LayoutWorld; nodes: FakeNode[] }> {
+  const world = new LayoutWorld()
+  const nodes = await cluster(world, 'a', 'b', 'c', 'd')
+  for (const node of nodes) node.holds = true
+  return { world, nodes }
+}
+
+/** Waits until no change is under way, no blocks move, and all of these nodes have the same layout. */
+export async function atRest(world: LayoutWorld, nodes: FakeNode[]): Promise<void> {
+  await world.until(() => {
+    const views = nodes.map(viewOf)
+    const isAtRest = views.every(({ state, sources }) => state === 'STABLE' && sources.length === 0)
+    return isAtRest && new Set(views.map(({ epoch }) => epoch)).size === 1
+  })
 }
