@@ -146,8 +146,11 @@ export class LayoutManager {
       logger,
     })
     this.#gate = new ChangeGate(timer)
+    const chain = { log, peers, proposer, driver, catchUp }
+    const ports = { network, clock, random, logger, timer }
     const common = {
-      ...{ log, peers, proposer, driver, timer, clock, random, logger, network, catchUp },
+      ...ports,
+      ...chain,
       self: network.self,
       witness: this.witness,
       gate: this.#gate,

@@ -14,7 +14,7 @@ const WHY_MAX = 5
 export function ownStatus(options: StatusOptions, view: LayoutView): WireStatusReply {
   const { layout, network, store, resync, recall, forgotten, selfCheck, serves } = options
   const stats = store.stats()
-  const behind = resync.behind()
+  const behind = resync.lagging()
   const open = recall.forgotten()
   for (const partition of open) addBit(behind, partition)
   for (const partition of view.partitionsOf(network.self)) {
