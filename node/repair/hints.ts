@@ -79,7 +79,9 @@ export class Hints {
 
   async #send(): Promise<void> {
     const { peers, view } = this.#options
-    for (const [peer, partitions] of [...this.#owed]) {
+    // A copy: hints that are owed again are for the next time.
+    const owed = [...this.#owed]
+    for (const [peer, partitions] of owed) {
       if (!view().isMember(peer)) {
         this.#owed.delete(peer)
         continue

@@ -14,12 +14,6 @@ export const LARGE_FILES: readonly string[] = [
   'gateway/server.test.ts',
   'gateway/server.ts',
   'gateway/testing/recorded-uploads.ts',
-  'node/layout/change-office.test.ts',
-  'node/layout/layout-manager.test.ts',
-  'node/layout/layout-manager.ts',
-  'node/rebalance/block-mover.ts',
-  'node/repair/forgotten.ts',
-  'node/serving/service.ts',
 ]
 
 /** With a function of more than 70 lines. */
@@ -41,10 +35,4 @@ export const LARGE_FUNCTIONS: readonly string[] = [
   'gateway/overload.test.ts',
   'gateway/routes/compatibility.ts',
   'gateway/server.test.ts',
-  'node/layout/change-driver.test.ts',
-  'node/layout/change-office.test.ts',
-  'node/layout/layout-manager.test.ts',
-  'node/layout/secret-office.test.ts',
-  'node/net/testing/network.compliance.ts',
-  'node/serving/service.ts',
 ]

@@ -92,18 +92,18 @@ export class ResyncWorld {
   }
 
   #puller(): unknown {
-    const world = this
+    const done = (): number => this.done
     return {
       get done() {
-        return world.done
+        return done()
       },
       doneBytes: 0,
       pull: async (peer: NodeId, partition: number) => {
-        if (!world.up.has(peer)) throw new Error('the peer is away')
-        await world.onPull()
-        world.pulled.push([peer, partition])
-        world.lacking.get(peer)!.delete(partition)
-        world.done++
+        if (!this.up.has(peer)) throw new Error('the peer is away')
+        await this.onPull()
+        this.pulled.push([peer, partition])
+        this.lacking.get(peer)!.delete(partition)
+        this.done++
       },
     }
   }
