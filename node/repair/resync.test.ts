@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import { hasBit } from '../../protocol/keyspace/bitmap.ts'
-import { stable, testMember } from '../../protocol/layout/testing.ts'
+import { stable, testMember } from '../../protocol/layout/testing/entries.ts'
 import { jointEntry } from '../../protocol/layout/transition.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { B, C, ResyncWorld } from './testing/resync-world.ts'

@@ -1,7 +1,7 @@
 /** One node's Resync among two fake peers, with a clock that stops and a list of what was asked of whom. */
 
 import type { NodeId } from '../../../protocol/ids.ts'
-import { stable, testMember } from '../../../protocol/layout/testing.ts'
+import { stable, testMember } from '../../../protocol/layout/testing/entries.ts'
 import { LayoutView } from '../../../protocol/layout/view.ts'
 import { combineDigests, DIGEST_BYTES, EMPTY_DIGEST } from '../../../protocol/sync/digest.ts'
 import type { Logger } from '../../env/ports.ts'
