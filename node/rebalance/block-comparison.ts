@@ -60,7 +60,7 @@ export interface ComparedDigests {
 }
 
 /** What the nodes of a partition's sets have named. */
-export interface NamedBlocks {
+export interface BlockAnswers {
   readonly sets: readonly (readonly NodeId[])[]
   /** Blocks that are not here, with the nodes that have them. */
   readonly missing: ReadonlyMap<BlockKey, readonly NodeId[]>
@@ -143,7 +143,7 @@ export class BlockComparison {
   }
 
   /** Asks every node of the partition's sets that is connected for the names of its blocks. */
-  async byName(layout: LayoutView, partition: number): Promise<NamedBlocks> {
+  async byName(layout: LayoutView, partition: number): Promise<BlockAnswers> {
     const { self, peers, forgotten } = this.#options
     const sets = holderSets(layout, partition)
     const missing = new Map<BlockKey, NodeId[]>()

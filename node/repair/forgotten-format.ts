@@ -49,16 +49,16 @@ export interface ForgottenNotes {
 const NO_NOTES: ForgottenNotes = { open: [], lostPartitions: 0, lost: [] }
 
 /** Segment, offset and length in bytes of damage in the log. */
-export type DamagePlace = readonly [number, number, number]
+export type LossPlace = readonly [number, number, number]
 
-export interface DamagePlaces {
+export interface LossPlaces {
   /** Something is still forgotten because of the damage there. */
-  readonly open: readonly DamagePlace[]
+  readonly open: readonly LossPlace[]
   /** All that was forgotten because of the damage there has been compared. */
-  readonly repaired: readonly DamagePlace[]
+  readonly repaired: readonly LossPlace[]
 }
 
-export const NO_PLACES: DamagePlaces = { open: [], repaired: [] }
+export const NO_PLACES: LossPlaces = { open: [], repaired: [] }
 
 export interface ForgottenState {
   /** Partitions of which something may be forgotten, one bit each. */
@@ -68,7 +68,7 @@ export interface ForgottenState {
   readonly mustRaise: boolean
   readonly mark: number
   readonly notes: ForgottenNotes
-  readonly places: DamagePlaces
+  readonly places: LossPlaces
 }
 
 export const NOTHING_FORGOTTEN: ForgottenState = {
@@ -121,7 +121,7 @@ export function decodeForgotten(bytes: Uint8Array): ForgottenState {
   const isFirst = bytes[8] === FORGOTTEN_FORM_1.version
   const notesAt = isFirst ? BLOCKS_AT : NOTES_AT
   const text = utf8Text(bytes.subarray(notesAt, notesAt + view.getUint32(12)))
-  const notes = JSON.parse(text) as ForgottenNotes & { readonly places?: DamagePlaces }
+  const notes = JSON.parse(text) as ForgottenNotes & { readonly places?: LossPlaces }
   return {
     bits: bytes.slice(BITMAP_AT, BLOCKS_AT),
     blocks: isFirst ? emptyBitmap().fill(0xff) : bytes.slice(BLOCKS_AT, NOTES_AT),

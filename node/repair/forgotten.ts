@@ -35,8 +35,8 @@ import {
   NO_PLACES,
   NOTES_MAX,
   NOTHING_FORGOTTEN,
-  type DamagePlace,
-  type DamagePlaces,
+  type LossPlace,
+  type LossPlaces,
   type ForgottenNote,
   type ForgottenNotes,
   type ForgottenState,
@@ -59,7 +59,7 @@ export class Forgotten {
   #mustRaise: boolean
   #mark: number
   #notes: ForgottenNotes
-  #places: DamagePlaces
+  #places: LossPlaces
   #serial = 0
   #listener: (() => void) | undefined
   #writing: Promise<void> = Promise.resolve()
@@ -343,7 +343,7 @@ function merged(
   return [...known, ...fresh].slice(-NOTES_MAX)
 }
 
-function isSame(a: DamagePlace, b: DamagePlace): boolean {
+function isSame(a: LossPlace, b: LossPlace): boolean {
   return a.every((value, i) => value === b[i])
 }
 
