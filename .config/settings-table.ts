@@ -1,7 +1,6 @@
 /**
  * Writes the tables of settings in README.md and docs/operations.md from the fields of the configuration. In the
- * documents a table is between two comments, `<!-- settings NAME -->` and `<!-- /settings -->`; the rest of the document
- * stays as it is.
+ * documents a table is between a comment that names it and `<!-- /settings -->`. The rest of the document stays as it is.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -59,7 +58,10 @@ function isFlag(field: FieldName): boolean {
 export function withTables(document: string, text: string): string {
   let updated = text
   for (const [name, table] of Object.entries(TABLES[document] ?? {})) {
-    const [begin, end] = [`<!-- settings ${name} -->\n`, '<!-- /settings -->']
+    const [begin, end] = [
+      `<!-- settings ${name}, written by .config/settings-table.ts -->\n`,
+      '<!-- /settings -->',
+    ]
     const from = updated.indexOf(begin) + begin.length
     const to = updated.indexOf(end, from)
     if (from < begin.length || to < 0) throw new Error(`${document} has no table '${name}'`)
