@@ -49,7 +49,9 @@ export function prepareVote(
     return { reply: { type: 'conflict', seen: vote.promised } }
   }
   const accepted = vote?.accepted
-  return { persist: { epoch, promised: ballot, accepted }, reply: { type: 'promised', accepted } }
+  const persist = { epoch, promised: ballot, accepted }
+  assertSound(persist)
+  return { persist, reply: { type: 'promised', accepted } }
 }
 
 export function acceptVote(
@@ -68,8 +70,20 @@ export function acceptVote(
     assert(entryHash(before.entry) === entryHash(entry), 'one ballot carries one entry')
     return { reply: { type: 'accepted' } }
   }
-  const accepted = { ballot, entry }
-  return { persist: { epoch, promised: ballot, accepted }, reply: { type: 'accepted' } }
+  assert(
+    before === undefined || compareLayoutBallots(ballot, before.ballot) > 0,
+    'an accepted ballot never falls',
+  )
+  const persist = { epoch, promised: ballot, accepted: { ballot, entry } }
+  assertSound(persist)
+  return { persist, reply: { type: 'accepted' } }
+}
+
+function assertSound({ promised, accepted }: Vote): void {
+  assert(
+    accepted === undefined || compareLayoutBallots(promised, accepted.ballot) >= 0,
+    'what is accepted is promised',
+  )
 }
 
 /** The entry that must be proposed: the one accepted at the highest ballot, if any was. */

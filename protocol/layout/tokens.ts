@@ -8,6 +8,7 @@
  *   - a node that a token has admitted before may come again with it: the answer was lost, or the change went back
  */
 
+import { assert } from '../assert.ts'
 import type { NodeId } from '../ids.ts'
 import type { LayoutEntry } from './entry.ts'
 import { tokenJson, type TokenRecord } from './token-record.ts'
@@ -32,6 +33,7 @@ export function redeemed(
   if (token === undefined || !admits(token, nodeId)) return undefined
   if (token.nodes.includes(nodeId)) return tokens
   const nodes = [...token.nodes, nodeId]
+  assert(nodes.length <= token.uses, 'no token admits more nodes than it has uses')
   return tokens.map((each) => (each === token ? { ...each, nodes } : each))
 }
 

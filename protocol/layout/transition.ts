@@ -16,6 +16,7 @@
  * Sources, tokens and the secret go on into the next entry wherever nothing else is said.
  */
 
+import { assert } from '../assert.ts'
 import type { Cause, LayoutEntry, Member, Source } from './entry.ts'
 import {
   entryHash,
@@ -42,6 +43,7 @@ export function planEntry(
   next: NextLayout,
   tokens: readonly TokenRecord[] | undefined = stable.tokens,
 ): LayoutEntry {
+  assert(stable.state === 'STABLE', 'a plan follows STABLE (L2)')
   return { ...follow(stable, 'PLANNED', 'plan'), ...nextFields(stable, next), tokens }
 }
 
@@ -51,12 +53,14 @@ export function replanEntry(
   next: NextLayout,
   tokens: readonly TokenRecord[] | undefined = planned.tokens,
 ): LayoutEntry {
+  assert(planned.state === 'PLANNED', 'another plan follows PLANNED (L2)')
   return { ...follow(planned, 'PLANNED', 'replan'), ...nextFields(planned, next), tokens }
 }
 
 /** JOINT(P, P′) behind PLANNED(P → P′). */
 export function plannedJointEntry(planned: LayoutEntry): LayoutEntry {
-  const next = { members: planned.next ?? [], replication: nextReplicationOf(planned) }
+  assert(planned.state === 'PLANNED' && planned.next !== undefined, 'a plan has next members (L2)')
+  const next = { members: planned.next, replication: nextReplicationOf(planned) }
   return { ...follow(planned, 'JOINT', 'joint'), ...nextFields(planned, next) }
 }
 
@@ -68,6 +72,7 @@ export function jointEntry(
   tokens: readonly TokenRecord[] | undefined = stable.tokens,
   replication: number = replicationOf(stable),
 ): LayoutEntry {
+  assert(stable.state === 'STABLE', 'the short way to JOINT begins at STABLE (L2)')
   return {
     ...follow(stable, 'JOINT', cause),
     ...nextFields(stable, { members: next, replication }),
@@ -83,6 +88,7 @@ export function tokensEntry(before: LayoutEntry, tokens: readonly TokenRecord[])
 
 /** STABLE(P) behind STABLE(P), with the next cluster secret. No token of before admits anybody. */
 export function secretEntry(stable: LayoutEntry, secret: SecretRecord): LayoutEntry {
+  assert(stable.state === 'STABLE', 'the secret changes in STABLE (L2)')
   return { ...follow(stable, 'STABLE', 'secret'), tokens: [], secret }
 }
 
@@ -94,6 +100,7 @@ export function secretEntry(stable: LayoutEntry, secret: SecretRecord): LayoutEn
 export function stableEntry(before: LayoutEntry, cause: Cause, becomesSource = false): LayoutEntry {
   const back = follow(before, 'STABLE', cause)
   if (cause !== 'synced') return back
+  assert(before.state === 'JOINT' && before.next !== undefined, 'only JOINT leads forward (L2)')
   const source: Source = {
     epoch: back.epoch,
     members: before.members,
@@ -101,7 +108,7 @@ export function stableEntry(before: LayoutEntry, cause: Cause, becomesSource = f
   }
   return {
     ...back,
-    members: before.next ?? before.members,
+    members: before.next,
     replication: unlessDefault(nextReplicationOf(before), before.genesis.replication),
     sources: becomesSource ? [...(before.sources ?? []), source] : before.sources,
   }
@@ -109,6 +116,7 @@ export function stableEntry(before: LayoutEntry, cause: Cause, becomesSource = f
 
 /** STABLE(P) behind STABLE(P), without a source whose blocks have all arrived (L5). */
 export function movedEntry(stable: LayoutEntry, sourceEpoch: number): LayoutEntry {
+  assert(stable.state === 'STABLE', 'sources end in STABLE (L5)')
   const sources = (stable.sources ?? []).filter(({ epoch }) => epoch !== sourceEpoch)
   return { ...follow(stable, 'STABLE', 'moved'), sources: sources.length > 0 ? sources : undefined }
 }

@@ -7,6 +7,7 @@
  *   source    was a member: blocks may still be with it only (L5)
  */
 
+import { assert } from '../assert.ts'
 import { partitionCount } from '../keyspace/key.ts'
 import type { Placement } from '../keyspace/placement.ts'
 import { place } from '../keyspace/placement.ts'
@@ -57,6 +58,10 @@ export class LayoutView {
 
   /** `before` lends its placements where members and replication are the same. */
   constructor(entry: LayoutEntry, before?: LayoutView) {
+    assert(
+      (entry.state === 'STABLE') === (entry.next === undefined),
+      'PLANNED and JOINT have next members, STABLE has none (L2)',
+    )
     this.entry = entry
     const { members, next = [], sources = [] } = entry
     for (const { nodeId } of sources.flatMap((source) => source.members)) {
@@ -149,6 +154,10 @@ export class LayoutView {
       const old = this.placement.replicas(partition)
       const next = this.#jointPlacement?.replicas(partition)
       sets = next === undefined ? [old] : [old, next]
+      assert(
+        sets.every((set) => set.length > 0),
+        'every partition has replicas',
+      )
       this.#sets[partition] = sets
     }
     return sets

@@ -86,7 +86,8 @@ export function verdict(
   return 'holds'
 }
 
-/** Lets one completion write its version. A ticket is upload id (16) ‖ attempt (16). */
+/** Lets one completion write its version. A ticket is upload id (16) ‖ attempt (24; 16 in
+ * older records). */
 export function withTicket(record: ObjectRecord, ticket: Uint8Array<ArrayBuffer>): ObjectRecord {
   return { ...record, uploads: [...without(record, ticket), ticket] }
 }

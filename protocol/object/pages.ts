@@ -167,6 +167,10 @@ function merge(
     const start = refs.findIndex((ref) => ref.level >= level)
     if (start < 0 || end - start < PAGE_FAN_OUT) return refs
     const children = refs.slice(end - PAGE_FAN_OUT, end)
+    assert(
+      children.every((child) => child.level === level),
+      'an index page has pages of one level',
+    )
     const index = makePage({ versions: [], pages: children }, level + 1, tools, made)
     refs = refs.toSpliced(end - PAGE_FAN_OUT, PAGE_FAN_OUT, ...index)
   }

@@ -75,6 +75,7 @@ export interface Ready {
  * start; after its promise was dropped from memory, with the mark of that moment (A1).
  */
 export function recovered(accepted: Accepted | undefined, mark: number): AcceptorState {
+  assert(mark >= 0, 'a mark is a counter (A1)')
   const least: Ballot = { counter: mark, proposer: '' as Ballot['proposer'] }
   return { promised: accepted ? maxBallot(accepted.ballot, least) : least, accepted }
 }
@@ -91,7 +92,7 @@ export function prepare(state: AcceptorState, env: AcceptorEnv, request: Prepare
   }
   const { ballot } = request
   return {
-    state: { promised: ballot, accepted },
+    state: risen(state, { promised: ballot, accepted }),
     ...reserved(env, ballot, accepted),
     ...raise,
     ...(accepted && { reports: accepted.ballot }),
@@ -116,7 +117,7 @@ export function accept(state: AcceptorState, env: AcceptorEnv, request: AcceptRe
     assert(accepted.value.operation === value.operation, 'one ballot carries one value (P1)')
     const promised = maxBallot(state.promised, next)
     return {
-      state: { promised, accepted },
+      state: risen(state, { promised, accepted }),
       ...reserved(env, promised, accepted),
       ...raise,
       persist: accepted,
@@ -143,7 +144,7 @@ export function accept(state: AcceptorState, env: AcceptorEnv, request: AcceptRe
 
   const replacement: Accepted = { ballot, value }
   return {
-    state: { promised: next, accepted: replacement },
+    state: risen(state, { promised: next, accepted: replacement }),
     ...reserved(env, next, replacement),
     ...raise,
     persist: replacement,
@@ -192,6 +193,21 @@ function refuse(env: AcceptorEnv, request: RegisterRequest): Ready | undefined {
 
 function raised(env: AcceptorEnv, { fence }: RegisterRequest): { raise: Fence } | undefined {
   return fence && fence.generation > env.minimumGeneration ? { raise: fence } : undefined
+}
+
+/** The state after a vote, which is checked against the one before. */
+function risen(before: AcceptorState, after: AcceptorState): AcceptorState {
+  const { promised, accepted } = after
+  assert(compareBallots(promised, before.promised) >= 0, 'a promise never falls (A1)')
+  assert(
+    !before.accepted || (accepted && compareBallots(accepted.ballot, before.accepted.ballot) >= 0),
+    'an accepted ballot never falls (A3)',
+  )
+  assert(
+    !accepted || compareBallots(promised, accepted.ballot) >= 0,
+    'what is accepted is promised (A3)',
+  )
+  return after
 }
 
 /** The mark has to rise above a promise, except one that is on disk as the accepted ballot (A1). */

@@ -8,6 +8,7 @@
  *   - promised and the floor never fall                                                  (A1, G2)
  */
 
+import { assert } from '../assert.ts'
 import type { AcceptorState } from './acceptor.ts'
 import { type Ballot, compareBallots, maxBallot, sameBallot } from './ballot.ts'
 import type { Accepted } from './types.ts'
@@ -27,9 +28,11 @@ export function install(state: AcceptorState, floor: Ballot, chosen: Accepted): 
     return { type: 'held', ballot: accepted.ballot }
   }
   if (!accepted && compareBallots(chosen.ballot, floor) <= 0) return { type: 'refused' }
+  const raised = maxBallot(promised, chosen.ballot)
+  assert(compareBallots(raised, promised) >= 0, 'a copy takes no promise back (A1)')
   return {
     type: 'installed',
-    state: { promised: maxBallot(promised, chosen.ballot), accepted: chosen },
+    state: { promised: raised, accepted: chosen },
     persist: chosen,
   }
 }
@@ -53,5 +56,10 @@ export function collect(
   if (!accepted || !accepted.value.tombstone || !sameBallot(accepted.ballot, ballot)) {
     return undefined
   }
-  return { state: { promised }, floor: maxBallot(floor, promised) }
+  const raised = maxBallot(floor, promised)
+  assert(
+    compareBallots(raised, floor) >= 0 && compareBallots(raised, ballot) >= 0,
+    'the floor covers what was collected (G2)',
+  )
+  return { state: { promised }, floor: raised }
 }

@@ -4,6 +4,7 @@
  * it and it is not there.
  */
 
+import { assert } from '../assert.ts'
 import type { OperationId } from '../ids.ts'
 import type { Attempt } from './step.ts'
 import type { RegisterValue } from './types.ts'
@@ -40,6 +41,7 @@ export function originAfter(
   const old = before.findIndex((operation) => !isRecent(operation))
   // The first that is too old is the base of those that are not.
   const earlier = before.slice(0, Math.min(old < 0 ? EARLIER_MAX : old + 1, EARLIER_MAX))
+  assert(earlier.length <= EARLIER_MAX, 'a lineage has an end (P4)')
   return {
     replaced,
     ...(earlier.length > 0 && { earlier }),

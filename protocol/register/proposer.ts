@@ -74,6 +74,8 @@ export class RegisterProposer {
   /** What was proposed last, unless the change has seen another state since, and the state that it was made of. */
   #proposed: RegisterValue | undefined
   #proposedFrom: RegisterValue | undefined
+  /** Ballot of the last accept (P1). */
+  #acceptedAt: Ballot = ZERO_BALLOT
   /** Highest ballot met (P6). */
   #seen: Ballot = ZERO_BALLOT
   #conflictInRound = false
@@ -291,6 +293,8 @@ export class RegisterProposer {
     const value = withoutLost(named, lost)
     const next = { counter: nextCounter(ballot.counter), proposer }
     assert(next.counter > ballot.counter, 'counters rise (P1)')
+    assert(compareBallots(ballot, this.#acceptedAt) > 0, 'a ballot carries one value (P1)')
+    this.#acceptedAt = ballot
     this.#seen = maxBallot(this.#seen, next)
     this.#accepting = accepting
     return this.#round('accept', { type: 'accept', key, epoch, fence, ballot, value, next })
@@ -308,6 +312,10 @@ export class RegisterProposer {
       return this.#finish({ type: 'written', ballot, value: written, overtakenBy: value })
     }
     const accepted = { ballot, value }
+    assert(
+      this.#accepting !== 'written' || this.#attempt !== undefined,
+      'a write is an attempt (P4)',
+    )
     if (this.#accepting === 'kept') {
       return this.#finish({ type: 'kept', current: accepted, ballot })
     }
@@ -354,6 +362,7 @@ export class RegisterProposer {
   }
 
   #round(phase: 'prepare' | 'accept', request: PrepareRequest | AcceptRequest): ProposerStep {
+    assert(this.#phase !== 'done', 'nothing is proposed after the outcome')
     this.#phase = phase
     this.#request = request
     this.#quorum = new Quorum(this.#options.sets)

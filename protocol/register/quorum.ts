@@ -3,6 +3,7 @@
  * each, never in the union; a node that is in both counts in both (L3).
  */
 
+import { assert } from '../assert.ts'
 import type { NodeId } from '../ids.ts'
 import type { ReplicaSets } from './types.ts'
 
@@ -29,6 +30,7 @@ export class Quorum {
   readonly #no: NodeId[] = []
 
   constructor(sets: ReplicaSets) {
+    assert(sets.length > 0, 'a quorum is counted in some set (L3)')
     this.#sets = sets
   }
 
@@ -62,6 +64,7 @@ export class Quorum {
 
 /** True when `nodes` hold a majority of each set. */
 export function isQuorum(sets: ReplicaSets, nodes: readonly NodeId[]): boolean {
+  assert(sets.length > 0, 'a quorum is counted in some set (L3)')
   for (const set of sets) if (count(set, nodes) < majority(set.length)) return false
   return true
 }

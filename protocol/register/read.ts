@@ -132,6 +132,7 @@ export class Reader {
   }
 
   #ask(): ReaderStep {
+    assert(this.#readings < READINGS_MAX, 'a reader reads three times at most (R2)')
     this.#phase = 'asking'
     this.#readings++
     this.rounds++
@@ -173,6 +174,11 @@ export class Reader {
     this.#agreed ??= this.#groups.find((group) => isQuorum(sets, group.nodes))
     const agreed = this.#agreed
     if (agreed) {
+      const { ballot, accepted } = agreed
+      assert(
+        !accepted || sameState(accepted.ballot, ballot),
+        'a value is of the agreed ballot (R1)',
+      )
       if (!agreed.ballot) return this.#finish({ type: 'state' })
       if (agreed.accepted) return this.#finish({ type: 'state', accepted: agreed.accepted })
       // The host hedges when those already asked are slow.

@@ -11,6 +11,7 @@
  * comparison that anybody who could provoke it would have caused on their own data.
  */
 
+import { assert } from '../assert.ts'
 import { bytesOf, u32 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import type { BlockKey, ByteString, RegisterKey } from '../ids.ts'
@@ -110,6 +111,7 @@ function xorWord(digest: Uint8Array, at: number, word: number): void {
 }
 
 function count(digest: Uint8Array, at: number, by: number): void {
+  assert(at + 16 <= digest.length, 'a count and its hashes are in the digest')
   const view = new DataView(digest.buffer)
   view.setUint32(at, view.getUint32(at) + by)
 }
