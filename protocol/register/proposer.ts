@@ -36,6 +36,7 @@ import type {
 } from './types.ts'
 import type { ChangeResult, ProposerOptions } from './proposer-options.ts'
 import { isSameValue, withoutLost } from './value.ts'
+import { type Promised, highestAccepted } from './promises.ts'
 
 /** So many rounds in a row without a quorum and without anyone in the way: the replicas are gone. */
 export const FAILED_ROUNDS_MAX = 3
@@ -47,12 +48,6 @@ const DOUBTFUL_BACKOFFS = 3
 const COUNTERS_AHEAD = 32
 
 type ProposerStep = Step<ProposerOutcome>
-
-interface Promised {
-  readonly from: NodeId
-  readonly accepted: Accepted | undefined
-  readonly floor: Ballot
-}
 
 const NOTHING: ProposerStep = { send: [] }
 
@@ -188,7 +183,7 @@ export class RegisterProposer {
   #decide(ballot: Ballot): ProposerStep {
     this.#failedRounds = 0
     const { operation, change } = this.#options
-    const current = highest(this.#promises)
+    const current = highestAccepted(this.#promises)
     if (current && current.value.operation === operation) {
       return this.#accept(ballot, current.value, 'written')
     }
@@ -379,14 +374,6 @@ export class RegisterProposer {
     this.#phase = 'done'
     return { send: [], outcome }
   }
-}
-
-function highest(promises: readonly Promised[]): Accepted | undefined {
-  let top: Accepted | undefined
-  for (const { accepted } of promises) {
-    if (accepted && (!top || compareBallots(accepted.ballot, top.ballot) > 0)) top = accepted
-  }
-  return top
 }
 
 /** Writes nothing new: makes sure that what it returns is chosen (R2, D3, L5). `rewrite`: at a new ballot
