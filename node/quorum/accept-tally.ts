@@ -1,7 +1,6 @@
 /**
- * What became of the accepts of one operation: whether every replica is full, and whether one of them may
- * have stored it all the same. "Full" is answered to the client only when none has (P4): 507 says that
- * nothing happened.
+ * What became of the accepts of one operation: whether every replica is full, and whether one of them may have stored
+ * the value all the same. The client is told "full" only when none has (P4), because 507 says that nothing happened.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -9,17 +8,17 @@ import { majority, membersOf } from '../../protocol/register/quorum.ts'
 import type { Send } from '../../protocol/register/step.ts'
 import type { RegisterReply, ReplicaSets } from '../../protocol/register/types.ts'
 
-/** For the answers of replicas that a majority did not wait for. */
+/** How long to wait for replicas that a majority did not wait for. */
 const PATIENCE_MS = 500
 
 export class AcceptTally {
-  /** Of the present proposer: no room there (F6). */
+  /** Replicas that told the present proposer that they have no room (F6). */
   readonly #full = new Set<NodeId>()
   #unanswered = 0
   #perhapsStored = 0
   #idle: (() => void) | undefined
 
-  /** A new proposer of the same operation. What was sent before still counts. */
+  /** A new proposer of the same operation. What earlier ones sent still counts. */
   begin(): void {
     this.#full.clear()
   }
@@ -28,7 +27,7 @@ export class AcceptTally {
     if (request.type === 'accept') this.#unanswered++
   }
 
-  /** No reply: it failed, and `maybeDelivered` or not. */
+  /** `reply` is undefined when the request failed; `maybeDelivered` says whether it may have been carried out. */
   answered({ to, request }: Send, reply: RegisterReply | undefined, maybeDelivered: boolean): void {
     if (request.type !== 'accept') return
     this.#unanswered--
@@ -41,7 +40,7 @@ export class AcceptTally {
     if (this.#unanswered === 0) this.#idle?.()
   }
 
-  /** A majority of each set may have room. */
+  /** May a majority of each set have room? */
   hasRoom(sets: ReplicaSets): boolean {
     return sets.every((set) => {
       const left = set.filter((node) => !this.#full.has(node)).length
@@ -49,7 +48,7 @@ export class AcceptTally {
     })
   }
 
-  /** No replica has. */
+  /** Is every replica full? */
   isFull(sets: ReplicaSets): boolean {
     return membersOf(sets).every((node) => this.#full.has(node))
   }
@@ -71,7 +70,10 @@ export class AcceptTally {
   }
 }
 
-/** Judged before anything was stored. Of a later epoch a replica may learn while it stores (L6b). */
+/**
+ * These replies were decided before anything was stored. "Stale epoch" is not among them: a replica may learn of a
+ * later epoch while it stores (L6b).
+ */
 function isCertainlyRefused(reply: RegisterReply): boolean {
   switch (reply.type) {
     case 'conflict':

@@ -6,7 +6,7 @@ import { readBlocks, type Piece } from './block-reader.ts'
 import { BufferPool } from './buffers.ts'
 import { ReadRoom } from './read-room.ts'
 
-/** Small blocks, so that many readers are quick to play. */
+/** Small blocks, so that tests with many readers are quick. */
 const BLOCK = 64 << 10
 const ID = dataId('d'.repeat(24))
 
@@ -15,7 +15,7 @@ class World {
   readonly room: ReadRoom
   readonly pool = new BufferPool(BLOCK)
   readonly fetched: BlockKey[] = []
-  /** Blocks that are read or in the hands of a reader, and the most there ever were. */
+  /** Blocks that are being read or that a reader holds, and the most there ever were. */
   live = 0
   most = 0
   readonly controller = new AbortController()
@@ -58,13 +58,13 @@ async function lengthOf(chunks: AsyncIterable<Uint8Array>): Promise<number> {
   return sum
 }
 
-/** Takes the next chunk, and nothing behind it. */
+/** Takes the next chunk and asks for none behind it. */
 async function chunkOf(reader: AsyncGenerator<Uint8Array>): Promise<number> {
   const { value } = (await reader.next()) as IteratorResult<Uint8Array, undefined>
   return value?.length ?? 0
 }
 
-/** Lets time pass until it is done. */
+/** Lets time pass until the work is done. */
 async function passing<T>(world: World, work: Promise<T>): Promise<T> {
   let isOver = false
   void work.finally(() => (isOver = true))
@@ -156,7 +156,7 @@ describe('many readers', () => {
     const world = new World(2 * BLOCK)
     const holders = [world.read(1)]
     await Promise.all(holders.map(chunkOf))
-    // No room for a whole block is left: the pieces are half a block.
+    // There is no room for a whole block: the pieces are half a block.
     const before = world.fetched.length
     expect(await lengthOf(world.read(3))).toBe(3 * BLOCK)
     expect(world.fetched.length - before).toBe(3)

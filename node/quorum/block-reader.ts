@@ -7,12 +7,12 @@ import { QUICK_MS, type ReadRoom } from './read-room.ts'
 
 /** Blocks read ahead for a client that is quick. */
 const AHEAD_MAX = 2
-/** A client that takes a whole block within it is. */
+/** A client that takes a whole block within this time is quick. */
 const QUICK_BLOCK_MS = 200
 
 export interface Piece {
   readonly key: BlockKey
-  /** Within the block. */
+  /** Offsets within the block. */
   readonly from: number
   readonly to: number
 }
@@ -21,7 +21,7 @@ export interface BlockReaderOptions {
   readonly room: ReadRoom
   readonly pool: BufferPool
   readonly signal: AbortSignal
-  /** Undefined: no replica has it. What lies in a buffer of the pool is given back to it. */
+  /** Undefined when no replica has the block. A block in a buffer of the pool is given back to the pool. */
   readonly fetch: (key: BlockKey) => Promise<Uint8Array | undefined>
 }
 
@@ -36,7 +36,7 @@ export async function* readBlocks(
   options: BlockReaderOptions,
 ): AsyncGenerator<Uint8Array> {
   const { room, pool } = options
-  /** Each has room for a whole block, until it is given back. */
+  /** Blocks that were read ahead. Each has room for a whole block until it is given back. */
   const ahead: Read[] = []
   const begin = (piece: Piece): Read => {
     const bytes = room.reading(options.signal, () => options.fetch(piece.key))
@@ -84,7 +84,7 @@ export async function* readBlocks(
   }
 }
 
-/** Copies of the block's parts. The block goes back when the client is not quick, and is read again. */
+/** Yields copies of the block's parts. When the client is not quick, the block is given back and read again later. */
 async function* readInTurns(piece: Piece, options: BlockReaderOptions): AsyncGenerator<Uint8Array> {
   const { room } = options
   room.enterTurns()
@@ -115,7 +115,7 @@ async function* readInTurns(piece: Piece, options: BlockReaderOptions): AsyncGen
   }
 }
 
-/** One place among those that read in turns, and the block that lies in it. */
+/** One of the places for readers in turns, and the block that was read into it. */
 class Turn {
   readonly #options: BlockReaderOptions
   #bytes: Uint8Array | undefined

@@ -16,7 +16,7 @@ interface Write {
   readonly key: BlockKey
   readonly bytes: Uint8Array
   readonly owner: BlockOwner
-  /** As they were when the write began. */
+  /** The bytes as they were when the write began. */
   readonly copy: Uint8Array
   acknowledge(): void
   fail(): void
@@ -195,7 +195,7 @@ describe('slow and failing writes', () => {
 })
 
 describe('buffers', () => {
-  /** Buffers in use by writes that have not settled must never be filled again. */
+  /** Buffers of writes that have not ended must not be filled again. */
   function expectUntouched(): void {
     for (const { bytes, copy } of writes) expect(Buffer.compare(bytes, copy)).toBe(0)
   }

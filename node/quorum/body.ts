@@ -18,9 +18,9 @@ import { BufferPool } from './buffers.ts'
 import { READ_ROOM_BYTES, ReadRoom } from './read-room.ts'
 import type { BlockWrite, Replicator } from './replicator.ts'
 
-/** Blocks of one body on their way at once. */
+/** Blocks of one body that are being written at the same time. */
 const WRITES_AHEAD = 4
-/** A record around a block: header, key, padding. */
+/** Bytes that a block's record needs besides the block: header, key, padding. */
 const READ_BUFFER_BYTES = BLOCK_BYTES + 16_384
 
 export interface WrittenBody {
@@ -29,7 +29,7 @@ export interface WrittenBody {
   readonly sizeBytes: number
   /** The bytes of the one packed block, which ride with the register's state. */
   readonly packed?: Uint8Array | undefined
-  /** End it when the change that names the data is over, however it ended (G5). */
+  /** Must be ended when the change that names the data is over, whatever its outcome (G5). */
   readonly attempt: WriteAttempt
 }
 
@@ -40,14 +40,14 @@ export interface BodiesOptions {
   readonly clock: Clock
   /** Room for what all readers hold at once. */
   readonly readBytesMax?: number | undefined
-  /** Told what is being read, for as long as it is. Default: nobody needs to know. */
+  /** Told which data is being read, for as long as it is. */
   readonly reading?: ((ids: readonly DataId[]) => () => void) | undefined
 }
 
 export class Bodies {
   readonly #options: BodiesOptions
   readonly #writePool = new BufferPool(BLOCK_BYTES)
-  /** As many as the room has blocks: what is read again and again makes no garbage. */
+  /** As many buffers as the read room has blocks, so that repeated reads allocate nothing. */
   readonly #readPool: BufferPool
 
   readonly readRoom: ReadRoom
@@ -61,12 +61,12 @@ export class Bodies {
     )
   }
 
-  /** Of this attempt alone: node, boot, number (G5). */
+  /** Belongs to this attempt alone: node, boot, number (G5). */
   begin(): WriteAttempt {
     return this.#options.attempts.begin()
   }
 
-  /** Resolves when every block is flushed on a majority (P7) and the body is what was announced. */
+  /** Resolves when a majority has flushed every block (P7) and the body has the announced size. */
   async write(
     context: RequestContext,
     body: ObjectBody | SmallBody,
@@ -118,8 +118,8 @@ export class Bodies {
     return { sealed, storage, sizeBytes: bytes.length, packed: bytes, attempt }
   }
 
-  /** Verified bytes [start, end) of the storages one behind the other. A chunk is valid until the
-   * next one is asked for. `partition`: of the register, where packed blocks lie. */
+  /** Verified bytes [start, end) of the storages, in order. A chunk is valid until the next one is asked for.
+   * `partition`: the register's, which holds packed blocks. */
   async *read(
     context: RequestContext,
     storage: readonly StorageRecord[],
@@ -178,14 +178,14 @@ function* piecesOf(
   }
 }
 
-/** Cuts a stream into blocks and keeps a few on their way. */
+/** Cuts a stream into blocks and writes a few of them at the same time. */
 class BlockWriter {
   readonly #options: BodiesOptions
   readonly #pool: BufferPool
   readonly #id: DataId
   readonly #owner: BlockOwner
   readonly #writes: BlockWrite[] = []
-  /** Undefined once it is on its way: it is the write's then. */
+  /** Undefined once it is being written: the write owns it then. */
   #buffer: Uint8Array<ArrayBuffer> | undefined
   #filled = 0
   #index = 0
@@ -199,9 +199,9 @@ class BlockWriter {
     this.#owner = owner
   }
 
-  /** Takes as much of the chunk as fits; the result is how much. */
+  /** Copies as much of the chunk as fits, and returns how many bytes that is. */
   async take(chunk: Uint8Array, at: number): Promise<number> {
-    // A full block goes only when more follows, so that a packed body never leaves.
+    // A full block is sent only when more bytes follow, so that a packed body is never sent as a block.
     if (this.#filled === BLOCK_BYTES) await this.#send()
     const count = Math.min(chunk.length - at, BLOCK_BYTES - this.#filled)
     this.#buffer ??= this.#pool.take()
@@ -225,7 +225,7 @@ class BlockWriter {
     if (this.#failed !== undefined) throw this.#failed as Error
   }
 
-  /** The buffer at hand goes back; blocks on their way give theirs back when they have settled. */
+  /** Gives the present buffer back. Blocks that are being written give theirs back when their writes have ended. */
   abandon(): void {
     if (this.#buffer !== undefined) this.#pool.give(this.#buffer)
     this.#buffer = undefined
@@ -245,7 +245,7 @@ class BlockWriter {
     this.#writes.push(write)
     this.#filled = 0
     if (this.#writes.length >= WRITES_AHEAD) {
-      // The oldest must be on disk before one more is gathered: that is the back-pressure.
+      // The oldest block must be on disk before another one is gathered. This slows the client down.
       await this.#writes.shift()!.acknowledged
     }
     if (this.#failed !== undefined) throw this.#failed as Error

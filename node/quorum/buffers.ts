@@ -1,4 +1,4 @@
-/** A pool of block-sized buffers, so that large bodies pass without fresh allocations. */
+/** A pool of block-sized buffers, so that large bodies need no new allocations. */
 
 const KEPT_MAX = 16
 
@@ -13,7 +13,7 @@ export class BufferPool {
     this.#keptMax = keptMax
   }
 
-  /** All but a few that are free go back to the system. */
+  /** Returns all free buffers but a few to the system. */
   trim(): void {
     this.#free.splice(KEPT_MAX)
   }
@@ -24,8 +24,7 @@ export class BufferPool {
     return buffer
   }
 
-  /** Only for buffers that nobody looks at any more, or views of them; what comes from elsewhere is left
-   * alone. */
+  /** Only for buffers that are no longer used, or views of them. Buffers from elsewhere are ignored. */
   give({ buffer }: Uint8Array): void {
     if (!this.#taken.delete(buffer) || this.#free.length >= this.#keptMax) return
     this.#free.push(new Uint8Array(buffer as ArrayBuffer))

@@ -1,12 +1,12 @@
-/** A fence is read anew while every other change of the key waits (P1): not for ever. */
+/** Reads a bucket's fence again, with a deadline: every other change of the key waits meanwhile (P1). */
 
 import type { Clock } from '../env/ports.ts'
 import { unavailable } from './register-errors.ts'
 import type { FenceSource } from './fence-source.ts'
 
 /**
- * A bucket that is gone means NoSuchBucket, but not when an accept may have happened: Unavailable. So is
- * what is not known by the deadline, whatever the fence waits for.
+ * Throws NoSuchBucket when the bucket is gone; but Unavailable when an accept may have happened, or when the fence is
+ * not known by the deadline.
  */
 export async function refreshFence(
   fence: FenceSource,

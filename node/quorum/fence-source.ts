@@ -4,7 +4,7 @@ import type { Fence } from '../../protocol/register/types.ts'
 export interface FenceSource {
   current(): Fence
   refresh(): Promise<void>
-  /** False: the minima of the bucket may have been dropped meanwhile, so that replicas that obey prove
-   * nothing. Asked before anything is sent and, since it may have changed, of what was answered. */
+  /** False when the bucket's minima may have been dropped meanwhile: then replicas that accept the fence prove
+   * nothing. Asked before anything is sent, and again when the answers have come. */
   stands?(): boolean
 }

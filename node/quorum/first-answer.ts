@@ -1,4 +1,4 @@
-/** Asks one peer after the other until one has what is wanted: the next one also when the last is slow. */
+/** Asks peers one after the other until one has what is wanted. A peer that is slow is joined by the next one. */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Clock } from '../env/ports.ts'
@@ -10,7 +10,7 @@ export interface FirstAnswerOptions {
   readonly kind: CallKind
 }
 
-/** Undefined: all have been asked, and none has it. What is left under way when one answers is not waited for. */
+/** Undefined when all were asked and none has it. Calls that are under way when one answers are not waited for. */
 export function firstAnswer<T>(
   { clock, health, kind }: FirstAnswerOptions,
   peers: readonly NodeId[],

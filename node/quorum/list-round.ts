@@ -1,11 +1,10 @@
 /**
- * One round of questions to the replicas of several shards: it ends when a majority of each shard's replica
- * sets has answered, not when everyone has who was asked.
+ * One round of questions to the replicas of several shards. It ends when a majority of each shard's replica sets has
+ * answered; the others are not waited for.
  *
  *   - a round has one epoch: it asks and counts the replica sets of the epoch that its questions carry (L4)
- *   - all questions of a round have the same limits, so that equal states give equal digests, whoever
- *     answers
- *   - one who refuses is replaced by the next replica at once, one who is slow is joined by it
+ *   - all questions of a round have the same limits, so that equal states give equal digests on every replica
+ *   - a replica that refuses is replaced by the next one at once; a replica that is slow is joined by it
  */
 
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
@@ -22,7 +21,7 @@ import type { ReplicaPlacement } from './replica-placement.ts'
 
 const CALL_TIMEOUT_MS = 4_000
 
-/** A range of registers of one partition: keys from `start`, below `end`. */
+/** A range of registers of one partition: keys from `start` (inclusive) to `end` (exclusive). */
 export interface ListQuestion {
   readonly start: Uint8Array<ArrayBuffer>
   readonly end: Uint8Array<ArrayBuffer>
@@ -33,9 +32,9 @@ export interface ListRoundOptions {
   readonly placement: ReplicaPlacement
   readonly clock: Clock
   readonly bucket: FenceSource
-  /** Rows of one shard. */
+  /** How many rows of one shard to ask for. */
   readonly limit: number
-  /** Everyone sends rows; else one of each shard does, and the others digests. */
+  /** True: every replica sends rows. False: one replica of each shard sends rows, and the others send digests. */
   readonly rowsOfAll: boolean
 }
 
@@ -57,12 +56,12 @@ interface Shard {
   /** In the order in which they are asked. */
   readonly replicas: readonly NodeId[]
   readonly asked: Set<NodeId>
-  /** Asked for rows, and has not failed. */
+  /** Replicas that were asked for rows and have not failed. */
   readonly askedRows: Set<NodeId>
   readonly answers: ListAnswer[]
 }
 
-/** Of each question the answers of a majority, one with rows among them; undefined when they did not come. */
+/** For each question the answers of a majority, at least one of them with rows; undefined when they did not come. */
 export function askShards(
   options: ListRoundOptions,
   questions: readonly ListQuestion[],
@@ -78,7 +77,7 @@ class ListRound {
   readonly #alone: boolean
   readonly #timers = new Set<() => void>()
   readonly #doubtful = new Set<NodeId>()
-  /** The same for all who are asked: of the one who is asked about most. */
+  /** The same for every replica of the round. The replica with the most questions decides it. */
   #intervalBytesMax = 0
   #open = 0
   #over = false
@@ -122,7 +121,7 @@ class ListRound {
     })
   }
 
-  /** Asks so many replicas that a majority answers even if none of the doubtful ones does. */
+  /** Asks enough replicas that a majority answers even if none of the doubtful ones does. */
   #askMore(without?: NodeId): void {
     if (without !== undefined) this.#doubtful.add(without)
     const doubtful = this.#doubtful
@@ -148,7 +147,8 @@ class ListRound {
     for (const [node, list] of byNode) void this.#ask(node, list)
   }
 
-  /** A majority has sent digests, and the one with the rows is silent: another one sends them too. */
+  /** Called when a majority has sent digests but the replica with the rows is silent: another one is asked for rows
+   * too. */
   #askForRows(shard: Shard, byNode: Map<NodeId, { shard: Shard; digestOnly: boolean }[]>): void {
     const doubtful = this.#doubtful
     if ([...shard.askedRows].some((node) => !doubtful.has(node))) return
@@ -169,7 +169,7 @@ class ListRound {
       reply = await peers.list(node, this.#requestOf(list), { timeoutMs: CALL_TIMEOUT_MS })
       if (reply.kind === LIST_RESULT.staleEpoch) await placement.observe(reply.epoch, node)
     } catch {
-      // One that can't be reached, or does not answer, is replaced below.
+      // A replica that cannot be reached or does not answer is replaced below.
     }
     this.#open--
     cancelHedge()
@@ -188,7 +188,7 @@ class ListRound {
     if (this.#open === 0 || this.#shards.every((shard) => this.#isAnswered(shard))) this.#end()
   }
 
-  /** The result ends the wait. */
+  /** Returns a function that cancels the hedge. */
   #hedgeLater(node: NodeId): () => void {
     const { peers, clock } = this.#options
     const timer = { cancel: (): void => {} }
@@ -236,8 +236,7 @@ class ListRound {
   }
 }
 
-/** Who is to be asked besides those that have been, in each set as many as make a majority without the
- * doubtful ones. */
+/** Replicas to ask besides those that were asked: in each set enough for a majority without the doubtful ones. */
 function lacking(
   { sets, replicas, asked }: Shard,
   doubtful: ReadonlySet<NodeId>,
@@ -257,7 +256,7 @@ function lacking(
   return replicas.filter((node) => chosen.has(node))
 }
 
-/** A second answer of a node, with rows, takes the place of its first. */
+/** A second answer of a node, with rows, replaces its first. */
 function answered(shard: Shard, answer: ListAnswer): void {
   const at = shard.answers.findIndex(({ node }) => node === answer.node)
   if (at < 0) shard.answers.push(answer)

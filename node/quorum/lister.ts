@@ -2,14 +2,16 @@
  * Ordered walks over registers of a bucket that are spread over its shards.
  *
  * Invariants:
- *   - every row was reported by a majority of its shard's replica sets at one ballot, or resolved by
- *     a read of its own (T1, R2)
- *   - nothing beyond the least covered end of the asked replicas is believed (T1)
+ *   - every row was reported by a majority of its shard's replica sets at one ballot, or resolved by a read of its
+ *     own (T1, R2)
+ *   - nothing beyond the least covered end of the asked replicas is used (T1)
  *   - one message to each node for all the shards that it is asked about (list-round.ts)
  *
- * 1. For each shard without rows: one replica sends rows, F others a digest of theirs.
- * 2. Digests equal: the rows are chosen. Else the others' rows are fetched and differing keys read.
- * 3. Merge the shards by name; a shard that runs dry is asked again, all dry ones in one round.
+ * 1. For each shard without rows: one replica sends rows, F others send a digest of theirs.
+ * 2. When the digests are equal, the rows are chosen. Otherwise the rows of the others are fetched and the keys that
+ *    differ are read.
+ * 3. Merge the shards by name. When a shard has no rows left it is asked again, together with all others in that
+ *    state.
  */
 
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
@@ -40,44 +42,44 @@ export interface ListerOptions {
   readonly clock: Clock
 }
 
-/** A live register: tombstones are left out. */
+/** A live register. Tombstones are left out. */
 export interface ListedRow {
-  /** What stands behind bucket id and shard in the key. */
+  /** The part of the key behind bucket id and shard. */
   readonly name: ByteString
   readonly key: RegisterKey
-  /** Of the register's value. */
+  /** The body of the register's value. */
   readonly body: Uint8Array
 }
 
 export interface Walk {
   readonly bucket: FenceSource
   readonly shards: readonly number[]
-  /** The registers of one shard behind `after` (a name, exclusive). */
+  /** The registers of one shard behind `after`, a name (exclusive). */
   range(shard: number, after: ByteString | undefined): KeyRange<RegisterKey>
   readonly after?: ByteString | undefined
-  /** Rows that the caller most likely takes. */
+  /** How many rows the caller is likely to take. */
   readonly expected: number
 }
 
-/** Bytes of a key in front of the name: partition, space, bucket id, shard. */
+/** Bytes of a key before the name: partition, space, bucket id, shard. */
 const NAME_AT = 2 + 1 + 16 + 2
 
 interface Row {
   readonly key: RegisterKey
   readonly name: ByteString
   readonly state: Uint8Array
-  /** From a read of its own: final, and possibly a tombstone or absent. */
+  /** From a read of this register alone: final. The register may be absent or a tombstone. */
   readonly resolved?: { readonly value: RegisterValue | undefined }
 }
 
-/** Where the walk stands in one shard. */
+/** How far the walk has come in one shard. */
 interface Cursor {
   readonly shard: number
   range: KeyRange<RegisterKey>
   rows: Row[]
   at: number
   finished: boolean
-  /** With so many rows or less, it is asked again when another one must be. */
+  /** With this many rows left or fewer, the shard is asked again when another one has to be. */
   low: number
 }
 
@@ -88,7 +90,7 @@ export class Lister {
     this.#options = options
   }
 
-  /** Live rows in order of their names. `skipTo` on the result steps over a folded prefix. */
+  /** Live rows ordered by name. `skipTo` on the result skips a folded prefix. */
   walk(context: RequestContext, walk: Walk): ListWalk {
     return new ListWalk(this.#options, context, walk)
   }
@@ -100,16 +102,16 @@ export class ListWalk {
   readonly #walk: Walk
   readonly #cursors: Cursor[]
   readonly #limit: number
-  /** Cursors with rows, the one with the least name on top of a binary heap. */
+  /** A binary heap of cursors with rows: the one with the least name is on top. */
   #queue: Cursor[] = []
-  /** Some cursor has to be filled before the next row is known. */
+  /** A cursor has to be filled before the next row is known. */
   #dry = true
 
   constructor(options: ListerOptions, context: RequestContext, walk: Walk) {
     this.#options = options
     this.#context = context
     this.#walk = walk
-    // A shard's share, and what chance adds to it: four standard deviations, so that one round is enough.
+    // A shard's share, and four standard deviations of what chance adds to it, so that one round is enough.
     const share = walk.expected / walk.shards.length
     this.#limit = Math.ceil(share + 4 * Math.sqrt(share)) + 4
     this.#cursors = walk.shards.map((shard) => ({
@@ -127,7 +129,8 @@ export class ListWalk {
     for (;;) {
       if (this.#dry) {
         this.#dry = false
-        // Those that will be dry soon, too: large rows come in several rounds, and not one for each shard.
+        // Also fill the shards that will soon be empty: large rows come in several rounds, which all shards should
+        // share.
         if (this.#cursors.some(isDry)) await this.#fill(this.#cursors.filter(isLow))
         this.#queue = cursorQueue(this.#cursors)
       }
@@ -146,7 +149,7 @@ export class ListWalk {
     }
   }
 
-  /** The least row of all cursors. Undefined: at the end, or a cursor has to be filled first. */
+  /** The least row of all cursors. Undefined at the end, or when a cursor has to be filled first. */
   #takeLeast(): Row | undefined {
     const least = this.#queue[0]
     if (least === undefined || this.#dry) return undefined
@@ -154,7 +157,7 @@ export class ListWalk {
     if (least.at < least.rows.length) {
       sink(this.#queue)
     } else {
-      // A shard that runs dry may go on with anything: nothing may be taken before it is asked.
+      // The next row of a shard without rows may be any: ask before taking a row of another shard.
       this.#dry = !least.finished
       const last = this.#queue.pop()!
       if (this.#queue.length > 0 && last !== least) {
@@ -165,7 +168,7 @@ export class ListWalk {
     return row
   }
 
-  /** Passes over everything below `name`. */
+  /** Skips everything below `name`. */
   skipTo(name: ByteString): void {
     for (const cursor of this.#cursors) {
       while (cursor.at < cursor.rows.length && cursor.rows[cursor.at]!.name < name) cursor.at++
@@ -189,7 +192,7 @@ export class ListWalk {
     }
   }
 
-  /** One round; the result is the cursors whose replicas must be asked again. */
+  /** One round. Returns the cursors whose replicas must be asked again. */
   async #fillOnce(cursors: readonly Cursor[]): Promise<Cursor[]> {
     const again: Cursor[] = []
     const differing: Cursor[] = []
@@ -204,8 +207,8 @@ export class ListWalk {
       else this.#take(cursor, rows)
     }
     if (differing.length === 0) return again
-    // Merge their rows up to the least covered end, read what differs (T1). The layout may have changed meanwhile, so this
-    // is a round of its own, of the epoch in which it begins.
+    // Merge the rows of all replicas up to the least covered end, and read the keys that differ (T1). The layout may
+    // have changed meanwhile, so this is a round of its own, in the epoch in which it begins.
     for (const [i, answered] of (await this.#ask(differing, true)).entries()) {
       const cursor = differing[i]!
       if (answered === undefined) again.push(cursor)
@@ -290,7 +293,7 @@ export class ListWalk {
   }
 }
 
-/** The rows of one that a majority of each set agrees with; undefined when there is none. */
+/** Rows that a majority of each set agrees with; undefined when there are none. */
 function agreed({ sets, answers }: ListAnswers): WireIntervalReply | undefined {
   for (const { hasRows, reply } of answers) {
     if (!hasRows || reply.rows.some((row) => row.state.length === 0)) continue
@@ -318,13 +321,13 @@ function isLow({ rows, at, finished, low }: Cursor): boolean {
 }
 
 function cursorQueue(cursors: readonly Cursor[]): Cursor[] {
-  // Ascending order is a heap.
+  // An ascending list is a heap.
   return cursors
     .filter((cursor) => cursor.at < cursor.rows.length)
     .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
 }
 
-/** The top has a new name: down to where it belongs. */
+/** Moves the top, which has a new name, down to its place. */
 function sink(queue: Cursor[]): void {
   const top = queue[0]!
   const name = nameOf(top)

@@ -1,5 +1,7 @@
-/** Blocks that no replica has any more: states that are proposed from now on do not name them, so that they
- * hold up nothing (A5). */
+/**
+ * Blocks that no replica has any more. States that are proposed from now on do not name them, so that no accept waits
+ * for them (A5).
+ */
 
 import type { BlockKey } from '../../protocol/ids.ts'
 
@@ -13,7 +15,7 @@ export class LostBlocks {
     this.#isLost = isLost
   }
 
-  /** Asks all replicas for a block that could not be had. */
+  /** Asks all replicas for a block that could not be found. */
   async noteIfLost(key: BlockKey): Promise<boolean> {
     if (this.keys.has(key)) return true
     if (!(await this.#isLost(key))) return false

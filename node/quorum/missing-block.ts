@@ -1,10 +1,12 @@
-/** A block that was named when it was asked for, and that no replica gave. */
+/** A block that a register named when it was asked for, and that no replica returned. */
 
 import { StoreError } from '../../protocol/errors.ts'
 import type { BlockKey } from '../../protocol/ids.ts'
 
-/** It may be out of reach for now, freed because the register says something else by now (R4), or lost:
- * node/objects/loss-check.ts finds out. */
+/**
+ * The block may be out of reach for now, freed because the register has changed meanwhile (R4), or lost.
+ * node/objects/loss-check.ts finds out which.
+ */
 export class MissingBlockError extends StoreError {
   readonly block: BlockKey
 

@@ -1,6 +1,6 @@
 /**
- * Ids of operations (P4), never drawn twice: 8 random bytes of this process, the time in seconds (u32), then a
- * count (u32).
+ * Ids of operations (P4), never drawn twice: 8 random bytes of this process, the time in seconds (u32), then a count
+ * (u32).
  */
 
 import { byteString, readU32, u32 } from '../../protocol/bytes.ts'
@@ -8,7 +8,7 @@ import { operationId, type OperationId } from '../../protocol/ids.ts'
 import type { Clock, Random } from '../env/ports.ts'
 
 const ORIGIN_BYTES = 8
-/** By which clocks may differ. */
+/** How far the clocks of two nodes may differ. */
 const SLACK_MS = 3_000
 
 export class OperationIds {
@@ -18,7 +18,7 @@ export class OperationIds {
   #origin: string | undefined
   #count = 0
 
-  /** @param lastingMs after so long a proposer has given its operation up. */
+  /** @param lastingMs after this time a proposer has given its operation up */
   constructor(
     { clock, random }: { clock: Pick<Clock, 'nowMs'>; random: Pick<Random, 'bytes'> },
     lastingMs: number,
@@ -34,7 +34,7 @@ export class OperationIds {
     return operationId(this.#origin + u32(this.#seconds()) + u32(this.#count))
   }
 
-  /** May its proposer still want to know what became of it? A clock that is wrong costs it that only. */
+  /** May the proposer of the operation still want to know its outcome? A wrong clock costs it only that knowledge. */
   isRecent(operation: OperationId): boolean {
     const ageSeconds = this.#seconds() - readU32(operation, ORIGIN_BYTES)
     return Math.abs(ageSeconds) <= this.#lastingSeconds

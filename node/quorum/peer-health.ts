@@ -1,43 +1,45 @@
 /**
- * How well peers answer, this node among them: whom to ask last, and how long to wait before another one is
+ * How well peers answer, this node among them: which one to ask last, and how long to wait before another one is
  * asked as well. It decides who is asked and when, never what counts as an answer (G4).
  *
- *   - a peer is slow while calls to it have waited for a while and it has answered none since, and for some
- *     time after a call ran into its deadline, longer each time; its first answer ends that
- *   - kinds of calls are told apart: a peer whose disk hangs still answers what it has in memory
- *   - calls that hedge around a slow peer are free; others are a tenth of all calls at the most, so that
- *     hedges never make an overload worse
+ *   - a peer is slow while calls to it have waited for some time without any answer, and for a while after a call ran
+ *     into its deadline, longer each time. Its first answer ends that
+ *   - kinds of calls are kept apart: a peer whose disk hangs still answers what it has in memory
+ *   - calls that hedge around a slow peer are free. Other hedges are at most a tenth of all calls, so that hedges
+ *     never make an overload worse
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Clock } from '../env/ports.ts'
 
-/** `value`, `block`: they need the peer's disk, as a rule. `write`: they wait for a flush. One whose writes hang
- * lacks what the others have: it is asked last for what it holds, too. */
+/**
+ * `value`, `block`: usually need the peer's disk. `write`: waits for a flush. A peer whose writes hang lacks what the
+ * others have, so it is asked last for its data too.
+ */
 export type CallKind = 'vote' | 'value' | 'list' | 'block' | 'write' | 'other'
 
-/** Calls waiting for so long without any answer: the peer is slow. */
+/** A peer is slow when calls to it have waited this long without any answer. */
 const SILENT_MS = 300
-/** So long after a call that ran into its deadline; doubled with each one in a row. */
+/** How long a peer counts as slow after a call that ran into its deadline. Doubled with each such call in a row. */
 const SUSPECT_MS_MIN = 5_000
 const SUSPECT_MS_MAX = 40_000
 const HEDGE_MS_MIN = 40
 const HEDGE_MS_MAX = 250
-/** Before anything was measured. */
+/** Used before anything was measured. */
 const HEDGE_MS_FIRST = 80
-/** Of all calls. */
+/** The share of all calls that may be hedges. */
 const HEDGE_SHARE = 0.1
 const HEDGES_SAVED_MAX = 40
 
 interface Waiting {
   outstanding: number
-  /** Since then calls wait, and none was answered. Meaningless when nothing is outstanding. */
+  /** Since when calls have waited without an answer. Meaningless when none is outstanding. */
   sinceMs: number
   missed: number
   suspectUntilMs: number
 }
 
-/** Mean and mean deviation of what calls of one kind take, as TCP keeps them of its round trips. */
+/** Mean and mean deviation of the durations of one kind of call, computed as TCP does for its round trips. */
 interface Latency {
   meanMs: number
   deviationMs: number
@@ -53,7 +55,7 @@ export class PeerHealth {
   readonly #latencies = new Map<CallKind, Latency>()
   readonly #own: { readonly node: NodeId; readonly diskSilentMs: () => number } | undefined
   #savedHedges = HEDGES_SAVED_MAX
-  /** Second calls so far, and those that were not made because there were too many. */
+  /** Hedges so far, and hedges that were not made because there were too many. */
   hedges = 0
   hedgesRefused = 0
 
@@ -83,7 +85,7 @@ export class PeerHealth {
           record.missed = 0
           record.suspectUntilMs = 0
         } else if (how === 'silent' && record.sinceMs <= startedMs) {
-          // Many calls that were lost together are one.
+          // Many calls that were lost together count as one.
           if (record.suspectUntilMs <= nowMs) record.missed++
           const forMs = SUSPECT_MS_MIN * 2 ** Math.min(record.missed - 1, 8)
           record.suspectUntilMs = nowMs + Math.min(SUSPECT_MS_MAX, forMs)
@@ -92,7 +94,7 @@ export class PeerHealth {
     }
   }
 
-  /** To be asked last: it does not answer at present, or did not lately. */
+  /** Should this peer be asked last? It does not answer at present, or did not lately. */
   isSlow(peer: NodeId, kind: CallKind): boolean {
     if (peer === this.#own?.node && (kind === 'value' || kind === 'block')) {
       if (this.#own.diskSilentMs() > SILENT_MS) return true
@@ -108,7 +110,7 @@ export class PeerHealth {
     )
   }
 
-  /** A call that has taken so long is one of the slowest of its kind. */
+  /** After this time a call is one of the slowest of its kind. */
   hedgeAfterMs(kind: CallKind): number {
     const latency = this.#latencies.get(kind)
     if (latency === undefined) return HEDGE_MS_FIRST
@@ -146,7 +148,7 @@ export class PeerHealth {
       this.#latencies.set(kind, { meanMs: tookMs, deviationMs: tookMs / 2 })
       return
     }
-    // What came late must not make everyone wait as long.
+    // A late answer must not make every later call wait as long.
     const off = Math.min(tookMs, 4 * HEDGE_MS_MAX) - known.meanMs
     known.meanMs += off / 8
     known.deviationMs += (Math.abs(off) - known.deviationMs) / 4

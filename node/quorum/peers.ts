@@ -1,6 +1,6 @@
 /**
- * Calls to peers, one method for each: it turns domain values into messages and back. A call to this node itself goes to
- * its own service without that detour. What is written how stands in protocol/rpc/calls.ts.
+ * Calls to peers, one method for each: it turns domain values into messages and back. A call to this node itself goes
+ * to its own service directly. protocol/rpc/calls.ts says how each message is written.
  */
 
 import { EMPTY_BYTES, byteString, bytesOf, bytesOfHex, hex } from '../../protocol/bytes.ts'
@@ -67,11 +67,11 @@ export const BLOCK_RESULT = {
   staleEpoch: 2,
   noRoom: 3,
   damaged: 4,
-  /** Its attempt is over, and nothing names it. */
+  /** The attempt of this block is over, and nothing names the block. */
   dead: 5,
 } as const
 
-/** What this node answers to itself: the same functions that serve peers. */
+/** What this node answers to itself, by the functions that also answer peers. */
 export interface LocalService {
   readonly host: AcceptorHost
   readonly blocks: BlockStore
@@ -117,7 +117,7 @@ export class Peers {
     return peer === this.self || this.#network.connected(peer)
   }
 
-  /** In which order to ask: this node first, then those that are connected, those that are slow last. */
+  /** The order in which to ask: this node first, then connected peers, slow ones last. */
   preferred(peers: Iterable<NodeId>, kind: CallKind): NodeId[] {
     const ranked = [...new Set(peers)].map((peer) => ({ peer, rank: this.#rank(peer, kind) }))
     return ranked.sort((a, b) => a.rank - b.rank).map(({ peer }) => peer)
@@ -172,7 +172,7 @@ export class Peers {
     return (await this.getOwnedBlock(to, key, options))?.bytes
   }
 
-  /** As `getBlock`, with its owner: for copies. */
+  /** Like `getBlock`, with the block's owner: for copies. */
   async getOwnedBlock(
     to: NodeId,
     key: BlockKey,
@@ -188,8 +188,8 @@ export class Peers {
     return { key, bytes, owner: byteString(owner) as BlockOwner }
   }
 
-  /** This node's own copy. `settled` is told when nothing is read into `into` any more, and whether the
-   * result has it. */
+  /** This node's own copy. `settled` is called when nothing is read into `into` any more, and says whether the result
+   * has it. */
   readOwnBlock(
     key: BlockKey,
     options: CallOptions & { readonly settled?: (kept: boolean) => void },
@@ -248,7 +248,7 @@ export class Peers {
     await this.#caller.ask(CALLS.hint, to, { epoch, partitions: [...partitions] }, options)
   }
 
-  /** Of another node: its watermark, and which of these attempts are over (G5). */
+  /** The watermark of another node, and which of these attempts are over (G5). */
   async attempts(
     to: NodeId,
     ids: readonly DataId[],
@@ -261,7 +261,7 @@ export class Peers {
     return { mark: { storage: storageId(storage), boot, covered, running }, over }
   }
 
-  /** Blocks of dead data may go (G5). The result is how many were there. */
+  /** Frees blocks of dead data (G5). Returns how many of them the node had. */
   async free(
     to: NodeId,
     keys: readonly BlockKey[],
@@ -273,7 +273,7 @@ export class Peers {
     return (await this.#caller.ask(CALLS.free, to, request, options)).freed
   }
 
-  /** What the node has of these tombstones (TOMBSTONE). Undefined: it is at another epoch (G2). */
+  /** What the node has of these tombstones (TOMBSTONE). Undefined when it is at another epoch (G2). */
   async collect(
     to: NodeId,
     epoch: number,
@@ -300,7 +300,7 @@ export class Peers {
     await this.#caller.ask(CALLS.readers, to, { ...round, ids }, options)
   }
 
-  /** Of each block, whether the node has it. Undefined: it is at another epoch. */
+  /** Whether the node has each of these blocks. Undefined when it is at another epoch. */
   async holds(
     to: NodeId,
     epoch: number,
@@ -318,7 +318,7 @@ export class Peers {
     return this.#caller.ask(CALLS.lost, to, request, options)
   }
 
-  /** Tells a member how far this node has come; the answer is how far that one saw it before (D2). */
+  /** Tells a member how far this node has come. Returns how far that member had seen it come before (D2). */
   async hello(to: NodeId, told: Sighting, options: CallOptions): Promise<SeenBefore> {
     const request = { ...told, life: bytesOfHex(told.life) }
     const reply = await this.#caller.ask(CALLS.hello, to, request, options)
@@ -326,7 +326,7 @@ export class Peers {
     return { boot, life: hex(life), sequence, epoch }
   }
 
-  /** What this node should know of partitions that it may have forgotten (D8). */
+  /** What a peer has of partitions that this node may have forgotten (D8). */
   recall(to: NodeId, request: WireRecallRequest, options: CallOptions): Promise<WireRecallReply> {
     return this.#caller.ask(CALLS.recall, to, request, options)
   }
@@ -340,12 +340,13 @@ export class Peers {
     return this.#caller.ask(CALLS.summary, to, request, options)
   }
 
-  /** Its registers, or minima, of these partitions, page by page. */
+  /** The peer's registers, or its minima, of these partitions, page by page. */
   pairs(to: NodeId, request: WirePairsRequest, options: CallOptions): Promise<WirePairsReply> {
     return this.#caller.ask(CALLS.pairs, to, request, options)
   }
 
-  /** Encoded states of registers: of the first of the keys, as many as fit. Empty where there is none. */
+  /** Encoded states of registers, for as many of the keys as fit, from the first on. Empty for a register that is
+   * absent. */
   states(
     to: NodeId,
     keys: readonly RegisterKey[],
@@ -371,7 +372,7 @@ function kindOf({ type }: RegisterRequest, withBlock: boolean | undefined): Call
   return withBlock === true ? 'value' : 'other'
 }
 
-/** One block goes as it is, without a copy. */
+/** A single block is sent without a copy. */
 function joined(blocks: readonly OwnedBlock[]): Uint8Array | undefined {
   if (blocks.length <= 1) return blocks[0]?.bytes
   const bytes = new Uint8Array(blocks.reduce((sum, block) => sum + block.bytes.length, 0))

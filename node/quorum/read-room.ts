@@ -1,28 +1,28 @@
 /**
- * Room for blocks on their way to readers, one budget for the whole node: however many readers there are and
- * however slowly they take what they asked for, their buffers stay within it, and each gets on.
+ * Room for blocks that are being read for clients: one budget for the whole node. However many readers there are and
+ * however slow they are, their buffers stay within it, and each reader makes progress.
  *
- *   1. Half of it is for whole blocks. A reader that finds room there keeps its block while its client takes
- *      it, and reads ahead while its client is quick.
- *   2. Who finds none reads in turns: it waits for one of few places, in order, reads its block, copies a
- *      piece of it, and gives the place back when its client has not taken the piece within a moment. So
- *      slow clients hold a piece each, and a block is read again for its next piece.
- *   3. The more read in turns, the smaller the pieces, so that all of them fit the other half.
+ *   1. Half of it is for whole blocks. A reader that finds room there keeps its block while its client takes it, and
+ *      reads ahead while its client is quick.
+ *   2. A reader that finds no room reads in turns: it waits in a queue for one of a few places, reads its block,
+ *      copies a piece of it, and gives the place back when its client has not taken the piece within a moment. So a
+ *      slow client holds only a piece, and its block is read again for the next piece.
+ *   3. The more readers read in turns, the smaller the pieces, so that all of them fit the other half.
  */
 
 import type { Clock } from '../env/ports.ts'
 
 export const READ_ROOM_BYTES = 64 << 20
-/** Of the budget: whole blocks, blocks being read in turns. The rest is for pieces. */
+/** Shares of the budget: for whole blocks, and for blocks that are read in turns. The rest is for pieces. */
 const WHOLE_SHARE = 0.5
 const TURNS_SHARE = 0.25
 const PIECE_BYTES_MAX = 256 << 10
 const PIECE_BYTES_MIN = 16 << 10
 /** Blocks that are read at the same time, from the disk or from peers. */
 const READS_MAX = 16
-/** Buffers that were not used for so long go back to the system. */
+/** Buffers that were unused for this long are returned to the system. */
 const IDLE_MS = 10_000
-/** A client that has taken a piece within it is quick, and its reader may go on with the same block. */
+/** A client that has taken a piece within this time is quick: its reader may go on with the same block. */
 export const QUICK_MS = 20
 
 export class ReadRoom {
@@ -35,12 +35,12 @@ export class ReadRoom {
   readonly #onIdle: () => void
   #whole = 0
   #resting = false
-  /** Readers that read in turns now. */
+  /** Readers that now read in turns. */
   #inTurns = 0
   /** Reads that found no room for a whole block. */
   waits = 0
 
-  /** `onIdle`: no block has been read or held for a while. */
+  /** `onIdle`: called when no block has been read or held for a while. */
   constructor(
     clock: Clock,
     blockBytes: number,
@@ -55,7 +55,7 @@ export class ReadRoom {
     this.#pieceBytes = sizeBytes * (1 - WHOLE_SHARE - TURNS_SHARE)
   }
 
-  /** Bytes of blocks that are read or held. Pieces are beside it. */
+  /** Bytes of blocks that are being read or held, without pieces. */
   get usedBytes(): number {
     return (this.#whole + this.#turns.taken) * this.#blockBytes
   }
@@ -64,7 +64,7 @@ export class ReadRoom {
     return this.#inTurns
   }
 
-  /** Room for a whole block, for as long as the reader likes. `ahead`: only where there is plenty. */
+  /** Room for a whole block, for as long as the reader likes. `ahead`: only if there is plenty of room. */
   takeWhole(ahead = false): boolean {
     const limit = ahead ? this.#wholeBytes / 2 : this.#wholeBytes
     if ((this.#whole + 1) * this.#blockBytes > limit) return false
@@ -77,7 +77,7 @@ export class ReadRoom {
     this.#restWhenIdle()
   }
 
-  /** A reader that found none reads in turns until `leaveTurns`. */
+  /** Called for a reader that found no room: it reads in turns until `leaveTurns`. */
   enterTurns(): void {
     this.waits++
     this.#inTurns++
@@ -87,7 +87,7 @@ export class ReadRoom {
     this.#inTurns--
   }
 
-  /** For one block, and not for long. Rejects when the signal says so. */
+  /** A place for one block, for a short time. Rejects when the signal aborts. */
   takeTurn(signal: AbortSignal): Promise<void> {
     return this.#turns.take(signal)
   }
@@ -97,9 +97,7 @@ export class ReadRoom {
     this.#restWhenIdle()
   }
 
-  /**
-   * Reads a block when its turn comes. Too many reads at the same time would all run into their deadline.
-   */
+  /** Reads a block when its turn comes. Too many reads at the same time would all run into their deadlines. */
   async reading<T>(signal: AbortSignal, read: () => Promise<T>): Promise<T> {
     await this.#reads.take(signal)
     try {
@@ -109,7 +107,7 @@ export class ReadRoom {
     }
   }
 
-  /** How much a reader in turns may take of its block at a time. */
+  /** How many bytes of its block a reader in turns may take at a time. */
   pieceBytes(): number {
     const each = Math.floor(this.#pieceBytes / Math.max(1, this.#inTurns))
     return Math.max(PIECE_BYTES_MIN, Math.min(PIECE_BYTES_MAX, each))
@@ -133,7 +131,7 @@ export class ReadRoom {
   }
 }
 
-/** A few places, and whoever waits for one, in order. */
+/** A few places, and a queue of those that wait for one. */
 class Line {
   readonly #max: number
   readonly #waiting = new Set<() => void>()

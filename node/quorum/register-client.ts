@@ -25,7 +25,7 @@ import { unavailable } from './register-errors.ts'
 import type { RegisterEvent, RegisterObserver } from './register-events.ts'
 import { Patience } from './register-patience.ts'
 
-/** A whole operation, retries and back-off included: then 503. */
+/** The time for a whole operation, retries and back-off included. After it: 503. */
 const OPERATION_TIMEOUT_MS = 12_000
 
 export interface RegisterClientOptions extends Omit<ProposalOptions, 'counter'> {
@@ -35,7 +35,7 @@ export interface RegisterClientOptions extends Omit<ProposalOptions, 'counter'> 
 
 export interface ReadResult {
   readonly accepted: Accepted | undefined
-  /** The packed block of the value, when it was asked for and came along. */
+  /** The packed block of the value, when it was asked for and a replica sent it. */
   readonly block?: PackedBlock | undefined
 }
 
@@ -53,15 +53,16 @@ export class RegisterClient {
     this.#operations = new OperationIds(options, OPERATION_TIMEOUT_MS)
   }
 
-  /** One change of one register (P5). Throws StoreError Unavailable when it can't be known to have
-   * happened, and what `fence.refresh` throws. */
+  /** One change of one register (P5). Throws StoreError Unavailable when it cannot be known whether it has happened,
+   * and what `fence.refresh` throws. */
   change(context: RequestContext, request: ChangeRequest): Promise<ChangeOutcome> {
-    // What waits behind others for too long has not happened: 503 in time, no pile of late retries.
+    // A change that waits too long behind others has not happened: answer 503 in time instead of piling up late
+    // retries.
     const deadlineMs = this.#deadlineMs()
     return this.#queue.run(request.key, () => this.#change(context, request, deadlineMs))
   }
 
-  /** Linearizable: one round trip when a majority agrees (R1), else an identity change (R2). */
+  /** Linearizable: one round trip when a majority agrees (R1), otherwise an identity change (R2). */
   async read(
     context: RequestContext,
     request: { key: RegisterKey; fence?: FenceSource | undefined; withBlock?: boolean },
@@ -75,7 +76,7 @@ export class RegisterClient {
       const sets = placement.sets(partition)
       const epoch = placement.epoch()
       let block: PackedBlock | undefined
-      // The first sends the value, so that its disk has to answer.
+      // The first replica sends the value, so its disk has to answer.
       const preferred = peers.preferred(sets.flat(), 'value')
       const reader = new Reader({
         key: request.key,
@@ -109,8 +110,8 @@ export class RegisterClient {
     }
   }
 
-  /** What the replicas other than this one hold, at a ballot above `above` that R−F of them have
-   * promised and accepted: to mend this one's damaged state (D3). DataLost when there is no other. */
+  /** What the replicas other than this one hold, at a ballot above `above` that R−F of them have promised and
+   * accepted. Used to mend damaged state of this node (D3). Throws DataLost when there is no other replica. */
   settleAmongOthers(
     context: RequestContext,
     key: RegisterKey,
@@ -136,8 +137,8 @@ export class RegisterClient {
     })
   }
 
-  /** Makes sure that what it returns is chosen, by an identity change where needed (R2, L5). `rewrite`: at
-   * a new ballot anyway, with a counter over `above` (G3). */
+  /** Makes sure that the state it returns is chosen, by an identity change where needed (R2, L5). `rewrite`: always
+   * writes it at a new ballot, with a counter above `above` (G3). */
   async settle(
     context: RequestContext,
     key: RegisterKey,

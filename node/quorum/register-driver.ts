@@ -54,7 +54,8 @@ export class RegisterDriver {
     this.supply = new BlockSupply(options)
   }
 
-  /** Resolves with the machine's outcome, at the deadline with what it has when it gives up. Throws what it throws. */
+  /** Resolves with the machine's outcome; at the deadline with the outcome of giving up. Throws what the machine
+   * throws. */
   run<Outcome>(
     context: RequestContext,
     machine: RegisterMachine<Outcome>,

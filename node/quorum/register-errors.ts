@@ -6,7 +6,7 @@ export function crowded(): StoreError {
   return new OverloadedError('too many changes of the same key wait for each other')
 }
 
-/** Not 507: somebody may have stored it all the same (P4). */
+/** Not 507: a replica may have stored it all the same (P4). */
 export function noRoom(): StoreError {
   return new StoreError('Unavailable', 'a majority of the replicas have no room left')
 }

@@ -1,4 +1,4 @@
-/** The interface of proposers and readers, by which node/quorum/register-client.ts drives an operation on a register. */
+/** The interface of proposers and readers, by which register-driver.ts drives an operation on a register. */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Step } from '../../protocol/register/step.ts'

@@ -37,7 +37,7 @@ test('no read fails when a source drops its copy once the holders have it', asyn
   const replicator = replicatorOf(
     (node) => {
       const had = holders.has(node)
-      // Behind the holder’s answer it fetches the block, and the source drops it.
+      // After the holder’s answer it fetches the block, and the source drops it.
       holders.clear()
       holders.add(HOLDER)
       return had

@@ -1,6 +1,6 @@
 /**
- * Blocks across nodes: written to the whole replica set, acknowledged by a majority of each active
- * set (P7), read from any verified replica (R4).
+ * Blocks across nodes: written to the whole replica set, acknowledged by a majority of each active set (P7), read
+ * from any replica that has a good copy (R4).
  */
 
 import { StoreError } from '../../protocol/errors.ts'
@@ -22,11 +22,13 @@ import { WriteRoom } from './write-room.ts'
 const WRITE_TIMEOUT_MS = 15_000
 const READ_TIMEOUT_MS = 8_000
 const EPOCH_RETRIES = 3
-/** A replica that can't be reached is asked again for so long, while there is no majority without it: its
- * link is being replaced, or it starts again. As registers do. */
+/**
+ * How long a replica that cannot be reached is asked again while there is no majority without it: its link is being
+ * replaced, or it restarts. Registers do the same.
+ */
 const PATIENCE_MS = 2_500
 const PATIENCE_POLL_MS = 60
-/** After the majority, a block's room waits so long for the others. */
+/** How long a block keeps its room after the majority, to wait for the other replicas. */
 const STRAGGLER_MS = 300
 
 export interface ReplicatorOptions {
@@ -36,9 +38,11 @@ export interface ReplicatorOptions {
   readonly onGap: (peer: NodeId, partition: number) => void
 }
 
-/** `acknowledged`: a majority has it on disk. `settled`: every replica has answered or failed; true:
- * nobody uses the bytes any more. After a time-out they may still wait in a connection to a peer that
- * is slow: written over, they would arrive as another block's. */
+/**
+ * `acknowledged`: a majority has it on disk. `settled`: every replica has answered or failed. It is true when the
+ * bytes are no longer used: after a time-out they may still wait in a connection to a slow peer, and would arrive as
+ * another block's if they were overwritten.
+ */
 export interface BlockWrite {
   readonly acknowledged: Promise<void>
   readonly settled: Promise<boolean>
@@ -69,7 +73,8 @@ export class Replicator {
     return { acknowledged, settled }
   }
 
-  /** When the last replica has it: one that is a little slower sets the pace. One that is silent does not. */
+  /** Resolves when the last replica has the block, so that a replica that is a little slower sets the pace. A silent
+   * replica does not. */
   #giveRoom(bytes: number, users: readonly Promise<boolean>[]): void {
     let given = false
     const give = (): void => {
@@ -156,8 +161,8 @@ export class Replicator {
     }
   }
 
-  /** Verified bytes from the nearest replica, or source of an earlier layout, that has them; undefined when none has. Those that this node
-   * read itself lie in a buffer of `pool`, which the caller gives back. */
+  /** Verified bytes from the nearest replica, or source of an earlier layout, that has them; undefined when none has.
+   * Bytes that this node read itself are in a buffer of `pool`, which the caller gives back. */
   async read(
     context: RequestContext,
     key: BlockKey,
@@ -166,8 +171,8 @@ export class Replicator {
     return (await this.readOwned(context, key, pool))?.bytes
   }
 
-  /** A source that is nearly full may drop the block after a replica that was asked before it has fetched it (L8): then
-   * the replicas have it now. */
+  /** A nearly full source may drop the block once a replica has fetched it that was asked before that (L8). Then the
+   * replicas have it, so they are asked again. */
   async readOwned(
     context: RequestContext,
     key: BlockKey,
@@ -209,7 +214,7 @@ export class Replicator {
   ): Promise<OwnedBlock | undefined> {
     const { peers } = this.#options
     const into = pool?.take()
-    // Not before the disk has answered, whatever the deadline: until then the buffer is the disk's.
+    // Not before the disk has answered, even after the deadline: the disk uses the buffer until then.
     const giveBack = (): void => {
       if (into !== undefined) pool?.give(into)
     }
@@ -217,7 +222,7 @@ export class Replicator {
       if (!kept) giveBack()
     }
     const block = await peers.readOwnBlock(key, { timeoutMs: READ_TIMEOUT_MS, settled }, into)
-    // While blocks move, that it is not here yet is no gap.
+    // While blocks move, a block that is not here yet is no gap.
     const isMoving = (this.#options.placement.sources?.(partition) ?? []).length > 0
     if (block === undefined) {
       if (!isMoving) this.#options.onGap(peers.self, partition)

@@ -1,4 +1,4 @@
-/** Blocks that ride with an accept (A5). */
+/** Blocks that are sent with an accept (A5). */
 
 import type { BlockKey } from '../../protocol/ids.ts'
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
@@ -10,8 +10,10 @@ export type AtHand = ReadonlyMap<BlockKey, OwnedBlock>
 
 export const NOTHING_AT_HAND: AtHand = new Map()
 
-/** Of the blocks at hand those that the value names, as far as they fit into one message: what is left out,
- * an acceptor asks for. */
+/**
+ * The blocks at hand that the value names, as far as they fit into one message. An acceptor asks for those that were
+ * left out.
+ */
 export function ridingWith(request: RegisterRequest, atHand: AtHand): readonly OwnedBlock[] {
   if (request.type !== 'accept' || atHand.size === 0) return []
   const riding: OwnedBlock[] = []

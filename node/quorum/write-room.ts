@@ -1,15 +1,14 @@
 /**
- * Room for blocks on their way to the replicas: whoever finds none waits its turn, in order, and so does the
- * client behind it. Without it a burst of uploads runs into the bound of what may wait for one peer,
- * and is refused (F18).
+ * Room for blocks that are being written to the replicas. A block that finds no room waits its turn, and so does its
+ * client. Without this, a burst of uploads would fill what may wait for one peer, and be refused (F18).
  */
 
 import { OverloadedError } from '../../protocol/errors.ts'
 import type { Clock } from '../env/ports.ts'
 
-/** Well below what may be under way to and wait for one peer (net/limits.ts: 80 MiB). */
+/** Well below what may be in flight to one peer and wait for it (net/limits.ts: 80 MiB). */
 const ROOM_BYTES = 40 << 20
-/** Without any block that gets room. */
+/** How long blocks wait while none gets room. */
 const STANDSTILL_MS = 30_000
 
 interface Waiting {
@@ -22,7 +21,7 @@ export class WriteRoom {
   readonly #waiting = new Set<Waiting>()
   #freeBytes: number
   #movedMs = 0
-  /** Blocks that had to wait, and those that waited in vain. */
+  /** Blocks that had to wait, and blocks that were refused after waiting. */
   waits = 0
   refused = 0
 
@@ -37,7 +36,7 @@ export class WriteRoom {
     return sum
   }
 
-  /** Throws Unavailable when nothing has moved for too long. */
+  /** Throws Unavailable when no block has left for too long. */
   async take(bytes: number): Promise<void> {
     if (this.#waiting.size === 0 && this.#freeBytes >= bytes) {
       this.#freeBytes -= bytes
