@@ -137,6 +137,19 @@ describe('replicas that are away', () => {
     expect(await textAt()).toBe('one')
   })
 
+  test('a replica that fails after the answer is reported as lacking too (P7)', async () => {
+    const peers = replicas.peers(A)
+    const answering = replicas.peers(A)
+    peers.register = async (to, ...rest) => {
+      if (to !== C) return answering.register(to, ...rest)
+      await new Promise<void>((resolve) => void replicas.clock.after(5, resolve))
+      throw lostAnswer()
+    }
+    client = replicas.client({ peers })
+    expect(await changed(writeOf('one'))).toBe('written')
+    expect(replicas.gaps).toContain(C)
+  })
+
   test('without a majority nothing happens, and the request fails after a short patience', async () => {
     replicas.down.add(B).add(C)
     const startedMs = replicas.clock.monotonicMs()
@@ -181,9 +194,10 @@ describe('replicas without room', () => {
   })
 
   test('when one may have stored it, it is not known what has happened (P4)', async () => {
+    let lost = 0
     replicas.answer = (to, request) => {
       if (request.type !== 'accept') return undefined
-      return to === A ? lostAnswer() : { type: 'no-vote', reason: 'full' }
+      return to === A && lost++ === 0 ? lostAnswer() : { type: 'no-vote', reason: 'full' }
     }
     expect(await changed(writeOf('one'))).toBe('Unavailable')
   })
@@ -251,6 +265,7 @@ describe('blocks that a value names (A5)', () => {
 
   test('go with the accept to every replica', async () => {
     expect(await changed(change, { block: BLOCK })).toBe('written')
+    expect(replicas.sent.filter(({ request }) => request.type === 'accept')).toHaveLength(3)
     expect(REPLICAS.map((node) => replicas.replica(node).blocks.has(BLOCK.key))).toEqual([
       true,
       true,

@@ -115,10 +115,10 @@ export class MemoryReplicas {
   }
 
   async #reach(node: NodeId): Promise<void> {
-    await new Promise<void>((resolve) => void this.clock.after(ANSWER_MS, resolve))
     if (this.down.has(node)) {
       throw Object.assign(new Error('unreachable'), { maybeDelivered: false })
     }
+    await new Promise<void>((resolve) => void this.clock.after(ANSWER_MS, resolve))
   }
 }
 
