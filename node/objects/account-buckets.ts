@@ -1,14 +1,14 @@
 /**
- * The buckets of an account: a list in its register, which bounds them and decides which of them come to
- * life (T2, T6).
+ * The buckets of an account: a list in the account's register. It bounds them and decides which of them come to life
+ * (T2, T6).
  *
- * 1. A creator enters (name, incarnation, intent): refused when the list is full, intents included.
- * 2. It writes the bucket's register: "creating".
- * 3. Whoever meets "creating" asks here: the intent becomes live, in one change, or it is gone. That is
- *    the moment of creation. Then the bucket's register follows: live, or deleted.
+ * 1. A creator enters (name, incarnation, intent). It is refused when the list is full, intents included.
+ * 2. The creator writes the bucket's register: "creating".
+ * 3. A node that meets "creating" asks this list. In one change the intent becomes live, or it turns out to be gone.
+ *    That is the moment of creation. Then the bucket's register follows: live, or deleted.
  *
- * So a cleaner may take away any intent at any time: its bucket never comes to life, however late its
- * creator is. That it leaves young ones alone is courtesy (G4). Live entries go only after their buckets.
+ * So any intent may be removed at any time: its bucket then never comes to life, however late its creator is. Young
+ * intents are left alone only as a courtesy (G4). A live entry is removed only after its bucket.
  */
 
 import { byteString } from '../../protocol/bytes.ts'
@@ -28,11 +28,11 @@ export interface AccountBucketsOptions {
   readonly registers: RegisterClient
   readonly clock: Clock
   readonly keyspace: () => Keyspace
-  /** Of accounts without a limit of their own. */
+  /** The limit of accounts without one of their own. */
   readonly bucketsPerAccount: number
-  /** From the bucket's register. */
+  /** Reads the bucket's register. */
   readonly readBucket: (context: RequestContext, name: string) => Promise<BucketRecord | undefined>
-  /** Brings a bucket that is in the making to its end. */
+  /** Decides a bucket that is "creating". */
   readonly settle: (
     context: RequestContext,
     creating: BucketRecord,
@@ -43,7 +43,7 @@ type Identity = Pick<BucketRecord, 'name' | 'incarnation' | 'ownerAccount' | 'cr
 
 export class AccountBuckets {
   readonly #options: AccountBucketsOptions
-  /** One look through an account's buckets at a time. */
+  /** An account's buckets are checked once at a time. */
   readonly #looking = new Map<string, Promise<boolean>>()
 
   constructor(options: AccountBucketsOptions) {
@@ -57,10 +57,10 @@ export class AccountBuckets {
     return (await readAccount(context, this.#place(accountId))).buckets
   }
 
-  /** Step 1. Twice is once. Throws TooManyBuckets. */
+  /** Step 1. May be repeated. Throws TooManyBuckets. */
   async intend(context: RequestContext, bucket: Identity): Promise<void> {
     const accountId = bucket.ownerAccount
-    // Whoever stands before a full list asks again and again: a read disturbs nobody.
+    // Clients retry on a full list, so check with a read first: it does not contend with writers.
     let full = this.#isFull(await readAccount(context, this.#place(accountId)), bucket)
     for (;;) {
       if (!full) {
@@ -84,7 +84,7 @@ export class AccountBuckets {
     }
   }
 
-  /** Step 3: does the bucket come to life? The same answer ever after, but `false` once it is deleted. */
+  /** Step 3: does the bucket come to life? The answer stays the same until the bucket is deleted; then it is `false`. */
   async decide(context: RequestContext, bucket: Identity): Promise<boolean> {
     const { account } = await changeAccount(
       context,
@@ -99,12 +99,12 @@ export class AccountBuckets {
     return account.buckets.some((entry) => sameIncarnation(entry, bucket))
   }
 
-  /** An intent that leads nowhere. One that has come to life stays. */
+  /** Removes an intent that came to nothing. An entry that has become live stays. */
   async withdraw(context: RequestContext, bucket: Identity): Promise<void> {
     await this.#remove(context, bucket.ownerAccount, [pick(bucket)], (entry) => !entry.live)
   }
 
-  /** Of a bucket that is deleted for good. */
+  /** Removes the entry of a bucket that is deleted for good. */
   async forget(context: RequestContext, bucket: Identity): Promise<void> {
     await this.#remove(context, bucket.ownerAccount, [pick(bucket)], () => true)
   }
@@ -120,10 +120,8 @@ export class AccountBuckets {
     return others.length >= limit
   }
 
-  /**
-   * Takes away entries whose bucket is gone and intents whose creator died. True when the list has
-   * become shorter. A look that began before this call may have missed what happened since: then again.
-   */
+  /** Removes entries whose bucket is gone and intents whose creator died. True when the list has become shorter. A
+   * check that began before this call may have missed what happened since, so then another one is made. */
   async #dropDead(context: RequestContext, accountId: string): Promise<boolean> {
     const under = this.#looking.get(accountId)
     if (under !== undefined && (await under.catch(() => false))) return true
@@ -147,7 +145,7 @@ export class AccountBuckets {
     }
     if (dead.length === 0) return false
     const mayGo = (entry: AccountBucketRecord): boolean =>
-      // An intent may have come to life meanwhile.
+      // An intent may have become live meanwhile.
       !entry.live || dead.some((each) => each.live && sameIncarnation(each, entry))
     return this.#remove(context, accountId, dead, mayGo)
   }

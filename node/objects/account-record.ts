@@ -14,7 +14,7 @@ export interface AccountPlace {
   readonly accountId: string
 }
 
-/** Of an account that was never written: the cluster's first one, for a while. */
+/** The record of an account that was never written. For a while the cluster's first account is one. */
 export function accountOf(value: RegisterValue | undefined, accountId: string): AccountRecord {
   if (value !== undefined) return accountCodec.decode(value.body)
   return {
@@ -37,8 +37,10 @@ export async function readAccount(
   return accountOf(accepted?.value, accountId)
 }
 
-/** One change of the newest record: fields that `edit` passes on stay as they are. `edit` may return
- * undefined to keep the record; it is called again on each retry. */
+/**
+ * One change of the newest record. `edit` passes on the fields that it does not change, and may return undefined to
+ * keep the record. It is called again on each retry.
+ */
 export async function changeAccount(
   context: RequestContext,
   { registers, keyspace, accountId }: AccountPlace,

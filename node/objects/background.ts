@@ -1,5 +1,4 @@
-/** Work that nobody waits for, a little at a time. What finds no room is left to care, which comes by
- * again. */
+/** A bounded queue for work that no request waits for. What does not fit is picked up by the upload sweep. */
 
 const WIDTH = 4
 const WAITING_MAX = 1_000
@@ -8,7 +7,7 @@ export class Background {
   readonly #waiting: (() => Promise<unknown>)[] = []
   #running = 0
 
-  /** A failure is nobody's: whatever it leaves behind is found again. */
+  /** A failure is ignored: the upload sweep finds what was not done. */
   run(work: () => Promise<unknown>): void {
     if (this.#running >= WIDTH) {
       if (this.#waiting.length < WAITING_MAX) this.#waiting.push(work)
@@ -24,7 +23,7 @@ export class Background {
       try {
         await work()
       } catch {
-        // Care does it later.
+        // The queue is full: the upload sweep does it later.
       }
       work = this.#waiting.shift()
     }

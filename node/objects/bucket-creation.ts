@@ -1,6 +1,6 @@
 /**
- * How a bucket comes to be (T6): intent in the account's list, "creating" in the bucket's register, live
- * in the list, live in the register. Every step may be done twice and by anyone who meets the bucket.
+ * How a bucket is created (T6): intent in the account's list, "creating" in the bucket's register, live in the list,
+ * live in the register. Any node that meets the bucket may do the next step, and every step may be done twice.
  */
 
 import type { BucketRecord } from '../../protocol/codec/versioned.ts'
@@ -21,7 +21,7 @@ import {
 } from './bucket-record.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 
-/** So long what may or may not have happened is tried again; each step may be done twice. */
+/** How long a step is retried whose outcome is not known. Each step may be done twice. */
 const DOUBT_MS = 6_000
 const ATTEMPTS = 4
 
@@ -53,7 +53,7 @@ export class BucketCreation {
     const { clock, readBucket, list } = this.#options
     const until = clock.monotonicMs() + DOUBT_MS
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      // Who has the name already is the common answer: ask before an intent is written.
+      // Most refusals are for names that are taken: check before an intent is written.
       const held = await this.settled(context, await readBucket(context, request.bucket))
       if (held !== undefined) throw taken(held, request.ownerAccount)
       const record = this.#newRecord(request)
@@ -61,7 +61,7 @@ export class BucketCreation {
         await this.#insist(until, () => list.intend(context, record))
         const live = await this.#bring(context, until, record)
         if (live !== undefined) return live
-        // Somebody else's name, or the intent was taken for a dead one's.
+        // The name belongs to another bucket, or the intent was removed because its creator seemed dead.
         await list.withdraw(context, record)
       } catch (error) {
         if (!isTooMany(error)) this.#withdrawLater(record)
@@ -71,8 +71,8 @@ export class BucketCreation {
     throw new StoreError('Conflict', 'another operation on this bucket is in progress')
   }
 
-  /** To life; undefined when it has never lived, so that another one may be tried. Unavailable: it may have
-   * lived and be gone again, and a second one would be a second creation. */
+  /** Brings the bucket to life. Undefined when it has never lived: another one may be tried then. Throws Unavailable
+   * when it may have lived and been deleted again, because another try would be a second creation. */
   async #bring(
     context: RequestContext,
     untilMs: number,
@@ -85,7 +85,7 @@ export class BucketCreation {
     })
     const live = await this.#insist(untilMs, () => this.settled(context, written))
     if (live !== undefined && sameIncarnation(live, record)) return live
-    // Somebody else's name, and nothing of this one was ever sent.
+    // The name belongs to another bucket, and nothing of this one was ever sent.
     if (!sameIncarnation(written, record) && tries === 1) return undefined
     const now = await this.#options.readBucket(context, record.name)
     const refused = now?.state === BUCKET_DELETED && now.generation === record.generation + 1
@@ -93,7 +93,7 @@ export class BucketCreation {
     throw new StoreError('Unavailable', 'the bucket was made, and may be gone again')
   }
 
-  /** The record once it is more than an intention; undefined when nobody has the name. */
+  /** The record once it is decided, so no longer "creating"; undefined when no bucket has the name. */
   async settled(
     context: RequestContext,
     record: BucketRecord | undefined,
@@ -115,12 +115,12 @@ export class BucketCreation {
     })
     if (outcome.type === 'written') return lives ? next : undefined
     const now = recordOf(outcome.current?.value)
-    // Another one's intention is not asked about: whoever wants the name tries again.
+    // Another bucket that is "creating" is not decided here: a client that wants the name tries again.
     if (now === undefined || now.state === BUCKET_DELETED) return undefined
     return now.state === BUCKET_CREATING ? undefined : now
   }
 
-  /** The bucket that has the register then: this one, unless another has. */
+  /** Returns the bucket that has the register afterwards: this one, unless another one has it. */
   async #write(context: RequestContext, record: BucketRecord): Promise<BucketRecord> {
     const outcome = await this.#options.registers.change(context, {
       key: this.#options.keyOf(record.name),
@@ -149,7 +149,7 @@ export class BucketCreation {
     })
   }
 
-  /** What may or may not have happened is simply done again. */
+  /** Repeats a step whose outcome is not known. */
   async #insist<T>(untilMs: number, work: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
@@ -164,12 +164,12 @@ export class BucketCreation {
   /** A failed creation gives its place in the list back, unless the bucket has come to life after all. */
   #withdrawLater(record: BucketRecord): void {
     this.#options.list.withdraw(internalContext(), record).catch(() => {
-      // Whoever meets the limit takes it away.
+      // The entry is removed when the account meets its limit.
     })
   }
 }
 
-/** Nothing was entered, or a doubtful entry that whoever meets the limit takes away. */
+/** Nothing was entered, or an entry that is removed when the account meets its limit. */
 function isTooMany(error: unknown): boolean {
   return error instanceof StoreError && error.code === 'TooManyBuckets'
 }

@@ -1,4 +1,7 @@
-/** T8: a change of a bucket's record counts when a majority of each shard's replica sets obeys it. */
+/**
+ * Makes a change of a bucket's record count: a majority of each shard's replica sets must refuse older generations
+ * (T8).
+ */
 
 import { bytesOf } from '../../protocol/bytes.ts'
 import { StoreError } from '../../protocol/errors.ts'
@@ -41,7 +44,7 @@ export class FenceRaiser {
           else list.push(partition)
         }
       }
-      // All are asked, a majority is waited for: one that is slow holds up nobody.
+      // All replicas are asked and a majority is waited for, so that a slow one delays nothing.
       const done: NodeId[] = []
       const isEnough = (): boolean =>
         partitions.every((partition) => isQuorum(placement.sets(partition), done))
@@ -75,7 +78,7 @@ export class FenceRaiser {
       if (reply.result === 1) await placement.observe(reply.epoch, node)
       return reply.result === 0
     } catch {
-      // A node that can't be reached does not count.
+      // A node that cannot be reached does not count.
       return false
     }
   }

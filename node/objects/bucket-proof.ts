@@ -18,7 +18,7 @@ import { Bucket } from './bucket.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
 
-/** Shards that are asked at the same time: one answer is enough. */
+/** Shards that are asked at the same time. One answer is enough. */
 const SHARDS_ASKED = 3
 
 export interface BucketProofOptions {
@@ -45,7 +45,7 @@ export class BucketProof {
     )
   }
 
-  /** False: the record has changed, or nothing can be told. */
+  /** False when the record has changed or nothing can be proven. */
   async isCurrent(context: RequestContext, { record, id }: Bucket): Promise<boolean> {
     const { partitionBits } = this.#options
     const pinned = new Bucket(record, () => Promise.reject(new StaleRecord()))

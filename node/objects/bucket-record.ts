@@ -14,7 +14,7 @@ import type {
 export const BUCKET_LIVE = 1
 export const BUCKET_DELETING = 2
 export const BUCKET_DELETED = 3
-/** The account's list decides whether it comes to life: whoever meets it asks there (T6). */
+/** Not decided yet: the account's list decides whether the bucket comes to life (T6). */
 export const BUCKET_CREATING = 4
 
 const VERSIONING: readonly (Versioning | undefined)[] = [undefined, 'Enabled', 'Suspended']
@@ -33,7 +33,7 @@ export function bucketValue(record: BucketRecord): Omit<RegisterValue, 'operatio
   }
 }
 
-/** One in the making, before anything was set. */
+/** A record in state "creating", without settings. */
 export function newBucket(
   identity: Pick<
     BucketRecord,
@@ -82,13 +82,13 @@ export function settingsOf(record: BucketRecord): BucketSettings {
   }
 }
 
-/** Only what the change names: of two changes at once of different settings both count. */
+/** Sets only what the change names, so that two changes of different settings at the same time both count. */
 export function withChange(record: BucketRecord, change: BucketChange): BucketRecord {
   const { versioning, policy, principals = [], publicAccessBlock, abortRules } = change
   return {
     ...record,
     generation: record.generation + 1,
-    // There is no way back to "never configured".
+    // A bucket cannot go back to "never configured".
     ...(versioning !== undefined && { versioning: VERSIONING.indexOf(versioning) }),
     ...(policy !== undefined && {
       policy: policy ?? '',
@@ -108,7 +108,7 @@ export function withChange(record: BucketRecord, change: BucketChange): BucketRe
   }
 }
 
-/** By the wall clock of whoever looks: policy, never safety (G4). */
+/** Decided by the wall clock of the node that asks: this is policy, never safety (G4). */
 export function isAbortDue(
   { abortRules }: Pick<BucketRecord, 'abortRules'>,
   upload: { readonly key: string; readonly initiatedMs: number },

@@ -8,7 +8,7 @@ import type { BucketInfo } from '../../gateway/port/buckets.ts'
 import { bucketInfoOf } from './bucket-record.ts'
 import type { FenceSource } from '../quorum/fence-source.ts'
 
-/** It is its own fence: `refresh` reads it again. */
+/** A bucket is its own fence: `refresh` reads its record again. */
 export class Bucket implements FenceSource {
   readonly name: string
   readonly id: BucketId
@@ -16,10 +16,8 @@ export class Bucket implements FenceSource {
   readonly #reread: (bucket: Bucket) => Promise<BucketRecord>
   readonly #stands: ((bucket: Bucket) => boolean) | undefined
 
-  /**
-   * @param reread the newest record of the very same incarnation; throws when there is none.
-   * @param stands false once the minima of this bucket may be gone: see `FenceSource`.
-   */
+  /** @param reread returns the newest record of the same incarnation; throws when there is none
+   * @param stands false once the minima of this bucket may be gone: see `FenceSource` */
   constructor(
     record: BucketRecord,
     reread: (bucket: Bucket) => Promise<BucketRecord>,
@@ -52,7 +50,7 @@ export class Bucket implements FenceSource {
     this.adopt(await this.#reread(this))
   }
 
-  /** The same incarnation at a newer generation; an older one changes nothing. */
+  /** Takes the record of the same incarnation at a newer generation. An older one changes nothing. */
   adopt(record: BucketRecord): void {
     if (record.generation >= this.#record.generation) this.#record = record
   }

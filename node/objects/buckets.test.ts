@@ -1,4 +1,4 @@
-/** What a node knows of buckets when it is asked to drop it, and when it was no member for a while (T8). */
+/** What a node knows of buckets when it is told to forget it, and when it was not a member for a while (T8). */
 
 import { expect, test } from 'vitest'
 import { utf8ByteString } from '../../protocol/bytes.ts'
@@ -86,7 +86,7 @@ test('a node that was not a member, or has missed an epoch, forgets everything',
   expect(outside.stands()).toBe(false)
 })
 
-/** A bucket that this node knows as live, while its record says that somebody began to delete it. */
+/** A bucket that this node knows as live, while another node has begun to delete it. */
 async function deletedByTheDead(overrides: Partial<BucketsOptions>) {
   let nowMs = 0
   const record = {
@@ -130,7 +130,7 @@ test('a change that waits for a record does not wait for a deletion that waits f
   const released = new Promise<void>((resolve) => (release = resolve))
   let listed = 0
   const { bucket } = await deletedByTheDead({
-    // The list settles a key, and so waits until its change has let go of it.
+    // The list changes this key, so it waits until the first change of the key is over.
     async isEmpty() {
       await released
       listed++

@@ -1,13 +1,13 @@
 /**
- * Buckets: who has a name, what is set for it, and where its objects lie.
+ * Buckets: which one has a name, its settings, and where its objects are.
  *
  * Invariants:
  *   - the bucket's own register decides who has the name (T6); an account's list is a superset (T2)
- *   - a change of a record answers only when a majority of each shard's replica sets has flushed the
- *     new generation (T8), so that a cached record is safe without a lease
- *   - nobody is let in by a record that was read, or proven to be the newest by the replicas of the
- *     bucket's objects (T8), more than a second before it was asked for (T7)
- *   - "deleting" is met by others only for a while: whoever meets it long enough finishes it
+ *   - a change of a record answers only when a majority of each shard's replica sets has flushed the new generation
+ *     (T8), so that a cached record is safe without a lease
+ *   - no request is authorised by a record that was read, or proven by the replicas of the bucket's objects to be the
+ *     newest (T8), more than a second before the request (T7)
+ *   - "deleting" does not last: a node that meets it for long enough finishes the deletion
  */
 
 import { utf8ByteString } from '../../protocol/bytes.ts'
@@ -50,20 +50,24 @@ import type { RegisterClient } from '../quorum/register-client.ts'
 import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
 import { sleep } from '../tools/sleep.ts'
 
-/** T7. */
+/** How old the record for a decision about a request may be (T7). */
 const ACCESS_AGE_MS = 1_000
-/** For so long after a decision a change must meet the incarnation that was decided about. */
+/** For how long after a decision a change is refused when the name belongs to another incarnation by then. */
 const DECISION_AGE_MS = 60_000
-/** For background work, which only becomes late by it. */
+/** For background work, which is only delayed by an older record. */
 const LOOSE_AGE_MS = 10_000
-/** How long a bucket may be met as "deleting" before whoever meets it finishes the deletion. */
+/** How long a bucket is met as "deleting" before the deletion is finished here. */
 const DELETING_PATIENCE_MS = 3_000
 const DELETING_POLL_MS = 100
-/** How long it is waited for by who holds the queue of a key, which it may have to wait for itself. */
+/**
+ * How long a caller that holds the queue of a key waits for the deletion, which may itself have to wait for that key.
+ */
 const FINISH_PATIENCE_MS = 2_000
 const CHANGE_ATTEMPTS = 4
-/** A read of the record that takes longer than this is no longer waited for alone, where there is a known
- * record to prove. */
+/**
+ * When a read of the record takes longer than this, and there is a known record, that record is proven at the same
+ * time.
+ */
 const READ_PATIENCE_MS = 300
 
 export interface BucketsOptions {
@@ -79,7 +83,7 @@ export interface BucketsOptions {
   readonly bucketsPerAccount: number
   /** True when no object, at the fence given, exists: a quorum list (T6). */
   readonly isEmpty: (context: RequestContext, bucket: Bucket) => Promise<boolean>
-  /** Uploads of a bucket that is about to go. What it does not reach, care finds later. */
+  /** Aborts uploads of a bucket that is about to be deleted. The upload sweep finds those that it does not reach. */
   readonly abandonUploads: (context: RequestContext, bucket: Bucket) => Promise<void>
 }
 
@@ -123,7 +127,7 @@ export class Buckets {
     })
   }
 
-  /** From the cache when it can be: what follows is fenced (T8). Throws NoSuchBucket. */
+  /** From the cache if possible: what follows is fenced (T8). Throws NoSuchBucket. */
   async open(context: RequestContext, name: string): Promise<Bucket> {
     this.#cache.followEpoch()
     return this.#cache.get(name) ?? this.read(context, name)
@@ -135,11 +139,9 @@ export class Buckets {
     return this.#cache.remember(await this.#readLive(context, name), began)
   }
 
-  /**
-   * These incarnations are gone for good, and their minima are about to go: from now on nothing that this
-   * node knows of them counts (T8). Operations under way, and reads of records that began before, find
-   * out by `stands` that they have to read the record again before they answer.
-   */
+  /** Called when these incarnations are gone for good and their minima are about to be dropped. From now on nothing
+   * that this node knows of them counts (T8). Operations under way, and reads of records that began earlier, learn
+   * from `stands` that they have to read the record again before they answer. */
   bury(ids: ReadonlySet<BucketId>): void {
     this.#cache.bury(ids)
   }
@@ -159,7 +161,8 @@ export class Buckets {
     return settingsOf((await this.read(context, name)).record)
   }
 
-  /** T8: answers when every later operation through any node obeys it. Unavailable: it may come true. */
+  /** When it resolves, every later operation through any node obeys the change (T8). Unavailable: the change may still
+   * happen. */
   async changeSettings(
     context: RequestContext,
     {
@@ -186,7 +189,7 @@ export class Buckets {
         },
       })
       if (outcome.type === 'kept') {
-        // The closure assigns it, which the compiler does not see.
+        // Assigned in the closure, which the compiler does not follow.
         if (!(outdated as boolean)) continue
         throw new StoreError('Conflict', 'the settings were changed meanwhile')
       }
@@ -206,7 +209,7 @@ export class Buckets {
     const began = this.#cache.beginRead()
     const record = await this.#creation.create(context, request)
     this.#cache.access.drop(record.name)
-    // Somebody may be deleting it already: at that generation nothing may be done with its objects (T8).
+    // Another request may be deleting it already: at that generation nothing may be done with its objects (T8).
     return record.state === BUCKET_LIVE
       ? this.#cache.remember(record, began).info()
       : bucketInfoOf(record)
@@ -224,7 +227,7 @@ export class Buckets {
     request: { ownerAccount: string; prefix: string; after?: string | undefined; limit: number },
   ): Promise<{ buckets: BucketInfo[]; next?: string | undefined }> {
     const entries = await this.#list.entries(context, request.ownerAccount)
-    // A second creation of the same name leaves an intent for a while.
+    // For a while a second creation of the same name leaves an intent.
     const live = new Set(entries.filter((entry) => entry.live).map(({ name }) => name))
     const names = [...new Set(entries.map((entry) => entry.name))]
       .filter((name) => name.startsWith(request.prefix) && name > (request.after ?? ''))
@@ -238,7 +241,7 @@ export class Buckets {
         if (record === undefined || record.state === BUCKET_DELETED) continue
         if (record.ownerAccount !== request.ownerAccount) continue
         if (record.state !== BUCKET_LIVE && record.state !== BUCKET_DELETING) {
-          // In the making: its list has decided, or it has not been answered yet.
+          // "Creating": its list has decided, or it has not been answered yet.
           if (!live.has(record.name)) continue
         }
         if (buckets.length === request.limit) return { buckets, next: buckets.at(-1)!.name }
@@ -248,13 +251,13 @@ export class Buckets {
     return { buckets }
   }
 
-  /** The bucket of this very incarnation; undefined when it is gone for good. For background work: a bucket
-   * that went a moment ago may still be returned. */
+  /** The bucket of this incarnation; undefined when it is gone for good. For background work: a bucket that was
+   * deleted a moment ago may still be returned. */
   async find(context: RequestContext, name: string, id: BucketId): Promise<Bucket | undefined> {
     try {
       const known = await this.#known(context, name, LOOSE_AGE_MS)
       if (known.value.bucket.id === id) return known.value.bucket
-      // What is known may be older than what was asked about.
+      // The known record may be older than the question.
       const now = await this.read(context, name)
       return now.id === id ? now : undefined
     } catch (error) {
@@ -284,12 +287,9 @@ export class Buckets {
     }
   }
 
-  /**
-   * Of a live bucket: from its register, or the known one once the replicas of its objects have proven that
-   * nothing newer had been answered when this was called. So a bucket does not go away with the majority of
-   * one register. Only "live at this generation" is ever proven: everything else is read. Throws
-   * NoSuchBucket.
-   */
+  /** The record of a live bucket: from its register; or the known one, once the replicas of its objects have proven
+   * that no newer one had been answered when this was called. So a bucket stays usable when its register has no
+   * majority. Only "live at this generation" is ever proven; everything else is read. Throws NoSuchBucket. */
   async #readOrProve(context: RequestContext, name: string): Promise<BucketRecord> {
     const reading = this.#readLive(context, name)
     const known = this.#cache.get(name)
@@ -309,7 +309,7 @@ export class Buckets {
     ])
   }
 
-  /** How long the register of a bucket alone is waited for: not at all, when its majority is away. */
+  /** How long to wait for the register alone: not at all when its majority is not connected. */
   #patience(name: string): { readonly over: Promise<undefined>; readonly cancel: () => void } {
     const reachable = this.#proof.isReachable(partitionOfKey(this.#keyOf(name)))
     let cancel = (): void => {}
@@ -320,7 +320,7 @@ export class Buckets {
     return { over, cancel: () => cancel() }
   }
 
-  /** Who was let in to one bucket does not change another one that has got its name since. */
+  /** The caller was authorised for one incarnation. Refuse if the name now belongs to another one. */
   #mustBeDecided(found: BucketRecord): void {
     const known = this.#cache.access.peek(found.name, DECISION_AGE_MS)
     if (known === undefined || sameIncarnation(known.value.bucket.record, found)) return
@@ -340,9 +340,9 @@ export class Buckets {
       }
       if (record.state === BUCKET_LIVE) return record
       if (clock.monotonicMs() - since > DELETING_PATIENCE_MS) {
-        // The one that began is most likely dead.
+        // The node that began the deletion is most likely dead.
         const finished = this.#deletion.finish(context, record).catch((error: unknown) => {
-          // Others finish it at the same time: only what the record says then counts.
+          // Others may finish it at the same time. Only what the record says then counts.
           const codes = ['BucketNotEmpty', 'NoSuchBucket', 'Conflict']
           if (!(error instanceof StoreError && codes.includes(error.code))) throw error
         })
@@ -350,7 +350,7 @@ export class Buckets {
           await finished
           continue
         }
-        // Its list may have to settle the very key whose change waits for this.
+        // The list of the deletion may have to wait for the very key whose change waits for this.
         const late = sleep(clock, FINISH_PATIENCE_MS).then(() => 'late' as const)
         if ((await Promise.race([finished, late])) === 'late') {
           finished.catch(() => {})

@@ -42,7 +42,7 @@ describe('parts of a completed upload', () => {
     expect(upload?.result?.storage).toEqual([])
     expect(await world.complete(parts)).toEqual(answer)
     expect(world.running.size).toBe(0)
-    // Nothing that its readers need is gone.
+    // Nothing that readers of the object need is gone.
     expect(world.objectRecords[0]?.versions[0]?.storage).toHaveLength(2)
   })
 
@@ -70,7 +70,7 @@ describe('parts of a completed upload', () => {
     world.blocks.length = 0
     await world.care()
     expect(world.partRecords).toEqual([])
-    // All but those that the dead one had come to.
+    // All but those that the dead gateway had handled.
     expect(releasedIds(world, false).length).toBeGreaterThan(50)
     expect(releasedIds(world, true)).toEqual([])
   })
@@ -140,7 +140,7 @@ describe('what is remembered of a completed upload', () => {
     await settle()
     await world.putOther('newer')
     expect(await world.complete(parts)).toEqual(answer)
-    // Its gateway dies when the version is written, but not yet told to the upload.
+    // Its gateway dies when the version is written, and before the upload's record says so.
     await world.create()
     const again = [await world.putPart(1)]
     await dyingCompletion(world, again, 'upload', 2)

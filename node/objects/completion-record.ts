@@ -31,7 +31,7 @@ export function checkOrder(named: readonly CompletedPart[]): void {
   }
 }
 
-/** The parts that are named, as they are stored. Throws InvalidPart, EntityTooSmall, EntityTooLarge. */
+/** The named parts, as they are stored. Throws InvalidPart, EntityTooSmall, EntityTooLarge. */
 export function checkedParts(
   stored: ReadonlyMap<number, PartRecord>,
   named: readonly CompletedPart[],
@@ -58,7 +58,7 @@ export function checkedParts(
   return parts
 }
 
-/** The upload's record on its way to a version, and the manifest when there are many parts. */
+/** The record of an upload that is completing, and a manifest when there are many parts. */
 export function completing(
   place: UploadPlace,
   before: UploadRecord,
@@ -88,7 +88,7 @@ export function completing(
   return { record, block, storage }
 }
 
-/** Where a part's bytes lie, and its checksum in the algorithm of the object's. */
+/** Where a part's bytes are, and its checksum in the algorithm of the object. */
 function storageOf(part: PartRecord, algorithm: string | undefined): StorageRecord {
   const { sizeBytes } = part
   const storage = part.storage ?? { dataId: new Uint8Array(24), sizeBytes, packed: true }
@@ -98,12 +98,12 @@ function storageOf(part: PartRecord, algorithm: string | undefined): StorageReco
     : { ...storage, checksum: new Uint8Array(Buffer.from(checksum.value, 'base64')) }
 }
 
-/** About as long as the list is in a record. */
+/** About how long the list is in a record, in bytes. */
 function lengthOf(storage: readonly StorageRecord[]): number {
   return storage.reduce((sum, { checksum }) => sum + 40 + (checksum?.length ?? 0), 0)
 }
 
-/** Of a completed upload, at each repeat. */
+/** The answer for a completed upload, the same for each repeat. */
 export function answerOf(place: FencedPlace, { result }: UploadRecord): CompletionResult {
   if (result === undefined) throw noSuchUpload(place.uploadId)
   return {

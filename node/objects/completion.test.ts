@@ -60,7 +60,7 @@ describe('completion checks its parts', () => {
       throw new StoreError('InvalidPart', 'checksum of the whole')
     }
     expect(await failureCode(complete([one, three], undefined, refuse))).toBe('InvalidPart')
-    // The last one may be small; not all parts need be named.
+    // The last part may be small, and not all parts need be named.
     expect(await complete([one, two])).toMatchObject({ etag: 'whole', sizeBytes: MIB5 + 100 })
     const { info } = await objects.get(uploadContext(), { ...NAMED, withData: false })
     expect(info.parts).toEqual([{ sizeBytes: MIB5 }, { sizeBytes: 100 }])
@@ -106,7 +106,7 @@ describe('completion checks its parts', () => {
         checksum: sum(partNumber),
       }))
       expect(info.parts).toEqual(expected)
-      // Checksums make the list longer, so that fewer parts fit into the register.
+      // Checksums make the list longer, so fewer parts fit into the register.
       const version = world.objectRecords[0]?.versions[0]
       expect(version?.manifest.length).toBe(count === 40 ? 0 : 24)
     }
@@ -160,7 +160,7 @@ describe('completions of the same upload', () => {
     for (const after of ['deleted', 'overwritten'] as const) {
       await world.create()
       await putPart(1)
-      // The first dies before the object's change.
+      // The first request dies before the object's change.
       const dead = world.hold('object', 2)
       void complete(parts).catch(() => {})
       await dead.reached

@@ -1,16 +1,16 @@
 /**
  * Completion of uploads (G5):
  *
- * 1. A ticket enters the object; it names the attempt, so that everybody can ask whether that is over.
+ * 1. A ticket enters the object. It names the attempt, so that any node can ask whether the attempt is over.
  * 2. open → completing, with the version that will be written and the attempt.
- * 3. The parts still are what that version names: the old data of a part that was put again meanwhile may
- *    be gone, since nothing named it between the look at the parts and step 2 (reclaim/reachability-check.ts).
- * 4. The object's change, which takes the ticket; a failed condition leaves it refused.
+ * 3. Check that the parts are still those that the version names. A part may have been put again between the look at
+ *    the parts and step 2, and its old data may be gone, since nothing named it then (reclaim/reachability-check.ts).
+ * 4. The object's change, which takes the ticket. If its condition fails, the ticket stays refused.
  * 5. completing → completed, or open again.
  *
- * Each step is idempotent, and whoever meets "completing" can go on with it. Without the ticket one that met
- * it and then slept would write the version a second time, over what was put or deleted since. An attempt
- * is taken back in the object first, so that nobody who still goes on with it succeeds.
+ * Each step is idempotent, and any request that meets "completing" can go on with it. Without the ticket, a request
+ * that met it and was then delayed would write the version a second time, over what was put or deleted since. An
+ * attempt is taken back in the object first, so that no request that still goes on with it succeeds.
  */
 
 import { byteString } from '../../protocol/bytes.ts'
@@ -309,7 +309,7 @@ export class Completion {
           return { keep: true }
         }
         const next = edit(record)
-        // The manifest stays with the upload as long as that names it.
+        // The manifest stays with the upload as long as the upload names it.
         const blocks = next.result === undefined ? [] : value.blocks
         return { write: { ...uploadValue(next), blocks } }
       },
@@ -317,7 +317,7 @@ export class Completion {
     return uploadRecordOf(outcome.type === 'written' ? outcome.value : outcome.current?.value)
   }
 
-  /** The version as it came to be: its ticket has left the object. */
+  /** The version as it was written: its ticket has left the object. */
   async #written(
     context: RequestContext,
     place: UploadPlace,

@@ -1,4 +1,4 @@
-/** Lost, or on its way from a source that gives up its copy (L8)? */
+/** Is a block lost, or on its way from a source that drops its copy (L8)? */
 
 import { expect, test } from 'vitest'
 import { bucketId, dataId, type NodeId } from '../../protocol/ids.ts'
@@ -13,7 +13,7 @@ const KEY = packedBlockKey(OBJECT, dataId('d'.repeat(24)))
 const BLOCK: OwnedBlock = { key: KEY, bytes: new Uint8Array(3), owner: ownedByObject(OBJECT) }
 const [SOURCE, STAYS, HOLDER] = ['a', 'b', 'c'] as NodeId[] as [NodeId, NodeId, NodeId]
 
-/** `answered`: what happens once a node has answered. */
+/** `answered`: called when a node has answered. */
 function lossOf(
   holders: Set<NodeId>,
   answered: (node: NodeId) => void = () => {},
@@ -45,7 +45,7 @@ test('a block that moves during the search is not lost', async () => {
     const holders = new Set([SOURCE])
     const { loss } = lossOf(holders, (node) => {
       if (node !== first) return
-      // Fetched by the holders, and then dropped by the source.
+      // The holders fetched it, and then the source dropped it.
       for (const holder of [STAYS, HOLDER]) holders.add(holder)
       holders.delete(SOURCE)
     })

@@ -1,10 +1,11 @@
 /**
- * Is a block lost for good, or merely out of reach? Lost is what every source of an earlier layout, and then every
- * replica of all active sets, has answered for and none has. Whoever asks must know that the register still names it
- * *after* this answer (R4): what it no longer names was freed, not lost.
+ * Is a block lost for good, or only out of reach? A block is lost when every source of an earlier layout, and then
+ * every replica of all active sets, has answered that it does not have it. The caller must know that the register
+ * still names the block *after* this answer (R4): a block that is no longer named was freed, not lost.
  *
- * In this order, since a source that is nearly full drops a block as soon as all present holders have it (L8). These keep
- * it as long as the epoch lasts. A holder that was asked first may have fetched the block only afterwards.
+ * The order matters: a source that is nearly full drops a block as soon as all present holders have it (L8), and
+ * these keep it as long as the epoch lasts. If the holders were asked first, one of them may fetch the block after it
+ * has answered.
  */
 
 import { StoreError } from '../../protocol/errors.ts'
@@ -53,20 +54,22 @@ export class LossCheck {
       )
       if (!answers.every((answer) => answer === 'none')) return false
     }
-    // Of another epoch there are other replicas.
+    // Another epoch has other replicas.
     return placement.epoch() === epoch
   }
 }
 
-/** Everybody who may have a block of the partition: the sources, and then the replicas of the active sets. A block is
- * nowhere only when all of the first have answered that they lack it before the second are asked. */
+/**
+ * All nodes that may have a block of the partition: first the sources, then the replicas of the active sets. No node
+ * has a block only when all sources have answered that they lack it before the replicas are asked.
+ */
 export function inOrderOfAbsence(placement: Places, partition: number): [NodeId[], NodeId[]] {
   const present = new Set(placement.sets(partition).flat())
   const sources = placement.sources?.(partition) ?? []
   return [sources.filter((node) => !present.has(node)), [...present]]
 }
 
-/** What a GET of lost data is answered: 500. */
+/** The answer to a GET of lost data: 500. */
 export function dataLost(): StoreError {
   return new StoreError(
     'DataLost',

@@ -1,4 +1,4 @@
-/** What the metadata role asks and tells about lost data, as a port (loss-check.ts, lost-objects.ts). */
+/** A port: what the rooms of objects ask and report about lost data (loss-check.ts, lost-objects.ts). */
 
 import type { BlockKey, BucketId, RegisterKey } from '../../protocol/ids.ts'
 

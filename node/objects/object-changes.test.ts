@@ -97,7 +97,7 @@ describe('data that a deleted multipart object releases (G5)', () => {
     })
     expect(written).toMatchObject({ versionId: 'null', versioned: false })
     expect(await world.references(KEY)).toEqual(new Set([manifest, ...parts]))
-    // Asked for again: the very same answer.
+    // A repeated completion gets the same answer.
     expect(
       await objects.writeCompleted(memoryContext(), bucket, register, { version, ticket }),
     ).toEqual(written)
@@ -167,7 +167,7 @@ describe('all data (G5)', () => {
           for (const id of world.stored()) seen.add(id)
           const released = new Set(world.releasedIds())
           for (const id of seen) expect(referred.has(id) || released.has(id)).toBe(true)
-          // What is referred to lies somewhere, also when all else is freed.
+          // All data that is referred to is stored, also after everything else is freed.
           world.free()
           const stored = world.stored()
           for (const id of referred) expect(stored.has(id)).toBe(true)
@@ -203,7 +203,7 @@ describe('reading pages', () => {
     let others = 1
     memory.read = async (...asked) => {
       const found = await read(...asked)
-      // Another one removes a version of the same page, and its blocks are freed at once.
+      // Another change removes a version of the same page, and the blocks of that page are freed at once.
       if (others-- > 0) {
         await world.delete(KEY, ids[1])
         world.free()
@@ -244,7 +244,7 @@ describe('pages that cannot be read', () => {
     await expect(world.delete(KEY, ids[2])).rejects.toMatchObject({ code: 'Unavailable' })
     await expect(get(world, ids[2])).rejects.toMatchObject({ code: 'Unavailable' })
     expect(world.memory.values.get(register)).toBe(value)
-    // Writes go on regardless.
+    // Writes go on.
     await world.put(KEY, memoryBytes('more'))
     for (const [key, bytes] of blocks) world.memory.blocks.set(key, bytes)
     await world.delete(KEY, ids[2])
@@ -256,7 +256,7 @@ describe('pages that cannot be read', () => {
     const register = world.objects.key(world.bucket, KEY)
     world.memory.chosen = false
     for (let i = 0; i < 12; i++) await world.put(KEY, memoryBytes(`${i}`))
-    // All twelve packed blocks are still demanded of whoever accepts.
+    // A replica that accepts must still have all twelve packed blocks.
     expect(world.memory.values.get(register)?.blocks).toHaveLength(12)
     world.memory.chosen = true
     await world.put(KEY, memoryBytes('more'))
@@ -285,7 +285,7 @@ test('a change obeys the setting of the generation that it sends (T8)', async ()
     change(asked, {
       ...request,
       change: (...state) => {
-        // Somebody else reads the record anew between the choice of the fence and the change.
+        // The record is read again between the choice of the fence and the change.
         generation = request.fence?.current().generation
         world.setVersioning(ENABLED)
         return request.change(...state)

@@ -1,15 +1,15 @@
 /**
  * Changes of an object's register that may make and replace pages.
  *
- * 1. The edit is a pure function of the record, the bucket's setting and the pages at hand. Of a page that
- *    is not at hand it says so: then nothing is written, the pages on the way are read, and it begins
- *    again. Pages never change, so that what was read stays right whatever the register says by then.
- * 2. New pages get data ids of one attempt each, for each call anew: one data id has one content. They
- *    ride with the accept (A5).
- * 3. When the change is known to be chosen, what it took out is released; what is left of calls that were
- *    not chosen, too (G5).
+ * 1. The edit is a pure function of the record, the bucket's setting and the pages at hand. When it needs a page that
+ *    is not at hand, it says so: nothing is written, the pages on the path are read, and the edit is called again.
+ *    Pages never change, so a page that was read stays right whatever the register says by then.
+ * 2. New pages get data ids of one attempt each, and new ones for each call: a data id has one content. They are sent
+ *    with the accept (A5).
+ * 3. When the change is known to be chosen, the data that it removed is released, and so is what calls made that were
+ *    not chosen (G5).
  *
- * The bucket's setting is read where its generation is, for each proposal: so an accept never carries a
+ * The bucket's setting is read together with its generation for each proposal, so that an accept never carries a
  * newer fence than the setting that it obeys (T8).
  */
 
@@ -42,20 +42,20 @@ import type { RegisterClient } from '../quorum/register-client.ts'
 import type { FenceSource } from '../quorum/fence-source.ts'
 import { releasedParts, releasedStorage, releasedVersion } from './released.ts'
 
-/** How often the register may say something new while its pages are read. */
+/** How often the register may change while its pages are read. */
 const ROUNDS_MAX = 8
 const NO_ID = dataId('\0'.repeat(24))
 
 export interface EditInput {
   readonly record: ObjectRecord
-  /** Of the bucket: never 0, enabled 1, suspended 2. */
+  /** The bucket's setting: never 0, enabled 1, suspended 2. */
   readonly versioning: number
   readonly pages: PageTools
-  /** Blocks that the record's state names lie on a majority: versions may move to pages. */
+  /** True when a majority has the blocks that the record's state names: versions may move to pages. */
   readonly chosen: boolean
 }
 
-/** Called again on each retry. Undefined: nothing is to be changed. */
+/** Called again on each retry. Undefined: change nothing. */
 export type ObjectEdit = (input: EditInput) => Edited | Lacking | undefined
 
 export type EditOutcome =
@@ -63,7 +63,7 @@ export type EditOutcome =
   | {
       readonly type: 'kept'
       readonly record: ObjectRecord
-      /** False: nothing of this was ever sent to anyone. */
+      /** False when nothing of this was ever sent. */
       readonly proposed: boolean
     }
 
@@ -76,14 +76,14 @@ export interface ObjectChangesOptions {
   readonly losses: Pick<BlockLosses, 'isLost'>
 }
 
-/** What one call of the edit came to. */
+/** The result of one call of the edit. */
 interface Plan {
   readonly write: Omit<RegisterValue, 'operation'>
   readonly record: ObjectRecord
   readonly versioning: number
   readonly blocks: readonly OwnedBlock[]
   readonly released: readonly Released[]
-  /** Their manifests have to be read to know what is released. */
+  /** Pages whose manifests have to be read to know what is released. */
   readonly removedLong: readonly VersionRecord[]
 }
 
@@ -161,7 +161,8 @@ class ObjectChange {
     throw new StoreError('Unavailable', 'the versions of this object keep changing')
   }
 
-  /** Nothing will be proposed any more. What was made and is not in the chosen value may lie somewhere. */
+  /** Releases data that was made and is not in the chosen value, once nothing can be proposed any more: it may be
+   * stored on some replica. */
   end(): void {
     for (const attempt of this.#attempts) attempt.end()
     const owner = ownedByObject(this.#key)
@@ -231,7 +232,7 @@ class ObjectChange {
     assert(plan !== undefined, 'what was written under this operation, this operation made')
     this.#chosen = plan
     const { reclaim } = this.#options
-    // Any of these calls may have made the chosen value, so each of them must have known that the attempt was over.
+    // Any of these calls may have made the chosen value, so each must have known that the attempt was over.
     const isOver = (id: DataId): boolean =>
       plans.every(({ released }) => released.some((each) => each.dataId === id && each.settled))
     if (plan.released.length > 0) {
@@ -243,15 +244,15 @@ class ObjectChange {
     return { type: 'written', record: plan.record, versioning: plan.versioning }
   }
 
-  /** In the background: the change is done. Parts that are not told of here, the scan finds. */
+  /** In the background: the change is done. The scan finds parts that are not released here. */
   async #releaseParts(version: VersionRecord): Promise<void> {
     const { pages, reclaim, partitionBits } = this.#options
     const parts = await pages.manifest(internalContext(), this.#key, version).catch(() => [])
     reclaim.released(releasedParts(this.#key, version, parts, partitionBits()))
   }
 
-  /** Reads pages until the edit lacks none, of the state that lacked one; or one is gone, and the
-   * register says something else by now. */
+  /** Reads pages until the edit needs no more of them. Ends early when a page is gone: the register has changed by
+   * then. */
   async #gather(
     context: RequestContext,
     current: Accepted | undefined,
@@ -262,7 +263,7 @@ class ObjectChange {
       const { lacking } = next
       const read = await this.#options.pages.read(context, this.#key, lacking)
       if (read === undefined) {
-        // What is lost holds up no change (A5). If the register still names it then, nothing of it is left.
+        // Lost pages hold up no change (A5). If the register still names one after that, nothing of it is left.
         const lost = await this.#options.losses.isLost(packedBlockKey(this.#key, pageIdOf(lacking)))
         if (lost) this.#known.set(pageIdOf(lacking), { versions: [], pages: [] })
         return
@@ -276,7 +277,7 @@ class ObjectChange {
   }
 }
 
-/** Keeps generation and setting of the bucket's record together, while others refresh it. */
+/** Keeps generation and setting of the bucket's record together while others refresh the record. */
 class PinnedFence implements FenceSource {
   readonly #bucket: Bucket
   versioning: number

@@ -35,11 +35,11 @@ export interface ObjectListsOptions {
   readonly partitionBits: () => number
 }
 
-/** Sorts above every UTF-8 key with the prefix in front of it. */
+/** Sorts above every UTF-8 key with the prefix before it. */
 const ABOVE_KEYS = '\xff'
-/** A page that is gone means that the register was changed: it is read again so often. */
+/** When a page is gone, the register was changed. It is read again at most this often. */
 const REREADS_MAX = 3
-/** Of the place of a version in a list, whose id may be 'null'. */
+/** For the place in a list of a version whose id may be 'null'. */
 const NO_RANDOM = new Uint8Array(VERSION_RANDOM_BYTES)
 
 /** How names are folded: at the first delimiter behind the prefix. */
@@ -48,7 +48,7 @@ interface Folding {
   readonly delimiter: ByteString
 }
 
-/** Of one key, with the version last listed. */
+/** The place within one key: the version last listed. */
 interface Expansion {
   readonly name: ByteString
   readonly key: RegisterKey
@@ -130,7 +130,7 @@ export class ObjectLists {
     }
   }
 
-  /** The key that the marker stands in the middle of. */
+  /** The key in the middle of which the marker is. */
   async #marked(
     context: RequestContext,
     bucket: Bucket,
@@ -149,7 +149,7 @@ export class ObjectLists {
     return { name, key, record, below: belowMarker(record, versionIdMarker) }
   }
 
-  /** False when the page is full, and there is more. */
+  /** False when the page is full and there is more. */
   async #expand(
     context: RequestContext,
     bucket: Bucket,
@@ -157,7 +157,7 @@ export class ObjectLists {
     expansion: Expansion,
   ): Promise<boolean> {
     const { name, key } = expansion
-    /** Pages that no replica has. Once the register still names one after that, it is passed over (A5). */
+    /** Pages that no replica has. If the register still names one after that, the page is skipped (A5). */
     const missing = new Set<BlockKey>()
     const lost = new Set<BlockKey>()
     for (let reread = 0; ;) {
@@ -196,7 +196,7 @@ export class ObjectLists {
   ): ListWalk {
     const bits = this.#options.partitionBits()
     let after = marker === undefined ? undefined : utf8ByteString(marker)
-    // A common prefix that an earlier page ended with: everything below it is passed over.
+    // An earlier page ended with a common prefix: everything below it is skipped.
     if (after !== undefined && commonPrefix(after, folding) === after) after += ABOVE_KEYS
     return this.#options.lister.walk(context, {
       bucket,
@@ -219,18 +219,18 @@ class VersionsPage {
     this.#limit = limit
   }
 
-  /** False: the page is full. */
+  /** False when the page is full. */
   take(version: ListedVersion, sequence: number): boolean {
     if (this.#full()) return false
     this.#versions.push(version)
     const { key, versionId } = version
-    // The place of the null version must be known also when it is gone by then.
+    // The place of the null version must be known even if it is gone by the next page.
     const place = versionId === NULL_VERSION_ID ? versionIdOf(sequence, NO_RANDOM) : versionId
     this.#last = { nextKeyMarker: key, nextVersionIdMarker: place }
     return true
   }
 
-  /** False: the page is full. */
+  /** False when the page is full. */
   takePrefix(common: ByteString): boolean {
     if (this.#full()) return false
     const text = textOfUtf8(common)
@@ -252,9 +252,9 @@ class VersionsPage {
   }
 }
 
-/** Forged markers are no versions of this key: then nothing more of it is listed. */
+/** A forged marker names no version of this key: nothing more of the key is listed then. */
 function belowMarker(record: ObjectRecord, versionIdMarker: string): number {
-  // The place of a null version that is gone is not known: from the start, rather than too little.
+  // The place of a null version that is gone is not known: list the key from its start rather than too little.
   if (versionIdMarker === NULL_VERSION_ID) return record.nullSequence || Infinity
   return sequenceOfVersionId(versionIdMarker) ?? 0
 }
@@ -266,7 +266,7 @@ function foldingOf(request: { prefix: string; delimiter?: string | undefined }):
   }
 }
 
-/** Undefined: the name stands for itself. */
+/** Undefined when the name is not folded. */
 function commonPrefix(name: ByteString, { prefix, delimiter }: Folding): ByteString | undefined {
   if (delimiter === '' || !name.startsWith(prefix)) return undefined
   const cut = name.indexOf(delimiter, prefix.length)

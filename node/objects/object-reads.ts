@@ -34,7 +34,7 @@ export interface ObjectReadsOptions {
 
 interface Asked {
   readonly key: string
-  /** Absent: the current one. */
+  /** Left out for the current version. */
   readonly versionId?: string | undefined
   readonly withData: boolean
 }
@@ -60,7 +60,7 @@ export class ObjectReads {
       const { block } = error
       const lost = await this.#options.losses.isLost(block)
       try {
-        // The register says something else by now (R4).
+        // The register has changed by now (R4).
         return await this.#get(context, bucket, key, asked)
       } catch (again) {
         if (!lost || !(again instanceof GoneError) || again.block !== block) throw again
@@ -90,7 +90,7 @@ export class ObjectReads {
     const read = (start: number, end: number): AsyncIterable<Uint8Array> => {
       const chunks = this.#options.bodies.read(context, storage, partitionOfKey(key), start, end)
       return untilReplaced(chunks, async (block) => {
-        // In this order: what the register names after all have answered was not merely freed (R4).
+        // The order matters: what the register still names after all replicas have answered was not just freed (R4).
         const lost = await this.#options.losses.isLost(block)
         if (!(await this.#stands(context, bucket, key, version))) return 'replaced'
         if (!lost) return 'away'
@@ -111,7 +111,7 @@ export class ObjectReads {
     return { info, versioned, read }
   }
 
-  /** The version that a GET is about, or why there is none to get. */
+  /** The version that a GET is for, or why there is none to return. */
   async #readable(
     context: RequestContext,
     key: RegisterKey,
@@ -139,7 +139,7 @@ export class ObjectReads {
     })
   }
 
-  /** The object still refers to this very version: its data must be somewhere. */
+  /** The object still refers to this version, so its data must exist. */
   async #stands(
     context: RequestContext,
     bucket: Bucket,
@@ -165,8 +165,7 @@ export class ObjectReads {
   }
 }
 
-/** A block that no replica gives may mean that the version is gone, before the first chunk (R4), or that its
- * data is lost. */
+/** When no replica returns a block, the version may be gone, if no chunk was sent yet (R4), or its data is lost. */
 async function* untilReplaced(
   chunks: AsyncIterable<Uint8Array>,
   fate: (block: BlockKey) => Promise<'replaced' | 'away' | 'lost'>,

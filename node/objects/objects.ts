@@ -1,4 +1,6 @@
-/** Objects: one register each with all versions, data packed beside it or in blocks of its own. */
+/**
+ * Objects: one register for each, with all its versions. Data is packed beside the register or in blocks of its own.
+ */
 
 import { equalBytes, utf8ByteString } from '../../protocol/bytes.ts'
 import type { ObjectRecord, VersionRecord } from '../../protocol/codec/versioned.ts'
@@ -65,9 +67,9 @@ export interface ObjectsOptions {
   readonly clock: Clock
   readonly random: Random
   readonly partitionBits: () => number
-  /** Default: nothing is ever freed. */
+  /** When left out, nothing is ever freed. */
   readonly reclaim?: Reclaim | undefined
-  /** Default: nothing is ever lost. */
+  /** When left out, nothing is ever lost. */
   readonly losses?: BlockLosses | undefined
 }
 
@@ -145,12 +147,10 @@ export class Objects {
     }
   }
 
-  /**
-   * The change of a completion; the bucket's versioning says what it makes. When the ticket has left the
-   * object with its version, the answer is the one that this version had; `gone`: there is no such
-   * version, or no more; `refused`: somebody else has taken the ticket back. The manifest lies with the
-   * upload already, in the same partition; where a replica lacks it, it says so and gets it (A5).
-   */
+  /** The object's change of a completion. The bucket's versioning decides what it makes. When the ticket has left the
+   * object because its version was written, the answer is that version's; `gone`: that version does not exist any
+   * more, or never did; `refused`: another request has taken the ticket back. The manifest is stored with the upload
+   * already, in the same partition; a replica that lacks it asks for it (A5). */
   async writeCompleted(
     context: RequestContext,
     bucket: Bucket,
@@ -218,13 +218,13 @@ export class Objects {
     return this.#lists.versions(context, bucket, request)
   }
 
-  /** A quorum list: no version and no delete marker. */
+  /** By a quorum list: true when there is no version and no delete marker. */
   isEmpty(context: RequestContext, bucket: Bucket): Promise<boolean> {
     return this.#lists.isEmpty(context, bucket)
   }
 
-  /** Every data id that the object's register refers to, pages and manifests read: for the collector.
-   * Throws GoneError when one of these can't be read: then nothing is known. */
+  /** Every data id that the object's register refers to, including those in pages and manifests: for the collector.
+   * Throws GoneError when a page or manifest cannot be read, because then nothing is known. */
   references(
     context: RequestContext,
     key: RegisterKey,
@@ -251,10 +251,10 @@ export class Objects {
       const { record } = outcome
       const judged = verdict(currentVersion(record), condition)
       if (judged !== 'holds') {
-        // As AWS: 404 where nothing is, 412 where a delete marker is.
+        // As AWS: 404 when there is no object, 412 when there is a delete marker.
         throw conditionError(record.versions.length === 0 ? judged : 'fails')
       }
-      // Nothing to delete is a success.
+      // Deleting what does not exist succeeds.
       return { deleteMarker: false }
     }
     if (outcome.versioning === VERSIONING.never) return { deleteMarker: false }
@@ -285,7 +285,7 @@ export class Objects {
     return result
   }
 
-  /** Newest first: a completion that is asked for again was most likely the last write. */
+  /** Newest first: a repeated completion was most likely the last write. */
   async #versionOfUpload(
     context: RequestContext,
     key: RegisterKey,
@@ -298,7 +298,7 @@ export class Objects {
     return undefined
   }
 
-  /** What an edit needs besides its input, drawn once for the operation (T5). */
+  /** What an edit needs besides its input, drawn once for each operation (T5). */
   #surroundings(): (input: EditInput) => VersionNeighbours {
     const random = this.#options.random.bytes(VERSION_RANDOM_BYTES)
     const nowMs = this.#options.clock.nowMs()
@@ -313,7 +313,7 @@ export class Objects {
 
   /** Data that no version came to name. `settled`: it was never proposed. */
   #abandon(owner: BlockOwner, { storage, packed }: WrittenBody, settled: boolean): void {
-    // A packed block travels with the proposal only.
+    // A packed block is sent with the proposal only.
     if (settled && packed !== undefined) return
     this.#reclaim.released(storage.map((each) => releasedStorage(owner, each, settled)))
   }

@@ -1,8 +1,8 @@
 /**
- * Reads what an object's register points to: pages of older versions, manifests.
+ * Reads what an object's register points to: pages of older versions, and manifests.
  *
- * Pages never change, but an edit replaces them, and what was replaced is freed after a while: one that is
- * gone means that the register says something else by now, and is to be read again (R4).
+ * Pages never change, but an edit replaces them, and replaced pages are freed after a while. So a page that is gone
+ * means that the register has changed, and has to be read again (R4).
  */
 
 import { byteString } from '../../protocol/bytes.ts'
@@ -59,7 +59,7 @@ export class Pages {
       : { page: pageCodec.decode(bytes), sizeBytes: bytes.length }
   }
 
-  /** One version, by way of the pages on its path. Undefined: the object has none such. */
+  /** One version, found through the pages on its path. Undefined when the object has no such version. */
   async find(
     context: RequestContext,
     key: RegisterKey,
@@ -75,8 +75,8 @@ export class Pages {
     }
   }
 
-  /** Versions with a sequence below `below`, newest first; pages are read as far as they are needed. Those in
-   * `lost` are passed over. */
+  /** Versions with a sequence below `below`, newest first. Pages are read as they are needed; those in `lost` are
+   * skipped. */
   async *versions(
     context: RequestContext,
     key: RegisterKey,
@@ -91,7 +91,7 @@ export class Pages {
     }
   }
 
-  /** Every data id that the record refers to: its versions' data, manifests and what they list, pages. */
+  /** Every data id that the record refers to: data of its versions, manifests and what they list, pages. */
   async *references(
     context: RequestContext,
     key: RegisterKey,
@@ -110,7 +110,7 @@ export class Pages {
     }
   }
 
-  /** The parts of a version whose list of them lies apart. */
+  /** The parts of a version whose list of parts is a manifest. */
   async manifest(
     context: RequestContext,
     key: RegisterKey,
@@ -123,7 +123,7 @@ export class Pages {
     return manifestCodec.decode(bytes).storage
   }
 
-  /** Pages that hold something below `below`, a few read at once. */
+  /** Pages with something below `below`, a few read at once. */
   async *#below(
     context: RequestContext,
     key: RegisterKey,
@@ -131,7 +131,7 @@ export class Pages {
     below: number,
   ): AsyncGenerator<PageRecord> {
     const needed = refs.filter(({ oldest }) => oldest < below)
-    // The first ones of a list are often all that is wanted.
+    // Often only the first versions of a list are wanted.
     for (let at = 0, count = 1; at < needed.length; count = PAGE_FAN_OUT) {
       context.rounds++
       const some = needed.slice(at, at + count)

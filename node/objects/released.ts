@@ -1,4 +1,4 @@
-/** What a change took the last known reference from, for the collector (G5). */
+/** Data whose last known reference a change has removed, as the collector is told (G5). */
 
 import { byteString } from '../../protocol/bytes.ts'
 import type { StorageRecord, VersionRecord } from '../../protocol/codec/versioned.ts'
@@ -12,7 +12,7 @@ import {
 } from '../../protocol/keyspace/register-key.ts'
 import type { Reclaim, Released } from './reclaim.ts'
 
-/** The upload's register, by the object that it became. */
+/** The register of the upload that became this object. */
 export function uploadRegisterOf(
   object: RegisterKey,
   uploadId: Uint8Array,
@@ -22,8 +22,10 @@ export function uploadRegisterOf(
   return uploadRegister(bucket, shardOfKey(object), objectKeyOf(object), byteString(uploadId), bits)
 }
 
-/** A version does not say which part a piece of its data was: "upload, object" is what is to be asked. The
- * parts' registers are tombstones since the upload was completed. */
+/**
+ * A version does not say from which part a piece of its data came, so the registers to ask are upload and object. The
+ * parts' registers are tombstones since the upload was completed.
+ */
 export function ownerOf(object: RegisterKey, version: VersionRecord, bits: number): BlockOwner {
   const { uploadId } = version
   return uploadId.length === 0
@@ -31,7 +33,7 @@ export function ownerOf(object: RegisterKey, version: VersionRecord, bits: numbe
     : ownedByManifest(uploadRegisterOf(object, uploadId, bits))
 }
 
-/** Data of a version that is gone. What its manifest lists is not among it: `releasedParts`. */
+/** Data of a version that is gone, without what its manifest lists: `releasedParts`. */
 export function releasedVersion(
   object: RegisterKey,
   version: VersionRecord,
@@ -45,7 +47,7 @@ export function releasedVersion(
     .map((storage) => releasedStorage(owner, storage, plain && isOver(idOf(storage))))
 }
 
-/** Manifest and parts of a version that is gone; `parts` empty when the manifest could not be read. */
+/** Manifest and parts of a version that is gone. `parts` is empty when the manifest could not be read. */
 export function releasedParts(
   object: RegisterKey,
   version: VersionRecord,

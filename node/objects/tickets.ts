@@ -29,14 +29,14 @@ export class Tickets {
     await this.#edit(context, place, (record) => withTicket(record, ticket))
   }
 
-  /** Takes back what nobody may use any more. */
+  /** Removes a ticket that may not be used any more. */
   async withdraw(context: RequestContext, place: UploadPlace, ticket: Uint8Array): Promise<void> {
     await this.#edit(context, place, (record) =>
       ticketState(record, ticket) === 'gone' ? undefined : withoutTicket(record, ticket),
     )
   }
 
-  /** From now on its version is not written, unless that has happened: `gone`. */
+  /** From now on the version of the ticket is not written. `gone`: it was written already. */
   async refuse(
     context: RequestContext,
     place: UploadPlace,
@@ -48,7 +48,7 @@ export class Tickets {
     return ticketState(record, ticket) === 'refused' ? 'refused' : 'gone'
   }
 
-  /** All that stand in the object. */
+  /** All tickets in the object. */
   async list(
     context: RequestContext,
     place: Pick<UploadPlace, 'object' | 'fence'>,

@@ -1,4 +1,4 @@
-/** A tombstone for a register that is absent: whoever reads it reads the same as before. */
+/** A tombstone for a register that is absent: readers find the same as before. */
 
 import { EMPTY_BYTES, textOfUtf8 } from '../../protocol/bytes.ts'
 import { unreachable } from '../../protocol/assert.ts'
@@ -17,7 +17,7 @@ import { accountOf } from './account-record.ts'
 import { BUCKET_DELETED, newBucket } from './bucket-record.ts'
 import { UPLOAD_ABORTED } from '../../protocol/object/upload-state.ts'
 
-/** Undefined in a space of a later version: nobody here knows what its readers expect (F20). */
+/** Undefined in a space of a later version: this node does not know what its readers expect (F20). */
 export function tombstoneOf(key: RegisterKey): Omit<RegisterValue, 'operation'> | undefined {
   const body = bodyOf(key)
   return body === undefined ? undefined : { tombstone: true, body, blocks: [] }
@@ -46,7 +46,7 @@ function bodyOf(key: RegisterKey): Uint8Array | undefined {
     case 'session':
     case 'identity-provider':
     case 'setting':
-      // Of a tombstone nobody reads it (node/iam/records.ts).
+      // Its body is not read when it is a tombstone (node/iam/records.ts).
       return EMPTY_BYTES
     default:
       return unreachable(space)

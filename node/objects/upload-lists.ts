@@ -30,7 +30,7 @@ export async function listUploads(
   const walk = lister.walk(context, {
     bucket,
     shards: Array.from({ length: bucket.shards }, (_, shard) => shard),
-    // A walk's names are "key NUL id"; the marker without an id stands behind all of its uploads.
+    // A walk's names are "key NUL id"; a marker without an id comes after all uploads of its key.
     range: (shard, after) => {
       const range = uploadRange(bucket.id, shard, prefix, undefined, partitionBits)
       if (after === undefined) return range
@@ -79,7 +79,7 @@ function markerOf(
   if (request.uploadIdMarker !== undefined && /^[0-9a-f]{32}$/.test(request.uploadIdMarker)) {
     return `${key}\0${byteString(bytesOfHex(request.uploadIdMarker))}\0`
   }
-  // A common prefix that an earlier page ended with: everything below it is passed over.
+  // An earlier page ended with a common prefix: everything below it is skipped.
   const cut =
     delimiter === '' || !key.startsWith(prefix) ? -1 : key.indexOf(delimiter, prefix.length)
   const folded = cut >= 0 && cut + delimiter.length === key.length

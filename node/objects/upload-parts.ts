@@ -1,9 +1,9 @@
 /**
- * The parts of uploads: listed by quorum, and taken away once their upload is over (G5).
+ * The parts of uploads: listed by quorum, and removed once their upload is over (G5).
  *
- * A part's data may be named by its part, by a completion under way and by the object. So the change that
- * takes the part away releases it, once its upload is over for good, unless the upload's result has it:
- * the object has it then.
+ * A part's data may be named by its part, by a completion under way and by the object. So the change that removes the
+ * part releases the data, once the upload is over for good, unless the upload's result names it: then the object has
+ * it.
  */
 
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
@@ -59,7 +59,7 @@ export interface FoundPart {
   readonly part: PartRecord
 }
 
-/** Undefined: there is none, or it was taken away. */
+/** Undefined when there is no part, or it was removed. */
 export function partOf(value: RegisterValue | undefined): PartRecord | undefined {
   return value === undefined || value.tombstone ? undefined : partCodec.decode(value.body)
 }
@@ -76,7 +76,7 @@ export function releasedPart(
   return [{ owner: ownedByPart(upload, partNumber), dataId: id, sizeBytes, packed, settled }]
 }
 
-/** Lists what a bucket that is gone for good has left behind: above every minimum (T8). */
+/** A fence above every minimum (T8), to list what a deleted bucket has left behind. */
 export function goneBucket(id: BucketId): Bucket {
   const record = newBucket({
     name: '',
@@ -98,7 +98,7 @@ export class UploadParts {
     this.#options = options
   }
 
-  /** In order of their numbers. */
+  /** In order of part numbers. */
   async *walk(
     context: RequestContext,
     bucket: Bucket,
@@ -122,7 +122,7 @@ export class UploadParts {
     }
   }
 
-  /** What the result of a completion is made of. Undefined: its list of parts is nowhere any more. */
+  /** The data that the result of a completion is made of. Undefined when its list of parts is gone. */
   async storageOf(
     context: RequestContext,
     place: UploadPlace,
@@ -134,12 +134,10 @@ export class UploadParts {
     return bytes === undefined ? undefined : manifestCodec.decode(bytes).storage
   }
 
-  /**
-   * Takes all parts of an upload away that is completed or aborted, then what the upload itself holds: an
-   * aborted one goes, a completed one stays for repeats of its completion. May be done again and by many.
+  /** Removes all parts of a completed or aborted upload, and then what the upload itself holds: an aborted one is
+   * removed, a completed one stays for repeats of its completion. May be done again and by several nodes.
    *
-   * @param storage of the result, when it is at hand.
-   */
+   * @param storage of the result, when it is at hand */
   async clean(
     context: RequestContext,
     bucket: Bucket,
@@ -174,8 +172,8 @@ export class UploadParts {
     })
   }
 
-  /** Takes one part away, whose upload is over for good. `kept`: data that the object has; undefined: it is
-   * not known what that is, and the collector has to ask. */
+  /** Removes one part whose upload is over for good. `kept`: data that the object has. Undefined: it is not known what
+   * the object has, and the collector has to ask. */
   async drop(
     context: RequestContext,
     {
@@ -186,8 +184,8 @@ export class UploadParts {
     kept: ReadonlySet<ByteString> | undefined,
   ): Promise<void> {
     const { registers, reclaim } = this.#options
-    // For each state that a call has seen: whether its data was over. The proposal of any of several calls that saw the
-    // same state may be the one that is chosen, so each of them must have said so.
+    // For each state that a call has seen, whether its data was over. Of several calls that saw the same state, the
+    // proposal of any may be the one that is chosen, so each of them must have said so.
     const over = new Map<OperationId, boolean>()
     const outcome = await registers.change(context, {
       key,
@@ -211,7 +209,7 @@ export class UploadParts {
   }
 }
 
-/** Nothing of what it was made of stands in it any more. */
+/** Nothing is left in it of what it was made of. */
 export function isBare({ result }: UploadRecord): boolean {
   return result === undefined || (result.storage.length === 0 && result.manifest.length === 0)
 }

@@ -1,5 +1,5 @@
 /**
- * An upload's record and where it lies. Pure.
+ * An upload's record and where it is stored. Pure.
  *
  *   ticket           upload id (16) ‖ attempt (24: a data id); 16 bytes of attempt in older records
  *   record.request   digest of the parts that the completion named (32) ‖ attempt
@@ -68,7 +68,7 @@ export interface UploadPlace {
   readonly key: string
   readonly register: RegisterKey
   readonly object: RegisterKey
-  /** Absent for what is cleaned away: that has to be done in deleted buckets too. */
+  /** Left out when things are cleaned up: that has to be done in deleted buckets too. */
   readonly fence?: FenceSource | undefined
 }
 
@@ -94,7 +94,7 @@ export function placeIn(bucket: Bucket, named: NamedUpload, bits: number): Fence
   }
 }
 
-/** From the key of its register, without a fence. */
+/** The place of an upload from the key of its register, without a fence. */
 export function uploadPlaceOf(register: RegisterKey, bits: number): UploadPlace {
   const bucketId = bucketIdOf(register)
   if (bucketId === undefined) throw new Error('not the register of an upload')
@@ -112,7 +112,7 @@ export function uploadPlaceOf(register: RegisterKey, bits: number): UploadPlace 
   }
 }
 
-/** Undefined: there is none, or it is gone. */
+/** Undefined when there is no upload, or it is gone. */
 export function uploadRecordOf(value: RegisterValue | undefined): UploadRecord | undefined {
   return value === undefined || value.tombstone ? undefined : uploadCodec.decode(value.body)
 }
@@ -128,13 +128,13 @@ export function uploadValue(
   }
 }
 
-/** It is over, and nobody asks for its outcome any more. */
+/** The record of an upload that is over and whose outcome no request asks for any more. */
 export function uploadTombstone(record: UploadRecord): Omit<RegisterValue, 'operation'> {
   const { result: _, ...rest } = record
   return { tombstone: true, body: uploadCodec.encode(rest), blocks: [] }
 }
 
-/** Outlaws whatever may be under way for an upload that is not there. */
+/** Makes sure that nothing that is under way for an absent upload can happen. */
 export function noUpload(key: string): UploadRecord {
   return {
     state: UPLOAD_ABORTED,
@@ -176,22 +176,22 @@ export function isSameRequest(record: UploadRecord, digest: Uint8Array): boolean
   return equalBytes(record.request.subarray(0, DIGEST_BYTES), digest)
 }
 
-/** Of the attempt that a "completing" upload is in. */
+/** The attempt of a "completing" upload. */
 export function ticketOf(place: UploadPlace, { request }: UploadRecord): Uint8Array<ArrayBuffer> {
   return bytesOf(place.id + byteString(request.subarray(DIGEST_BYTES)))
 }
 
-/** Undefined: of an older program version, and so of an earlier boot. */
+/** Undefined in records of an older program version: the attempt belongs to an earlier boot. */
 export function attemptOf({ request }: UploadRecord): DataId | undefined {
   const attempt = request.subarray(DIGEST_BYTES)
   return attempt.length === DATA_ID_BYTES ? dataId(byteString(attempt)) : undefined
 }
 
-/** A ticket as it stands in an object, refused or not. */
+/** A ticket as it is in an object, refused or not. */
 export function partsOfTicket(ticket: Uint8Array): {
   readonly uploadId: ByteString
   readonly attempt: DataId | undefined
-  /** As it was admitted. */
+  /** The ticket as it was admitted. */
   readonly ticket: Uint8Array<ArrayBuffer>
 } {
   const long = ticket.length >= UPLOAD_ID_BYTES + DATA_ID_BYTES
@@ -208,7 +208,7 @@ export function isCompleting(record: UploadRecord | undefined, ticketed: UploadR
   return record?.state === UPLOAD_COMPLETING && equalBytes(record.request, ticketed.request)
 }
 
-/** Raw data ids of what is stored; empty parts have none. */
+/** Raw data ids of what is stored. Empty parts have none. */
 export function uploadDataIds(storage: readonly StorageRecord[]): Set<ByteString> {
   return new Set(
     storage.filter(({ sizeBytes }) => sizeBytes > 0).map((each) => byteString(each.dataId)),

@@ -1,4 +1,4 @@
-/** The sweep over uploads: what it aborts, finishes and takes away (G5). */
+/** The sweep over uploads: what it aborts, finishes and removes (G5). */
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
@@ -98,7 +98,7 @@ describe('the sweep and completions', () => {
       world.running.clear()
       await world.care()
       expect(world.uploadRecords[0]?.state).toBe(state)
-      // No ticket is left, and no version came of it.
+      // No ticket is left, and no version was written.
       expect(world.objectRecords.flatMap(({ uploads }) => uploads)).toEqual([])
       expect(await world.current()).toBe(state === UPLOAD_OPEN ? 'NoSuchKey' : 'whole')
       // The client may try again.
@@ -116,7 +116,7 @@ describe('the sweep and completions', () => {
     const late = failureCode(world.complete(parts, { ifMatch: ['there'] }))
     await slow.reached
     world.memory.before = () => undefined
-    // It is thought to be over, wrongly: then it must not win any more.
+    // The sweep takes it for over, wrongly: then it must not succeed any more.
     world.running.clear()
     await world.care()
     expect(world.uploadRecords[0]?.state).toBe(UPLOAD_OPEN)
@@ -153,7 +153,7 @@ describe('manifests of ended completions', () => {
     await dyingCompletion(world, parts, 'object', 2)
     world.running.clear()
     world.memory.lost = 1
-    // The carer asks once before the change.
+    // The sweep asks once before the change.
     let asked = 0
     world.running.has = () => ++asked === 2
     await world.care()
@@ -172,7 +172,7 @@ describe('the sweep and tickets', () => {
     world.running.clear()
     await world.care()
     expect(world.objectRecords.flatMap(({ uploads }) => uploads)).toEqual([])
-    // The upload is outlawed, should its record still be on its way.
+    // The upload gets a tombstone, in case its record is still on its way.
     expect(world.keysOf('upload').map((key) => world.memory.values.get(key)?.tombstone)).toEqual([
       true,
     ])
@@ -182,7 +182,7 @@ describe('the sweep and tickets', () => {
     const parts = [await world.putPart(1)]
     await dyingCompletion(world, parts, 'object', 2)
     world.running.clear()
-    // The scan may come to the object first.
+    // The scan may visit the object first.
     await world.uploads.care.tickets(world.keysOf('object')[0]!)
     await world.care()
     expect(world.uploadRecords[0]?.state).toBe(UPLOAD_OPEN)

@@ -1,15 +1,15 @@
 /**
- * Looks after uploads that nobody asks about any more (G5): those of a gateway that died, of a bucket that
- * is gone, those that stay open for longer than their bucket allows, and what finished ones leave.
+ * Looks after uploads that no request asks about any more (G5): those of a gateway that died, those of a deleted
+ * bucket, those that stay open for longer than their bucket allows, and what finished ones leave.
  *
  *   open         aborted when the bucket's rule says so
- *   completing   whose attempt is over: completed if its version was written, else open again, so that
- *                the client may try again or give up; a condition that it gave is known to it alone
- *   completed    its parts go; it stays for a day, so that a repeated completion has its answer
- *   aborted      its parts go, then it goes
+ *   completing   whose attempt is over: completed if its version was written. Otherwise open again, so that the
+ *   client may try again or give up; only the client knows the condition that it gave
+ *   completed    its parts are removed; it stays for a day, so that a repeated completion has its answer
+ *   aborted      its parts are removed, then it is
  *
- * Every step may be done by many at once. Nothing is decided by a clock but what the owner of the bucket
- * wants gone, and how long an answer is repeated (G4).
+ * Several nodes may do every step at once. A clock decides only what the owner of the bucket wants removed, and how
+ * long an answer is repeated (G4).
  */
 
 import { equalBytes, utf8ByteString } from '../../protocol/bytes.ts'
@@ -52,26 +52,26 @@ import {
 } from '../../protocol/object/upload-state.ts'
 import { Tickets } from './tickets.ts'
 
-/** So long a completed upload answers a repeated completion. */
+/** For how long a completed upload answers a repeated completion. */
 const ANSWER_KEPT_MS = 24 * 3_600_000
-/** Parts of an upload that was met open are passed over for so long. */
+/** For how long parts of an upload that was found open are skipped. */
 const OPEN_KNOWN_MS = 60_000
 const OPEN_KNOWN_MAX = 10_000
-/** Of a bucket that is being deleted: the rest is found later. */
+/** The most uploads of a bucket that is being deleted. The rest is found later. */
 const ABANDON_MS = 5_000
 const ABANDONED_AT_ONCE = 8
 
 interface Ended {
   readonly state?: number
-  /** Absent when it is gone. */
+  /** Undefined when the bucket is gone. */
   readonly record?: UploadRecord | undefined
 }
 
-/** Who looks after uploads: finishes what is completing, aborts what is too old, tidies up what is over. */
+/** The upload sweep: finishes what is completing, aborts what is too old, cleans up what is over. */
 export interface UploadSweep {
   upload(key: RegisterKey): Promise<void>
   part(key: RegisterKey): Promise<void>
-  /** Of an object's register with tickets of completions. */
+  /** Visits an object's register with tickets of completions. */
   tickets(key: RegisterKey): Promise<void>
 }
 
@@ -97,7 +97,7 @@ export class UploadSweeper implements UploadSweep {
     this.#tickets = new Tickets(options.registers)
   }
 
-  /** @param key of an upload's register. Throws what registers throw: again at the next time. */
+  /** @param key of an upload's register. Throws what registers throw: the scan comes again. */
   async upload(key: RegisterKey): Promise<void> {
     const context = internalContext()
     const place = uploadPlaceOf(key, this.#options.partitionBits())
@@ -105,7 +105,7 @@ export class UploadSweeper implements UploadSweep {
     if (record === undefined) return
     const bucket = await this.#options.buckets.find(context, record.bucket, place.bucketId)
     if (bucket === undefined) {
-      // Nothing is written into a deleted bucket (T8), and whoever meant to is refused.
+      // Nothing is written into a deleted bucket (T8), and requests that try to are refused.
       await this.#abandon(context, goneBucket(place.bucketId), place, record)
     } else {
       await this.#look(context, bucket, { ...place, fence: bucket }, record)
@@ -120,7 +120,7 @@ export class UploadSweeper implements UploadSweep {
     const context = internalContext()
     const { accepted } = await registers.read(context, { key })
     const part = partOf(accepted?.value)
-    // An older program version did not write it: then its upload takes it along, or nobody.
+    // Records of older program versions do not have it: then the part is removed with its upload, or never.
     if (part === undefined || part.key === '') return
     const bucketId = bucketIdOf(key)!
     const name = utf8ByteString(part.key)
@@ -136,7 +136,7 @@ export class UploadSweeper implements UploadSweep {
       if (upload.state === UPLOAD_OPEN) this.#knowOpen(register)
       return
     }
-    // Put after its upload was over, and nobody can complete that any more.
+    // The part was put after its upload was over, and cannot become part of an object any more.
     await parts.drop(context, { register }, key, undefined)
   }
 
@@ -156,7 +156,7 @@ export class UploadSweeper implements UploadSweep {
         partitionBits(),
       )
       const place = uploadPlaceOf(register, partitionBits())
-      // A change, so that no "completing" that is still under way can come true afterwards.
+      // A change, so that no "completing" that is still under way can succeed afterwards.
       const outcome = await registers.change(context, {
         key: register,
         change: (value) =>
@@ -172,8 +172,8 @@ export class UploadSweeper implements UploadSweep {
     }
   }
 
-  /** An upload's end by request. `state` is what it is then, known of an aborted one for a while after it is
-   * gone: a completed one stays, and one whose completion is under way. */
+  /** Ends an upload by request. Returns its state then. An aborted upload is remembered for a while after it is gone;
+   * a completed one stays, and so does one whose completion is under way. */
   async abort(context: RequestContext, place: UploadPlace): Promise<Ended> {
     const { completion } = this.#options
     const ended = await this.#abortOpen(context, place)
@@ -183,8 +183,8 @@ export class UploadSweeper implements UploadSweep {
     return this.#abortOpen(context, place)
   }
 
-  /** Uploads of a bucket that is empty and about to go. What it does not reach in time, or at all, is found
-   * later: they are in nobody's way. */
+  /** Aborts uploads of a bucket that is empty and about to be deleted. Uploads that it does not reach in time are
+   * found later: they hold up nothing. */
   async abandonAll(context: RequestContext, bucket: Bucket): Promise<void> {
     const { lister, clock, partitionBits } = this.#options
     const until = clock.monotonicMs() + ABANDON_MS
@@ -216,7 +216,7 @@ export class UploadSweeper implements UploadSweep {
         await Promise.all(batch)
       }
     } catch {
-      // The scan finds them.
+      // The scan finds the others.
     }
   }
 
@@ -261,7 +261,7 @@ export class UploadSweeper implements UploadSweep {
     }
   }
 
-  /** Ends an upload whose bucket is gone, or going. */
+  /** Ends an upload whose bucket is deleted or being deleted. */
   async #abandon(
     context: RequestContext,
     bucket: Bucket,
@@ -315,12 +315,12 @@ export class UploadSweeper implements UploadSweep {
   }
 }
 
-/** A part's key as far as all parts of its upload have it in common. */
+/** The part of a part's key that all parts of its upload have in common. */
 function withoutNumber(part: RegisterKey): string {
   return part.slice(0, 2) + part.slice(3, -2)
 }
 
-/** The same from the upload's key: partition, bucket, shard, upload id. */
+/** The same, made from the upload's key: partition, bucket, shard, upload id. */
 function placeOfParts(upload: RegisterKey): string {
   return upload.slice(0, 2) + upload.slice(3, 21) + uploadIdOf(upload)
 }

@@ -67,12 +67,12 @@ export interface UploadsOptions {
   readonly clock: Clock
   readonly random: Random
   readonly partitionBits: () => number
-  /** Of all parts but the last. Default: S3's. */
+  /** The least size of all parts but the last. When left out, S3's. */
   readonly partBytesMin?: number | undefined
 }
 
 export class Uploads {
-  /** For the scan, which finds what nobody asks about any more. */
+  /** For the scan, which finds uploads that no request asks about any more. */
   readonly care: UploadSweeper
   readonly #options: UploadsOptions
   readonly #parts: UploadParts
@@ -179,8 +179,8 @@ export class Uploads {
       })
     } finally {
       attempt.end()
-      // What was there before may be on its way into the object; what may not have been written is to be
-      // asked about as well.
+      // The old data may be on its way into the object, and the new data may not have been written: the collector
+      // asks about both.
       const released = outcome?.type === 'written' ? partOf(outcome.before) : part
       if (released !== undefined) reclaim.released(releasedPart(place.register, released, false))
     }
@@ -205,7 +205,7 @@ export class Uploads {
     return { upload, parts }
   }
 
-  /** Open ones. */
+  /** Lists open uploads. */
   async list(context: RequestContext, request: ListUploadsRequest): Promise<ListUploadsPage> {
     const { buckets, lister, partitionBits } = this.#options
     const bucket = await buckets.open(context, request.bucket)
@@ -236,14 +236,14 @@ export class Uploads {
     return this.care.abandonAll(context, bucket)
   }
 
-  /** A part that came to be after its upload was over, and maybe after the others were taken away. */
+  /** Removes a part that was put after its upload was over, and perhaps after the other parts were removed. */
   async #takeBackLate(place: FencedPlace, key: RegisterKey): Promise<void> {
     const { registers } = this.#options
     const context = internalContext()
     const { accepted } = await registers.read(context, { key: place.register, fence: place.fence })
     const record = uploadRecordOf(accepted?.value)
     if (record === undefined) await this.#parts.drop(context, place, key, undefined)
-    // What stands there bare has no part that it could have named.
+    // The upload's record there is bare and names no part.
     else if (record.state === UPLOAD_COMPLETED && isBare(record)) {
       await this.#parts.drop(context, place, key, new Set())
     } else if (record.state === UPLOAD_COMPLETED || record.state === UPLOAD_ABORTED) {

@@ -68,7 +68,7 @@ export function versionRecordOf(
   }
 }
 
-/** As clients see it. */
+/** The version id as clients see it. */
 export function versionIdText({ versionId }: Pick<VersionRecord, 'versionId'>): string {
   return versionId === '' ? NULL_VERSION_ID : versionId
 }

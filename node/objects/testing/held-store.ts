@@ -16,10 +16,10 @@ export class HeldStore {
   readonly rows = new Map<string, Uint8Array>()
   appends = 0
   last: readonly NewRecord[] = []
-  /** Only what may use the reserve is taken. */
+  /** Only appends that may use the reserve are taken. */
   full = false
   fail: Error | undefined
-  /** Later appends are flushed first: nothing promises their order to the caller. */
+  /** Later appends are flushed first: callers are promised no order. */
   reverse = false
   readonly #apply: Apply
   readonly #records: NewRecord[] = []
@@ -76,12 +76,13 @@ export class HeldStore {
     return Promise.resolve(this.#records[offset] as NewRecord)
   }
 
-  /** From now on nothing is flushed. */
+  /** From now on appends wait. */
   hold(): void {
     this.#waiting = []
   }
 
-  /** Flushes what waits, or the first so many of it; of all, later appends are flushed at once. */
+  /** Flushes the appends that wait, or the first `count` of them. After flushing all, later appends are flushed at
+   * once. */
   async flush(count?: number): Promise<void> {
     const waiting = this.#waiting ?? []
     if (this.reverse) waiting.reverse()

@@ -1,4 +1,4 @@
-/** Objects on registers and blocks in memory, and what they say is released. */
+/** Objects on registers and blocks in memory, and what they release. */
 
 import { byteString, bytesOf } from '../../../protocol/bytes.ts'
 import type { BucketRecord } from '../../../protocol/codec/versioned.ts'
@@ -115,7 +115,7 @@ export class MemoryObjects {
     return ids
   }
 
-  /** Of blocks that lie somewhere. */
+  /** Data ids of all blocks that are stored. */
   stored(): Set<DataId> {
     return new Set([...this.memory.blocks.keys(), ...this.written.keys()].map(dataIdOf))
   }

@@ -1,4 +1,4 @@
-/** RegisterClient in one map, each change at once and alone: for tests of what stands on registers. */
+/** A register client on one map, each change at once and alone: for tests of what is built on registers. */
 
 import type { BlockKey, RegisterKey } from '../../../protocol/ids.ts'
 import { operationId } from '../../../protocol/ids.ts'
@@ -12,14 +12,14 @@ const BALLOT = { counter: 1, proposer: 'p'.repeat(16) as never }
 
 export class MemoryRegisters {
   readonly values = new Map<RegisterKey, RegisterValue>()
-  /** Called before each change: a test holds one back, or lets it fail. */
+  /** Called before each change. A test can delay the change or let it fail. */
   before: (key: RegisterKey) => Promise<void> | undefined = () => undefined
   changes = 0
-  /** What rode along with the values that were written. */
+  /** Blocks that were sent with the values that were written. */
   readonly blocks = new Map<BlockKey, Uint8Array>()
-  /** So often a change is called in vain first, as if its accepts had been lost. */
+  /** How often a change is called in vain first, as if its accepts had been lost. */
   lost = 0
-  /** Of what is there. */
+  /** Whether the present state is known to be chosen. */
   chosen = true
 
   async change(_context: unknown, request: ChangeRequest): Promise<ChangeOutcome> {
@@ -36,7 +36,7 @@ export class MemoryRegisters {
       }
       return result
     }
-    // Their blocks may lie somewhere all the same.
+    // Blocks of these calls may be stored all the same.
     for (let i = 0; i < this.lost; i++) call()
     const result = call()
     if ('keep' in result) {

@@ -1,4 +1,4 @@
-/** Uploads and objects on registers in memory, with what they tell of their attempts and of freed data. */
+/** Uploads and objects on registers in memory, with their attempts and the data that they release. */
 
 import { byteString, bytesOf, u32 } from '../../../protocol/bytes.ts'
 import { objectCodec, partCodec, uploadCodec } from '../../../protocol/codec/versioned.ts'
@@ -39,10 +39,10 @@ export class MemoryUploads {
   readonly bucket: Bucket
   readonly objects: Objects
   readonly uploads: Uploads
-  /** On the same registers as that of `uploads`. */
+  /** On the same registers as `uploads`. */
   readonly completion: Completion
   nowMs = 1_000
-  /** The bucket is deleted. */
+  /** True when the bucket is deleted. */
   gone = false
   uploadId = ''
   #ids = 0
@@ -138,7 +138,7 @@ export class MemoryUploads {
     return this.uploads.complete(uploadContext(), { ...NAMED, uploadId, parts, condition, seal })
   }
 
-  /** ETag of the object, or why there is none. */
+  /** ETag of the object, or the code of the error. */
   async current(): Promise<string> {
     try {
       return (await this.objects.get(uploadContext(), { ...NAMED, withData: false })).info.etag
@@ -152,7 +152,7 @@ export class MemoryUploads {
     return this.objects.put(uploadContext(), { ...NAMED, headers: UPLOAD_HEADERS, body })
   }
 
-  /** Holds the next change of a register of the space back until released. */
+  /** Holds back the next change of a register of the space until it is released. */
   hold(
     space: 'object' | 'upload' | 'part',
     which = 1,
@@ -174,7 +174,7 @@ export class MemoryUploads {
     return [...this.memory.values.keys()].filter((key) => spaceOf(key) === space)
   }
 
-  /** Live ones. */
+  /** Records of live parts. */
   get partRecords(): PartRecord[] {
     return this.#live('part').map((body) => partCodec.decode(body))
   }
@@ -187,7 +187,7 @@ export class MemoryUploads {
     return this.#live('object').map((body) => objectCodec.decode(body))
   }
 
-  /** The scan's visit of everything. */
+  /** Visits everything, as the scan does. */
   async care(): Promise<void> {
     const { care } = this.uploads
     for (const key of this.keysOf('upload')) await care.upload(key)
@@ -230,7 +230,7 @@ export async function failureCode(work: Promise<unknown>): Promise<string> {
   }
 }
 
-/** Lets what runs in the background come to its end. */
+/** Lets background work finish. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 20; i++) await new Promise<void>((resolve) => void setImmediate(resolve))
 }
