@@ -62,7 +62,7 @@ beforeEach(() => {
   missing = []
   patches.method(
     RegisterClient.prototype,
-    'settle',
+    'ensureChosen',
     (original) =>
       async function (this: RegisterClient, ...call) {
         settles++

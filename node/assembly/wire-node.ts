@@ -47,7 +47,7 @@ export function wireNode(base: NodeBase): WiredNode {
     onGap: (peer, partition) => repair.resync.gap(peer, partition),
   })
   const reclaim = wireReclaim(base, replica, quorum, {
-    uploads: () => objects.uploads.care,
+    uploads: () => objects.uploads.sweeper,
     forget: (keys) => service.forget(keys),
     freed: () => ({
       blocks: service.freedBlocks,

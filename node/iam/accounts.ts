@@ -55,7 +55,7 @@ export class Accounts {
       space: 'account',
       entriesMax: ACCOUNTS_MAX,
       full: () => limitExceeded(`Cannot exceed quota for AccountsPerCluster: ${ACCOUNTS_MAX}`),
-      stands: async (context, _cluster, { id }) =>
+      exists: async (context, _cluster, { id }) =>
         (await this.#standing(context, id)) !== undefined,
     })
   }

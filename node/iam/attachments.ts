@@ -92,7 +92,7 @@ export class Attachments {
       throw error
     }
     if (kept) return this.#leave(context, policy, holder, token)
-    if (await this.#stands(context, policy)) return
+    if (await this.#exists(context, policy)) return
     await this.#changeHolder(context, holder, (attached) => {
       const left = attached.filter((each) => each.token !== token)
       return left.length === attached.length ? undefined : left
@@ -233,7 +233,7 @@ export class Attachments {
   }
 
   /** After an attachment: calls a deletion off. False: it has happened. */
-  async #stands(context: RequestContext, policy: PolicyRecord): Promise<boolean> {
+  async #exists(context: RequestContext, policy: PolicyRecord): Promise<boolean> {
     const { accountId, id } = policy
     const current = await this.#records.read(context, POLICY, byId(accountId, id))
     if (current === undefined) return false

@@ -17,7 +17,7 @@ function world() {
     space: 'user',
     entriesMax: 3,
     full: () => limitExceeded('full'),
-    stands: (_context, _account, { id }) => Promise.resolve(standing.has(id)),
+    exists: (_context, _account, { id }) => Promise.resolve(standing.has(id)),
   })
   const enter = async (id: string, name = `n-${id}`): Promise<void> => {
     await directory.enter(context, ACCOUNT, { id, name })

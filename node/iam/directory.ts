@@ -30,7 +30,7 @@ export interface DirectoryOptions {
   readonly entriesMax: number
   readonly full: () => Error
   /** Does this entry's entity stand? */
-  readonly stands: (
+  readonly exists: (
     context: RequestContext,
     accountId: string,
     entry: DirectoryEntry,
@@ -61,10 +61,10 @@ export class Directory {
 
   /** Is there one that stands, or one that may be on its way? */
   async isOccupied(context: RequestContext, accountId: string): Promise<boolean> {
-    const { clock, stands } = this.#options
+    const { clock, exists } = this.#options
     for (const entry of await this.entries(context, accountId)) {
       if (clock.nowMs() - entry.createdMs < STALE_AFTER_MS) return true
-      if (await stands(context, accountId, entry)) return true
+      if (await exists(context, accountId, entry)) return true
     }
     return false
   }
@@ -113,13 +113,13 @@ export class Directory {
     accountId: string,
     entries: readonly DirectoryEntry[],
   ): Promise<boolean> {
-    const { clock, stands } = this.#options
+    const { clock, exists } = this.#options
     const now = clock.nowMs()
     const old = entries.filter(({ createdMs }) => now - createdMs > STALE_AFTER_MS)
     let dropped = false
     for (let at = 0; at < old.length; at += WIDTH) {
       const some = old.slice(at, at + WIDTH)
-      const stand = await Promise.all(some.map((entry) => stands(context, accountId, entry)))
+      const stand = await Promise.all(some.map((entry) => exists(context, accountId, entry)))
       for (const [index, entry] of some.entries()) {
         if (stand[index] === true) continue
         await this.drop(context, accountId, entry)

@@ -30,7 +30,7 @@ export function entityNames<T extends NamedEntity>(
     space: kind.space,
     entriesMax,
     full: () => limitExceeded(`Cannot exceed quota for ${quota}: ${entriesMax}`),
-    stands: async (context, accountId, entry) =>
+    exists: async (context, accountId, entry) =>
       (await names.ofEntry(context, accountId, entry)) !== undefined,
   })
   const names: Names<T> = new Names({ records, random, kind, directory, word })

@@ -33,7 +33,7 @@ export interface AccountBucketsOptions {
   /** Reads the bucket's register. */
   readonly readBucket: (context: RequestContext, name: string) => Promise<BucketRecord | undefined>
   /** Decides a bucket that is "creating". */
-  readonly settle: (
+  readonly decideBucket: (
     context: RequestContext,
     creating: BucketRecord,
   ) => Promise<BucketRecord | undefined>
@@ -151,12 +151,12 @@ export class AccountBuckets {
   }
 
   async #isDead(context: RequestContext, entry: AccountBucketRecord): Promise<boolean> {
-    const { readBucket, settle, clock } = this.#options
+    const { readBucket, decideBucket, clock } = this.#options
     if (!entry.live && clock.nowMs() - entry.createdMs < INTENT_PATIENCE_MS) return false
     const record = await readBucket(context, entry.name)
     const here = record !== undefined && sameIncarnation(record, entry)
     if (here && record.state === BUCKET_CREATING) {
-      return (await settle(context, record)) === undefined
+      return (await decideBucket(context, record)) === undefined
     }
     return !here || record.state === BUCKET_DELETED
   }

@@ -101,7 +101,7 @@ export class BucketCache {
     const bucket = new Bucket(
       record,
       (old) => this.#reread(old),
-      (old) => this.#stands(old),
+      (old) => this.#isUsable(old),
     )
     this.#readAt.set(bucket, began)
     if (began <= this.#horizon) return bucket
@@ -116,7 +116,7 @@ export class BucketCache {
     return bucket
   }
 
-  #stands(bucket: Bucket): boolean {
+  #isUsable(bucket: Bucket): boolean {
     this.followEpoch()
     return (
       (this.#readAt.get(bucket) ?? 0) > this.#horizon || this.#buckets.get(bucket.name) === bucket

@@ -54,7 +54,7 @@ export class BucketCreation {
     const until = clock.monotonicMs() + DOUBT_MS
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       // Most refusals are for names that are taken: check before an intent is written.
-      const held = await this.settled(context, await readBucket(context, request.bucket))
+      const held = await this.decided(context, await readBucket(context, request.bucket))
       if (held !== undefined) throw taken(held, request.ownerAccount)
       const record = this.#newRecord(request)
       try {
@@ -83,7 +83,7 @@ export class BucketCreation {
       tries++
       return this.#write(context, record)
     })
-    const live = await this.#insist(untilMs, () => this.settled(context, written))
+    const live = await this.#insist(untilMs, () => this.decided(context, written))
     if (live !== undefined && sameIncarnation(live, record)) return live
     // The name belongs to another bucket, and nothing of this one was ever sent.
     if (!sameIncarnation(written, record) && tries === 1) return undefined
@@ -94,7 +94,7 @@ export class BucketCreation {
   }
 
   /** The record once it is decided, so no longer "creating"; undefined when no bucket has the name. */
-  async settled(
+  async decided(
     context: RequestContext,
     record: BucketRecord | undefined,
   ): Promise<BucketRecord | undefined> {

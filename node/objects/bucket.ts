@@ -14,20 +14,20 @@ export class Bucket implements FenceSource {
   readonly id: BucketId
   #record: BucketRecord
   readonly #reread: (bucket: Bucket) => Promise<BucketRecord>
-  readonly #stands: ((bucket: Bucket) => boolean) | undefined
+  readonly #isUsable: ((bucket: Bucket) => boolean) | undefined
 
   /** @param reread returns the newest record of the same incarnation; throws when there is none
-   * @param stands false once the minima of this bucket may be gone: see `FenceSource` */
+   * @param isUsable false once the minima of this bucket may be gone: see `FenceSource` */
   constructor(
     record: BucketRecord,
     reread: (bucket: Bucket) => Promise<BucketRecord>,
-    stands?: (bucket: Bucket) => boolean,
+    isUsable?: (bucket: Bucket) => boolean,
   ) {
     this.name = record.name
     this.id = bucketId(byteString(record.incarnation))
     this.#record = record
     this.#reread = reread
-    this.#stands = stands
+    this.#isUsable = isUsable
   }
 
   get record(): BucketRecord {
@@ -42,8 +42,8 @@ export class Bucket implements FenceSource {
     return { bucket: this.id, generation: this.#record.generation }
   }
 
-  stands(): boolean {
-    return this.#stands?.(this) ?? true
+  isUsable(): boolean {
+    return this.#isUsable?.(this) ?? true
   }
 
   async refresh(): Promise<void> {

@@ -46,13 +46,13 @@ test('a cached record is valid until it is buried, and valid again once it is re
   const { state, buckets, open } = world()
   const bucket = await open()
   buckets.bury(new Set([OTHER]))
-  expect(bucket.stands()).toBe(true)
+  expect(bucket.isUsable()).toBe(true)
   expect(await open()).toBe(bucket)
   buckets.bury(new Set([ID]))
-  expect(bucket.stands()).toBe(false)
+  expect(bucket.isUsable()).toBe(false)
   expect(state.reads).toBe(1)
   await bucket.refresh()
-  expect(bucket.stands()).toBe(true)
+  expect(bucket.isUsable()).toBe(true)
   expect(state.reads).toBe(2)
 })
 
@@ -63,8 +63,8 @@ test('a read that began before a burial does not count, and its result is not ke
   const opening = open()
   buckets.bury(new Set([ID]))
   go()
-  expect((await opening).stands()).toBe(false)
-  expect((await open()).stands()).toBe(true)
+  expect((await opening).isUsable()).toBe(false)
+  expect((await open()).isUsable()).toBe(true)
   expect(state.reads).toBe(2)
 })
 
@@ -72,18 +72,18 @@ test('a node that was not a member, or has missed an epoch, forgets everything',
   const { state, open } = world()
   const bucket = await open()
   state.epoch = 2
-  expect(bucket.stands()).toBe(true)
+  expect(bucket.isUsable()).toBe(true)
   state.epoch = 4
-  expect(bucket.stands()).toBe(false)
+  expect(bucket.isUsable()).toBe(false)
   const again = await open()
-  expect(again.stands()).toBe(true)
+  expect(again.isUsable()).toBe(true)
   state.epoch = 5
   state.isMember = false
-  expect(again.stands()).toBe(false)
+  expect(again.isUsable()).toBe(false)
   const outside = await open()
   state.epoch = 6
   state.isMember = true
-  expect(outside.stands()).toBe(false)
+  expect(outside.isUsable()).toBe(false)
 })
 
 /** A bucket that this node knows as live, while another node has begun to delete it. */

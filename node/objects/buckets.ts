@@ -109,7 +109,7 @@ export class Buckets {
     this.#list = new AccountBuckets({
       ...options,
       readBucket,
-      settle: (context, creating) => this.#creation.settled(context, creating),
+      decideBucket: (context, creating) => this.#creation.decided(context, creating),
     })
     this.#creation = new BucketCreation({
       ...options,
@@ -141,7 +141,7 @@ export class Buckets {
 
   /** Called when these incarnations are gone for good and their minima are about to be dropped. From now on nothing
    * that this node knows of them counts (T8). Operations under way, and reads of records that began earlier, learn
-   * from `stands` that they have to read the record again before they answer. */
+   * from `isUsable` that they have to read the record again before they answer. */
   bury(ids: ReadonlySet<BucketId>): void {
     this.#cache.bury(ids)
   }
@@ -216,7 +216,7 @@ export class Buckets {
   }
 
   async delete(context: RequestContext, name: string): Promise<void> {
-    const found = await this.#creation.settled(context, await this.#readRecord(context, name))
+    const found = await this.#creation.decided(context, await this.#readRecord(context, name))
     if (found === undefined) throw noSuchBucket(name)
     this.#mustBeDecided(found)
     await this.#deletion.run(context, found)
@@ -333,7 +333,7 @@ export class Buckets {
     const { clock } = this.#options
     const since = clock.monotonicMs()
     for (;;) {
-      const record = await this.#creation.settled(context, await this.#readRecord(context, name))
+      const record = await this.#creation.decided(context, await this.#readRecord(context, name))
       if (record === undefined) {
         this.#cache.drop(name)
         throw noSuchBucket(name)

@@ -54,7 +54,7 @@ describe('parts of a completed upload', () => {
     await world.complete(parts)
     await dead.reached
     world.memory.before = () => undefined
-    await world.care()
+    await world.sweep()
     expect(world.partRecords).toEqual([])
     expect(releasedIds(world, true)).toEqual([unnamed])
     expect(releasedIds(world)).not.toContain(named)
@@ -68,7 +68,7 @@ describe('parts of a completed upload', () => {
     await dead.reached
     world.memory.before = () => undefined
     world.blocks.length = 0
-    await world.care()
+    await world.sweep()
     expect(world.partRecords).toEqual([])
     // All but those that the dead gateway had handled.
     expect(releasedIds(world, false).length).toBeGreaterThan(50)
@@ -153,10 +153,10 @@ describe('what is remembered of a completed upload', () => {
     await world.complete(parts)
     await settle()
     world.nowMs += DAY_MS - 10
-    await world.care()
+    await world.sweep()
     expect(await failureCode(world.complete(parts))).toBe('ok')
     world.nowMs += 1_000
-    await world.care()
+    await world.sweep()
     expect(world.uploadRecords).toEqual([])
     expect(await failureCode(world.complete(parts))).toBe('NoSuchUpload')
     expect(await world.current()).toBe('whole')

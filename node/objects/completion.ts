@@ -57,7 +57,7 @@ import {
 } from '../../protocol/object/upload-state.ts'
 import { partInfoOf } from './versions.ts'
 
-/** Others in the way: after that many beginnings the client may come again. */
+/** How often a completion begins again when others are in the way. After that the client may retry. */
 const ATTEMPTS = 4
 
 export interface CompletionOptions {
@@ -68,7 +68,7 @@ export interface CompletionOptions {
   readonly parts: UploadParts
   readonly reclaim: Reclaim
   readonly clock: Clock
-  /** The upload is completed: its parts may go. */
+  /** Called when the upload is completed: its parts may be removed. */
   readonly onCompleted: (
     place: FencedPlace,
     record: UploadRecord,
@@ -119,16 +119,14 @@ export class Completion {
     throw busy()
   }
 
-  /** Its attempt is over, as far as this node knows: nobody goes on with it but by finding it. */
+  /** Is the attempt over, as far as this node knows? Then no request goes on with it unless it finds it. */
   isLeft(completing: UploadRecord): boolean {
     const attempt = attemptOf(completing)
     return attempt === undefined || this.#options.reclaim.isOver(attempt)
   }
 
-  /**
-   * Ends an attempt that its request has left: its version was written, and the upload is completed; or
-   * it never will be, and the upload is open again.
-   */
+  /** Ends an attempt that its request has left. If its version was written, the upload is completed; otherwise the
+   * version never will be written, and the upload is open again. */
   async unwind(
     context: RequestContext,
     place: UploadPlace,
@@ -146,7 +144,7 @@ export class Completion {
     }))
   }
 
-  /** Takes a ticket out of the object that nobody may use any more. */
+  /** Removes a ticket from the object that may not be used any more. */
   withdraw(context: RequestContext, place: UploadPlace, ticket: Uint8Array): Promise<void> {
     return this.#tickets.withdraw(context, place, ticket)
   }
@@ -193,7 +191,7 @@ export class Completion {
     }
   }
 
-  /** Somebody has begun, or has done it. */
+  /** Another request has begun a completion, or has finished it. */
   async #join(
     context: RequestContext,
     place: FencedPlace,
@@ -223,12 +221,12 @@ export class Completion {
     if (version === undefined) throw noSuchUpload(place.uploadId)
     const storage = atHand.storage ?? (await parts.storageOf(context, place, record))
     if (storage === undefined) {
-      // Its list of parts is gone because it is completed, or nobody answers.
+      // Its list of parts is gone because it is completed, or no replica answers.
       if (isCompleting(await this.#read(context, place), record)) throw busy()
       return 'again'
     }
     if (!(await this.#parts.areStillStored(context, place, storage))) {
-      // Put again, or taken away because somebody else has completed it.
+      // A part was put again, or the parts were removed because another request has completed the upload.
       await this.unwind(context, place, record)
       return 'again'
     }
@@ -245,7 +243,8 @@ export class Completion {
       throw error
     }
     if (put === 'refused') {
-      // By another request's condition, or by care: an attempt of one's own tells.
+      // Refused because of another request's condition, or by the sweep. An attempt of this request's own tells
+      // which.
       await this.#reopen(context, place, record)
       return 'again'
     }
@@ -262,16 +261,16 @@ export class Completion {
       state: UPLOAD_COMPLETED,
       result: written,
     })).catch((error: unknown) => {
-      // 507 would say that nothing has happened, and the version is there (P4).
+      // 507 would say that nothing has happened, but the version is there (P4).
       throw isFull(error) ? new StoreError('Unavailable', 'no room to complete the upload') : error
     })
-    // Not by this attempt: its ticket is gone because it was taken back.
+    // Not completed by this attempt: its ticket was taken back.
     if (now?.state !== UPLOAD_COMPLETED) return 'again'
     onCompleted(place, now, storage)
     return answerOf(place, now)
   }
 
-  /** The ticket is refused in the object: nobody writes this attempt's version. */
+  /** Called when the ticket is refused in the object, so that this attempt's version is never written. */
   async #reopen(
     context: RequestContext,
     place: UploadPlace,
@@ -293,7 +292,7 @@ export class Completion {
     return now
   }
 
-  /** From this very attempt to another state; the result is the record as it is then. */
+  /** Moves the upload from exactly this attempt to another state. Returns the record as it is then. */
   async #move(
     context: RequestContext,
     place: UploadPlace,

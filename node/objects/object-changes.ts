@@ -292,8 +292,8 @@ class PinnedFence implements FenceSource {
     return this.#bucket.current()
   }
 
-  stands(): boolean {
-    return this.#bucket.stands()
+  isUsable(): boolean {
+    return this.#bucket.isUsable()
   }
 
   refresh(): Promise<void> {

@@ -92,7 +92,7 @@ export class ObjectReads {
       return untilReplaced(chunks, async (block) => {
         // The order matters: what the register still names after all replicas have answered was not just freed (R4).
         const lost = await this.#options.losses.isLost(block)
-        if (!(await this.#stands(context, bucket, key, version))) return 'replaced'
+        if (!(await this.#isStillNamed(context, bucket, key, version))) return 'replaced'
         if (!lost) return 'away'
         const { sizeBytes } = version
         const versionId = versionIdText(version)
@@ -140,7 +140,7 @@ export class ObjectReads {
   }
 
   /** The object still refers to this version, so its data must exist. */
-  async #stands(
+  async #isStillNamed(
     context: RequestContext,
     bucket: Bucket,
     key: RegisterKey,

@@ -110,7 +110,7 @@ describe('parts', () => {
     await settle()
     for (const key of world.keysOf('upload')) world.memory.values.delete(key)
     world.nowMs += 100_000
-    await world.care()
+    await world.sweep()
     expect(world.partRecords).toEqual([])
     expect(releasedIds(world)).toEqual([id])
   })
@@ -119,7 +119,7 @@ describe('parts', () => {
     const parts = [await world.putPart(1), await world.putPart(2)]
     for (let pass = 0; pass < 3; pass++) {
       world.nowMs += 40_000
-      await world.care()
+      await world.sweep()
     }
     expect(world.partRecords).toHaveLength(2)
     expect(world.released).toEqual([])

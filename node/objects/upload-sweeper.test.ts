@@ -37,10 +37,10 @@ describe('the sweep aborts uploads', () => {
     const uploadId = await world.create(key)
     await world.putPart(1, MIB5, 'e1', key)
     world.nowMs += ABORT_AFTER_DAYS * DAY_MS - 1_000
-    await world.care()
+    await world.sweep()
     expect(world.uploadRecords).toHaveLength(2)
     world.nowMs += 1_000
-    await world.care()
+    await world.sweep()
     expect(world.uploadRecords.map((record) => record.key)).toEqual([NAMED.key])
     expect(world.partRecords).toHaveLength(1)
     expect(releasedIds(world, true)).toHaveLength(1)
@@ -59,7 +59,7 @@ describe('the sweep aborts uploads', () => {
     await settle()
     const [versionData] = world.objectRecords[0]!.versions[0]!.storage
     world.gone = true
-    await world.care()
+    await world.sweep()
     expect(world.uploadRecords).toEqual([])
     expect(world.partRecords).toEqual([])
     expect(world.objectRecords.flatMap(({ uploads }) => uploads)).toEqual([])
@@ -92,11 +92,11 @@ describe('the sweep and completions', () => {
       const parts = [await world.putPart(1)]
       await dyingCompletion(world, parts, space, which)
       const before = world.uploadRecords[0]?.state
-      await world.care()
+      await world.sweep()
       expect(world.uploadRecords[0]?.state).toBe(before)
       expect([UPLOAD_OPEN, UPLOAD_COMPLETING]).toContain(before)
       world.running.clear()
-      await world.care()
+      await world.sweep()
       expect(world.uploadRecords[0]?.state).toBe(state)
       // No ticket is left, and no version was written.
       expect(world.objectRecords.flatMap(({ uploads }) => uploads)).toEqual([])
@@ -118,7 +118,7 @@ describe('the sweep and completions', () => {
     world.memory.before = () => undefined
     // The sweep takes it for over, wrongly: then it must not succeed any more.
     world.running.clear()
-    await world.care()
+    await world.sweep()
     expect(world.uploadRecords[0]?.state).toBe(UPLOAD_OPEN)
     await world.uploads.abort(uploadContext(), { ...NAMED, uploadId: world.uploadId })
     await settle()
@@ -140,7 +140,7 @@ describe('manifests of ended completions', () => {
     expect(world.released[0]).toMatchObject({ packed: true, settled: false })
     await dyingCompletion(world, parts, 'object', 2)
     world.running.clear()
-    await world.care()
+    await world.sweep()
     expect(world.released).toHaveLength(2)
     expect(world.released[1]).toMatchObject({ packed: true, settled: true })
     expect(world.released[1]?.dataId).not.toBe(world.released[0]?.dataId)
@@ -156,7 +156,7 @@ describe('manifests of ended completions', () => {
     // The sweep asks once before the change.
     let asked = 0
     world.running.has = () => ++asked === 2
-    await world.care()
+    await world.sweep()
     expect(asked).toBeGreaterThanOrEqual(2)
     expect(world.released.map(({ settled }) => settled)).toEqual([false])
   })
@@ -167,10 +167,10 @@ describe('the sweep and tickets', () => {
     const parts = [await world.putPart(1)]
     await dyingCompletion(world, parts, 'upload', 1)
     for (const key of world.keysOf('upload')) world.memory.values.delete(key)
-    await world.care()
+    await world.sweep()
     expect(world.objectRecords.flatMap(({ uploads }) => uploads)).toHaveLength(1)
     world.running.clear()
-    await world.care()
+    await world.sweep()
     expect(world.objectRecords.flatMap(({ uploads }) => uploads)).toEqual([])
     // The upload gets a tombstone, in case its record is still on its way.
     expect(world.keysOf('upload').map((key) => world.memory.values.get(key)?.tombstone)).toEqual([
@@ -183,8 +183,8 @@ describe('the sweep and tickets', () => {
     await dyingCompletion(world, parts, 'object', 2)
     world.running.clear()
     // The scan may visit the object first.
-    await world.uploads.care.tickets(world.keysOf('object')[0]!)
-    await world.care()
+    await world.uploads.sweeper.tickets(world.keysOf('object')[0]!)
+    await world.sweep()
     expect(world.uploadRecords[0]?.state).toBe(UPLOAD_OPEN)
     expect(await world.current()).toBe('NoSuchKey')
     expect(await failureCode(world.complete(parts))).toBe('ok')
@@ -199,7 +199,7 @@ describe('the sweep and tickets', () => {
     const old = bytesOf(byteString(record.uploads[0]!.subarray(0, 32)))
     const body = objectCodec.encode({ ...record, uploads: [old] })
     world.memory.values.set(key!, { ...value, body })
-    await world.care()
+    await world.sweep()
     expect(world.objectRecords.flatMap(({ uploads }) => uploads)).toEqual([])
   })
 })

@@ -73,7 +73,7 @@ export interface UploadsOptions {
 
 export class Uploads {
   /** For the scan, which finds uploads that no request asks about any more. */
-  readonly care: UploadSweeper
+  readonly sweeper: UploadSweeper
   readonly #options: UploadsOptions
   readonly #parts: UploadParts
   readonly #completion: Completion
@@ -90,7 +90,7 @@ export class Uploads {
           parts.clean(internalContext(), place.fence, place, record, storage),
         ),
     })
-    this.care = new UploadSweeper({ ...options, completion, parts })
+    this.sweeper = new UploadSweeper({ ...options, completion, parts })
     this.#parts = parts
     this.#completion = completion
   }
@@ -222,7 +222,7 @@ export class Uploads {
 
   async abort(context: RequestContext, named: NamedUpload): Promise<void> {
     const place = await this.#place(context, named)
-    const { state, record } = await this.care.abort(context, place)
+    const { state, record } = await this.sweeper.abort(context, place)
     if (state === UPLOAD_COMPLETING) {
       throw new StoreError('Conflict', 'a completion of this upload is under way')
     }
@@ -233,7 +233,7 @@ export class Uploads {
 
   /** Uploads of a bucket that is empty and about to go. */
   abandonAll(context: RequestContext, bucket: Bucket): Promise<void> {
-    return this.care.abandonAll(context, bucket)
+    return this.sweeper.abandonAll(context, bucket)
   }
 
   /** Removes a part that was put after its upload was over, and perhaps after the other parts were removed. */

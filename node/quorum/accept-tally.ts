@@ -58,7 +58,7 @@ export class AcceptTally {
   }
 
   /** Resolves when every accept is answered, or after a short while. */
-  async settled(after: (delayMs: number, run: () => void) => () => void): Promise<void> {
+  async allAnswered(after: (delayMs: number, run: () => void) => () => void): Promise<void> {
     if (this.#unanswered === 0) return
     await new Promise<void>((resolve) => {
       const cancel = after(PATIENCE_MS, resolve)

@@ -6,5 +6,5 @@ export interface FenceSource {
   refresh(): Promise<void>
   /** False when the bucket's minima may have been dropped meanwhile: then replicas that accept the fence prove
    * nothing. Asked before anything is sent, and again when the answers have come. */
-  stands?(): boolean
+  isUsable?(): boolean
 }

@@ -114,7 +114,7 @@ class ListRound {
       if (this.#open === 0) this.#end()
     })
     const { bucket } = this.#options
-    if (this.#staleFence || bucket.stands?.() === false) await bucket.refresh()
+    if (this.#staleFence || bucket.isUsable?.() === false) await bucket.refresh()
     return this.#shards.map((shard) => {
       const { sets, answers } = shard
       return this.#isAnswered(shard) ? { sets, answers } : undefined

@@ -82,7 +82,7 @@ export class ProposedChange {
         await this.#patience.wait(attempts)
         continue
       }
-      if (fence?.stands?.() === false) {
+      if (fence?.isUsable?.() === false) {
         await refreshFence(fence, clock, deadlineMs, this.#attempt !== undefined)
       }
       const outcome = await this.#propose(attempts)
@@ -114,7 +114,7 @@ export class ProposedChange {
     })
     over = true
     if (!tally.hasRoom(sets)) {
-      await tally.settled((delayMs, run) => clock.after(delayMs, run))
+      await tally.allAnswered((delayMs, run) => clock.after(delayMs, run))
     }
     if (tally.isFull(sets) && !tally.mayBeStored) {
       throw new StoreError('InsufficientStorage', 'no room left on the replicas')
@@ -166,7 +166,7 @@ export class ProposedChange {
       case 'unknown':
         break
     }
-    if (fence?.stands?.() === false) {
+    if (fence?.isUsable?.() === false) {
       // The change may have happened: check that its bucket still exists.
       await refreshFence(fence, clock, deadlineMs, true)
     }

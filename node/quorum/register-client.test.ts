@@ -313,29 +313,29 @@ describe('values that may not be chosen yet (R2)', () => {
     expect([A, B].map(storedAt)).toEqual(['two', 'two'])
   })
 
-  test('settle brings it to a majority without changing it', async () => {
+  test('ensureChosen brings it to a majority without changing it', async () => {
     acceptAlone(B, 'two', 50)
     replicas.down.add(C)
-    const settled = await replicas.clock.settle(client.settle(internalContext(), KEY))
+    const settled = await replicas.clock.settle(client.ensureChosen(internalContext(), KEY))
     expect(settled && textOf(settled.value.body)).toBe('two')
     expect([A, B].map(storedAt)).toEqual(['two', 'two'])
   })
 
-  test('settleAmongOthers asks only other replicas, at a ballot above the one given (D3)', async () => {
+  test('ensureChosenByOthers asks only other replicas, at a ballot above the one given (D3)', async () => {
     await changed(writeOf('one'))
     replicas.sent.length = 0
-    const work = client.settleAmongOthers(internalContext(), KEY, 70)
+    const work = client.ensureChosenByOthers(internalContext(), KEY, 70)
     const settled = await replicas.clock.settle(work)
     expect(settled && textOf(settled.value.body)).toBe('one')
     expect(settled!.ballot.counter).toBeGreaterThan(70)
     expect(new Set(replicas.sent.map(({ to }) => to))).toEqual(new Set([B, C]))
   })
 
-  test('settleAmongOthers without another replica is data loss', async () => {
+  test('ensureChosenByOthers without another replica is data loss', async () => {
     client = replicas.client({
       placement: { epoch: () => 1, sets: () => [[A]], observe: () => Promise.resolve() },
     })
-    const work = client.settleAmongOthers(internalContext(), KEY, 0)
+    const work = client.ensureChosenByOthers(internalContext(), KEY, 0)
     await expect(replicas.clock.settle(work)).rejects.toMatchObject({ code: 'DataLost' })
   })
 })

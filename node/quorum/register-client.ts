@@ -72,7 +72,7 @@ export class RegisterClient {
     const deadlineMs = this.#deadlineMs()
     const patience = new Patience(this.#options, context)
     for (let attempts = 0; ; attempts++) {
-      if (request.fence?.stands?.() === false) await request.fence.refresh()
+      if (request.fence?.isUsable?.() === false) await request.fence.refresh()
       const sets = placement.sets(partition)
       const epoch = placement.epoch()
       let block: PackedBlock | undefined
@@ -92,11 +92,11 @@ export class RegisterClient {
       })
       switch (outcome.type) {
         case 'state':
-          if (request.fence?.stands?.() === false) await request.fence.refresh()
+          if (request.fence?.isUsable?.() === false) await request.fence.refresh()
           this.#observe(request.key, 'read', patience.startedMs, outcome.accepted)
           return { accepted: outcome.accepted, block }
         case 'needs-identity':
-          return { accepted: await this.settle(context, request.key, request.fence) }
+          return { accepted: await this.ensureChosen(context, request.key, request.fence) }
         case 'unavailable':
           await patience.wait(attempts)
           break
@@ -112,7 +112,7 @@ export class RegisterClient {
 
   /** What the replicas other than this one hold, at a ballot above `above` that R−F of them have promised and
    * accepted. Used to mend damaged state of this node (D3). Throws DataLost when there is no other replica. */
-  settleAmongOthers(
+  ensureChosenByOthers(
     context: RequestContext,
     key: RegisterKey,
     above: number,
@@ -139,7 +139,7 @@ export class RegisterClient {
 
   /** Makes sure that the state it returns is chosen, by an identity change where needed (R2, L5). `rewrite`: always
    * writes it at a new ballot, with a counter above `above` (G3). */
-  async settle(
+  async ensureChosen(
     context: RequestContext,
     key: RegisterKey,
     fence?: FenceSource,

@@ -334,7 +334,7 @@ export class Copy {
     const { registers, blocks, lost } = this.#options
     const settled = await (isRefused
       ? this.#settleAboveFloor(key)
-      : registers.settle(internalContext(), key))
+      : registers.ensureChosen(internalContext(), key))
     if (await this.#isSettled(key, settled)) return true
     for (const block of settled?.value.blocks ?? []) {
       if (!blocks.has(block)) await lost.noteIfLost(block)
@@ -346,7 +346,7 @@ export class Copy {
   #settleAboveFloor(key: RegisterKey): Promise<Accepted | undefined> {
     const { registers, host } = this.#options
     const { counter } = host.floor(partitionOfKey(key))
-    return registers.settle(internalContext(), key, undefined, true, counter)
+    return registers.ensureChosen(internalContext(), key, undefined, true, counter)
   }
 
   async #isSettled(key: RegisterKey, settled: Accepted | undefined): Promise<boolean> {

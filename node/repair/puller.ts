@@ -180,7 +180,7 @@ export class Puller {
     }
     if (strictly && !this.#othersDecide(partitionOfKey(key))) {
       // As with a damaged register: of two replicas the other one alone is no quorum (D3).
-      const agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
+      const agreed = await registers.ensureChosenByOthers(internalContext(), key, host.mark)
       if (agreed === undefined) return true
       const learnt = await this.#learn(peer, key, agreed, epoch)
       return learnt === 'installed' || learnt === 'held'
@@ -188,7 +188,7 @@ export class Puller {
     let { accepted } = await registers.read(internalContext(), { key })
     if (accepted === undefined || compareBallots(accepted.ballot, there) < 0) {
       // The peer accepted something that was never chosen: an identity change above it levels all.
-      accepted = await registers.settle(internalContext(), key, undefined, true)
+      accepted = await registers.ensureChosen(internalContext(), key, undefined, true)
       this.done++
       if (accepted === undefined) return true
     }
@@ -196,7 +196,7 @@ export class Puller {
     if (learnt === 'refused' || (learnt === 'incomplete' && (await this.#namesLost(accepted)))) {
       // Never counts as synced (G3): written again above the floor, and without what is lost (A5), it
       // comes to this node as well.
-      const settled = await registers.settle(
+      const settled = await registers.ensureChosen(
         internalContext(),
         key,
         undefined,
@@ -242,18 +242,18 @@ export class Puller {
   async #mend(peer: NodeId, key: RegisterKey): Promise<boolean> {
     const { registers, host, blocks, view } = this.#options
     const { epoch } = view()
-    let agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
+    let agreed = await registers.ensureChosenByOthers(internalContext(), key, host.mark)
     if (agreed === undefined) {
       // The others have forgotten a tombstone: written once more, it can be taken over, and collected.
       await this.#bury(key)
-      agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
+      agreed = await registers.ensureChosenByOthers(internalContext(), key, host.mark)
     }
     if (agreed === undefined) return true
     for (const block of agreed.value.blocks) {
       if (!blocks.has(block)) await this.#pullBlock(peer, block)
     }
     if (await this.#namesLost(agreed)) {
-      agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
+      agreed = await registers.ensureChosenByOthers(internalContext(), key, host.mark)
       if (agreed === undefined) return true
     }
     if (await host.mend(key, agreed, epoch)) this.done++

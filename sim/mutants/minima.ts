@@ -35,7 +35,7 @@ export const MINIMA_MUTANTS: readonly NodeMutant[] = [
     caughtAs: CAUGHT,
     seedsMax: 1,
     patch: (patches) => {
-      patches.method(Bucket.prototype, 'stands', () => () => true)
+      patches.method(Bucket.prototype, 'isUsable', () => () => true)
     },
   },
   {
@@ -60,7 +60,7 @@ export const MINIMA_MUTANTS: readonly NodeMutant[] = [
       )
       patches.method(
         Bucket.prototype,
-        'stands',
+        'isUsable',
         (original) =>
           function (this: Bucket) {
             return sent.has(this) || original.call(this)

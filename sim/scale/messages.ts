@@ -161,7 +161,7 @@ async function countList(nodes: number) {
       clock,
       bucket: {
         current: () => ({ bucket, generation: 1 }),
-        stands: () => true,
+        isUsable: () => true,
         refresh: () => Promise.resolve(),
       } as unknown as Bucket,
       limit: 100,

@@ -83,7 +83,7 @@ export class IamWorld {
     parameters: Readonly<Record<string, string>> = {},
   ): Promise<IamResult> {
     const row = IAM_ACTIONS.get(action)
-    if (row === undefined) throw new Error(`${action} stands in no row`)
+    if (row === undefined) throw new Error(`${action} is in no table of operations`)
     const checked: QueryRecord = checkParameters(row.parameters, unfold(Object.entries(parameters)))
     return this.identities.service.run({
       context: internalContext(),

@@ -188,11 +188,11 @@ export class MemoryUploads {
   }
 
   /** Visits everything, as the scan does. */
-  async care(): Promise<void> {
-    const { care } = this.uploads
-    for (const key of this.keysOf('upload')) await care.upload(key)
-    for (const key of this.keysOf('part')) await care.part(key)
-    for (const key of this.keysOf('object')) await care.tickets(key)
+  async sweep(): Promise<void> {
+    const { sweeper } = this.uploads
+    for (const key of this.keysOf('upload')) await sweeper.upload(key)
+    for (const key of this.keysOf('part')) await sweeper.part(key)
+    for (const key of this.keysOf('object')) await sweeper.tickets(key)
   }
 
   #live(space: 'object' | 'upload' | 'part'): Uint8Array[] {
