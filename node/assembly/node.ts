@@ -13,7 +13,7 @@ import type { Environment } from '../env/ports.ts'
 import { WatchedDisk } from '../env/watched-disk.ts'
 import type { LayoutManager } from '../layout/layout-manager.ts'
 import type { Store } from '../log/store.ts'
-import { lookOutForDisk } from '../process/disk-lookout.ts'
+import { logDiskSilence } from '../process/disk-silence-log.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import type { BlockMoves } from '../rebalance/block-moves.ts'
 import { settleMoveFile } from '../rebalance/entering.ts'
@@ -62,7 +62,7 @@ export class ShoalNode {
   #stopped = false
   /** `placesKey` of the layout that the roles were told of last. */
   #places = ''
-  #endLookout = (): void => {}
+  #endDiskLog = (): void => {}
 
   /** Resolves when the node is a member of a STABLE epoch and a majority of the members is up. */
   static async start(given: Environment, options: NodeOptions): Promise<ShoalNode> {
@@ -112,7 +112,7 @@ export class ShoalNode {
       layout.start()
       node.rebalance.start()
       node.selfCheck.start()
-      node.#endLookout = lookOutForDisk(env, disk)
+      node.#endDiskLog = logDiskSilence(env, disk)
       await enter(env, layout, holdsRegisters, options)
       node.#serve()
       await readyWithin(env, node.admin, options.majorityWaitMs)
@@ -164,7 +164,7 @@ export class ShoalNode {
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
-    this.#endLookout()
+    this.#endDiskLog()
     this.resync.stop()
     this.recall.stop()
     this.rebalance.stop()

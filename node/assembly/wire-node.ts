@@ -33,7 +33,7 @@ export function wireNode(base: NodeBase): WiredNode {
     boot: () => selfCheck.boot,
     isProven: () => selfCheck.isProven,
     serves: (partition) => rebalance.rebalance.serves(partition),
-    mendBlock: (key) => repair.blockRepair.mend(key),
+    repairBlock: (key) => repair.blockRepair.mend(key),
     pullDamaged: (partition) => repair.resync.foundDamage(partition),
     scrub: () => repair.upkeep.startScrub(false),
   })

@@ -20,7 +20,7 @@ export interface ReplicaNeeds {
   readonly isProven: () => boolean
   /** What this node has of the partition is not left over from an earlier time (L9). */
   readonly serves: (partition: number) => boolean
-  readonly mendBlock: (key: BlockKey) => void
+  readonly repairBlock: (key: BlockKey) => void
   /** A register of the partition is damaged here: fetch it from the other replicas. */
   readonly pullDamaged: (partition: number) => void
   readonly scrub: () => void
@@ -47,7 +47,7 @@ export function wireReplica(base: NodeBase, needs: ReplicaNeeds): ReplicaParts {
     needs.isProven() &&
     forgotten.votes(partition) &&
     needs.serves(partition)
-  const blocks = new BlockStore(store, (key) => needs.mendBlock(key), disk)
+  const blocks = new BlockStore(store, (key) => needs.repairBlock(key), disk)
   const damaged = new DamagedRegisters({
     store,
     clock,

@@ -110,7 +110,9 @@ describe('shoal account', () => {
   it('says what is wrong in one line', async () => {
     await expect(run(ROOT, 'limit', '123', '5')).rejects.toThrow(/^ValidationError: .*accountId/)
     await expect(run(ROOT, 'limit', FIRST_ACCOUNT, '-1')).rejects.toThrow()
-    await expect(run(ROOT, 'limit', FIRST_ACCOUNT, 'many')).rejects.toThrow(/not a number of buckets/)
+    await expect(run(ROOT, 'limit', FIRST_ACCOUNT, 'many')).rejects.toThrow(
+      /not a number of buckets/,
+    )
     await expect(run(ROOT, 'delete', FIRST_ACCOUNT)).rejects.toThrow(/^DeleteConflict/)
     await gateway.close({ drainMs: 0 })
     await expect(run(ROOT, 'list')).rejects.toThrow(/no node answers at .* is it running/)

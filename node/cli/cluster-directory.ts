@@ -81,7 +81,7 @@ export function knownMembers(data: string, existing: readonly ExistingNode[]): K
  * Leaves out the members that run. A member that has no directory here, but whose port is in use, has joined from
  * outside and is not lost.
  */
-export async function withoutRunning(
+export async function membersNotRunning(
   members: readonly KnownMember[],
   existing: readonly ExistingNode[],
 ): Promise<readonly KnownMember[]> {

@@ -19,7 +19,7 @@ import { sleep } from '../tools/sleep.ts'
 import { AdminClient } from './admin-client.ts'
 import { awsLine, shellWord } from './aws-line.ts'
 import { ChildNode } from './child-node.ts'
-import { existingNodes, knownMembers, withoutRunning } from './cluster-directory.ts'
+import { existingNodes, knownMembers, membersNotRunning } from './cluster-directory.ts'
 import { planCluster, type PlannedNode } from './cluster-plan.ts'
 import { describeError } from './fatal.ts'
 import { loadConfig } from './settings.ts'
@@ -55,7 +55,7 @@ export async function runCluster(
 ): Promise<number> {
   const data = resolve(options.data ?? './shoal-cluster')
   const existing = existingNodes(data)
-  const away = await withoutRunning(knownMembers(data, existing), existing)
+  const away = await membersNotRunning(knownMembers(data, existing), existing)
   const plan = planCluster(options, existing, away)
   process.umask(0o077)
   mkdirSync(data, { recursive: true })

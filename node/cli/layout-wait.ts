@@ -63,7 +63,7 @@ class Waiter {
   readonly #clock: Clock
   readonly #json: boolean
   #first = true
-  #said = ''
+  #printed = ''
 
   constructor(
     client: Pick<AdminClient, 'layout'>,
@@ -111,8 +111,8 @@ class Waiter {
       return
     }
     const step = `${layout.epoch} ${layout.state}`
-    if (step === this.#said) return
-    this.#said = step
+    if (step === this.#printed) return
+    this.#printed = step
     this.#terminal.out(`epoch ${layout.epoch}: ${layout.underWay}`)
   }
 }

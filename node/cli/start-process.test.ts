@@ -44,7 +44,7 @@ interface Run {
   readonly child: ChildProcess
   out: string
   errors: string
-  /** Of the process. */
+  /** Exit code of the process; null after a signal. */
   readonly exit: Promise<number | null>
   until(where: 'out' | 'errors', pattern: RegExp): Promise<RegExpExecArray>
 }

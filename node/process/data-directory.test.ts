@@ -228,16 +228,16 @@ describe('a damaged node.json', () => {
     open().close()
     flip(name)
     const again = open()
-    expect(again.mended).toBe(name)
+    expect(again.repairedFile).toBe(name)
     expect(again.node).toMatchObject({ boot: 3, storageId: 'ab'.repeat(12) })
     again.close()
-    expect(open().mended).toBeUndefined()
+    expect(open().repairedFile).toBeUndefined()
   })
 
   it('is made again where it is missing', () => {
     open().close()
     rmSync(join(path, 'node.json'))
-    expect(open()).toMatchObject({ mended: 'node.json', isNew: false })
+    expect(open()).toMatchObject({ repairedFile: 'node.json', isNew: false })
   })
 
   it('is refused when its copy is damaged as well, and nothing is changed', () => {
@@ -264,7 +264,7 @@ describe('a damaged node.json', () => {
     const { fields } = checkedFields(JSON.parse(readFileSync(file, 'utf8')))
     writeFileSync(file, JSON.stringify(fields))
     const again = open()
-    expect(again).toMatchObject({ mended: undefined, node: { boot: 2 } })
+    expect(again).toMatchObject({ repairedFile: undefined, node: { boot: 2 } })
     expect(checkedFields(JSON.parse(readFileSync(file, 'utf8'))).checked).toBe(true)
   })
 

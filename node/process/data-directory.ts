@@ -79,7 +79,7 @@ export class DataDirectory {
   /** This start formatted it. */
   readonly isNew: boolean
   /** Which of node.json and its copy was damaged or missing. This start has written it again. */
-  readonly mended: string | undefined
+  readonly repairedFile: string | undefined
   /** Names of what other users could read or change. This start has closed them to others. */
   readonly closed: readonly string[]
   readonly #lock: DirectoryLock
@@ -88,12 +88,12 @@ export class DataDirectory {
   constructor(
     path: string,
     node: NodeRecord,
-    found: Pick<DataDirectory, 'isNew' | 'mended' | 'closed'>,
+    found: Pick<DataDirectory, 'isNew' | 'repairedFile' | 'closed'>,
     lock: DirectoryLock,
   ) {
     this.path = path
     this.isNew = found.isNew
-    this.mended = found.mended
+    this.repairedFile = found.repairedFile
     this.closed = found.closed
     this.#node = node
     this.#lock = lock
@@ -196,7 +196,7 @@ export function openDataDirectory(
   try {
     const stored = readNode(path)
     const isNew = stored === undefined
-    const mended = isNew ? undefined : damagedNodeFile(path)
+    const repairedFile = isNew ? undefined : damagedNodeFile(path)
     const node = next(path, stored ?? format(birth()))
     writeNode(path, node)
     const closed = closeToOthers(path, isNew)
@@ -204,7 +204,7 @@ export function openDataDirectory(
     rmSync(join(path, ADMIN_CREDENTIAL_FILE), { force: true })
     for (const name of ['log', 'index']) makeDirectory(join(path, name))
     replaceFile(join(path, PID_FILE), `${processes.self}\n`)
-    return new DataDirectory(path, node, { isNew, mended, closed }, lock)
+    return new DataDirectory(path, node, { isNew, repairedFile, closed }, lock)
   } catch (error) {
     lock.release()
     throw error

@@ -1,2 +1,2 @@
-/** Of package.json, which does not lie beside the built program; a repository test compares them. */
+/** The version of package.json, which is not beside the built program. A repository test compares the two. */
 export const VERSION = '0.1.0'

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { clusterId } from '../../protocol/ids.ts'
 import { resolveConfig, type Config, type RawConfig } from '../process/config.ts'
 import { SystemClock } from '../env/system.ts'
-import { checkFirstStart, emptied, isStartRefusal } from './first-start.ts'
+import { checkFirstStart, emptyRefused, isStartRefusal } from './first-start.ts'
 import { MembershipError } from '../layout/errors.ts'
 import { encodeToken } from '../layout/token-codec.ts'
 
@@ -66,11 +66,11 @@ it('only an answer of the cluster is a refusal, not a time-out', () => {
 
 it('a refusal is reported even when the directory can not be emptied', () => {
   const refusal = new MembershipError('used-token', 'the token was used')
-  expect(emptied({ path: '/data', discard: () => {} }, refusal)).toBe(refusal)
+  expect(emptyRefused({ path: '/data', discard: () => {} }, refusal)).toBe(refusal)
   const discard = (): never => {
     throw new Error('EACCES: permission denied')
   }
-  const told = emptied({ path: '/data', discard }, refusal)
+  const told = emptyRefused({ path: '/data', discard }, refusal)
   expect(told.code).toBe('used-token')
   expect(told.message).toBe(
     'the token was used; /data could not be emptied again: EACCES: permission denied',

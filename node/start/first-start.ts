@@ -36,7 +36,7 @@ export function isStartRefusal(error: unknown): error is MembershipError {
 }
 
 /** Empties the directory of a start that was refused. Returns the refusal, which also says what could not be removed. */
-export function emptied(
+export function emptyRefused(
   directory: Pick<DataDirectory, 'path' | 'discard'>,
   refusal: MembershipError,
 ): MembershipError {

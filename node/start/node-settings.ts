@@ -14,7 +14,7 @@ import { accountIdOf } from './root-credentials.ts'
 import type { StartingAdmin } from './starting-admin.ts'
 
 /** How often a long start says how far it has come. */
-const SAID_MS = 5_000
+const REPORT_MS = 5_000
 
 export interface NodeSettings {
   readonly config: Config
@@ -80,11 +80,11 @@ export function startProgress(
   hooks: Pick<NodeHooks, 'progress'> & { readonly logger: Logger },
   clock: Clock,
 ): NonNullable<NodeOptions['progress']> {
-  let saidMs = clock.monotonicMs()
+  let reportedMs = clock.monotonicMs()
   return (task, done, total) => {
     starting.doing(task, done, total)
-    if (clock.monotonicMs() - saidMs > SAID_MS) {
-      saidMs = clock.monotonicMs()
+    if (clock.monotonicMs() - reportedMs > REPORT_MS) {
+      reportedMs = clock.monotonicMs()
       hooks.logger.info({ task, done, total }, 'starting')
     }
     hooks.progress?.({ task, done, total })

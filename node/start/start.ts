@@ -15,7 +15,7 @@ import type { Clock, Environment, Logger, Random } from '../env/ports.ts'
 import { Ed25519Signer } from '../net/signer.ts'
 import { SystemClock, SystemRandom } from '../env/system.ts'
 import { JoseTokenSigner } from '../env/tokens.ts'
-import { checkFirstStart, emptied, isStartRefusal } from './first-start.ts'
+import { checkFirstStart, emptyRefused, isStartRefusal } from './first-start.ts'
 import { placeToRemember } from '../process/given-place.ts'
 import { createRowCheck } from '../replica/row-check.ts'
 import { generateNodeKey } from '../net/identity.ts'
@@ -53,7 +53,7 @@ export async function startNode(
   try {
     return await serve(config, hooks, choices, directory, random)
   } catch (error) {
-    if (directory.isNew && isStartRefusal(error)) throw emptied(directory, error)
+    if (directory.isNew && isStartRefusal(error)) throw emptyRefused(directory, error)
     directory.close()
     if (error instanceof LogError && error.code === 'LOG_MISSING') {
       throw new UsageError(`${directory.path}: ${error.message}`)
@@ -85,7 +85,7 @@ async function serve(
     directory.remember({ addresses: { ...addresses, admin: addressOf(adminUrl) } })
     directory.writeAdminCredential(credential)
     const start: Start = { config, hooks, choices, directory, random, clock, metrics, gauges }
-    return await serveBehind({ ...start, starting, admin, adminUrl })
+    return await serveNode({ ...start, starting, admin, adminUrl })
   } catch (error) {
     await admin.close()
     throw error
@@ -103,13 +103,13 @@ interface Start {
   readonly gauges: AdminBackend['gauges']
 }
 
-interface StartBehindAdmin extends Start {
+interface StartWithAdmin extends Start {
   readonly starting: StartingAdmin
   readonly admin: Admin
   readonly adminUrl: string
 }
 
-async function serveBehind(start: StartBehindAdmin): Promise<RunningNode> {
+async function serveNode(start: StartWithAdmin): Promise<RunningNode> {
   const { config, hooks, choices, directory, random, clock, starting, gauges, admin, adminUrl } =
     start
   const { logger } = hooks
@@ -216,12 +216,12 @@ function openGateway(
 }
 
 /** What this start has changed in a directory that it found. */
-function logChanges({ closed, mended }: DataDirectory, logger: Logger): void {
+function logChanges({ closed, repairedFile }: DataDirectory, logger: Logger): void {
   if (closed.length > 0) {
     logger.warn({ files: closed }, 'other users could read or change these: closed to them')
   }
-  if (mended !== undefined) {
-    logger.warn({ file: mended }, 'was damaged or missing: made again from its copy')
+  if (repairedFile !== undefined) {
+    logger.warn({ file: repairedFile }, 'was damaged or missing: made again from its copy')
   }
 }
 

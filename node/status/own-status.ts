@@ -14,16 +14,16 @@ const WHY_MAX = 5
 export function ownStatus(options: StatusOptions, view: LayoutView): WireStatusReply {
   const { layout, network, store, resync, recall, forgotten, selfCheck, serves } = options
   const stats = store.stats()
-  const behind = resync.lagging()
+  const lagging = resync.lagging()
   const open = recall.forgotten()
-  for (const partition of open) addBit(behind, partition)
+  for (const partition of open) addBit(lagging, partition)
   for (const partition of view.partitionsOf(network.self)) {
-    if (!serves(partition) || forgotten.lacksBlocks(partition)) addBit(behind, partition)
+    if (!serves(partition) || forgotten.lacksBlocks(partition)) addBit(lagging, partition)
   }
   const { learning, lacking, move } = movesOf(view, network.self, layout.progress())
   return {
     epoch: view.epoch,
-    behind,
+    behind: lagging,
     forgotten: open.length,
     forgottenWhy: open.length === 0 ? [] : forgotten.notes.open.map(textOfNote).slice(-WHY_MAX),
     lostPartitions: forgotten.notes.lostPartitions,

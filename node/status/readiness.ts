@@ -9,8 +9,8 @@ import { UsageError } from '../tools/usage-error.ts'
 
 const POLL_MS = 50
 const WAIT_MS = 15_000
-const SAID_MS_FIRST = 500
-const SAID_MS = 10_000
+const REPORT_CHANGE_MS = 500
+const REPORT_MS = 10_000
 
 type Env = Pick<Environment, 'clock' | 'logger'>
 type Health = Pick<AdminBackend, 'notReadyReason'>
@@ -33,18 +33,18 @@ export async function untilReady(
   layout: Pick<LayoutManager, 'leftIn' | 'role'>,
 ): Promise<void> {
   const startMs = clock.monotonicMs()
-  let said: string | undefined
-  let saidMs = startMs
+  let reported: string | undefined
+  let reportedMs = startMs
   for (;;) {
     const reason = health.notReadyReason()
     if (reason === undefined || stopped()) return
     const left = layout.leftIn()
     if (left !== undefined && layout.role() === undefined) throw new UsageError(removedLine(left))
     const nowMs = clock.monotonicMs()
-    if (nowMs - saidMs >= (reason === said ? SAID_MS : SAID_MS_FIRST)) {
+    if (nowMs - reportedMs >= (reason === reported ? REPORT_MS : REPORT_CHANGE_MS)) {
       logger.warn({ reason, seconds: Math.round((nowMs - startMs) / 1_000) }, 'not ready yet')
-      said = reason
-      saidMs = nowMs
+      reported = reason
+      reportedMs = nowMs
     }
     await sleep(clock, POLL_MS)
   }

@@ -24,7 +24,7 @@ export function spareOf(view: LayoutView, replies: ReadonlyMap<NodeId, SpareRepl
   const away = new Set<NodeId>()
   const mute = new Set<NodeId>()
   let few = 0
-  let behind = 0
+  let lagging = 0
   let scarce = 0
   const isUp = (node: NodeId): boolean => replies.has(node)
   const votes = (node: NodeId): boolean => {
@@ -46,7 +46,7 @@ export function spareOf(view: LayoutView, replies: ReadonlyMap<NodeId, SpareRepl
         else if (hasBit(replies.get(node)!.behind, partition)) isShort = true
       }
     }
-    if (isShort) behind++
+    if (isShort) lagging++
     const isScarce = moved.some(({ source, partitions }) => {
       if (!partitions.has(partition)) return false
       const holders = new Set(source.replicas(partition).filter(isUp))
@@ -63,7 +63,7 @@ export function spareOf(view: LayoutView, replies: ReadonlyMap<NodeId, SpareRepl
     ...(mute.size > 0
       ? [`${someNames(view, mute)} ${mute.size === 1 ? 'does' : 'do'} not vote yet`]
       : []),
-    ...(behind > 0 ? [`${behind} partitions have a replica that is not level yet`] : []),
+    ...(lagging > 0 ? [`${lagging} partitions have a replica that is not level yet`] : []),
     ...(scarce > 0
       ? [`only one node has some blocks of ${scarce} partitions until they have moved`]
       : []),

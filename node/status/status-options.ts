@@ -43,7 +43,7 @@ export interface StatusOptions {
   /** What the collector has done and has to do. */
   readonly space: () => SpaceCounters
   readonly lost: Pick<LostData, 'report' | 'objects'>
-  /** Found damaged, and not mended yet (D3). */
+  /** Registers that are damaged and not repaired yet (D3). */
   readonly damaged: Pick<DamagedRegisters, 'waiting' | 'list' | 'giveUp'>
   readonly readRoom: ReadRoom
   /** What it has of the partition is not left over from an earlier time (L9). */

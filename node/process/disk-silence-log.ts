@@ -7,20 +7,20 @@ const LOOK_MS = 1_000
 const SILENT_MS = 3_000
 
 /** Looks every second until the returned function is called. */
-export function lookOutForDisk(
+export function logDiskSilence(
   { clock, logger }: { clock: Clock; logger: Logger },
   disk: Pick<DiskWatch, 'silentMs'>,
 ): () => void {
   let cancel = (): void => {}
-  let saidForMs = 0
+  let reportedMs = 0
   const look = (): void => {
     const silentMs = disk.silentMs()
     if (silentMs >= SILENT_MS) {
-      if (saidForMs === 0) logger.error({ seconds: silentMs / 1_000 }, 'the disk does not answer')
-      saidForMs = silentMs
-    } else if (saidForMs > 0) {
-      logger.warn({ seconds: saidForMs / 1_000 }, 'the disk answers again')
-      saidForMs = 0
+      if (reportedMs === 0) logger.error({ seconds: silentMs / 1_000 }, 'the disk does not answer')
+      reportedMs = silentMs
+    } else if (reportedMs > 0) {
+      logger.warn({ seconds: reportedMs / 1_000 }, 'the disk answers again')
+      reportedMs = 0
     }
     cancel = clock.after(LOOK_MS, look)
   }
