@@ -1,4 +1,4 @@
-/** What the access log says of each kind of request, and what it never says. */
+/** What the access log contains for each kind of request, and what it never contains. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { lineOf } from './access-log.ts'
@@ -25,7 +25,7 @@ async function start(options: TestGatewayOptions = {}): Promise<void> {
   lines = []
 }
 
-/** A line comes when its request is over, maybe after the client has its answer. */
+/** A line is written when its request is over, possibly after the client got its answer. */
 async function lineCount(count: number): Promise<void> {
   while (lines.length < count) await new Promise((resolve) => setImmediate(resolve))
 }
@@ -36,8 +36,8 @@ beforeEach(() => {
 })
 afterEach(() => server.close())
 
-describe('a request that was let in', () => {
-  test('who, what for, how much', async () => {
+describe('an accepted request', () => {
+  test('its line says who asked for what, and how much was sent', async () => {
     await start()
     const headers = { 'user-agent': 'tester/1' }
     const body = [Buffer.from('hello')]
@@ -67,7 +67,7 @@ describe('a request that was let in', () => {
     expect(debug).toEqual([])
   })
 
-  test('a key is text that deceives nobody', async () => {
+  test('a key cannot change what a terminal or editor shows', async () => {
     await start()
     const path = '/bucket/a\r\n\u001b[31m\u007f\u0085\u202e"'
     await sendRaw(server.target, { method: 'PUT', path, body: [Buffer.from('x')] })
@@ -86,7 +86,7 @@ describe('a request that was let in', () => {
   })
 })
 
-describe('a request that failed says what was at fault, at debug too', () => {
+describe('a failed request: its line and the debug log say what was wrong', () => {
   const cases: readonly [
     name: string,
     send: () => Promise<unknown>,
@@ -163,7 +163,7 @@ describe('a request refused for overload', () => {
   })
 })
 
-describe('what never becomes a request', () => {
+describe('bytes that never become a request', () => {
   test.each([
     ['no HTTP', 'hello\r\n\r\n', 400],
     ['a head too large', `GET / HTTP/1.1\r\nHost: h\r\nX: ${'y'.repeat(17_000)}\r\n\r\n`, 431],
@@ -180,7 +180,7 @@ describe('what never becomes a request', () => {
     expect(debug).toHaveLength(1)
   })
 
-  test('a head that does not come in time', async () => {
+  test('a head that is too slow', async () => {
     await start({ limits: { headTimeoutMs: 1 } })
     const socket = await openSocket(server.target.endpoint)
     socket.send('GET / HTTP/1.1\r\n')
@@ -189,7 +189,7 @@ describe('what never becomes a request', () => {
     expect(lines[0]).toMatchObject({ status: 408 })
   })
 
-  test('a body that breaks off has the line of its request alone, with what the parser met', async () => {
+  test('a malformed body has only the line of its request, with the error of the parser', async () => {
     await start()
     const timestamp = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
     const { host } = new URL(server.target.endpoint)
@@ -244,7 +244,7 @@ test('no line holds a secret (F37)', async () => {
   expect(text + JSON.stringify(debug)).not.toContain('S3CRET')
 })
 
-test('without a setting nothing is written', async () => {
+test('nothing is written without a setting', async () => {
   server = await startGateway()
   await sendUnsigned(server.target.endpoint, { url: '/bucket' })
   expect(lines).toEqual([])

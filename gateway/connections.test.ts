@@ -9,7 +9,7 @@ import { letPass, overloadWorld, putBytes, signedRequestHead } from './testing/o
 const { start, open } = overloadWorld()
 
 describe('connections', () => {
-  test('serve one request after the other, in order, however many are sent ahead', async () => {
+  test('serve one request after the other, in order, even when many are sent ahead', async () => {
     let now = 0
     let most = 0
     const gateway = await start({
@@ -53,7 +53,7 @@ describe('connections', () => {
     expect((await putBytes(gateway, 10)).status).toBe(200)
   })
 
-  test('of one address are limited, so that another one finds room', async () => {
+  test('of one address are limited, so that another one can connect', async () => {
     const gateway = await start({
       limits: { connectionsMax: 8, shares: { address: 0.5, caller: 0.5 } },
     })

@@ -22,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-/** Signs `message` and sends its head with the given lines in the place of the header that they make up. */
+/** Signs `message` and sends its head, with `lines` as separate lines of the header `name`. */
 async function sendLines(
   message: Unsigned,
   name: string,
@@ -49,7 +49,7 @@ async function sendLines(
 
 const attributes = { path: '/bucket/key', query: [['attributes', '']] } as const
 
-test('a list on several lines, as the SDKs for Go and Java send it', async () => {
+test('a list may be sent as several lines, as the SDKs for Go and Java do', async () => {
   const lines = ['ETag', 'ObjectSize', 'StorageClass']
   const answer = await sendLines(attributes, 'x-amz-object-attributes', lines)
   expect(answer).toMatch(/^HTTP\/1\.1 200 /)
@@ -69,19 +69,19 @@ test.each([
   ['/bucket/key', 'x-amz-cf-id', ['a', 'b'], 200],
   ['/bucket', 'x-amz-optional-object-attributes', ['RestoreStatus', '', 'RestoreStatus,'], 200],
   ['/bucket', 'x-amz-optional-object-attributes', ['RestoreStatus', 'Other'], 400],
-  // One value: two readers could believe different ones.
+  // The header has one value: two readers could use different ones.
   ['/bucket/key', 'x-amz-expected-bucket-owner', ['123456789012', '123456789012'], 400],
   ['/bucket/key', 'range', ['bytes=0-0', 'bytes=1-1'], 400],
 ])('%s, %s on two lines: %j', async (path, name, lines, status) => {
   expect(await sendLines({ path }, name, lines)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
 })
 
-test.each(['', '200-ok', '100-continue, x'])('Expect: %j holds nothing up', async (expectation) => {
+test.each(['', '200-ok', '100-continue, x'])('Expect: %j delays nothing', async (expectation) => {
   const answer = await sendLines({ path: '/bucket/key' }, 'expect', [expectation])
   expect(answer).toMatch(/^HTTP\/1\.1 200 /)
 })
 
-test('what AWS SDK for Java v2 sends with every GetObject', async () => {
+test('headers that the AWS SDK for Java v2 sends with every GetObject are accepted', async () => {
   const headers = {
     'x-amz-te': 'append-md5',
     'x-amz-checksum-crc32': 'AAAAAA==',
@@ -102,14 +102,14 @@ test.each([
   expect((await sendRaw(server.target, { path: '/bucket/to' })).text).toBe(text)
 })
 
-test('an empty copy source is no upload', async () => {
+test('an empty copy source is refused and not taken for an upload', async () => {
   const headers = { 'x-amz-copy-source': '' }
   const refused = await sendRaw(server.target, { method: 'PUT', path: '/bucket/key', headers })
   expect([refused.status, refused.code]).toEqual([400, 'InvalidArgument'])
   expect((await sendRaw(server.target, { path: '/bucket/key' })).text).toBe('key')
 })
 
-test('an empty session token, tagging and redirect are none', async () => {
+test('an empty session token, tagging and redirect count as not sent', async () => {
   const headers = {
     'x-amz-security-token': '',
     'x-amz-tagging': '',
@@ -124,7 +124,7 @@ test('an empty session token, tagging and redirect are none', async () => {
   expect(got.headers).not.toHaveProperty('content-disposition')
 })
 
-test('an empty version id in DeleteObjects is none; one in the query is refused, as by AWS', async () => {
+test('as in AWS, an empty version id is ignored in DeleteObjects and refused in the query', async () => {
   const xml = '<Delete><Object><Key>velero</Key><VersionId></VersionId></Object></Delete>'
   const headers = { 'content-md5': createHash('md5').update(xml).digest('base64') }
   const query = [['delete', '']] as const

@@ -22,7 +22,7 @@ import {
 const { start, open } = overloadWorld()
 
 describe('memory for bodies', () => {
-  test('what is announced takes none: only what has come', async () => {
+  test('only bytes that arrived use memory, not the announced size', async () => {
     const gateway = await start({ limits: { bodyBytesMax: MEBI } })
     await allowEverybody(gateway, 's3:DeleteObject')
     for (let i = 0; i < 16; i++) {
@@ -33,7 +33,7 @@ describe('memory for bodies', () => {
     expect((await putBytes(gateway, 60_000)).status).toBe(200)
   })
 
-  test('a body is asked for only from those who may do something', async () => {
+  test('a body is read only from callers who may do something', async () => {
     const gateway = await start()
     await allowEverybody(gateway, 's3:GetObject')
     for (const length of [100, 8 * MEBI]) {
@@ -43,7 +43,7 @@ describe('memory for bodies', () => {
     }
   })
 
-  test('who may delete something without a signature still does', async () => {
+  test('requests without a signature can delete when they may', async () => {
     const gateway = await start()
     await allowEverybody(gateway, 's3:DeleteObject')
     const body = Buffer.from('<Delete><Object><Key>k</Key></Object></Delete>')
@@ -58,10 +58,10 @@ describe('memory for bodies', () => {
     expect([answer.status, answer.text]).toEqual([200, expect.stringContaining('<Deleted>')])
   })
 
-  test('one caller gets no more than its share, and others the rest', async () => {
+  test('one caller gets at most its share, and others get the rest', async () => {
     const gateway = await start({ limits: { bodyBytesMax: 4 * MEBI } })
     await sendRaw({ ...gateway.target, ...OTHER_CALLER }, { method: 'PUT', path: '/other' })
-    // Three MiB for large bodies, half of them for one caller.
+    // 3 MiB for large bodies, half of it for one caller.
     const large = { ...DELETION, path: '/other', length: 8 * MEBI }
     const greedy = await open(gateway)
     greedy.send(signedRequestHead(gateway, large, OTHER_CALLER))
@@ -98,7 +98,7 @@ describe('memory for bodies, and time', () => {
     expect(await large.until('</Error>')).toContain('SlowDown')
   })
 
-  test('is free again when the client goes, and when the answer is sent', async () => {
+  test('is free again when the client disconnects, and when the answer is sent', async () => {
     const gateway = await start({ limits: { bodyBytesMax: 4 * MEBI } })
     for (let round = 0; round < 4; round++) {
       const socket = await open(gateway)
@@ -111,7 +111,7 @@ describe('memory for bodies, and time', () => {
     }
   })
 
-  test('a body that is gathered has a deadline, one that streams has none', async () => {
+  test('a gathered body has a deadline, a streamed one has none', async () => {
     const clock = new ManualClock()
     const gateway = await start({ clock })
     const gathered = await open(gateway)
@@ -121,7 +121,7 @@ describe('memory for bodies, and time', () => {
       signedRequestHead(gateway, { method: 'PUT', path: '/bucket/k', length: 8 * MEBI }),
     )
     await untilHolds(() => gateway.metrics.inFlight === 2)
-    // A minute, and eight and a half for its length. Well above the minimum rate.
+    // One minute, and eight and a half for its length. The rate is well above the minimum.
     for (let passedMs = 0; passedMs < 600_000; passedMs += 5_000) {
       for (const each of [gathered, streamed])
         if (!each.socket.destroyed) each.send(' '.repeat(10_000))
@@ -134,8 +134,8 @@ describe('memory for bodies, and time', () => {
   })
 })
 
-describe('places', () => {
-  /** A backend whose buckets of one name are slow to be found. */
+describe('places among the requests in flight', () => {
+  /** A backend whose listings wait until they are released. */
   function slowBackend(memory: Backend, release: (() => void)[]): Backend {
     return new Proxy(memory, {
       get(target, name) {
@@ -151,7 +151,7 @@ describe('places', () => {
     })
   }
 
-  test('one caller holds its share at most; strangers of one address theirs', async () => {
+  test('one caller holds at most its share, and so do strangers of one address', async () => {
     const release: (() => void)[] = []
     const limits = { requestsMax: 16 }
     const gateway = await start({ limits, backend: (memory) => slowBackend(memory, release) })
@@ -178,7 +178,7 @@ describe('places', () => {
   })
 })
 
-test('an answer that nobody reads keeps its place until it is taken', async () => {
+test('an answer that is not read keeps its place until the client reads it', async () => {
   const gateway = await start()
   for (let i = 0; i < 1_000; i++) {
     await gateway.backend.putObject(new Exchange('', 0), {
@@ -194,7 +194,7 @@ test('an answer that nobody reads keeps its place until it is taken', async () =
   const socket = await open(gateway)
   socket.socket.pause()
   socket.send(signedRequestHead(gateway, { method: 'GET', path: '/bucket' }).repeat(40))
-  // Until the kernel takes no more.
+  // Wait until the kernel takes no more.
   const served = (): number => gateway.metrics.of('ListObjects').count
   for (let before = -1; before !== served();) {
     before = served()

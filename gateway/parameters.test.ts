@@ -1,4 +1,4 @@
-/** docs/s3-parameters.md, tried: every name that AWS documents for an operation, sent to a gateway. */
+/** Checks docs/s3-parameters.md: sends every name that AWS documents for an operation to a gateway. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { sendUnsigned, sendRaw, type RawResponse } from './conformance/world.ts'
@@ -29,7 +29,7 @@ function withSample(message: Unsigned, sample: RequestSample): Unsigned {
   }
 }
 
-/** With the sample's x-amz-* in the query of a presigned request, where they stand for headers. */
+/** Sends the x-amz-* headers of the sample in the query of a presigned request. */
 function sendPresigned(message: Unsigned, sample: RequestSample): Promise<RawResponse> {
   const { target } = server
   const timestamp = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
@@ -45,14 +45,14 @@ function sendPresigned(message: Unsigned, sample: RequestSample): Promise<RawRes
   return sendUnsigned(target.endpoint, { method, url, headers: { ...headers, ...length } }, body)
 }
 
-/** `NotImplemented Header x-amz-tagging`; the status alone for HEAD, whose answers have no body. */
+/** For example `NotImplemented Header x-amz-tagging`. Only the status for HEAD, whose answers have no body. */
 function refusalOf(operation: Operation, answer: RawResponse): string {
   if (operation.method === 'HEAD') return String(answer.status)
   const found = /<(Header|Parameter|ArgumentName)>([^<]*)</.exec(answer.text)
   return `${answer.code} ${found?.[1]} ${found?.[2]}`
 }
 
-/** What the list says of this name, as `refusalOf` shows it. */
+/** What the list says about this name, in the form of `refusalOf`. */
 function refusalFor(operation: Operation, { place, name, fate }: DocumentedName): string {
   const shown = name.replace('*', 'note')
   if (fate === 'refused') {
@@ -98,12 +98,12 @@ const UNKNOWN: readonly RequestSample[] = [
   },
 ]
 
-describe('each name that AWS documents has the fate that the list says', () => {
+describe('each name that AWS documents is treated as the list says', () => {
   for (const operation of OPERATIONS) {
     if (operation.run === undefined) continue
     test(operation.name, async () => {
       const plain = await sendRaw(server.target, await prepareSample(server.target, operation))
-      // No bucket has object lock, which S3 says so.
+      // S3's own refusal, because no bucket has object lock.
       const lock = ['GetObjectRetention', 'GetObjectLegalHold'].includes(operation.name)
       expect(lock ? [400] : [200, 204, 404], plain.text).toContain(plain.status)
       for (const each of documentedNames(operation)) await tryName(operation, each, plain.status)

@@ -1,4 +1,4 @@
-/** Every operation by callers without the right, made from the tables of operations (F30). */
+/** Every operation of the tables, requested by callers without the right (F30). */
 
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -43,11 +43,11 @@ const unreadable: Credential = {
   },
 }
 
-/** What asks for no more than is asked for a decision. */
+/** Calls that a decision about rights needs. */
 const HARMLESS = new Set(['credential', 'sessionCredential', 'bucketAccess'])
 
 let server: TestGateway
-/** What the store was asked for beyond that. */
+/** All other calls of the store. */
 let touched: string[] = []
 
 function watched(memory: Backend): Backend {
@@ -107,7 +107,7 @@ const BODIES: Readonly<Record<string, string>> = {
   PutBucketPolicy: document({ ...ALL, Principal: '*', Resource: 'arn:aws:s3:::bucket/*' }),
 }
 
-/** A request that is this operation. */
+/** A request for this operation. */
 function requestOf(operation: Operation, bucket: string): Sent {
   const path = { service: '/', bucket: `/${bucket}`, object: `/${bucket}/key` }[operation.level]
   const query = operation.marks.map((mark) => {
@@ -150,7 +150,7 @@ async function refused(
 describe('S3: without the right', () => {
   for (const operation of OPERATIONS) {
     if (operation.service !== 's3') continue
-    /** Of a bucket that is somebody's. */
+    /** For a bucket that exists. */
     const owned = operation.level !== 'service' && operation.name !== 'CreateBucket'
     test(operation.name, async () => {
       await refused(operation, nobody)
@@ -164,14 +164,14 @@ describe('S3: without the right', () => {
       await refused(operation, strangeRoot)
       await refused(operation, powerful, 'sealed')
       await refused(operation, undefined, 'sealed')
-      // The account's root can mend the policy, and nothing else.
+      // The root of the account can change the policy, and nothing else.
       if (!operation.name.endsWith('BucketPolicy')) {
         await refused(operation, EXAMPLE_CREDENTIAL, 'sealed')
       }
     })
   }
 
-  test('nothing was changed, and with it all is there', async () => {
+  test('nothing was changed, and with the right everything is accessible', async () => {
     const got = await send(server.target, powerful, { method: 'GET', path: '/bucket/key' })
     expect([got.status, got.text]).toEqual([200, '/bucket/key'])
     const policy = await send(server.target, EXAMPLE_CREDENTIAL, {
@@ -182,7 +182,7 @@ describe('S3: without the right', () => {
     expect(policy.text).toBe(document(everybody))
   })
 
-  test('every right of the table is one that a bucket policy can name', () => {
+  test('a bucket policy can name every right of the table', () => {
     const known = new Set([...S3_BUCKET_ACTIONS, ...S3_OBJECT_ACTIONS])
     const rights = OPERATIONS.filter(
       ({ service, resource }) => service === 's3' && resource !== 'service',
@@ -191,7 +191,7 @@ describe('S3: without the right', () => {
   })
 })
 
-/** Something that the rule takes. */
+/** A value that the rule accepts. */
 function sampleOf(rule: ParameterRule, name: string, place: string): [string, string][] {
   switch (rule.type) {
     case 'integer':
@@ -250,7 +250,7 @@ describe('IAM and STS: without the right', () => {
       await refusedForm(undefined)
       await refusedForm(EXAMPLE_CREDENTIAL, 'expired')
       await refusedForm(EXAMPLE_CREDENTIAL, 'forged')
-      // These decide by themselves, or are for whoever can sign.
+      // These decide themselves, or are allowed for every signed request.
       if (action.authorizedBy !== 'gate') return
       await refusedForm(nobody)
       await refusedForm(unreadable)

@@ -1,4 +1,4 @@
-/** F26 and F34: what Node's HTTP parser refuses, and what parseRequest makes of the rest. */
+/** F26 and F34: Node's HTTP parser and parseRequest together refuse ambiguous requests. */
 
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
@@ -31,7 +31,7 @@ beforeAll(async () => {
 })
 afterAll(() => void server.close())
 
-/** The statuses of everything that the server says to these bytes until it closes. */
+/** The statuses of all answers of the server until it closes the connection. */
 function exchange(bytes: string): Promise<number[]> {
   seen = []
   return new Promise((resolve) => {
@@ -43,14 +43,14 @@ function exchange(bytes: string): Promise<number[]> {
       resolve([...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map((match) => Number(match[1])))
     })
     socket.on('error', () => {})
-    // Half-closed, so that a connection which is kept open ends once all is answered.
+    // The socket is half-closed, so a connection that stays open ends once everything is answered.
     socket.end(bytes, 'latin1')
   })
 }
 
 const SECOND = 'GET /b/smuggled HTTP/1.1\r\nHost: x\r\n\r\n'
 
-test('an honest request passes', async () => {
+test('a valid request is served', async () => {
   expect(await exchange(`GET /b/k HTTP/1.1\r\nHost: x\r\n\r\n${SECOND}`)).toEqual([200, 200])
   expect(seen).toEqual(['GET k', 'GET smuggled'])
 })
@@ -78,12 +78,12 @@ test.each([
   ['a blank before the colon', 'Content-Length : 0', ''],
   ['a name with a blank', 'X A: b', ''],
   ['a second Host', 'Host: y', ''],
-])('F34: %s is 400 and nothing behind it is served', async (_name, header, body) => {
+])('F34: %s gets 400 and nothing after it is served', async (_name, header, body) => {
   const statuses = await exchange(
     `PUT /b/k HTTP/1.1\r\nHost: x\r\n${header}\r\n\r\n${body}${SECOND}`,
   )
   expect(statuses[0]).toBe(400)
-  // Our own refusal of two Hosts leaves framing intact: what follows is an honest second request.
+  // parseRequest refuses two Hosts, which leaves the framing intact: the second request is valid.
   if (header !== 'Host: y') {
     expect(statuses).toEqual([400])
     expect(seen).toEqual([])
@@ -99,13 +99,13 @@ test('F34: chunk sizes with signs, blanks or overflow close the connection', asy
   }
 })
 
-test('F26: huge headers are 431', async () => {
+test('F26: huge headers get 431', async () => {
   const statuses = await exchange(
     `GET /b/k HTTP/1.1\r\nHost: x\r\nX-A: ${'a'.repeat(100_000)}\r\n\r\n`,
   )
   expect(statuses).toEqual([431])
 })
 
-test('without a Host it is 400', async () => {
+test('a request without a Host gets 400', async () => {
   expect(await exchange('GET /b/k HTTP/1.1\r\n\r\n')).toEqual([400])
 })

@@ -17,7 +17,7 @@ import type { RawSocket } from './testing/socket.ts'
 
 const { start, open } = overloadWorld()
 
-describe('forms whose signature can only be checked at their end', () => {
+describe('forms whose signature can be checked only after their end', () => {
   const iam: IamBackend = {
     run: () => Promise.resolve({ UserId: 'me' }),
     arnOf: (_context, accountId, kind, name) =>
@@ -48,7 +48,7 @@ describe('forms whose signature can only be checked at their end', () => {
     return requestHead({ method: 'POST', path: '/', headers, length: 256 * 1024 })
   }
 
-  test('wait in a bounded number: who has waited longest makes room', async () => {
+  test('wait in a bounded number: the one that has waited longest makes room', async () => {
     const gateway = await start({ iam, limits: { strangersGatheringMax: 2 } })
     const waiting: RawSocket[] = []
     for (let i = 0; i < 3; i++) {
@@ -65,7 +65,7 @@ describe('forms whose signature can only be checked at their end', () => {
     expect(waiting[2]?.received()).toBe('')
   })
 
-  test('with a wrong signature take nothing from other callers', async () => {
+  test('with a wrong signature use nothing of other callers', async () => {
     const gateway = await start({ iam, limits: { bodyBytesMax: 2 * MEBI, requestsMax: 40 } })
     for (let i = 0; i < 30; i++) {
       const socket = await open(gateway)
@@ -77,7 +77,7 @@ describe('forms whose signature can only be checked at their end', () => {
     expect((await sendRaw(gateway.target, { path: '/bucket/k' })).status).toBe(200)
   })
 
-  test('that are refused for lack of room are counted', async () => {
+  test('that are refused for lack of memory are counted', async () => {
     const gateway = await start({ iam, limits: { bodyBytesMax: 40 } })
     expect((await honest(gateway)).status).toBe(503)
     expect(gateway.metrics.refusedBy.get('too much memory for bodies')).toBe(1)

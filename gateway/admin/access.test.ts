@@ -8,7 +8,7 @@ import { isLoopbackAddress, isLoopbackHost } from './loopback.ts'
 
 const { start } = adminWorld()
 
-/** What is sent instead of the credential, and the status of the answer. */
+/** Values sent instead of the credential, and the status of the answer. */
 const WRONG_CREDENTIALS: [string | undefined, number][] = [
   [undefined, 401],
   ['', 401],
@@ -22,10 +22,10 @@ const WRONG_CREDENTIALS: [string | undefined, number][] = [
   [`Bearer ${'é'.repeat(64)}`, 403],
 ]
 
-describe('who may ask (F36)', () => {
+describe('who may use the admin port (F36)', () => {
   const open = ['GET /health/live', 'GET /health/ready', 'GET /metrics']
 
-  test('health and metrics: any process of this machine', async () => {
+  test('health and metrics are open to any process of this machine', async () => {
     const ask = await start()
     for (const route of open) {
       const [method = '', path = ''] = route.split(' ')
@@ -34,7 +34,7 @@ describe('who may ask (F36)', () => {
   })
 
   test.each(ADMIN_ROUTES.filter((route) => !open.includes(route)))(
-    '%s: with the credential only, and nothing happens without',
+    '%s needs the credential, and does nothing without it',
     async (route) => {
       const done: string[] = []
       const told = (name: string) => (): never => {
@@ -83,15 +83,15 @@ describe('who may ask (F36)', () => {
   )
 })
 
-describe('who may not ask (F36)', () => {
-  test('who has no credential is not told which pages there are', async () => {
+describe('who may not use the admin port (F36)', () => {
+  test('requests without the credential are not told which pages exist', async () => {
     const ask = await start()
     for (const path of ['/nothing', '/token', '/']) {
       expect((await ask('GET', path, { host: 'localhost' })).status, path).toBe(401)
     }
   })
 
-  test('not web pages, nor names that were rebound', async () => {
+  test('web pages and rebound names are refused', async () => {
     const ask = await start()
     const refused: Record<string, string>[] = [
       { host: 'evil.example' },
@@ -115,7 +115,7 @@ describe('who may not ask (F36)', () => {
     }
   })
 
-  test('addresses', () => {
+  test('only loopback addresses are accepted', () => {
     for (const address of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1']) {
       expect(isLoopbackAddress(address), address).toBe(true)
     }

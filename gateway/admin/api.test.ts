@@ -13,7 +13,7 @@ describe('pages', () => {
     expect(JSON.parse((await ask('GET', '/health/ready')).text)).toEqual({ ready: true })
   })
 
-  test('not ready: 503 with the reason', async () => {
+  test('a node that is not ready answers 503 with the reason', async () => {
     const ask = await start({ notReadyReason: () => 'no quorum' })
     expect((await ask('GET', '/health/live')).status).toBe(200)
     const answer = await ask('GET', '/health/ready')
@@ -60,7 +60,7 @@ describe('pages', () => {
     expect((await ask('DELETE', '/scrub')).status).toBe(405)
   })
 
-  test('what is not there, and what fails', async () => {
+  test('missing pages and failures', async () => {
     const ask = await start({
       status: () => Promise.reject(new Error('secret')),
       locate: () => Promise.reject(new StoreError('NoSuchBucket')),

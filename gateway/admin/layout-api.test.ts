@@ -7,7 +7,7 @@ import { adminWorld, EXAMPLE_LOSSES, WITH_CREDENTIAL } from '../testing/admin-wo
 const { start, errors, changes } = adminWorld()
 
 describe('changes of the layout', () => {
-  test('changes of the layout', async () => {
+  test('are planned and begun', async () => {
     const ask = await start()
     const send = (path: string, change: unknown) =>
       ask('POST', path, WITH_CREDENTIAL, JSON.stringify(change))
@@ -60,7 +60,7 @@ describe('changes that are refused', () => {
     ['{"kind":"replication","replication":0}', /^replication must be/],
     ['{"kind":"replication","replication":2.5}', /^replication must be/],
     ['{"kind":"replication","replication":8}', /^replication must be/],
-  ])('a change that makes no sense changes nothing: %s', async (body, expected) => {
+  ])('an invalid change changes nothing: %s', async (body, expected) => {
     const ask = await start()
     for (const path of ['/layout/plan', '/layout/change']) {
       const answer = await ask('POST', path, WITH_CREDENTIAL, body)
@@ -70,7 +70,7 @@ describe('changes that are refused', () => {
     expect(changes).toEqual([])
   })
 
-  test('changes that are refused, and a body without end', async () => {
+  test('by the backend, or because the body is too large', async () => {
     const refuse = (status: 400 | 404 | 409) => () =>
       Promise.reject(new LayoutRefusal(status, `do that instead ${status}`))
     const ask = await start({
@@ -93,7 +93,7 @@ describe('changes that are refused', () => {
 })
 
 describe('losses', () => {
-  test('shows what would be lost, and accepts it by its id', async () => {
+  test('are shown, and accepted by the id of the report', async () => {
     const ask = await start()
     expect((await ask('GET', '/layout/losses')).text).toBe(`${JSON.stringify(EXAMPLE_LOSSES)}\n`)
     const accept = (body: string): Promise<{ status: number }> =>

@@ -1,4 +1,4 @@
-/** Buckets, probed sub-resources, and what must be refused. */
+/** Buckets, sub-resources that clients probe, and requests that must be refused. */
 
 import assert from 'node:assert/strict'
 import {
@@ -63,7 +63,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a bucket with objects is not deleted',
+    name: 'a bucket with objects cannot be deleted',
     async run(world) {
       await storeObject(world, 'x', 'x')
       const remove = new DeleteBucketCommand({ Bucket: world.bucket })
@@ -71,7 +71,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'buckets are listed by pages',
+    name: 'buckets are listed in pages',
     async run({ s3, bucket }) {
       const extra = ['a', 'b', 'c'].map((letter) => `${bucket}-${letter}`)
       for (const Bucket of extra) await s3.send(new CreateBucketCommand({ Bucket }))
@@ -90,7 +90,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'names of buckets, locations, settings that are not there',
+    name: 'names of buckets, locations, missing settings',
     async run(world) {
       const { bucket } = world
       for (const name of [
@@ -166,7 +166,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'what changes the meaning is not ignored: 501 (S3 rule 1)',
+    name: 'what changes the meaning of a request gets 501 and is not ignored (S3 rule 1)',
     async run(world) {
       const bucket = `/${world.bucket}`
       const key = `${bucket}/k`
@@ -269,7 +269,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'errors carry ids, a resource and no body on HEAD (S3 rule 6)',
+    name: 'errors have ids and a resource, and no body for HEAD (S3 rule 6)',
     async run(world) {
       const path = `/${world.bucket}/none`
       const answer = await world.raw({ path })

@@ -1,4 +1,4 @@
-/** Checksums that the server computes by itself: defaults, parts, what a completion may say of the whole. */
+/** Checksums that the server computes: defaults, parts, and what a completion may declare of the whole object. */
 
 import assert from 'node:assert/strict'
 import { CHECKSUM_ALGORITHMS, checksumHeader, createChecksum } from '../body/checksum.ts'
@@ -77,8 +77,8 @@ function putPart(
   return send(world, 'PUT', key, query, headers, body)
 }
 
-/** Rows of a completion: ETags of what was answered, and what else is said of each part. */
-function rowsOf(answers: readonly RawResponse[], more: readonly string[] = []): string {
+/** The parts of a completion: the ETags of the answers, and `more` for each part. */
+function partsXml(answers: readonly RawResponse[], more: readonly string[] = []): string {
   return answers
     .map(({ status, headers, text }, index) => {
       assert.equal(status, 200, text)
@@ -91,10 +91,10 @@ function complete(
   world: ConformanceWorld,
   key: string,
   uploadId: string,
-  rows: string,
+  parts: string,
   headers: Headers = {},
 ): Promise<RawResponse> {
-  const xml = `<CompleteMultipartUpload>${rows}</CompleteMultipartUpload>`
+  const xml = `<CompleteMultipartUpload>${parts}</CompleteMultipartUpload>`
   return send(world, 'POST', key, [['uploadId', uploadId]], headers, Buffer.from(xml))
 }
 
@@ -146,29 +146,29 @@ export const CHECKSUM_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'an upload without an algorithm: each part and the whole have CRC64NVME',
+    name: 'without an algorithm, each part and the whole object get CRC64NVME',
     async run(world) {
       const id = await create(world, 'plain')
       const first = await putPart(world, 'plain', id, 1, FIRST)
       assert.equal(first.headers[CRC64], sum('CRC64NVME', FIRST))
       assert.equal(first.headers['x-amz-checksum-type'], undefined)
-      // As SDKs do by default.
+      // As SDKs send it by default.
       const last = await putPart(world, 'plain', id, 2, LAST, {
         'x-amz-checksum-crc32': sum('CRC32', LAST),
       })
       assert.equal(last.headers['x-amz-checksum-crc32'], sum('CRC32', LAST))
       const listed = await send(world, 'GET', 'plain', [['uploadId', id]])
       assert.equal(element(listed.text, 'ChecksumCRC64NVME'), sum('CRC64NVME', FIRST))
-      const rows = rowsOf([first, last])
-      const wrong = await complete(world, 'plain', id, rows, { [CRC64]: sum('CRC64NVME', LAST) })
+      const xml = partsXml([first, last])
+      const wrong = await complete(world, 'plain', id, xml, { [CRC64]: sum('CRC64NVME', LAST) })
       expectRefused(wrong, 400, 'BadDigest')
       const other = { 'x-amz-checksum-sha256': sum('SHA256', WHOLE) }
-      expectRefused(await complete(world, 'plain', id, rows, other), 400, 'InvalidRequest')
+      expectRefused(await complete(world, 'plain', id, xml, other), 400, 'InvalidRequest')
       const value = sum('CRC64NVME', WHOLE)
-      const done = await complete(world, 'plain', id, rows, { [CRC64]: value })
+      const done = await complete(world, 'plain', id, xml, { [CRC64]: value })
       assert.equal(element(done.text, 'ChecksumCRC64NVME'), value, done.text)
       assert.equal(element(done.text, 'ChecksumType'), 'FULL_OBJECT')
-      const again = await complete(world, 'plain', id, rows)
+      const again = await complete(world, 'plain', id, xml)
       assert.equal(again.text, done.text)
       await shows(world, 'plain', CRC64, value)
       const found = await attributes(world, 'plain')
@@ -177,7 +177,7 @@ export const CHECKSUM_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'full-object checksums are made of parts that carry none, and compared with what is declared',
+    name: 'full-object checksums are computed from parts without declared ones, and compared with the declared one',
     async run(world) {
       for (const algorithm of ['CRC32', 'CRC32C', 'CRC64NVME'] as const) {
         const header = checksumHeader(algorithm)
@@ -190,19 +190,19 @@ export const CHECKSUM_CASES: readonly ConformanceCase[] = [
         const last = await putPart(world, algorithm, id, 2, LAST, {
           [header]: sum(algorithm, LAST),
         })
-        const rows = rowsOf([first, last])
+        const xml = partsXml([first, last])
         const lie = { [header]: sum(algorithm, Buffer.from('something else')) }
-        expectRefused(await complete(world, algorithm, id, rows, lie), 400, 'BadDigest')
+        expectRefused(await complete(world, algorithm, id, xml, lie), 400, 'BadDigest')
         const two = { [header]: sum(algorithm, WHOLE), 'x-amz-checksum-sha1': sum('SHA1', WHOLE) }
-        expectRefused(await complete(world, algorithm, id, rows, two), 400, 'InvalidRequest')
+        expectRefused(await complete(world, algorithm, id, xml, two), 400, 'InvalidRequest')
         const type = { 'x-amz-checksum-type': 'COMPOSITE' }
-        expectRefused(await complete(world, algorithm, id, rows, type), 400, 'InvalidRequest')
+        expectRefused(await complete(world, algorithm, id, xml, type), 400, 'InvalidRequest')
         const other = { 'x-amz-checksum-sha256': sum('SHA256', WHOLE) }
-        expectRefused(await complete(world, algorithm, id, rows, other), 400, 'InvalidRequest')
+        expectRefused(await complete(world, algorithm, id, xml, other), 400, 'InvalidRequest')
         const garbage = { [header]: 'invalid' }
-        expectRefused(await complete(world, algorithm, id, rows, garbage), 400, 'InvalidRequest')
+        expectRefused(await complete(world, algorithm, id, xml, garbage), 400, 'InvalidRequest')
         const value = sum(algorithm, WHOLE)
-        const done = await complete(world, algorithm, id, rows, { [header]: value })
+        const done = await complete(world, algorithm, id, xml, { [header]: value })
         assert.equal(element(done.text, `Checksum${algorithm}`), value, done.text)
         await shows(world, algorithm, header, value)
         await shows(world, algorithm, 'x-amz-checksum-type', 'FULL_OBJECT')
@@ -210,7 +210,7 @@ export const CHECKSUM_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'composite checksums need every part’s, in the part and in the completion',
+    name: 'composite checksums need those of all parts, in the parts and in the completion',
     async run(world) {
       for (const algorithm of ['CRC32', 'CRC32C', 'SHA1', 'SHA256'] as const) {
         const header = checksumHeader(algorithm)
@@ -227,17 +227,17 @@ export const CHECKSUM_CASES: readonly ConformanceCase[] = [
           `<Checksum${algorithm}>${value}</Checksum${algorithm}>`
         const sums = [tag(sum(algorithm, FIRST)), tag(sum(algorithm, LAST))]
         expectRefused(
-          await complete(world, algorithm, id, rowsOf(parts, sums.slice(0, 1))),
+          await complete(world, algorithm, id, partsXml(parts, sums.slice(0, 1))),
           400,
           'InvalidRequest',
         )
-        const swapped = rowsOf(parts, [...sums].reverse())
+        const swapped = partsXml(parts, [...sums].reverse())
         expectRefused(await complete(world, algorithm, id, swapped), 400, 'InvalidPart')
-        const rows = rowsOf(parts, sums)
+        const xml = partsXml(parts, sums)
         const lie = { [header]: `${sum(algorithm, WHOLE)}-2` }
-        expectRefused(await complete(world, algorithm, id, rows, lie), 400, 'BadDigest')
+        expectRefused(await complete(world, algorithm, id, xml, lie), 400, 'BadDigest')
         const value = compositeOf(algorithm, [FIRST, LAST])
-        const done = await complete(world, algorithm, id, rows, { [header]: `${value}-2` })
+        const done = await complete(world, algorithm, id, xml, { [header]: `${value}-2` })
         assert.equal(element(done.text, `Checksum${algorithm}`), `${value}-2`, done.text)
         assert.equal(element(done.text, 'ChecksumType'), 'COMPOSITE')
         await shows(world, algorithm, header, `${value}-2`)
@@ -260,7 +260,7 @@ export const CHECKSUM_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'which checksum types go with which algorithm, and the defaults',
+    name: 'checksum types for each algorithm, and their defaults',
     async run(world) {
       const started = (algorithm?: string, type?: string): Promise<RawResponse> =>
         send(world, 'POST', 'k', [['uploads', '']], {
@@ -289,7 +289,7 @@ export const CHECKSUM_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'parts that are copied have the checksum that their upload needs',
+    name: 'copied parts get the checksum that their upload needs',
     async run(world) {
       await send(world, 'PUT', 'source', [], {}, WHOLE)
       for (const [algorithm, more] of [
@@ -306,14 +306,14 @@ export const CHECKSUM_CASES: readonly ConformanceCase[] = [
           await copy(1, `0-${PART_BYTES - 1}`),
           await copy(2, `${PART_BYTES}-${WHOLE.length - 1}`),
         ]
-        const rows = parts.map(({ text }, index) => {
+        const xml = parts.map(({ text }, index) => {
           const name = `Checksum${algorithm}`
           const value = element(text, name)
           assert.equal(value, sum(algorithm, index === 0 ? FIRST : LAST), text)
           assert.equal(element(text, 'ChecksumType'), undefined)
           return `<Part><PartNumber>${index + 1}</PartNumber><ETag>${element(text, 'ETag')}</ETag><${name}>${value}</${name}></Part>`
         })
-        const done = await complete(world, 'joined', id, rows.join(''))
+        const done = await complete(world, 'joined', id, xml.join(''))
         const value =
           algorithm === 'SHA256'
             ? `${compositeOf(algorithm, [FIRST, LAST])}-2`

@@ -62,7 +62,7 @@ export const CONDITION_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'of writers racing with If-None-Match: * exactly one wins (S3 rule 7)',
+    name: 'exactly one of several writers racing with If-None-Match: * wins (S3 rule 7)',
     async run(world) {
       const { s3, bucket: Bucket } = world
       const writers = Array.from({ length: 20 }, (_, index) =>

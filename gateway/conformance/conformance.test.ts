@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CONFORMANCE_CASES, runCase } from './conformance.ts'
 import { startGateway, type TestGateway } from '../testing/gateway.ts'
 
-describe('the gateway over its memory backend behaves as S3', () => {
+describe('the gateway with its memory backend behaves like S3', () => {
   let server: TestGateway
   beforeAll(async () => {
     server = await startGateway()

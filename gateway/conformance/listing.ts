@@ -1,4 +1,4 @@
-/** Listings, in both versions, with prefixes, markers, pages and encodings. */
+/** Both versions of listings, with prefixes, markers, pages and encodings. */
 
 import assert from 'node:assert/strict'
 import {
@@ -17,9 +17,9 @@ async function fill(world: ConformanceWorld, keys: readonly string[] = KEYS): Pr
 }
 
 function names(
-  rows: readonly { Key?: string | undefined; Prefix?: string | undefined }[] | undefined,
+  entries: readonly { Key?: string | undefined; Prefix?: string | undefined }[] | undefined,
 ): string[] {
-  return (rows ?? []).map((row) => row.Key ?? row.Prefix ?? '')
+  return (entries ?? []).map((entry) => entry.Key ?? entry.Prefix ?? '')
 }
 
 export const LISTING_CASES: readonly ConformanceCase[] = [
@@ -48,7 +48,7 @@ export const LISTING_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'pages of every size bring each key once, in order of bytes',
+    name: 'pages of any size have each key once, in byte order',
     async run(world) {
       const { s3, bucket: Bucket } = world
       const keys = ['\u{10000}', '\uffee', 'a', 'a/b', 'a/c', 'b', 'c/d/e', 'c/f']
@@ -81,7 +81,7 @@ export const LISTING_CASES: readonly ConformanceCase[] = [
           new ListObjectsCommand({ Bucket, Marker, MaxKeys: 2, Delimiter: '/' }),
         )
         seen.push(...names(found.Contents), ...names(found.CommonPrefixes))
-        assert(found.Contents?.every((row) => row.Owner?.ID) ?? true)
+        assert(found.Contents?.every((entry) => entry.Owner?.ID) ?? true)
         if (found.IsTruncated !== true) break
         Marker = found.NextMarker
         assert(Marker)
@@ -112,7 +112,7 @@ export const LISTING_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'max-keys: 0, beyond 1,000, nonsense; forged tokens',
+    name: 'max-keys of 0, above 1,000 and invalid; forged tokens',
     async run(world) {
       const { s3, bucket: Bucket } = world
       await fill(world, ['a', 'b'])
@@ -140,8 +140,8 @@ export const LISTING_CASES: readonly ConformanceCase[] = [
         const found = await s3.send(
           new ListObjectVersionsCommand({ Bucket, KeyMarker, VersionIdMarker, MaxKeys: 1 }),
         )
-        for (const row of found.Versions ?? []) {
-          assert.equal(`${row.VersionId} ${row.IsLatest}`, 'null true')
+        for (const entry of found.Versions ?? []) {
+          assert.equal(`${entry.VersionId} ${entry.IsLatest}`, 'null true')
         }
         seen.push(...names(found.Versions))
         if (found.IsTruncated !== true) break
@@ -152,7 +152,7 @@ export const LISTING_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a listing sees each write and delete at once',
+    name: 'a listing shows each write and delete immediately',
     async run(world) {
       const { s3, bucket: Bucket } = world
       for (let round = 0; round < 5; round++) {

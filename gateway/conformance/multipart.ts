@@ -77,7 +77,7 @@ function etagOfParts(bodies: readonly Uint8Array[]): string {
 
 export const MULTIPART_CASES: readonly ConformanceCase[] = [
   {
-    name: 'an upload from create to complete, and its parts read back',
+    name: 'an upload is created and completed, and its parts can be read',
     async run(world) {
       const { s3, bucket: Bucket } = world
       const Key = 'big/one'
@@ -116,7 +116,7 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'completion refuses wrong order, wrong parts, small parts, unknown uploads',
+    name: 'completion refuses a wrong order, wrong parts, small parts and unknown uploads',
     async run(world) {
       const Key = 'bad'
       const id = await create(world, Key)
@@ -202,7 +202,7 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'ListParts and ListMultipartUploads by pages; abort',
+    name: 'ListParts and ListMultipartUploads in pages; abort',
     async run(world) {
       const { s3, bucket: Bucket } = world
       const id = await create(world, 'p/1')
@@ -252,7 +252,7 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
       const where = { Bucket, Key: 'p/1', UploadId: id }
       await s3.send(new AbortMultipartUploadCommand(where))
       await fails(s3.send(new ListPartsCommand(where)), 404, 'NoSuchUpload')
-      // Again: S3 itself says 204 for a while, then 404.
+      // Aborting again: S3 itself answers 204 for a while, then 404.
       await s3.send(new AbortMultipartUploadCommand(where)).catch((error: unknown) => error)
       const unknown = new AbortMultipartUploadCommand({ ...where, UploadId: 'no-such-upload' })
       await fails(s3.send(unknown), 404, 'NoSuchUpload')
@@ -325,7 +325,7 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'UploadPartCopy, whole and by ranges',
+    name: 'UploadPartCopy of a whole object and of ranges',
     async run(world) {
       const { s3, bucket: Bucket } = world
       const body = Buffer.alloc(PART_BYTES + 10, 'source ')

@@ -43,7 +43,7 @@ export function md5Hex(text: string | Uint8Array): string {
 
 export const OBJECT_CASES: readonly ConformanceCase[] = [
   {
-    name: 'put, get, head and delete bring back what was given',
+    name: 'put, get, head and delete return what was stored',
     async run(world) {
       const { s3, bucket: Bucket } = world
       const Key = 'dir/a'
@@ -82,7 +82,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'sizes around every limit: empty, one byte, packed, beyond, several blocks',
+    name: 'sizes around every limit: empty, one byte, packed, larger, several blocks',
     async run(world) {
       for (const size of [0, 1, 65_535, 65_536, 65_537, 1_048_576, 3_000_001]) {
         const body = Buffer.alloc(size, `${size} and some more;`)
@@ -160,7 +160,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'checksums of each algorithm are checked, kept and shown',
+    name: 'checksums of each algorithm are checked, stored and shown',
     async run(world) {
       const { s3, bucket: Bucket } = world
       const algorithms: readonly ChecksumAlgorithm[] = [
@@ -195,7 +195,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'Content-MD5 and x-amz-content-sha256 are held to (F24)',
+    name: 'Content-MD5 and x-amz-content-sha256 are checked (F24)',
     async run(world) {
       const path = `/${world.bucket}/m`
       const body = [Buffer.from('hello')]
@@ -241,7 +241,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'DeleteObjects: quiet, missing keys, digest wanted, limits (F28)',
+    name: 'DeleteObjects: quiet, missing keys, required digest, limits (F28)',
     async run(world) {
       const { s3, bucket: Bucket } = world
       for (const key of ['1', '2', '3 & <4>']) await storeObject(world, key, 'x')
@@ -292,7 +292,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'metadata: limits and odd names (F26, F28)',
+    name: 'metadata: limits and unusual names (F26, F28)',
     async run(world) {
       const path = `/${world.bucket}/meta`
       const long = await world.raw({
@@ -330,7 +330,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'version ids without versioning: null is the object, others do not exist',
+    name: 'without versioning the version null is the object, and others do not exist',
     async run(world) {
       const { s3, bucket: Bucket } = world
       await storeObject(world, 'v', 'x')

@@ -1,4 +1,4 @@
-/** Settings of a bucket: policy, block of public access, lifecycle. */
+/** Settings of a bucket: policy, public access block, lifecycle. */
 
 import assert from 'node:assert/strict'
 import {
@@ -45,14 +45,14 @@ function putSetting(
   return world.raw({ method: 'PUT', path: `/${world.bucket}`, query: [[name, '']], body })
 }
 
-/** Everybody may read: public. */
+/** A public policy: everyone may read. */
 function everybody(bucket: string): string {
   return policyOf(statement(bucket, { Principal: '*' }))
 }
 
 export const SETTING_CASES: readonly ConformanceCase[] = [
   {
-    name: 'a bucket policy is kept as it was given, until it is removed',
+    name: 'a bucket policy is stored unchanged until it is removed',
     async run({ s3, bucket: Bucket }) {
       const Policy = ` ${policyOf(statement(Bucket, { Condition: { StringLike: { 'aws:username': 'ü*' } } }))}\n`
       await s3.send(new PutBucketPolicyCommand({ Bucket, Policy }))
@@ -81,7 +81,7 @@ export const SETTING_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'policies that are not policies are refused with their place, and change nothing',
+    name: 'invalid policies are refused with the place of the error, and change nothing',
     async run(world) {
       const { s3, bucket: Bucket } = world
       const Policy = policyOf(statement(Bucket))
@@ -137,7 +137,7 @@ export const SETTING_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'the block of public access refuses public policies',
+    name: 'the public access block refuses public policies',
     async run(world) {
       const { s3, bucket: Bucket } = world
       const off = {
@@ -195,7 +195,7 @@ export const SETTING_CASES: readonly ConformanceCase[] = [
       assert.equal(found.TransitionDefaultMinimumObjectSize, 'all_storage_classes_128K')
       await s3.send(put(rules.slice(1)))
       assert.deepEqual((await s3.send(get)).Rules, rules.slice(1))
-      // One setting changes nothing of the others.
+      // Changing one setting leaves the others unchanged.
       await setVersioning({ s3, bucket: Bucket } as ConformanceWorld, 'Enabled')
       assert.deepEqual((await s3.send(get)).Rules, rules.slice(1))
       await s3.send(new DeleteBucketLifecycleCommand({ Bucket }))

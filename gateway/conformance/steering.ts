@@ -1,4 +1,4 @@
-/** Answers by which SDKs decide what to do next: regions, markers, names in errors, encoded metadata. */
+/** Answers that SDKs use to decide what to do next: regions, markers, names in errors, encoded metadata. */
 
 import assert from 'node:assert/strict'
 import {
@@ -11,7 +11,7 @@ import {
 
 export const STEERING_CASES: readonly ConformanceCase[] = [
   {
-    name: 'every answer about a bucket names its region, refusals and HEAD included',
+    name: 'every answer about a bucket names its region, including refusals and HEAD',
     async run(world) {
       const { bucket, target } = world
       const { region, endpoint } = target
@@ -49,7 +49,7 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'markers: NextMarker with a delimiter only, counts and echoes of ListObjectsV2',
+    name: 'NextMarker is only sent with a delimiter; ListObjectsV2 returns its parameters and counts',
     async run(world) {
       const { bucket } = world
       for (const key of ['a', 'b/1', 'b/2', 'c', 'd']) {
@@ -70,7 +70,7 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'metadata that is not ASCII comes back as an encoded word',
+    name: 'metadata that is not ASCII is returned as an encoded word',
     async run(world) {
       const { bucket } = world
       const path = `/${bucket}/meta`
@@ -81,7 +81,7 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
       for (const [sent, returned] of [
         ['plain ascii = ?', 'plain ascii = ?'],
         [latin1('Grüße, 日本'), word('Grüße, 日本')],
-        // No UTF-8: taken as latin1.
+        // Not UTF-8, so it is read as latin1.
         ['caf\u00e9', word('café')],
         [word('Grüße'), word('Grüße')],
       ] as const) {
@@ -95,7 +95,7 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'forms of browsers and preflight requests are told that they are not implemented',
+    name: 'browser forms and preflight requests are refused as not implemented',
     async run({ bucket, target }) {
       const form = await sendUnsigned(
         target.endpoint,
@@ -118,7 +118,7 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'errors name the bucket, the key, the resource; answers without a body have none',
+    name: 'errors name the bucket, the key and the resource; some answers have no body',
     async run(world) {
       const { bucket } = world
       const path = `/${bucket}/dir/a key`
@@ -143,7 +143,7 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'the end of an empty object is its whole, any other part of it 416',
+    name: 'a suffix of an empty object is the whole object, any other range gets 416',
     async run(world) {
       const { bucket } = world
       const path = `/${bucket}/empty`

@@ -12,7 +12,7 @@ import { NO_VERSION, expectRefused, type ConformanceCase, type ConformanceWorld 
 
 type Page = ListObjectVersionsCommandOutput
 
-/** All pages, one after the other. */
+/** Reads all pages, one after the other. */
 async function pages(
   { s3, bucket: Bucket }: ConformanceWorld,
   request: Partial<ListObjectVersionsCommandInput>,
@@ -36,7 +36,7 @@ async function pages(
   return found
 }
 
-/** Versions and markers of a page in their order: the SDK splits them, so the two are merged by `order`. */
+/** The versions and markers of the pages, in order. The SDK returns them in two lists. */
 function idsOf(found: readonly Page[]): string[] {
   return found.flatMap((page) => [
     ...(page.Versions ?? []).map((row) => `${row.Key} ${row.VersionId} ${row.IsLatest}`),
@@ -46,7 +46,7 @@ function idsOf(found: readonly Page[]): string[] {
 
 export const VERSION_LISTING_CASES: readonly ConformanceCase[] = [
   {
-    name: 'versions are listed by key, the newest first, in pages of every size',
+    name: 'versions are listed by key, newest first, in pages of any size',
     async run(world) {
       const { s3, bucket: Bucket } = world
       await putVersion(world, 'b', 'null')
@@ -66,12 +66,12 @@ export const VERSION_LISTING_CASES: readonly ConformanceCase[] = [
       )
       for (const MaxKeys of [1, 2, 3, 4, 9, 1000]) {
         const found = await pages(world, { MaxKeys })
-        // Within a page the SDK puts markers last.
+        // Within a page the SDK returns markers last.
         const seen = MaxKeys === 1 ? idsOf(found) : idsOf(found).sort()
         assert.deepEqual(seen, MaxKeys === 1 ? expected : [...expected].sort())
         for (const page of found.slice(0, -1)) {
-          const rows = (page.Versions?.length ?? 0) + (page.DeleteMarkers?.length ?? 0)
-          assert(rows <= MaxKeys)
+          const entries = (page.Versions?.length ?? 0) + (page.DeleteMarkers?.length ?? 0)
+          assert(entries <= MaxKeys)
         }
       }
       const [page] = await pages(world, { Prefix: 'b/' })
@@ -85,7 +85,7 @@ export const VERSION_LISTING_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'many versions of one key are listed page by page, all of them, once each',
+    name: 'many versions of one key are listed once each, page by page',
     async run(world) {
       await setVersioning(world, 'Enabled')
       const ids: string[] = []
@@ -104,7 +104,7 @@ export const VERSION_LISTING_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'clean-up: each page is deleted before the next one is asked for',
+    name: 'a clean-up can delete each page before it reads the next one',
     async run(world) {
       const { s3, bucket: Bucket } = world
       await putVersion(world, 'b', 'null')
@@ -171,7 +171,7 @@ export const VERSION_LISTING_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'the marker may name a version that is gone',
+    name: 'the marker may name a deleted version',
     async run(world) {
       const { s3, bucket: Bucket } = world
       await setVersioning(world, 'Enabled')

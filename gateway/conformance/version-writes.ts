@@ -19,7 +19,7 @@ import { fails, NO_VERSION, expectRefused, type ConformanceCase } from './world.
 
 export const VERSION_WRITE_CASES: readonly ConformanceCase[] = [
   {
-    name: 'conditions on versioned keys are judged by the current version',
+    name: 'conditions on versioned keys are compared with the current version',
     async run(world) {
       const { s3, bucket: Bucket } = world
       await setVersioning(world, 'Enabled')
@@ -41,7 +41,7 @@ export const VERSION_WRITE_CASES: readonly ConformanceCase[] = [
       )
       const marker = await s3.send(new DeleteObjectCommand({ Bucket, Key, IfMatch: second.ETag }))
       assert.equal(marker.DeleteMarker, true)
-      // With a delete marker as current version there is no object.
+      // When the current version is a delete marker, there is no object.
       await fails(
         s3.send(new PutObjectCommand({ Bucket, Key, Body: '3', IfMatch: second.ETag })),
         404,
@@ -54,13 +54,13 @@ export const VERSION_WRITE_CASES: readonly ConformanceCase[] = [
       )
       const third = await s3.send(fresh)
       assert.equal(await fetchObject(world, Key), '3')
-      // Removing a version shows the one below, by which conditions are judged then.
+      // Removing the current version makes the one before it current, also for conditions.
       await s3.send(new DeleteObjectCommand({ Bucket, Key, VersionId: third.VersionId }))
       await s3.send(fresh)
     },
   },
   {
-    name: 'copies of old versions, onto other keys and into parts',
+    name: 'old versions are copied to other keys and into parts',
     async run(world) {
       const { s3, bucket: Bucket } = world
       await setVersioning(world, 'Enabled')
@@ -102,7 +102,7 @@ export const VERSION_WRITE_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'an upload completed twice makes one version',
+    name: 'completing an upload twice makes one version',
     async run(world) {
       const { s3, bucket: Bucket } = world
       await setVersioning(world, 'Enabled')
@@ -149,19 +149,21 @@ export const VERSION_WRITE_CASES: readonly ConformanceCase[] = [
         }),
       )
       assert.deepEqual(
-        Errors?.map((row) => [row.Key, row.VersionId, row.Code]),
+        Errors?.map((entry) => [entry.Key, entry.VersionId, entry.Code]),
         [['b', 'odd', 'NoSuchVersion']],
       )
-      const rows = new Map(Deleted?.map((row) => [`${row.Key} ${row.VersionId ?? ''}`, row]))
-      assert.deepEqual([...rows.keys()].sort(), [`a ${one}`, `b `, `b ${NO_VERSION}`, 'none '])
-      assert.equal(rows.get(`a ${one}`)?.DeleteMarker, undefined)
-      const marker = rows.get('b ')
+      const entries = new Map(
+        Deleted?.map((entry) => [`${entry.Key} ${entry.VersionId ?? ''}`, entry]),
+      )
+      assert.deepEqual([...entries.keys()].sort(), [`a ${one}`, `b `, `b ${NO_VERSION}`, 'none '])
+      assert.equal(entries.get(`a ${one}`)?.DeleteMarker, undefined)
+      const marker = entries.get('b ')
       assert.equal(marker?.DeleteMarker, true)
       assert(marker.DeleteMarkerVersionId)
       assert.equal(await fetchObject(world, 'a', { VersionId: two }), '2')
       const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket }))
       assert.deepEqual(
-        Contents?.map((row) => row.Key),
+        Contents?.map((entry) => entry.Key),
         ['a'],
       )
       const undone = await s3.send(

@@ -28,7 +28,7 @@ export async function setVersioning(
   await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status } }))
 }
 
-/** The new version's id, '' when the answer names none. */
+/** Stores an object. Resolves with the id of the new version, '' when the answer names none. */
 export async function putVersion(
   world: ConformanceWorld,
   Key: string,
@@ -70,7 +70,7 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       )
       assert.equal(`${undone.DeleteMarker} ${undone.VersionId}`, `true ${marker.VersionId}`)
       assert.equal(await fetchObject(world, Key), 'two')
-      // So does copying an old version over what is there now.
+      // So does copying an old version to the same key.
       const CopySource = `${Bucket}/${Key}?versionId=${one}`
       const restored = await s3.send(new CopyObjectCommand({ Bucket, Key, CopySource }))
       assert.equal(restored.CopySourceVersionId, one)
@@ -101,14 +101,14 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       assert.equal(await fetchObject(world, 'k'), 'b')
       await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k', VersionId: ids[1] }))
       await fails(s3.send(new GetObjectCommand({ Bucket, Key: 'k' })), 404, 'NoSuchKey')
-      // It is gone for good: writing again starts anew.
+      // The key is gone for good: writing again begins with no older versions.
       const again = await putVersion(world, 'k', 'd')
       assert(!ids.includes(again))
       assert.equal(await fetchObject(world, 'k'), 'd')
     },
   },
   {
-    name: 'suspended: one null version, ids stay readable',
+    name: 'suspended buckets have one null version, and older versions stay readable',
     async run(world) {
       const { s3, bucket: Bucket } = world
       await setVersioning(world, 'Enabled')
@@ -120,7 +120,7 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       assert.equal(await putVersion(world, 'k', 'null two'), 'null')
       assert.equal(await fetchObject(world, 'k', { VersionId: 'null' }), 'null two')
       assert.equal(await fetchObject(world, 'k', { VersionId: one }), 'one')
-      // A simple DELETE replaces the null version by a marker that is the null version.
+      // A DELETE without a version replaces the null version with a marker that is the null version.
       const marker = await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k' }))
       assert.equal(`${marker.DeleteMarker} ${marker.VersionId}`, 'true null')
       const gone = new GetObjectCommand({ Bucket, Key: 'k', VersionId: 'null' })
@@ -173,7 +173,7 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
         assert.equal(named.headers['allow'], 'DELETE')
         assert(Number.isFinite(Date.parse(named.headers['last-modified'] ?? '')))
       }
-      // A marker on a marker, and a marker where nothing ever was: each is a version of its own.
+      // A marker after a marker, and a marker of a key that never existed: each is a version of its own.
       const second = await world.raw({ method: 'DELETE', path })
       assert.notEqual(second.headers['x-amz-version-id'], marker)
       const nothing = await world.raw({ method: 'DELETE', path: `/${world.bucket}/never` })
@@ -181,7 +181,7 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'version ids that are odd, unknown or of other keys',
+    name: 'version ids that are malformed, unknown or of other keys',
     async run(world) {
       const { s3, bucket: Bucket } = world
       await setVersioning(world, 'Enabled')

@@ -1,4 +1,4 @@
-/** What a conformance case works with: an endpoint, an SDK client, raw signed requests, a fresh bucket. */
+/** What conformance cases work with: an endpoint, a client of AWS's SDK, raw signed requests, a new bucket. */
 
 import { request } from 'node:http'
 import { S3Client, S3ServiceException } from '@aws-sdk/client-s3'
@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { signHeader, type Unsigned } from '../testing/signer.ts'
 
 export interface ConformanceTarget {
-  /** http://127.0.0.1:9000 */
+  /** For example http://127.0.0.1:9000 */
   readonly endpoint: string
   readonly region: string
   readonly accessKeyId: string
@@ -17,16 +17,16 @@ export interface RawResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly text: string
-  /** `<Code>` of an error document. */
+  /** The `<Code>` of an error document. */
   readonly code: string | undefined
 }
 
 export interface ConformanceWorld {
   readonly target: ConformanceTarget
   readonly s3: S3Client
-  /** Made for this case, empty, removed behind it. */
+  /** Created empty for this case and removed after it. */
   readonly bucket: string
-  /** A signed request as it stands: nothing is added but the signature. */
+  /** Sends a request, adding nothing but the signature. */
   raw(message: Unsigned): Promise<RawResponse>
 }
 
@@ -35,7 +35,7 @@ export interface ConformanceCase {
   run(world: ConformanceWorld): Promise<void>
 }
 
-/** No version has it, though it looks like one. */
+/** A well-formed version id that no version has. */
 export const NO_VERSION = 'fffffffffffffffe0123456789abcdef'
 
 export function clientOf(target: ConformanceTarget): S3Client {
@@ -64,7 +64,7 @@ export function sendRaw(target: ConformanceTarget, message: Unsigned): Promise<R
   return sendUnsigned(target.endpoint, signed.message, body)
 }
 
-/** Without a signature of its own. */
+/** Sends a request without adding a signature. */
 export function sendUnsigned(
   endpoint: string,
   message: { method?: string; url: string; headers?: Record<string, string> },
@@ -101,7 +101,7 @@ export function sendUnsigned(
   })
 }
 
-/** The call fails with this code and status. HEAD has no body to name a code: pass undefined. */
+/** Expects a call to fail with this status and code. Answers to HEAD have no code: pass undefined. */
 export async function fails(
   sent: Promise<unknown>,
   status: number,

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { RequestAborted } from '../http/exchange.ts'
 import { queryFailure } from './face.ts'
 
-it('a request that was given up midway is no failure of the server', () => {
+it('an aborted request is not a failure of the server', () => {
   const logged: unknown[] = []
   const unavailable: unknown[] = []
   const response = queryFailure(new RequestAborted('deadline'), 'iam', {

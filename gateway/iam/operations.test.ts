@@ -43,8 +43,8 @@ async function resources(action: string, parameters: Record<string, string>): Pr
   return found.filter((arn) => arn !== undefined)
 }
 
-describe('rows of the query API', () => {
-  it('are each there once, here or among what is absent', () => {
+describe('actions of the query API', () => {
+  it('are each defined once, as implemented or absent', () => {
     for (const name of ABSENT_ACTIONS) expect(IAM_ACTIONS.has(name)).toBe(false)
     expect(new Set(ABSENT_ACTIONS).size).toBe(ABSENT_ACTIONS.length)
     for (const [name, row] of IAM_ACTIONS) {
@@ -54,7 +54,7 @@ describe('rows of the query API', () => {
     }
   })
 
-  it('take what they know, of the right form', () => {
+  it('accept known parameters of the right form', () => {
     expect(check('CreateUser', { Action: 'CreateUser', Version: 'x', UserName: 'ann' })).toEqual({
       UserName: 'ann',
     })
@@ -68,7 +68,7 @@ describe('rows of the query API', () => {
     expect(refusal('CreateUser', { UserName: 'a b' })).toMatch(/^400 ValidationError .*pattern/)
     expect(refusal('CreateUser', { UserName: 'a'.repeat(65) })).toMatch(/less than or equal to 64/)
     expect(refusal('CreateUser', { UserName: '' })).toMatch(/greater than or equal to 1/)
-    // Left out it would mean the caller, or a session of all rights.
+    // An absent value would mean the caller, or a session with all rights.
     expect(refusal('GetUser', { UserName: '' })).toMatch(/greater than or equal to 1/)
     expect(
       refusal('AssumeRole', {
@@ -86,7 +86,7 @@ describe('rows of the query API', () => {
     expect(refusal('UpdateAccessKey', { AccessKeyId: 'AKIA', Status: 'On' })).toMatch(/enum/)
   })
 
-  it('refuse what they do not know: it could have been a limit', () => {
+  it('refuse unknown parameters, which could have been a limit', () => {
     const boundary = { UserName: 'a', PermissionsBoundary: 'arn:aws:iam::1:policy/x' }
     expect(refusal('CreateUser', boundary)).toMatch(/^501 NotImplemented .*PermissionsBoundary/)
     expect(refusal('CreateUser', { UserName: 'a', ['__proto__']: 'x' })).toMatch(/^501/)
@@ -97,7 +97,7 @@ describe('rows of the query API', () => {
 })
 
 describe('the resources of an action', () => {
-  it('are about the ARN that the request means', async () => {
+  it('are the ARNs that the request means', async () => {
     const user = (path: string) => `arn:aws:iam::123456789012:user${path}`
     expect(await resources('GetUser', {})).toEqual([user('/me')])
     expect(await resources('GetUser', { UserName: 'ann' })).toEqual([user('/at/ann')])
@@ -122,7 +122,7 @@ describe('the resources of an action', () => {
     ])
   })
 
-  it("know policies of one's own account and of everybody's from another's", () => {
+  it("distinguish policies of other accounts from one's own and from AWS's", () => {
     const arn = (account: string) => ({ PolicyArn: `arn:aws:iam::${account}:policy/p` })
     expect(isForeignPolicy(arn('123456789012'), caller)).toBe(false)
     expect(isForeignPolicy(arn('aws'), caller)).toBe(false)

@@ -35,7 +35,7 @@ describe('the query protocol', () => {
     expect(parse('A=%F0%9F%90%9F')).toEqual({ A: '🐟' })
   })
 
-  it('knows no prototype (F28)', () => {
+  it('has no prototypes (F28)', () => {
     const form = parse('__proto__=x&constructor.prototype.polluted=y&a.__proto__.b=z')
     expect(Object.getPrototypeOf(form)).toBe(null)
     expect(Object.keys(form)).toEqual(['__proto__', 'constructor', 'a'])
@@ -47,7 +47,7 @@ describe('the query protocol', () => {
 
   it.each([
     ['a name twice', 'A=1&A=2'],
-    ['a name twice, written otherwise', 'A=1&%41=2'],
+    ['a name twice, encoded differently', 'A=1&%41=2'],
     ['a value and a list', 'A=1&A.member.1=2'],
     ['a list and a value', 'A.member.1=2&A.member=1&A=3'],
     ['an empty step', 'A..B=1'],
@@ -65,7 +65,7 @@ describe('the query protocol', () => {
 })
 
 describe('the query protocol, with any form', () => {
-  it('throws nothing else, whatever comes', () => {
+  it('throws only its own errors', () => {
     const step = fc.oneof(
       fc.constantFrom('member', '1', '2', '0', '01', '__proto__', 'constructor', 'A', 'Tags', ''),
       fc.string({ maxLength: 5 }),
@@ -96,7 +96,7 @@ describe('the query protocol, with any form', () => {
     )
   })
 
-  it('gives back what was folded', () => {
+  it('unfolds what was folded', () => {
     const leaf = fc.string({ maxLength: 8 })
     const name = fc.stringMatching(/^[A-Z][a-z]{0,5}$/)
     const { value } = fc.letrec<{ value: unknown }>((tie) => ({
@@ -116,7 +116,7 @@ describe('the query protocol, with any form', () => {
   })
 })
 
-/** As AWS's clients do it. */
+/** Folds as AWS's clients do. */
 function fold(value: unknown, prefix = ''): [string, string][] {
   if (typeof value === 'string') return [[prefix, value]]
   const join = (step: string): string => (prefix === '' ? step : `${prefix}.${step}`)

@@ -27,11 +27,11 @@ describe('documents of the query API', () => {
     )
   })
 
-  it('have no result where an action has none', () => {
+  it('have no result element for actions without a result', () => {
     expect(resultXml('sts', 'Do', {}, 'R')).not.toContain('DoResult')
   })
 
-  it('say whose fault it was, and can be read whatever the message holds', () => {
+  it('say whose error it was, and are well-formed with any message', () => {
     const text = queryErrorXml(
       'sts',
       { code: 'AccessDenied', status: 403, message: 'no <&> \u0000 "x"' },

@@ -155,7 +155,7 @@ export class MemoryBackend implements Backend {
     const { objects } = bucket
     const keys = orderOf(bucket).filter((key) => objects.get(key)?.[0]?.deleteMarker === false)
     const page = foldPage(keys, (key) => key, request)
-    const found = page.rows.flatMap((key) => objects.get(key)?.slice(0, 1) ?? [])
+    const found = page.entries.flatMap((key) => objects.get(key)?.slice(0, 1) ?? [])
     return { objects: found.map(listedObject), prefixes: page.prefixes, next: page.next }
   }
 

@@ -1,12 +1,12 @@
-/** Bodies of the memory backend: received whole, read by ranges. */
+/** Bodies of the memory backend: received as a whole, read in ranges. */
 
 import type { ObjectBody, SealedBody, SmallBody } from '../port/body.ts'
 
-/** Up to this size a body comes with its metadata. */
+/** Up to this size a body is returned with its metadata. */
 export const PACKED_BYTES = 64 * 1024
 const CHUNK_BYTES = 1024 * 1024
 
-/** Copies the chunks, since a producer may use their memory again. */
+/** Copies the chunks, because the producer may reuse their memory. */
 export async function receive(
   body: ObjectBody | SmallBody,
 ): Promise<{ pieces: Uint8Array[]; sealed: SealedBody; sizeBytes: number }> {

@@ -1,4 +1,4 @@
-/** The buckets of a store in memory: their operations, and what objects and uploads share of them. */
+/** The buckets of a store in memory: their operations, and the state that objects and uploads share. */
 
 import { StoreError } from '../../protocol/errors.ts'
 import type { RequestContext } from '../../protocol/context.ts'
@@ -21,7 +21,7 @@ export interface StoredBucket {
   /** By key, newest version first. Never an empty list. */
   readonly objects: Map<string, readonly StoredVersion[]>
   readonly uploads: Map<string, StoredUpload>
-  /** Keys in the order of listings; undefined once a key came or went. */
+  /** Keys in the order of listings; undefined after a key was added or removed. */
   order: string[] | undefined
 }
 
@@ -121,7 +121,7 @@ export class MemoryBuckets implements BucketBackend {
       .filter((info) => info.ownerAccount === request.ownerAccount)
       .sort((a, b) => compareKeys(a.name, b.name))
     const page = foldPage(owned, (info) => info.name, request)
-    return { buckets: page.rows, next: page.next }
+    return { buckets: page.entries, next: page.next }
   }
 
   /** Throws NoSuchBucket. */
@@ -131,7 +131,7 @@ export class MemoryBuckets implements BucketBackend {
     return bucket
   }
 
-  /** Makes a version the newest one of its key. */
+  /** Adds the newest version of a key. */
   addVersion(
     bucket: StoredBucket,
     fields: Omit<ObjectInfo, 'lastModifiedMs' | 'versionId'>,
@@ -149,27 +149,27 @@ export class MemoryBuckets implements BucketBackend {
     return { versionId, versioned: versioning !== undefined, lastModifiedMs }
   }
 
-  /** No versions: the key is gone. */
+  /** Replaces the versions of a key. Without versions the key is removed. */
   replace(bucket: StoredBucket, key: string, versions: readonly StoredVersion[]): void {
     if (bucket.objects.has(key) !== versions.length > 0) bucket.order = undefined
     if (versions.length > 0) bucket.objects.set(key, versions)
     else bucket.objects.delete(key)
   }
 
-  /** T4: never the same instant twice. */
+  /** Never returns the same time twice (T4). */
   tick(): number {
     this.#lastMs = Math.max(this.#lastMs + 1, Math.floor(this.#nowMs()))
     return this.#lastMs
   }
 }
 
-/** Every operation begins with it: fails when the request was aborted, else counts a round. */
+/** Begins an operation: throws when the request was aborted, otherwise counts a round. */
 export function begin(context: RequestContext): void {
   context.signal.throwIfAborted()
   context.rounds++
 }
 
-/** Null removes, undefined leaves as it was. */
+/** Null removes a setting, undefined leaves it unchanged. */
 function changed<Value>(
   before: Value | undefined,
   given: Value | null | undefined,

@@ -4,7 +4,7 @@ import { compareKeys, foldPage } from './memory-listing.ts'
 
 const key = fc.string({ unit: fc.constantFrom('a', 'b', '/', '\u{10000}', '\uffee'), maxLength: 6 })
 
-/** From the definition: all names at once, each prefix once, in order of bytes. */
+/** All names by definition: each key or prefix once, in byte order. */
 function allNames(keys: readonly string[], prefix: string, delimiter: string): string[] {
   const names = new Set<string>()
   for (const each of keys) {
@@ -16,7 +16,7 @@ function allNames(keys: readonly string[], prefix: string, delimiter: string): s
   return [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
 }
 
-test('pages of any size, one after the other, hold each name once and in order', () => {
+test('consecutive pages of any size have each name once, in order', () => {
   fc.assert(
     fc.property(
       fc.uniqueArray(key, { maxLength: 30 }),
@@ -29,14 +29,14 @@ test('pages of any size, one after the other, hold each name once and in order',
         let after: string | undefined
         for (let page = 0; page <= keys.length + 1; page++) {
           const found = foldPage(sorted, (each) => each, { prefix, delimiter, after, limit })
-          const names = [...found.rows, ...found.prefixes].sort(compareKeys)
+          const names = [...found.entries, ...found.prefixes].sort(compareKeys)
           expect(names.length).toBeLessThanOrEqual(limit)
           seen.push(...names)
           after = found.next
           if (after === undefined) break
         }
         expect(after).toBeUndefined()
-        // A key that is also a prefix of others would fold into itself: both are one name.
+        // A key that is also a common prefix is one name.
         expect(seen).toEqual(allNames(keys, prefix, delimiter))
       },
     ),

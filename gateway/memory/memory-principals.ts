@@ -14,7 +14,7 @@ export function principalsOf(credentials: readonly Credential[]): PrincipalDirec
   const arns = new Map([...ids].map(([arn, id]) => [id, arn]))
   return {
     principalIds: (_context, asked) => Promise.resolve(chosen(ids, asked)),
-    // Nobody looks.
+    // Nothing in memory reads these marks.
     markNamed: () => Promise.resolve(),
     principalArns: (_context, asked) =>
       Promise.resolve(

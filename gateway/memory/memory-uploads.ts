@@ -1,4 +1,4 @@
-/** Multipart uploads of the memory backend: their parts, and lists of both. */
+/** Functions over the multipart uploads of the memory backend: parts and listings. */
 
 import { StoreError } from '../../protocol/errors.ts'
 import type {
@@ -36,7 +36,7 @@ export function listPartsOf(
   return { parts, next }
 }
 
-/** Completed ones are not among them. */
+/** Lists the open uploads, without completed ones. */
 export function listUploadsOf(
   uploads: Iterable<StoredUpload>,
   request: ListUploadsRequest,
@@ -53,27 +53,27 @@ export function listUploadsOf(
       return uploadIdMarker !== undefined && compareKeys(upload.uploadId, uploadIdMarker) > 0
     })
   const { prefix, delimiter, limit } = request
-  // Several uploads share a key, so `after` can't be given here; a marker that is a prefix can.
+  // Several uploads may share a key, so a key marker cannot be used as `after`; a prefix can.
   const skipped = keyMarker?.endsWith(delimiter ?? '\n') === true ? keyMarker : undefined
-  const rows = open.filter((upload) => skipped === undefined || !upload.key.startsWith(skipped))
-  const page = foldPage(rows, (upload) => upload.key, { prefix, delimiter, limit })
-  if (page.next === undefined) return { uploads: page.rows, prefixes: page.prefixes }
-  const last = page.rows.at(-1)
+  const entries = open.filter((upload) => skipped === undefined || !upload.key.startsWith(skipped))
+  const page = foldPage(entries, (upload) => upload.key, { prefix, delimiter, limit })
+  if (page.next === undefined) return { uploads: page.entries, prefixes: page.prefixes }
+  const last = page.entries.at(-1)
   return {
-    uploads: page.rows,
+    uploads: page.entries,
     prefixes: page.prefixes,
     nextKeyMarker: page.next,
     nextUploadIdMarker: last?.key === page.next ? last.uploadId : undefined,
   }
 }
 
-/** As the object remembers it: with its checksum in the algorithm of the whole. */
+/** The part as the object stores it, with the checksum in the algorithm of the whole object. */
 export function objectPartOf({ sizeBytes, checksums }: PartInfo, whole: SealedBody): ObjectPart {
   const [algorithm] = Object.keys(whole.checksums) as ChecksumAlgorithm[]
   return { sizeBytes, checksum: algorithm === undefined ? undefined : checksums[algorithm] }
 }
 
-/** Throws InvalidPartOrder, InvalidPart, EntityTooSmall. */
+/** The named parts, in order. Throws InvalidPartOrder, InvalidPart, EntityTooSmall. */
 export function chooseParts(
   upload: StoredUpload,
   named: readonly CompletedPart[],

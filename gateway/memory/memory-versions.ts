@@ -109,19 +109,19 @@ export function listVersionsOf(
   request: ListVersionsRequest,
 ): ListVersionsPage {
   const { prefix, delimiter, limit } = request
-  const rows: ListedVersion[] = []
+  const entries: ListedVersion[] = []
   for (const key of order) {
     const versions = objects.get(key) ?? []
     const below = startOf(versions, key, request)
     for (const version of versions) {
       if (version.sequence >= below) continue
-      rows.push(listedVersion(version, version === versions[0]))
+      entries.push(listedVersion(version, version === versions[0]))
     }
   }
-  const page = foldPage(rows, (row) => row.key, { prefix, delimiter, limit })
-  const last = page.rows.at(-1)
+  const page = foldPage(entries, (entry) => entry.key, { prefix, delimiter, limit })
+  const last = page.entries.at(-1)
   return {
-    versions: page.rows,
+    versions: page.entries,
     prefixes: page.prefixes,
     nextKeyMarker: page.next,
     nextVersionIdMarker:

@@ -45,13 +45,13 @@ describe('route', () => {
     test(`${method} ${url} is ${name}`, () => expect(nameOf(method, url)).toBe(name))
   }
 
-  test('a copy source makes a copy', () => {
+  test('a copy source selects a copy', () => {
     const source = { 'x-amz-copy-source': 'b/k' }
     expect(nameOf('PUT', '/b/k', source)).toBe('CopyObject')
     expect(nameOf('PUT', '/b/k?partNumber=1&uploadId=u', source)).toBe('UploadPartCopy')
   })
 
-  test('each operation of the table is reached, and no two by the same request', () => {
+  test('each operation of the table has a request of its own', () => {
     const seen = new Map<string, string>()
     for (const operation of OPERATIONS) {
       const path = { service: '/', bucket: '/b', object: '/b/k' }[operation.level]

@@ -6,7 +6,7 @@ import { route } from './router.ts'
 import { checkSupported } from './support.ts'
 import { fakeRequest } from '../testing/requests.ts'
 
-/** The error's code; '' when the request may come in. */
+/** The code of the error; '' when the request is accepted. */
 function codeOf(method: string, url: string, headers: Record<string, string> = {}): string {
   const request = fakeRequest({ method, url, headers })
   const operation = route(request)
@@ -35,7 +35,7 @@ describe('accepted', () => {
   test.each(accepted)('%s %s %o', (...each) => expect(codeOf(...each)).toBe(''))
 })
 
-describe('ignored, as AWS does', () => {
+describe('ignored, as in AWS', () => {
   const ignored: readonly Case[] = [
     // AWS SDK for Java v2 sends these with every GetObject.
     ['GET', '/b/k', { 'x-amz-te': 'append-md5', 'x-amz-checksum-crc32': 'AAAAAA==' }],
@@ -56,16 +56,16 @@ describe('ignored, as AWS does', () => {
     ['GET', '/b/k', { 'x-amz-tagging': 'a=b', 'x-amz-storage-class': 'GLACIER' }],
     ['DELETE', '/b/k', { 'x-amz-tagging': 'a=b' }],
     ['PUT', '/b/k?partNumber=1&uploadId=u', { 'x-amz-storage-class': 'GLACIER' }],
-    // Outside of a presigned request a query parameter stands for no header.
+    // In a request that is not presigned a query parameter is not a header.
     ['GET', '/b/k?X-Amz-Foo=1'],
     ['GET', '/b?list-type=2&key-marker=x&fetch-owner=true'],
-    // S3 knows these of buckets alone.
+    // In S3 only buckets have these.
     ['GET', '/b/k?metrics=1&session=2'],
   ]
   test.each(ignored)('%s %s %o', (...each) => expect(codeOf(...each)).toBe(''))
 })
 
-describe('refused: AWS documents it for the operation, and it is not built', () => {
+describe('refused, because AWS documents it and Shoal does not implement it', () => {
   const refused: readonly Case[] = [
     ['PUT', '/b/k', { 'x-amz-tagging': 'a=b' }],
     ['PUT', '/b/k', { 'x-amz-server-side-encryption': 'AES256' }],
@@ -92,7 +92,7 @@ describe('refused: AWS documents it for the operation, and it is not built', () 
   test.each(refused)('%s %s %o', (...each) => expect(codeOf(...each)).toBe('NotImplemented'))
 })
 
-describe('refused in the words of AWS', () => {
+describe("refused with AWS's text", () => {
   const refused: readonly [code: string, ...Case][] = [
     ['InvalidArgument', 'GET', '/b', { 'x-amz-request-payer': 'me' }],
     ['InvalidArgument', 'PUT', '/b/k?versionId=x'],
@@ -111,7 +111,7 @@ describe('refused in the words of AWS', () => {
   test.each(refused)('%s: %s %s %o', (code, ...each) => expect(codeOf(...each)).toBe(code))
 })
 
-describe('a sub-resource at the wrong place is never passed over', () => {
+describe('a sub-resource in the wrong place is never ignored', () => {
   const refused: readonly [code: string, ...Case][] = [
     ['MethodNotAllowed', 'DELETE', '/b/k?acl'],
     ['MethodNotAllowed', 'DELETE', '/b?versioning'],
@@ -149,22 +149,22 @@ describe('an empty header counts as not sent', () => {
   test.each(accepted)('%s %s %o', (...each) => expect(codeOf(...each)).toBe(''))
 })
 
-/** Not asked for at this endpoint, or by another operation's request. */
+/** Operations of other endpoints, or with the same request as another operation. */
 const ELSEWHERE = new Set([
   // Object Lambda's endpoint.
   'WriteGetObjectResponse',
   // S3 Express's control endpoint.
   'ListDirectoryBuckets',
-  // The requests of GetBucket…Configuration without an id.
+  // The same requests as GetBucket…Configuration without an id.
   'ListBucketAnalyticsConfigurations',
   'ListBucketIntelligentTieringConfigurations',
   'ListBucketInventoryConfigurations',
   'ListBucketMetricsConfigurations',
-  // That of GetObjectAnnotation without a name.
+  // The same request as GetObjectAnnotation without a name.
   'ListObjectAnnotations',
 ])
 
-test('the table has every operation that AWS documents, by AWS its request', () => {
+test('the table has every operation that AWS documents, with its request', () => {
   for (const [name, [line]] of Object.entries(DOCUMENTED)) {
     if (ELSEWHERE.has(name)) continue
     const operation = OPERATIONS.find((each) => each.name === name)

@@ -29,7 +29,7 @@ test.each<[Headers]>([
   [{ 'if-modified-since': EARLIER }],
   [{ 'if-modified-since': 'yesterday' }],
   [{ 'if-unmodified-since': '12' }],
-  // Empty: not given.
+  // An empty value counts as absent.
   [{ 'if-match': '' }],
   [{ 'if-none-match': '', 'if-modified-since': '' }],
   [{ 'if-unmodified-since': '', 'if-match': '' }],
@@ -64,7 +64,7 @@ test.each<[Headers]>([
   )
 })
 
-test('If-Modified-Since in the future is no condition', () => {
+test('If-Modified-Since in the future is ignored', () => {
   const headers = { 'if-modified-since': LATER }
   const laterMs = Date.parse(LATER)
   expect(evaluateRead(headers, TARGET, laterMs - 1_000)).toBe('proceed')
@@ -72,12 +72,12 @@ test('If-Modified-Since in the future is no condition', () => {
   const source = { 'x-amz-copy-source-if-modified-since': LATER }
   evaluateCopySource(source, TARGET, laterMs - 1_000)
   expect(() => evaluateCopySource(source, TARGET, laterMs)).toThrow('pre-conditions')
-  // A date in the future holds all the same where it asks for the past.
+  // If-Unmodified-Since may be in the future.
   const unmodified = { 'if-unmodified-since': LATER }
   expect(evaluateRead(unmodified, TARGET, laterMs - 1_000)).toBe('proceed')
 })
 
-test('copy sources fail with 412 only', () => {
+test('conditions of copy sources only fail with 412', () => {
   evaluateCopySource({ 'x-amz-copy-source-if-match': 'abc', 'if-match': 'other' }, TARGET, NOW_MS)
   for (const headers of [
     { 'x-amz-copy-source-if-match': 'x' },
@@ -92,7 +92,7 @@ test('copy sources fail with 412 only', () => {
   }
 })
 
-test('If-Range compares strongly', () => {
+test('If-Range uses the strong comparison', () => {
   expect(rangeApplies({}, TARGET)).toBe(true)
   expect(rangeApplies({ 'if-range': '' }, TARGET)).toBe(true)
   expect(rangeApplies({ 'if-range': '"abc"' }, TARGET)).toBe(true)
@@ -101,7 +101,7 @@ test('If-Range compares strongly', () => {
   expect(rangeApplies({ 'if-range': LATER }, TARGET)).toBe(false)
 })
 
-test('writes take If-None-Match: * and If-Match: etag', () => {
+test('writes accept If-None-Match: * and If-Match: etag', () => {
   expect(writeCondition({})).toBeUndefined()
   expect(writeCondition({ 'if-none-match': '*' })).toEqual({ ifNoneMatch: ['*'] })
   expect(writeCondition({ 'if-match': '"abc"' })).toEqual({ ifMatch: ['abc'] })
@@ -117,13 +117,13 @@ test.each<[Headers]>([
   [{ 'if-match': '' }],
   [{ 'if-modified-since': LATER }],
   [{ 'if-unmodified-since': LATER }],
-])('other conditions on a write are 501, never ignored: %j', (headers) => {
+])('other conditions on a write get 501 and are not ignored: %j', (headers) => {
   expect(() => writeCondition(headers)).toThrow(
     expect.objectContaining({ code: 'NotImplemented', status: 501 }),
   )
 })
 
-test('deletes take a tag, a size and a time', () => {
+test('deletes accept an ETag, a size and a time', () => {
   expect(deleteCondition({})).toBeUndefined()
   expect(deleteCondition({ 'if-match': '*' })).toEqual({ ifMatch: ['*'] })
   expect(

@@ -7,7 +7,7 @@ import { LIFECYCLE_LIMITS, lifecycleXml, parseLifecycle } from './lifecycle.ts'
 import { BLOCK_LIMITS, parsePublicAccessBlock } from './policy.ts'
 import { parseVersioning, VERSIONING_LIMITS } from './versioning.ts'
 
-/** What XML can carry. */
+/** Text that XML can contain. */
 const text = (maxLength: number): fc.Arbitrary<string> =>
   fc.string({ unit: 'grapheme', maxLength }).filter((one) => !/\p{Cc}|\ufffe|\uffff/u.test(one))
 
@@ -23,7 +23,7 @@ function bytes(xml: string): Uint8Array {
 }
 
 describe('lifecycle', () => {
-  test('what is shown can be given again', () => {
+  test('the shown document can be sent back', () => {
     const rules = fc.uniqueArray(rule, {
       minLength: 1,
       maxLength: 20,
@@ -54,7 +54,7 @@ describe('lifecycle', () => {
   })
 })
 
-describe('settings that are damaged or made up', () => {
+describe('random and damaged settings', () => {
   const names = [
     'LifecycleConfiguration',
     'Rule',
@@ -91,7 +91,7 @@ describe('settings that are damaged or made up', () => {
       return Buffer.concat([whole.subarray(0, cut), junk, whole.subarray(cut)])
     })
 
-  test('are refused by S3Error, or read as something valid', () => {
+  test('are refused with an S3Error, or are valid', () => {
     const refusedOr = (run: () => unknown): unknown => {
       try {
         return run()

@@ -9,7 +9,7 @@ import {
 } from '../conformance/world.ts'
 import { sha256 } from './signer.ts'
 
-/** The account of EXAMPLE_CREDENTIAL, and another. */
+/** The account of EXAMPLE_CREDENTIAL, and another one. */
 export const CALLERS_ACCOUNT = '123456789012'
 export const OTHER_ACCOUNT = '210987654321'
 
@@ -63,7 +63,7 @@ export function rootOf(accountId: string): Credential {
   }
 }
 
-/** Of a role; its token is `token of NAME`. */
+/** The credential of a role's session. Its token is `token of NAME`. */
 export function session(
   role: string,
   statements: readonly CallerStatement[],
@@ -96,7 +96,7 @@ export interface Sent {
   readonly body?: readonly Uint8Array[]
 }
 
-/** Signed by `who`, or by nobody. */
+/** Sends a request, signed by `who` or anonymous. */
 export function send(
   target: Pick<ConformanceTarget, 'endpoint' | 'region'>,
   who: Credential | undefined,
@@ -125,11 +125,11 @@ export interface FormOptions {
   readonly service?: string
   readonly region?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** Sent instead of what was signed. */
+  /** The form that is sent instead of the signed one. */
   readonly tampered?: string
 }
 
-/** A form of IAM's and STS's query API. */
+/** Sends a form of the query API of IAM and STS. */
 export function sendForm(
   target: Pick<ConformanceTarget, 'endpoint' | 'region'>,
   who: Credential | undefined,

@@ -1,14 +1,14 @@
-/** An encoder of aws-chunked for tests, written apart from the decoder. */
+/** An encoder of aws-chunked for tests, independent of the decoder. */
 
 import { hmacSha256, sha256 } from './signer.ts'
 import type { Signed } from './signer.ts'
 
 export interface EncodeOptions {
-  /** Set: chunks are signed, going on from this request's signature. */
+  /** When present, chunks are signed, beginning with the signature of this request. */
   readonly signed?: Signed | undefined
   readonly timestamp?: string
   readonly trailers?: readonly (readonly [string, string])[] | undefined
-  /** An empty line before the trailer's signature, as in AWS's description. */
+  /** Adds an empty line before the trailer's signature, as in AWS's description. */
   readonly blankBeforeSignature?: boolean
 }
 
@@ -42,7 +42,7 @@ export function encodeChunks(chunks: readonly Uint8Array[], options: EncodeOptio
   return Buffer.concat(out)
 }
 
-/** Cuts at the given fractions of the length. */
+/** Cuts bytes at the given fractions of their length. */
 export function cut(bytes: Uint8Array, fractions: readonly number[]): Uint8Array[] {
   const at = fractions.map((fraction) => Math.floor(fraction * bytes.length)).sort((a, b) => a - b)
   return [0, ...at].map((start, i) => bytes.subarray(start, at[i] ?? bytes.length))

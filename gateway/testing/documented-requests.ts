@@ -1,6 +1,6 @@
 /**
- * For each operation that is built a request that does what it is for, and for each name that AWS documents a value that
- * leaves it so: what docs/s3-parameters.md says is tried with these (parameters.test.ts).
+ * A successful request for each implemented operation, and for each name that AWS documents a value with which it still
+ * succeeds. parameters.test.ts checks docs/s3-parameters.md with these.
  */
 
 import { createHash } from 'node:crypto'
@@ -14,7 +14,7 @@ import type { Unsigned } from './signer.ts'
 export interface RequestSample {
   readonly query?: Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>>
-  /** Of the answer, where it is not that of the request without the name. */
+  /** The status of the answer, when it differs from that of the request without the name. */
   readonly status?: number
 }
 
@@ -52,7 +52,7 @@ const BODIES: Readonly<Record<string, (bucket: string, partChecksum: string) => 
     `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${ETAG}</ETag>${partChecksum}</Part></CompleteMultipartUpload>`,
 }
 
-/** Headers without which the operation is another, or none. */
+/** Headers without which the request would be another operation, or none. */
 const NEEDED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   GetObjectAttributes: { 'x-amz-object-attributes': 'ETag' },
   PutBucketAcl: { 'x-amz-acl': 'private' },
@@ -62,8 +62,8 @@ const NEEDED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 let count = 0
 
 /**
- * A fresh bucket, with an object and an upload where they are wanted, and the operation's request on it. `checksum`: of
- * the upload, when it is to be completed.
+ * A new bucket, with an object and an upload if the operation needs them, and the request of the operation. `checksum` is
+ * the algorithm of an upload that is to be completed.
  */
 export async function prepareSample(
   target: ConformanceTarget,
@@ -104,7 +104,7 @@ export async function prepareSample(
   }
 }
 
-/** The algorithm that a header of a completion speaks of. */
+/** The algorithm that a header of a completion belongs to. */
 export function algorithmNamed(header: string): ChecksumAlgorithm | undefined {
   if (header === 'x-amz-sdk-checksum-algorithm') return 'CRC32'
   return CHECKSUM_ALGORITHMS.find((each) => checksumHeader(each) === header)
@@ -160,12 +160,12 @@ function checksumOf(algorithm: ChecksumAlgorithm, body: Uint8Array): Record<stri
   return { [checksumHeader(algorithm)]: sumOf(algorithm, body).toString('base64') }
 }
 
-/** What a completion says of an object of one part. */
+/** The headers with which a completion declares the checksum of an object of one part. */
 function checksumOfObject(algorithm: ChecksumAlgorithm): Record<string, string> {
   return checksumOf(algorithm, isFullObject(algorithm) ? TEXT : sumOf(algorithm, TEXT))
 }
 
-/** Values of names that are accepted. Others get `1`. */
+/** Values for accepted names. Others get `1`. */
 const SAMPLES: Readonly<Record<string, string>> = {
   'bucket-region': 'us-east-1',
   'continuation-token': '1',
@@ -206,7 +206,7 @@ const SAMPLES: Readonly<Record<string, string>> = {
   'x-amz-transition-default-minimum-object-size': 'all_storage_classes_128K',
 }
 
-/** Undefined: the request has the name already. */
+/** Undefined when the request already has the name. */
 export function sampleOf(
   operation: Operation,
   message: Unsigned,
@@ -240,7 +240,7 @@ export function sampleOf(
     case 'if-match':
       return { headers: { [header]: ETAG } }
     case 'if-none-match':
-      // The object is there: that it is refused shows that the condition was read.
+      // The object exists, so the refusal shows that the condition was evaluated.
       return operation.method === 'GET' || operation.method === 'HEAD'
         ? { headers: { [header]: ETAG }, status: 304 }
         : { headers: { [header]: '*' }, status: 412 }

@@ -1,4 +1,4 @@
-/** A gateway over a memory backend, listening on a port of its own, for tests. */
+/** A gateway with a memory backend, listening on a port of its own, for tests. */
 
 import { randomBytes } from 'node:crypto'
 import { GatewayMetrics } from '../admin/metrics.ts'

@@ -1,4 +1,4 @@
-/** A clock that tests move by hand. Wall time is real, so that requests can be signed. */
+/** A clock that tests advance themselves. Its wall time is real, so that requests can be signed. */
 
 import type { GatewayClock } from '../http/clock.ts'
 

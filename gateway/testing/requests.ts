@@ -1,4 +1,4 @@
-/** Requests for tests, made without a server. */
+/** Requests for tests, without a server. */
 
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
@@ -28,11 +28,11 @@ export interface FakeMessage {
   readonly url: string
   /** In order; a name may repeat. */
   readonly headers?: readonly (readonly [string, string])[] | Readonly<Record<string, string>>
-  /** Raw pieces as they would come from the socket. */
+  /** Raw pieces as they would arrive from the socket. */
   readonly body?: readonly Uint8Array[]
 }
 
-/** As Node's HTTP server would hand it over. */
+/** The message that Node's HTTP server would pass on. */
 export function fakeMessage(fake: FakeMessage): IncomingMessage {
   const pairs = Array.isArray(fake.headers) ? fake.headers : Object.entries(fake.headers ?? {})
   const readable = Readable.from(fake.body ?? [], { objectMode: false })

@@ -1,4 +1,4 @@
-/** A signer of Signature Version 2 for tests, written apart from sigv2/, for path-style requests. */
+/** A signer of Signature Version 2 for tests, independent of sigv2/, for path-style requests. */
 
 import { createHmac } from 'node:crypto'
 
@@ -8,9 +8,9 @@ import { encode, TEST_NOW_MS, type SignedMessage, type Unsigned } from './signer
 export interface SignV2Options {
   readonly accessKeyId?: string
   readonly secretAccessKey?: string
-  /** Of the query that are signed. */
+  /** The parameters of the query that are signed. */
   readonly parameters?: readonly string[]
-  /** Of a presigned request. Ten minutes after TEST_NOW_MS when absent. */
+  /** When a presigned request expires. Ten minutes after TEST_NOW_MS when absent. */
   readonly expires?: string
 }
 

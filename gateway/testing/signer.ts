@@ -1,6 +1,5 @@
 /**
- * A SigV4 signer for tests, written apart from sigv4/: straight from AWS's description, nothing shared
- * and nothing cached.
+ * A SigV4 signer for tests, independent of sigv4/: it follows AWS's description, and shares and caches nothing.
  */
 
 import { createHash, createHmac } from 'node:crypto'
@@ -19,9 +18,9 @@ export interface SignOptions {
   readonly secretAccessKey?: string
   /** 20261121T120000Z when absent. */
   readonly timestamp?: string
-  /** Of the scope; the timestamp's when absent. */
+  /** The date of the scope; that of the timestamp when absent. */
   readonly date?: string
-  /** Left out of SignedHeaders. */
+  /** Headers that are left out of SignedHeaders. */
   readonly unsigned?: readonly string[]
 }
 
@@ -118,7 +117,7 @@ function urlOf(message: Unsigned, more: readonly (readonly [string, string])[] =
   return pairs.length === 0 ? path : `${path}?${pairs.join('&')}`
 }
 
-/** Signs in the Authorization header. The payload's hash is its x-amz-content-sha256. */
+/** Signs in the Authorization header, with the value of x-amz-content-sha256 as hash of the body. */
 export function signHeader(message: Unsigned, options: SignOptions = {}): Signed {
   const headers: Record<string, string> = {
     host: 'localhost:9000',

@@ -1,7 +1,7 @@
 /**
- * Requests that clients signed by Signature Version 2, recorded: links of boto3 1.44 (its default in
- * us-east-1, and what `aws s3 presign` makes) and of s3cmd 2.3 (`signurl`), and boto3's requests with
- * `signature_version='s3'`. Made at TEST_NOW_MS with the key of AWS's examples.
+ * Recorded requests that clients signed with Signature Version 2: links of boto3 1.44 (its default in us-east-1, and
+ * what `aws s3 presign` makes) and of s3cmd 2.3 (`signurl`), and boto3's requests with `signature_version='s3'`. Signed
+ * at TEST_NOW_MS with the key of AWS's examples.
  */
 
 /** Name, method, link. */

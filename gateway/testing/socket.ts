@@ -1,4 +1,4 @@
-/** Raw bytes over TCP, for what no HTTP client would send. */
+/** Raw bytes over TCP, for input that no HTTP client would send. */
 
 import { connect, type Socket } from 'node:net'
 
@@ -7,7 +7,7 @@ export interface RawSocket {
   send(text: string | Uint8Array): void
   /** Everything received so far. */
   received(): string
-  /** Resolves when what was received holds the text, or the connection ends. */
+  /** Resolves when the received text contains `text`, or the connection ends. */
   until(text: string): Promise<string>
   closed(): Promise<string>
 }
