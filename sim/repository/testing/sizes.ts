@@ -2,7 +2,6 @@
 
 import { describe, expect, it } from 'vitest'
 import { linesOf } from '../figures.ts'
-import { LARGE_FILES, LARGE_FUNCTIONS } from '../oversized.ts'
 import { parseSyntax } from '../syntax.ts'
 import { parsed, sources } from './checkout.ts'
 
@@ -13,13 +12,12 @@ describe('sizes', () => {
   it(`no file has more than ${FILE_LINES_MAX} lines`, () => {
     const large = sources
       .map(({ path, text }) => ({ path, lines: linesOf(text) }))
-      .filter(({ path, lines }) => lines > FILE_LINES_MAX && !LARGE_FILES.includes(path))
+      .filter(({ lines }) => lines > FILE_LINES_MAX)
     expect(large.map(({ path, lines }) => `${path}: ${lines} lines`)).toEqual([])
   })
 
   it(`no function has more than ${FUNCTION_LINES_MAX} lines`, () => {
     const large = parsed
-      .filter(({ path }) => !LARGE_FUNCTIONS.includes(path))
       .flatMap(({ path, functions }) => functions.map((each) => ({ path, ...each })))
       .filter(({ lines }) => lines > FUNCTION_LINES_MAX)
     expect(
