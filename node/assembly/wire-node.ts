@@ -1,8 +1,8 @@
 /**
  * Wires all roles of a node, each from those before it. Called once, by node.ts.
  *
- * Some roles call others that are built after them: a block that is found damaged goes to repair, for example. These
- * calls are functions here, so that all of them are seen in one place. None is made before the node is built.
+ * Some roles call roles that are built after them: the block store hands damaged blocks to repair, for example. These
+ * calls are passed as functions, and all of them are in this file. None is called before every role is built.
  */
 
 import { Peers } from '../quorum/peers.ts'

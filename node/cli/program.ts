@@ -185,7 +185,7 @@ function addScrubCommand(program: Command, { terminal, clock, finish }: CommandC
 function addIndexCommand(program: Command, { terminal, clock, finish }: CommandContext): void {
   program
     .command('index')
-    .description('the index of a stopped node')
+    .description('rebuild the index of a stopped node')
     .command('rebuild')
     .description('delete the index and make it again from the segments')
     .option('--data <dir>', 'directory of the node (default: ./shoal-data)')
@@ -198,7 +198,7 @@ function addIndexCommand(program: Command, { terminal, clock, finish }: CommandC
 function addLogCommand(program: Command, { terminal, finish }: CommandContext): void {
   program
     .command('log')
-    .description('the log of a node')
+    .description('inspect the log of a node')
     .command('inspect')
     .description('print the records of a segment and say what is wrong with it; changes nothing')
     .argument('<file>', 'a segment, such as shoal-data/log/0000000001.seg')

@@ -81,7 +81,7 @@ export class QueryClient {
     try {
       answer = parseXml(bytes, { maxBytes: ANSWER_BYTES_MAX, maxElements: ANSWER_ELEMENTS_MAX })
     } catch {
-      throw new UsageError(`${this.#base.host} answered ${status} and no XML: is it the S3 port?`)
+      throw new UsageError(`${this.#base.host} answered ${status} without XML: is it the S3 port?`)
     }
     if (status === 200) {
       const result = childNamed(answer, `${action}Result`)

@@ -13,7 +13,7 @@ export function addSecretCommand(program: Command, terminal: Terminal): void {
       terminal.out(line)
     }
   }
-  const command = program.command('secret').description('the cluster secret')
+  const command = program.command('secret').description('show or rotate the cluster secret')
   withTarget(command.command('show'))
     .description('show which secret is in force')
     .action(async (options: TargetOptions) => print(await adminClient(options).secret(), options))

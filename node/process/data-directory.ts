@@ -200,7 +200,7 @@ export function openDataDirectory(
     const node = next(path, stored ?? format(birth()))
     writeNode(path, node)
     const closed = closeToOthers(path, isNew)
-    // A run that was killed has left its own.
+    // A run that was killed leaves its admin credential behind.
     rmSync(join(path, ADMIN_CREDENTIAL_FILE), { force: true })
     for (const name of ['log', 'index']) makeDirectory(join(path, name))
     replaceFile(join(path, PID_FILE), `${processes.self}\n`)
@@ -211,8 +211,7 @@ export function openDataDirectory(
   }
 }
 
-/** Keeps a node out of its directory while a command works in it. Throws UsageError when the node runs, or when there is
- * none. */
+/** Locks the directory of a stopped node for a command. Throws UsageError when the node runs, or when there is none. */
 export function lockStopped(directory: string): DirectoryLock {
   const path = resolve(directory)
   if (readNode(path) === undefined)

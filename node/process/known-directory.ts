@@ -8,15 +8,15 @@ import { LAYOUT_FILE } from '../layout/layout-store.ts'
 import { readNode } from './node-file.ts'
 
 /**
- * It founded a cluster or was admitted to one, and has the layout to prove it: no token is needed. One
- * that was stopped in the act of joining has not, and joins again.
+ * Whether the node founded a cluster or has joined one, and has the layout. It needs no token. A node that was stopped
+ * while it joined may lack the layout, and joins again.
  */
 export function isMemberDirectory(directory: string): boolean {
   const node = readNode(directory)
   return node?.clusterSecret !== undefined && existsSync(join(directory, LAYOUT_FILE))
 }
 
-/** A member let it in and gave it the layout, whether it has become a member or not: it goes on without a token. */
+/** Whether a member has admitted the node and given it the layout. It goes on without a token, even as a learner. */
 export function isAdmittedDirectory(directory: string): boolean {
   return readNode(directory)?.origin === 'join' && layoutOfDirectory(directory) !== undefined
 }

@@ -42,7 +42,9 @@ export async function startNode(
   const directory = openDataDirectory(config.data, () => {
     const founds = config.join === undefined
     if (founds && config.cluster !== undefined) {
-      throw new UsageError(`${config.data} is empty: with --cluster no cluster is founded`)
+      throw new UsageError(
+        `${config.data} is empty, and --cluster keeps a start from founding a cluster`,
+      )
     }
     return {
       origin: founds ? 'found' : 'join',
@@ -218,10 +220,13 @@ function openGateway(
 /** What this start has changed in a directory that it found. */
 function logChanges({ closed, repairedFile }: DataDirectory, logger: Logger): void {
   if (closed.length > 0) {
-    logger.warn({ files: closed }, 'other users could read or change these: closed to them')
+    logger.warn(
+      { files: closed },
+      'other users could read or change these files: closed to them now',
+    )
   }
   if (repairedFile !== undefined) {
-    logger.warn({ file: repairedFile }, 'was damaged or missing: made again from its copy')
+    logger.warn({ file: repairedFile }, 'a file was damaged or missing: made again from its copy')
   }
 }
 
