@@ -116,7 +116,7 @@ describe('access keys of the root', () => {
     )
     const second = await world.key(other)
     expect(await world.codeOf(other, 'CreateAccessKey')).toBe('LimitExceeded')
-    // Both at once: one of them stays.
+    // When both are disabled at once, one of them stays active.
     const codes = await Promise.all(
       [first as string, second].map((id) =>
         world.codeOf(other, 'DeleteAccessKey', { AccessKeyId: id }),

@@ -1,9 +1,9 @@
 /**
  * Access keys: actions of the query API on those of users and of the account's root.
  *
- * A user's key is good while its register says Active and its user stands and lists it. It is entered in
- * the user first, then written; removed first, then taken out of the list (T2). A root's key:
- * account-keys.ts. The secret is shown once, in the answer that makes it.
+ * A user's key is valid while its register says Active and its user exists and lists it. It is entered in the user's
+ * record first, then written; it is removed first, then taken out of the list (T2). A root's key: account-keys.ts.
+ * The secret is shown once, in the answer that creates the key.
  */
 
 import type { Identity } from '../../gateway/port/identity.ts'
@@ -32,13 +32,13 @@ import { encryptSecret } from '../layout/secret-encryption.ts'
 import type { IamActions } from './service.ts'
 import type { Users } from './users.ts'
 
-/** AWS's quota; of the root of the first account besides the one in the genesis record. */
+/** AWS's quota. The root of the first account also has the key of the genesis record. */
 const KEYS_MAX = 2
 const NONCE_BYTES = 12
 
 export interface FirstAccount {
   readonly accountId: string
-  /** In the genesis record: it stands for good. */
+  /** The key in the genesis record. It stays for good. */
   readonly accessKeyId: string
 }
 
@@ -67,7 +67,7 @@ export class AccessKeys {
     }
   }
 
-  /** A key of an account's root, active. Also for an account that was just made. */
+  /** An active key of an account's root. Also for an account that was just created. */
   async createRootKey(
     context: RequestContext,
     accountId: string,
@@ -101,7 +101,7 @@ export class AccessKeys {
     return { AccessKey: { UserName: user.name, ...(await this.#createUserKey(call, user)) } }
   }
 
-  /** F31: a key is all that its user may do, for good; one that is active again is, too. */
+  /** A key can do all that its user may, for good, and so can a key that is enabled again (F31). */
   async #mayMakeKey(call: IamCall, user: UserRecord): Promise<void> {
     const { caller, context } = call
     const { rights, users } = this.#options
@@ -121,7 +121,7 @@ export class AccessKeys {
       return { write: { ...current, accessKeys: [...keys, accessKeyId] } }
     })
     await records.change(context, ACCESS_KEY, accessKeyId, () => ({ write: key() }))
-    // The user may be gone, or somebody may have taken this for one that was never finished.
+    // The user may be gone, or a cleaner may have taken this key for one that was never finished.
     const now = await users.names.readById(context, user.accountId, user.id)
     if (now?.accessKeys.includes(accessKeyId) !== true) {
       await records.change(context, ACCESS_KEY, accessKeyId, () => ({ remove: true }))
@@ -160,7 +160,7 @@ export class AccessKeys {
     return {}
   }
 
-  /** Undefined: it goes. */
+  /** Undefined when the key is to be removed. */
   async #change(call: IamCall, status: Status | undefined): Promise<void> {
     const { context, caller } = call
     const id = requiredText(call, 'AccessKeyId')
@@ -245,7 +245,7 @@ export class AccessKeys {
     createdMs: number,
   ): {
     readonly accessKeyId: string
-    /** Sealed with the secret that is in force when the record is written (rotation.ts). */
+    /** Encrypted with the cluster secret that is in force when the record is written (rotation.ts). */
     readonly key: () => AccessKeyRecord
     readonly shown: IamResult
   } {
@@ -261,7 +261,7 @@ export class AccessKeys {
           accessKeyId,
           accountId,
           ...(userId !== undefined && { userId }),
-          // Each call draws a nonce of its own: one is never used for two keys.
+          // Each call draws its own nonce: one nonce is never used for two keys.
           sealedSecret: encryptSecret(sealing, random.bytes(NONCE_BYTES), secret),
           sealedWith: secretId(sealing),
           status,
@@ -277,7 +277,7 @@ export class AccessKeys {
     }
   }
 
-  /** Listed keys of a user that are gone, or were never finished. */
+  /** Listed keys of a user that are gone or were never finished. */
   async #dead(context: RequestContext, user: UserRecord): Promise<string[]> {
     const dead: string[] = []
     for (const id of user.accessKeys) {
@@ -313,13 +313,13 @@ export class AccessKeys {
   }
 }
 
-/** A session makes no key of its own user or root, which would outlast it. Throws AccessDenied. */
+/** A session may not create a key for its own user or root, because the key would outlast it. Throws AccessDenied. */
 function mustOutlast({ tokenIssuedMs }: Identity): void {
   if (tokenIssuedMs === undefined) return
   throw accessDenied('Session credentials can not make a key of their own that outlasts them.')
 }
 
-/** As long as AWS's are. */
+/** As long as AWS's secrets. */
 const ACCESS_KEY_CHARACTERS = 20
 
 function accountAt(record: AccountRecord | undefined, accountId: string): AccountRecord {

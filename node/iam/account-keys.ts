@@ -2,10 +2,11 @@
  * Access keys of an account's root. The account's record alone says which there are and which are active:
  *
  *   'AKIA…'    active
- *   '-AKIA…'   inactive, or on its way in or out
+ *   '-AKIA…'   inactive, or being added or removed
  *
- * so that of two who take away the last two active keys at once, one is refused. The key's own register
- * holds the secret, and is written before the key is listed as active and removed after it no longer is.
+ * so that when two requests remove the last two active keys at once, one of them is refused. The key's own register
+ * holds the secret. It is written before the key is listed as active, and removed after the key is no longer listed
+ * so.
  */
 
 import type { AccountRecord } from '../../protocol/codec/versioned.ts'
@@ -24,7 +25,7 @@ export function rootKeysOf({ rootKeys }: Pick<AccountRecord, 'rootKeys'>): RootK
   }))
 }
 
-/** With this key as it is to be; undefined: without it. */
+/** The list with this key as it is to be; without it when `undefined`. */
 export function withRootKey(
   account: AccountRecord,
   id: string,

@@ -1,9 +1,9 @@
 /**
- * Accounts: Shoal's own actions of the query API, for the cluster's first account alone. The first stands
- * in the genesis record; each further one is a record that it shares with the account's buckets.
+ * Accounts: Shoal's own actions of the query API, for the cluster's first account alone. The first account is in the
+ * genesis record; each other one has a record, which holds the account's buckets too.
  *
- * An account that is deleted stays behind as closed, so that its id is never another's. It is closed first
- * and looked through then, so that nothing comes into it unseen; what is found opens it again.
+ * A deleted account is kept as closed, so that its id is never given to another one. It is closed first and checked
+ * afterwards, so that nothing enters it unseen. When something is found in it, it is opened again.
  */
 
 import type { RequestContext } from '../../protocol/context.ts'
@@ -22,22 +22,22 @@ import { ACCESS_KEY, ACCOUNT } from './records.ts'
 import type { IamActions } from './service.ts'
 
 const ACCOUNTS_MAX = 10_000
-/** Accounts are in no account. */
+/** The list of accounts belongs to no account. */
 const CLUSTER = ''
 
-/** What an account holds, of one kind: 'users' … */
+/** What an account holds, of one kind: 'users', 'groups' … */
 export interface Holdings {
   readonly word: string
-  /** Names. */
+  /** Names of the entities. */
   readonly list: (context: RequestContext, accountId: string) => Promise<readonly string[]>
-  /** Also true while one may be on its way. */
+  /** Also true while one may be under way. */
   readonly isOccupied: (context: RequestContext, accountId: string) => Promise<boolean>
 }
 
 export interface AccountsOptions extends ModuleOptions {
   readonly accessKeys: AccessKeys
   readonly firstAccount: () => FirstAccount
-  /** Of accounts without a limit of their own. */
+  /** The limit of accounts without one of their own. */
   readonly bucketsPerAccount: number
   readonly holdings: readonly Holdings[]
 }
@@ -77,7 +77,7 @@ export class Accounts {
     }
   }
 
-  /** Ids of all accounts that stand. */
+  /** Ids of all accounts that exist. */
   async ids(context: RequestContext): Promise<string[]> {
     const entries = await this.#directory.entries(context, CLUSTER)
     return [this.#options.firstAccount().accountId, ...entries.map(({ id }) => id)]
@@ -92,7 +92,7 @@ export class Accounts {
     const { records, random, rights, accessKeys } = this.#options
     const { context, nowMs } = call
     const name = requiredText(call, 'Name')
-    // F31: its root may everything there.
+    // The root of a new account may do everything in it (F31).
     await rights.mustBeAdministrator(call, [{ name: `root of ${name}`, text: '' }])
     const fresh = {
       name,
@@ -108,7 +108,7 @@ export class Accounts {
       const { written } = await records.change(context, ACCOUNT, accountId, (current) =>
         current === undefined ? { write: account } : { keep: true },
       )
-      // Another has it, and its entry too.
+      // Another account has this id, and its entry too.
       if (!written) continue
       await this.#directory.confirm(context, CLUSTER, entry)
       const AccessKey = await accessKeys.createRootKey(context, accountId, nowMs)
@@ -158,7 +158,7 @@ export class Accounts {
     if (accountId === firstAccount().accountId) {
       throw deleteConflict("The cluster's first account can not be deleted.")
     }
-    // Also one whose deletion was broken off: it is closed, and listed still.
+    // Also an account whose deletion was broken off: it is closed, and still listed.
     const entries = await this.#directory.entries(context, CLUSTER)
     if (!entries.some(({ id }) => id === accountId)) throw noAccount(accountId)
     let keys: readonly string[] = []
@@ -166,7 +166,7 @@ export class Accounts {
       if (current === undefined) throw noAccount(accountId)
       if (current.buckets.some(({ live }) => live)) throw inUse('buckets')
       keys = rootKeysOf(current).map(({ id }) => id)
-      // Buckets in the making never come to life without their entry.
+      // Buckets that are being created never come to life without their entry.
       return { write: { ...current, buckets: [], closed: true } }
     })
     await this.#lookThrough(context, accountId)
@@ -180,7 +180,7 @@ export class Accounts {
     return {}
   }
 
-  /** Throws DeleteConflict, the account open again. */
+  /** Throws DeleteConflict after opening the account again. */
   async #lookThrough(context: RequestContext, accountId: string): Promise<void> {
     try {
       for (const { word, isOccupied } of this.#options.holdings) {
@@ -223,7 +223,7 @@ export class Accounts {
       AccountId: accountId,
       Name: name,
       Arn: `arn:aws:iam::${accountId}:root`,
-      // Of the first account nobody wrote it down.
+      // The creation of the first account is recorded nowhere.
       CreateDate: createdMs === 0 ? undefined : new Date(createdMs),
       BucketsMax: bucketsMax === 0 ? this.#options.bucketsPerAccount : bucketsMax,
       BucketCount: buckets.filter(({ live }) => live).length,

@@ -2,15 +2,15 @@
  * Managed policies on users, groups and roles.
  *
  * Invariants:
- *   - the holder's record says what is attached; the policy's list of holders is a superset (T2)
- *   - a policy is deleted only when nobody holds it, also when it is attached at the same moment
+ *   - the holder's record decides what is attached; the policy's list of holders is a superset (T2)
+ *   - a policy is deleted only when it has no holder, also when it is attached at the same moment
  *
- * Attach: (1) enter the holder in the policy, may the caller give away what it says then? (2) change the
- * holder, (3) look at the policy again: a
- * deletion that has begun is called off, and one that is done undoes the attachment.
- * Delete: (1) mark the policy with a token of its own, (2) read every holder, (3) remove the policy if the
- * mark still stands. If (2) reads a holder before the attachment's (2), then the attachment's (3) comes
- * after the mark and takes it away; so never both.
+ * Attach: (1) enter the holder in the policy and check that the caller may give away what the policy says then, (2)
+ * change the holder, (3) look at the policy again: a deletion that has begun is called off; after a deletion that is
+ * done, the attachment is undone.
+ * Delete: (1) put a token of this deletion into the policy, (2) read every holder, (3) remove the policy if it still
+ * has the token. If (2) reads a holder before the attachment's (2), then the attachment's (3) comes after the token
+ * was set and removes it. So never both happen.
  */
 
 import type { PolicyText } from '../../gateway/port/identity.ts'
@@ -60,8 +60,8 @@ export class Attachments {
     this.#random = random
   }
 
-  /** Nothing changes when it is attached already. `mayGrant` throws when the caller must not give the policy
-   * away (F31). Throws NoSuchEntity, LimitExceeded, ConcurrentModification. */
+  /** Nothing changes when it is attached already. `mayGrant` throws when the caller may not give the policy away
+   * (F31). Throws NoSuchEntity, LimitExceeded, ConcurrentModification. */
   async attach(
     context: RequestContext,
     holder: AttachmentHolder,
@@ -73,7 +73,7 @@ export class Attachments {
     const policy = await this.#enter(context, found, holder, token)
     let kept = false
     try {
-      // As it stands with a holder: from now on it gets no text that its changer could not give away.
+      // The policy as it is with a holder: from now on it gets no text that its changer could not give away.
       const text = BUILT_IN_POLICIES.get(arn)?.text ?? policyTextOf(policy)
       await mayGrant({ name: arn, text })
       await this.#changeHolder(context, holder, (attached) => {
@@ -87,7 +87,7 @@ export class Attachments {
         return [...attached, { arn, id: policy.id, token }]
       })
     } catch (error) {
-      // Of any other failure nobody knows whether it has happened: the list is a superset.
+      // After any other failure it is not known whether the change has happened: the list is a superset.
       if (error instanceof IamError) await this.#leave(context, policy, holder, token)
       throw error
     }
@@ -100,7 +100,7 @@ export class Attachments {
     throw concurrentModification()
   }
 
-  /** Of a policy that is attached; undefined when none of this ARN is. */
+  /** The text of an attached policy; undefined when none of this ARN is attached. */
   async textOf(
     context: RequestContext,
     { accountId, attached }: HolderRecord,
@@ -114,7 +114,7 @@ export class Attachments {
     return policy && policyTextOf(policy)
   }
 
-  /** Throws NoSuchEntity, also when it is not attached. */
+  /** Throws NoSuchEntity, also when the policy is not attached. */
   async detach(context: RequestContext, holder: AttachmentHolder, arn: string): Promise<void> {
     let dropped: AttachedPolicy | undefined
     await this.#changeHolder(context, holder, (attached) => {
@@ -130,7 +130,7 @@ export class Attachments {
     await this.#leave(context, { accountId, id: gone.id }, holder, gone.token)
   }
 
-  /** Who holds it, by kind and name. */
+  /** The holders, by kind and name. */
   async holders(
     context: RequestContext,
     { accountId, holders, id }: PolicyRecord,
@@ -152,8 +152,7 @@ export class Attachments {
     return found
   }
 
-  /** The record of an account's own policy, or of the account's use of a built-in one. Throws
-   * NoSuchEntity. */
+  /** The record of an account's own policy, or of the account's use of a built-in one. Throws NoSuchEntity. */
   async find(context: RequestContext, accountId: string, arn: string): Promise<PolicyRecord> {
     const builtIn = BUILT_IN_POLICIES.get(arn)
     if (builtIn !== undefined) {
@@ -170,10 +169,8 @@ export class Attachments {
     throw noSuchEntity('policy', arn)
   }
 
-  /**
-   * Makes sure that nobody holds it while `remove` takes it away: `remove` is given the mark that must
-   * still stand in the record that it removes. Throws DeleteConflict, ConcurrentModification.
-   */
+  /** Makes sure that the policy has no holder while `remove` removes it. `remove` is given the token that the record
+   * must still have. Throws DeleteConflict, ConcurrentModification. */
   async whileUnheld(
     context: RequestContext,
     policy: PolicyRecord,
@@ -204,7 +201,7 @@ export class Attachments {
       POLICY,
       byId(accountId, policy.id),
       (stored) => {
-        // The account's first use of a built-in one.
+        // The account's first use of a built-in policy.
         const current = stored ?? (isBuiltIn(policy) ? policy : undefined)
         if (current === undefined) return { keep: true }
         if (current.holders.length >= HOLDERS_MAX) {
@@ -232,7 +229,7 @@ export class Attachments {
     })
   }
 
-  /** After an attachment: calls a deletion off. False: it has happened. */
+  /** After an attachment: calls a deletion off. False when the policy is already deleted. */
   async #exists(context: RequestContext, policy: PolicyRecord): Promise<boolean> {
     const { accountId, id } = policy
     const current = await this.#records.read(context, POLICY, byId(accountId, id))
@@ -254,7 +251,7 @@ export class Attachments {
     )
   }
 
-  /** Undefined from `edit`: no change. Throws NoSuchEntity. */
+  /** No change when `edit` returns undefined. Throws NoSuchEntity. */
   #changeHolder(
     context: RequestContext,
     holder: AttachmentHolder,
@@ -299,7 +296,7 @@ export class Attachments {
   }
 }
 
-/** Records of built-in policies only hold who of the account uses them: their text is the program's. */
+/** Records of built-in policies only list their holders in the account: their text is part of the program. */
 function useOf(builtIn: BuiltInPolicy, accountId: string): PolicyRecord {
   return {
     accountId,

@@ -15,7 +15,7 @@ const PAGE = 1_000
 /** Reads at once. */
 const WIDTH = 32
 
-/** Of those that have one, as they are now. */
+/** The policies of the buckets that have one, as they are now. */
 export async function bucketPoliciesOf(
   buckets: BucketSource,
   context: RequestContext,
@@ -51,7 +51,7 @@ async function settingsOf(
   try {
     return await buckets.settings(context, name)
   } catch (error) {
-    // Deleted since it was listed.
+    // The bucket was deleted after it was listed.
     if (error instanceof StoreError && error.code === 'NoSuchBucket') return {}
     throw error
   }

@@ -8,28 +8,28 @@ import { invalidInput, limitExceeded } from './errors.ts'
 import { recordsOf, textsOf } from './parameters.ts'
 import type { Records } from './records.ts'
 
-/** A user or role of the caller's account, as it will be. */
+/** A user or role of the caller's account, as it will be after the change. */
 export interface PolicyBearer {
   readonly accountId: string
   readonly id: string
-  /** For the message. */
+  /** Its ARN, for messages. */
   readonly name: string
-  /** Policies of other accounts may give it things. */
+  /** Policies of other accounts may give it rights. */
   readonly namedAbroad?: true | undefined
-  /** Identity policies, of groups too. */
+  /** Identity policies, those of its groups included. */
   readonly policies: readonly PolicyText[]
 }
 
-/** F31: nobody gives what it has not. Each throws AccessDenied. */
+/** Callers give only rights that they have themselves (F31). Each check throws AccessDenied. */
 export interface RightsCheck {
-  /** These policies are given to somebody, who may have others. */
+  /** These policies are given to a principal that may have others. */
   mustCover(call: IamCall, granted: readonly PolicyText[]): Promise<void>
-  /** All that the bearer may do, also by name and as the roles that it may take on. */
+  /** Everything that the bearer may do, also by its name and as the roles that it may assume. */
   mustCoverBearer(call: IamCall, bearer: PolicyBearer): Promise<void>
-  /** By what the caller may do everything. `granted`: for the message. */
+  /** Identity policies must allow the caller everything. `granted`: for the message. */
   mustBeAdministrator(call: IamCall, granted: readonly PolicyText[]): Promise<void>
-  /** May what somebody with these identity policies may do change with its name? Of administrators' changes
-   * nobody needs to know. */
+  /** Can what a principal with these identity policies may do change with its name? Always false for changes by
+   * administrators. */
   dependsOnName(call: IamCall, policies: readonly PolicyText[]): Promise<boolean>
 }
 
@@ -42,7 +42,7 @@ export interface ModuleOptions {
 
 const TAGS_MAX = 50
 
-/** Of `Tags`. Throws InvalidInput for a key that stands twice. */
+/** The tags of the call's `Tags`. Throws InvalidInput for a key that is there twice. */
 export function iamTagsOf(call: IamCall): IamTag[] {
   const tags = recordsOf(call, 'Tags').map((tag) => ({
     key: tag['Key'] as string,
@@ -54,7 +54,7 @@ export function iamTagsOf(call: IamCall): IamTag[] {
   return tags
 }
 
-/** With those of the call set. Throws LimitExceeded. */
+/** `tags` with those of the call set. Throws LimitExceeded. */
 export function withTags(tags: readonly IamTag[], call: IamCall): IamTag[] {
   const set = iamTagsOf(call)
   const kept = tags.filter(({ key }) => !set.some((tag) => tag.key === key))
@@ -69,7 +69,7 @@ export function withoutTags(tags: readonly IamTag[], call: IamCall): IamTag[] {
   return tags.filter(({ key }) => !keys.includes(key))
 }
 
-/** Left out when there are none. */
+/** Undefined when there are none. */
 export function shownTags(tags: readonly IamTag[]): IamResult[] | undefined {
   return tags.length === 0 ? undefined : tags.map(({ key, value }) => ({ Key: key, Value: value }))
 }

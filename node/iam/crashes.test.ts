@@ -1,6 +1,6 @@
 /**
- * Every action of several steps, broken off before and after each of its changes: no half rights are left,
- * nothing is in the way, and the action can be done again.
+ * Every action with several steps is broken off before and after each of its changes. No partial rights are left,
+ * nothing is blocked, and the action can be repeated.
  */
 
 import { describe, expect, it } from 'vitest'
@@ -11,9 +11,9 @@ interface Scenario {
   readonly name: string
   readonly prepare: (world: IamWorld) => Promise<void>
   readonly action: readonly [string, Record<string, string>]
-  /** Of a second try, besides success: what was done already says so. */
+  /** What a second try may answer besides success: that something was done already. */
   readonly again: readonly string[]
-  /** What must hold however far it came, and after the second try. */
+  /** What must hold wherever the action was broken off, and after the second try. */
   readonly check: (world: IamWorld, done: boolean) => Promise<void>
 }
 

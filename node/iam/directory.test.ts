@@ -35,7 +35,7 @@ describe('a list of entities', () => {
     await enter('AIDA1')
     expect(await names()).toEqual(['n-AIDA1', 'n-AIDA2', 'n-AIDA3'])
     await directory.drop(context, ACCOUNT, { id: 'AIDA2', name: 'n-AIDA2' })
-    // A late removal of one is not that of its successor under the same name.
+    // A late removal of an entry does not remove the entry of its successor under the same name.
     await enter('AIDA4', 'n-AIDA2')
     await directory.drop(context, ACCOUNT, { id: 'AIDA2', name: 'n-AIDA2' })
     expect(await names()).toEqual(['n-AIDA1', 'n-AIDA2', 'n-AIDA3'])

@@ -1,14 +1,13 @@
 /**
- * Lists of an account's entities of one kind, a superset (T2), in a few registers by id, so that none grows
- * large. An entry is written before its entity and removed after it, and names the entity's id: so one
- * that is removed late is never that of a successor under the same name.
+ * Lists of an account's entities of one kind, a superset (T2), spread by id over a few registers so that none grows
+ * large. An entry is written before its entity and removed after it. It names the entity's id, so a late removal
+ * never removes the entry of a successor under the same name.
  *
- * The account's limit counts what is listed; those who enter at the same moment may pass it by a few.
+ * The account's limit counts entries. Entities that are created at the same moment may exceed it by a few.
  *
- * A creator that died leaves an entry without an entity. Lists pass it over; when the account's limit is
- * reached, entries that have stood a while without an entity are dropped. The entity of a creator that was
- * only very slow is entered again by it (`confirm` at its end), so the clock delays cleaning and
- * decides nothing (G4).
+ * A creator that died leaves an entry without an entity. Lists skip it. When the account's limit is reached, entries
+ * that have had no entity for a while are dropped. A creator that was only very slow enters its entity again
+ * (`confirm` at its end), so the clock delays cleaning and decides nothing (G4).
  */
 
 import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
@@ -26,10 +25,10 @@ export interface DirectoryOptions {
   readonly records: Records
   readonly clock: Clock
   readonly space: SystemKind
-  /** More are refused with `full`. */
+  /** More entries are refused with `full`. */
   readonly entriesMax: number
   readonly full: () => Error
-  /** Does this entry's entity stand? */
+  /** Does the entity of this entry exist? */
   readonly exists: (
     context: RequestContext,
     accountId: string,
@@ -59,7 +58,7 @@ export class Directory {
       .sort((a, b) => compareTexts(a.name, b.name))
   }
 
-  /** Is there one that stands, or one that may be on its way? */
+  /** Does an entity exist, or may one be under way? */
   async isOccupied(context: RequestContext, accountId: string): Promise<boolean> {
     const { clock, exists } = this.#options
     for (const entry of await this.entries(context, accountId)) {
@@ -69,7 +68,7 @@ export class Directory {
     return false
   }
 
-  /** Throws `full`. Nothing changes when the entry is there already. */
+  /** Throws `full`. Nothing changes when the entry exists already. */
   async enter(
     context: RequestContext,
     accountId: string,
@@ -84,7 +83,7 @@ export class Directory {
     await this.confirm(context, accountId, { id, name })
   }
 
-  /** Enters one of which it is known that it may: cleaners may have taken a very slow creation for dead. */
+  /** Enters an entity that is known to be allowed: a cleaner may have taken a very slow creation for dead. */
   async confirm(
     context: RequestContext,
     accountId: string,
@@ -107,7 +106,7 @@ export class Directory {
     })
   }
 
-  /** True when something was dropped. */
+  /** True when an entry was dropped. */
   async #sweep(
     context: RequestContext,
     accountId: string,
@@ -143,7 +142,7 @@ export class Directory {
   }
 }
 
-/** Ids are drawn: their last characters spread well. */
+/** Ids are random, so their last characters spread evenly. */
 function shardOf(id: string): number {
   return (id.charCodeAt(id.length - 1) + 3 * id.charCodeAt(id.length - 2)) % SHARDS
 }

@@ -12,10 +12,10 @@ import { limitExceeded, malformedPolicy } from './errors.ts'
 /** Characters without white space, as AWS counts them. */
 export const MANAGED_POLICY_CHARACTERS = 6_144
 export const TRUST_POLICY_CHARACTERS = 4_096
-/** All inline policies of one holder together. */
+/** Limits for all inline policies of one holder together. */
 export const INLINE_POLICY_CHARACTERS = { user: 2_048, group: 5_120, role: 10_240 } as const
 
-/** Throws MalformedPolicyDocument with the place. */
+/** Throws MalformedPolicyDocument with the place of the error. */
 export function checkDocument(text: string, kind: PolicyKind): Policy {
   let policy: Policy
   try {
@@ -24,7 +24,7 @@ export function checkDocument(text: string, kind: PolicyKind): Policy {
     if (error instanceof MalformedPolicyError) throw malformedPolicy(error.message)
     throw error
   }
-  // One that can't be judged would only ever deny: that is said now, not found out later.
+  // A policy that cannot be decided would only ever deny: say so now instead of letting the user find out later.
   const unknown = unknownOperator(policy)
   if (unknown !== undefined) throw malformedPolicy(`${unknown} is no condition operator`)
   return policy

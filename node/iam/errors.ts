@@ -1,4 +1,4 @@
-/** AWS's words for what goes wrong with identities: code, status, text. */
+/** AWS's errors about identities: code, status, text. */
 
 import { IamError } from '../../gateway/port/iam-backend.ts'
 
@@ -14,12 +14,12 @@ export function limitExceeded(message: string): IamError {
   return new IamError('LimitExceeded', 409, message)
 }
 
-/** What is to be deleted is still in use. */
+/** The entity that is to be deleted is still in use. */
 export function deleteConflict(message: string): IamError {
   return new IamError('DeleteConflict', 409, message)
 }
 
-/** Another change was made at the same time: nothing of this one stands, the client may try again. */
+/** Another change was made at the same time. Nothing of this one has happened, and the client may retry. */
 export function concurrentModification(): IamError {
   return new IamError(
     'ConcurrentModification',

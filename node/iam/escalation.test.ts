@@ -1,7 +1,7 @@
 /**
- * F31: a limited user makes each change of identities and policies that the table of operations has, with the
- * right to that action on everything and no other. Afterwards she and all that she controls may do no more than
- * before. Longer: `npm run sim:escalation`.
+ * A limited user makes each change of identities and policies that the table of operations has, with the right to
+ * that action on everything and to no other (F31). Afterwards the user and everything that it controls may do no more
+ * than before. A longer run: `npm run sim:escalation`.
  */
 
 import { expect, test } from 'vitest'
@@ -12,7 +12,7 @@ test('no operation and no sequence of operations gives a limited user more right
   console.log(tallyLine(tally))
   expect(tally.escalations.map(escalationLine)).toEqual([])
   expect(tally.paths).toBeGreaterThan(800)
-  // The attempts were really made.
+  // Checks that the attempts were really made.
   expect(tally.refused).toBeGreaterThan(100)
   expect(tally.harmless).toBeGreaterThan(100)
 })

@@ -55,7 +55,7 @@ const now = { nowMs: (): number => world.nowMs }
 const client = (signer: QuerySigner): QueryClient => new QueryClient(new URL(url), signer, now)
 const run = (signer: QuerySigner, action: string, parameters: Record<string, string> = {}) =>
   client(signer).run(action, parameters)
-/** AWS's code; undefined: it was done. */
+/** AWS's error code; undefined when the call succeeded. */
 const codeOf = (
   signer: QuerySigner,
   action: string,
@@ -77,7 +77,7 @@ async function signerOf(name: string, ...policies: string[]): Promise<QuerySigne
   return { accessKeyId: key.AccessKeyId, secretAccessKey: key.SecretAccessKey }
 }
 
-/** The least that the row takes. */
+/** The fewest parameters that the operation takes. */
 function sample(action: string): Record<string, string> {
   const service = IAM_ACTIONS.get(action)?.service
   const parameters: Record<string, string> = service === 'sts' ? { Version: '2011-06-15' } : {}

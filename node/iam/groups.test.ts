@@ -72,7 +72,7 @@ describe('members of groups', () => {
       await world.run(root, 'AddUserToGroup', { UserName: 'ann', GroupName: `g${i}` })
     }
     expect(await world.codeOf(root, 'AddUserToGroup', both)).toBe('LimitExceeded')
-    // What was refused leaves no trace that would keep the group.
+    // A refused addition leaves nothing that would keep the group from being deleted.
     await world.run(root, 'DeleteGroup', { GroupName: 'g' })
   })
 

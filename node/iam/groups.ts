@@ -1,13 +1,13 @@
 /**
- * Groups, and who is in them.
+ * Groups and their members.
  *
  * Invariants:
- *   - the user's record says which groups it is in; the group's list of members is a superset (T2)
- *   - a group is deleted only when nobody is in it, also when somebody is added at the same moment: the
- *     removal sees the very list that was looked through, and whoever was entered but not yet in it finds
+ *   - the user's record decides which groups it is in; the group's list of members is a superset (T2)
+ *   - a group is deleted only when it has no members, also when a user is added at the same moment: the removal
+ *     changes exactly the list that was checked, and a user that was entered in it but is not in the group yet finds
  *     the group gone afterwards
  *
- * Entries carry a token of their own, so that one that is taken away late is never a later one's.
+ * Each entry has its own token, so that a late removal never removes a later entry.
  */
 
 import type { PolicyText } from '../../gateway/port/identity.ts'
@@ -38,7 +38,7 @@ import { shown as shownUser, type Users } from './users.ts'
 const GROUPS_MAX = 300
 const GROUPS_PER_USER_MAX = 10
 const WIDTH = 32
-/** Members whose rights are looked at one by one. */
+/** Up to this many members have their rights checked one by one. */
 const BEARERS_MAX = 100
 
 export interface GroupsOptions extends ModuleOptions {
@@ -161,8 +161,8 @@ export class Groups {
     return {}
   }
 
-  /** (1) enter the user in the group, (2) the group in the user, which decides, (3) look whether the group
-   * still stands. */
+  /** (1) Enter the user in the group, (2) enter the group in the user, which decides, (3) check that the group still
+   * exists. */
   async #add(call: IamCall): Promise<IamResult> {
     const { context } = call
     const { random, rights, users } = this.#options
@@ -187,7 +187,7 @@ export class Groups {
         return { write: { ...current, groups: [...groups, { id: group.id, token }] } }
       })
     } catch (error) {
-      // Of any other failure nobody knows whether it has happened: the list is a superset.
+      // After any other failure it is not known whether the change has happened: the list is a superset.
       if (error instanceof IamError) await this.#leave(context, group, token)
       throw error
     }
@@ -226,7 +226,7 @@ export class Groups {
     return groupPolicies((kind, name) => this.#options.records.read(context, kind, name), group)
   }
 
-  /** F31: without the group's Deny, the user's other policies may allow more than the caller has. */
+  /** Without the group's Deny, the user's other policies may allow more than the caller has (F31). */
   async #mayLift(call: IamCall, group: GroupRecord, user: UserRecord): Promise<void> {
     const { rights, users } = this.#options
     const lifted = await this.#holds(call.context, group)
@@ -235,7 +235,8 @@ export class Groups {
     await rights.mustCoverBearer(call, await users.bearer(call.context, { ...user, groups }))
   }
 
-  /** F31: whose rights change with the group's policies. Of very many only administrators need not know. */
+  /** The principals whose rights change with the group's policies (F31). When there are very many, the caller must be
+   * an administrator. */
   async #bearers(call: IamCall, group: GroupRecord): Promise<PolicyBearer[]> {
     const { rights, users } = this.#options
     const ids = [...new Set(group.members.map(({ id }) => id))]
@@ -249,7 +250,7 @@ export class Groups {
     return readAll(present, (member) => users.bearer(call.context, member))
   }
 
-  /** Undefined: the entry has no member behind it. */
+  /** Undefined when the entry has no member. */
   async #member(
     context: RequestContext,
     group: GroupRecord,
@@ -270,7 +271,7 @@ export class Groups {
     return gone
   }
 
-  /** Takes a group out of the user's record. Undefined: it was not in it, or the user is gone. */
+  /** Takes a group out of the user's record. Undefined when the user was not in it, or is gone. */
   async #drop(
     context: RequestContext,
     { accountId, id }: UserRecord,

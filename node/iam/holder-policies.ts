@@ -2,8 +2,8 @@
  * Policies of users, groups and roles, alike for all three: inline ones are part of the holder's record, managed ones
  * are attached to it (attachments.ts).
  *
- * Callers give only rights that they have themselves (F31). That covers what a new policy allows and, when a policy
- * with a Deny is removed or replaced, what its holders may do without the Deny.
+ * Callers give only rights that they have themselves (F31): those that a new policy allows; and, when a policy with a
+ * Deny is removed or replaced, those that its holders have without the Deny.
  */
 
 import type { PolicyText } from '../../gateway/port/identity.ts'

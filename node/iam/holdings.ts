@@ -20,10 +20,10 @@ export const POLICY_NAME_KIND: RecordKind<NameRecord> = nameKind('policy')
 /** Reads one record, from a cache or not. */
 export type RecordReader = <T>(kind: RecordKind<T>, name: string) => Promise<T | undefined>
 
-/** Reads at once. */
+/** How many records are read at the same time. */
 const PARALLEL = 32
 
-/** What the user's groups give counts too. */
+/** Includes what the user's groups give. */
 export async function userPolicies(read: RecordReader, user: UserRecord): Promise<PolicyText[]> {
   const groups = await readAll(user.groups, ({ id }) => read(GROUP, byId(user.accountId, id)))
   const present = groups.filter((group) => group !== undefined)
@@ -49,7 +49,7 @@ export async function rolePolicies(read: RecordReader, role: RoleRecord): Promis
   ]
 }
 
-/** By ARN and id. Undefined: it is gone. */
+/** A managed policy, by ARN and id. Undefined when it is gone. */
 export async function managedText(
   read: RecordReader,
   accountId: string,
@@ -62,7 +62,7 @@ export async function managedText(
   return policy === undefined ? undefined : { name: arn, text: policyTextOf(policy) }
 }
 
-/** Undefined: there is no such policy, or not of this account. */
+/** Undefined when the account has no such policy. */
 export async function managedPolicyId(
   read: RecordReader,
   accountId: string,
@@ -86,7 +86,7 @@ function inlineTexts(
   return policies.map(({ name, text }) => ({ name: `${kind}/${holder}/${name}`, text }))
 }
 
-/** Each once. One that is gone gives nothing: it is deleted only when nobody holds it. */
+/** Each policy once. A policy that is gone gives nothing: it is deleted only when it has no holder. */
 async function attachedTexts(
   read: RecordReader,
   accountId: string,
@@ -99,7 +99,7 @@ async function attachedTexts(
   return texts.filter((text) => text !== undefined)
 }
 
-/** In order, some at once. */
+/** Results in order; some reads run at the same time. */
 export async function readAll<T, R>(
   items: readonly T[],
   read: (item: T) => Promise<R>,

@@ -1,6 +1,6 @@
 /**
- * The IAM role of a node, put together: who signs a request (resolve.ts), what the query API's actions do
- * (service.ts and its modules), and the sessions that they give (sessions.ts).
+ * The IAM role of a node, put together: who signs a request (resolve.ts), the actions of the query API (service.ts
+ * and its modules), and the sessions that they create (sessions.ts).
  */
 
 import type { Credential } from '../../gateway/port/identity.ts'
@@ -31,20 +31,20 @@ import { Users } from './users.ts'
 export interface IdentitiesOptions {
   readonly registers: RegisterClient
   readonly keyspace: () => Keyspace
-  /** Of accounts without a limit of their own. */
+  /** The limit of accounts without one of their own. */
   readonly bucketsPerAccount: number
   readonly clock: Clock
   readonly random: Random
   readonly network: Pick<Network, 'publish' | 'subscribe'>
-  /** Of all buckets of an account that have one, as they are now. */
+  /** The policies of all buckets of an account that have one, as they are now. */
   readonly bucketPolicies: SurroundingsOptions['bucketPolicies']
   readonly tokens: TokenSigner
-  /** Of the cluster that this node is a member of. */
+  /** The cluster that this node is a member of. */
   readonly cluster: () => {
     readonly id: string
     readonly secret: Uint8Array
     readonly previous?: SessionCluster['previous']
-    /** Of the genesis record; its secret as the one in force has sealed it. */
+    /** From the genesis record; its secret as encrypted with the cluster secret in force. */
     readonly rootAccount: {
       readonly accountId: string
       readonly accessKeyId: string

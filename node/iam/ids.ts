@@ -8,19 +8,19 @@ const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 const DRAWN = 17
 const SECRET_BYTES = 30
 
-/** AIDA…: four letters for the kind and 85 bits drawn, so that none is ever used again. */
+/** AIDA…: four letters for the kind and 85 random bits, so that no id is ever used again. */
 export function uniqueId(random: Random, kind: keyof typeof ID_PREFIXES): string {
   let drawn = ''
   for (const byte of random.bytes(DRAWN)) drawn += LETTERS.charAt(byte & 31)
   return ID_PREFIXES[kind] + drawn
 }
 
-/** Tells one grant of the same thing from another. */
+/** Tells one grant of the same thing from another one. */
 export function drawToken(random: Random): string {
   return hex(random.bytes(8))
 }
 
-/** 40 characters: 30 bytes in base64, which has no padding then. */
+/** 40 characters: 30 bytes in base64, which need no padding. */
 export function drawSecret(random: Random): string {
   return Buffer.from(random.bytes(SECRET_BYTES)).toString('base64')
 }

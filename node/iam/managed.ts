@@ -1,4 +1,4 @@
-/** The managed policies that every account finds there, under AWS's names and ids. */
+/** The managed policies that every account has, under AWS's names and ids. */
 
 export interface BuiltInPolicy {
   readonly name: string
@@ -6,7 +6,7 @@ export interface BuiltInPolicy {
   readonly arn: string
   readonly description: string
   readonly createdMs: number
-  /** JSON. */
+  /** The policy's text, JSON. */
   readonly text: string
 }
 

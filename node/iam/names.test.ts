@@ -41,7 +41,7 @@ describe('names', () => {
           }
         }
         expect({ seed, names }).toEqual({ seed, names: found })
-        // Nobody lives on without a name.
+        // No entity is left without a name.
         const standing = [...world.registers.values]
           .filter(([key, value]) => key.includes(`${FIRST_ACCOUNT}#`) && !value.tombstone)
           .map(([key]) => key.slice(key.indexOf('#') + 1))

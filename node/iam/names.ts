@@ -1,15 +1,15 @@
 /**
- * Names of users and groups, which can be renamed: the record lies under a unique id, and a register of
- * the name says which.
+ * Names of users and groups, which can be renamed: the record is stored under a unique id, and a register of the name
+ * holds that id.
  *
  * Invariants:
- *   - N is the name of i when the register of N says i, and i's record stands and is called N
- *   - a record is written before the register of its name, and its tombstone before that is dropped: a
- *     register that names a record which is gone is free for good, since ids are never used again
- *   - a rename (1) puts its token into the record, (2) claims the new name with it, (3) sets the name if
- *     the record still has the token. Whoever wants a name that was claimed and is not the record's own
- *     takes the token out of the record first: then (3) never happens, and the name is free
- *   - the list of the account holds each (id, name) from before it could stand until after (T2)
+ *   - N is the name of i when the register of N says i, and i's record exists and is called N
+ *   - a record is written before the register of its name, and its tombstone is written before that register is
+ *     dropped: a register that names a record which is gone is free for good, since ids are never used again
+ *   - a rename (1) puts its token into the record, (2) claims the new name with it, (3) sets the name if the record
+ *     still has the token. A request that wants a name that was claimed, and that is not the record's own, removes
+ *     the token from the record first: then (3) never happens, and the name is free
+ *   - the list of the account holds each (id, name) from before it could exist until after (T2)
  */
 
 import type { DirectoryEntry, NameRecord } from '../../protocol/iam/name-record.ts'
@@ -34,7 +34,7 @@ export interface NamedEntity {
   readonly accountId: string
   readonly id: string
   readonly name: string
-  /** Of what can be renamed. */
+  /** For entities that can be renamed. */
   readonly renaming?: string
 }
 
@@ -43,7 +43,7 @@ export interface NamesOptions<T extends NamedEntity> {
   readonly random: Random
   readonly kind: RecordKind<T>
   readonly directory: Directory
-  /** 'user', 'group'. */
+  /** 'user', 'group': for messages. */
   readonly word: string
 }
 
@@ -74,7 +74,7 @@ export class Names<T extends NamedEntity> {
     return found
   }
 
-  /** Of an entry of the list: the record, when the entry is true. */
+  /** The record of an entry of the list, when the entry is true. */
   async ofEntry(
     context: RequestContext,
     accountId: string,
@@ -84,12 +84,12 @@ export class Names<T extends NamedEntity> {
     return found?.id === id ? found : undefined
   }
 
-  /** The list itself: it may name too much, never too little. */
+  /** The list itself: it may name too many, never too few. */
   entries(context: RequestContext, accountId: string): Promise<readonly DirectoryEntry[]> {
     return this.#options.directory.entries(context, accountId)
   }
 
-  /** Names of all that stand. */
+  /** Names of all entities that exist. */
   async list(context: RequestContext, accountId: string): Promise<string[]> {
     const entries = await this.#options.directory.entries(context, accountId)
     const names: string[] = []
@@ -101,19 +101,18 @@ export class Names<T extends NamedEntity> {
     return names
   }
 
-  /** Is there one, or may one be on its way? */
+  /** Does one exist, or may one be under way? */
   isOccupied(context: RequestContext, accountId: string): Promise<boolean> {
     return this.#options.directory.isOccupied(context, accountId)
   }
 
-  /** Throws EntityAlreadyExists, or LimitExceeded. Broken off at any step it leaves nothing that has a
-   * name. */
+  /** Throws EntityAlreadyExists, or LimitExceeded. When it is broken off at any step, no named entity is left. */
   async create(context: RequestContext, record: T): Promise<void> {
     const { records, kind, directory, word } = this.#options
     const { accountId, id, name } = record
     if ((await this.find(context, accountId, name)) !== undefined) throw alreadyExists(word, name)
     await directory.enter(context, accountId, record)
-    // Whoever closes the account looks for entries afterwards: one of the two sees the other.
+    // A deletion of the account looks for entries after closing it: one of the two sees the other.
     if ((await records.read(context, ACCOUNT, accountId))?.closed === true) {
       await directory.drop(context, accountId, record)
       throw accessDenied('The account is closed.')
@@ -127,7 +126,7 @@ export class Names<T extends NamedEntity> {
     await directory.confirm(context, accountId, record)
   }
 
-  /** Changes the record as it stands under its id. Throws NoSuchEntity, and what `edit` throws. */
+  /** Changes the record under its id. Throws NoSuchEntity, and what `edit` throws. */
   async change(
     context: RequestContext,
     { accountId, id, name }: NamedEntity,
@@ -170,7 +169,7 @@ export class Names<T extends NamedEntity> {
     await directory.drop(context, accountId, { id, name })
   }
 
-  /** `check` throws what stands in the way; it sees the state that is removed. */
+  /** `check` sees the state that is removed, and throws when it may not be removed. */
   async remove(context: RequestContext, record: T, check: (current: T) => void): Promise<void> {
     const { records, kind, directory } = this.#options
     const { accountId, id, name } = record
@@ -195,7 +194,7 @@ export class Names<T extends NamedEntity> {
     })
   }
 
-  /** False: the name is another's. */
+  /** False when the name belongs to another entity. */
   async #claim(
     context: RequestContext,
     { accountId, id }: NamedEntity,
@@ -222,8 +221,8 @@ export class Names<T extends NamedEntity> {
     }
   }
 
-  /** True: this claim leads to nothing, ever: no rename that is under way can set the name any more, and
-   * one that begins now claims it anew. */
+  /** True when this claim will never lead to a name: no rename that is under way can set the name any more, and one
+   * that begins now makes a new claim. */
   async #wrest(
     context: RequestContext,
     accountId: string,

@@ -1,6 +1,6 @@
 /**
- * A policy gives rights over an entity by its ARN. Under another name or path the entity may come under somebody
- * else's rights, or escape a Deny. So whoever renames it must have every right over it that there is (F31).
+ * A policy gives rights over an entity by its ARN. Under another name or path, other principals may get rights over
+ * the entity, or it may escape a Deny. So only callers that have every right over it may rename it (F31).
  */
 
 import type { IamCall } from '../../gateway/port/iam-backend.ts'

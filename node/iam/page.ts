@@ -10,11 +10,11 @@ const WIDTH = 32
 
 export interface PageRequest {
   readonly limit: number
-  /** Exclusive start. */
+  /** Where the page starts, exclusive. */
   readonly after: string | undefined
 }
 
-/** Throws ValidationError for a marker that no answer gave. */
+/** Throws ValidationError for a marker that no answer contained. */
 export function pageOf(call: IamCall): PageRequest {
   const limit = integerParameter(call, 'MaxItems') ?? ITEMS_DEFAULT
   const marker = textParameter(call, 'Marker')
@@ -32,13 +32,12 @@ export function markerOf(after: string): string {
 
 export interface IamPage<T> {
   readonly items: readonly T[]
-  /** What stands below the list in AWS's answers. */
+  /** What follows the list in AWS's answers. */
   readonly more: { readonly IsTruncated: boolean; readonly Marker?: string | undefined }
 }
 
 /**
- * The page of `entries` (ordered by `nameOf`, no name twice) that `read` finds standing; what it finds
- * undefined is passed over.
+ * The page of `entries` (ordered by `nameOf`, no name twice). Entries for which `read` returns undefined are skipped.
  */
 export async function readPage<Entry, T>(
   entries: readonly Entry[],

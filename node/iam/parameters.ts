@@ -1,9 +1,9 @@
-/** Parameters of a call, as its row of the table has checked them (gateway/iam/operations.ts). */
+/** Parameters of a call, as the table of operations has checked them (gateway/iam/operations.ts). */
 
 import type { IamCall, QueryRecord, QueryValue } from '../../gateway/port/iam-backend.ts'
 import { validationError } from './errors.ts'
 
-/** Undefined: not given. */
+/** Undefined when the parameter was not given. */
 export function textParameter({ parameters }: IamCall, name: string): string | undefined {
   const value = parameters[name]
   return typeof value === 'string' ? value : undefined
@@ -26,12 +26,12 @@ export function booleanOf(call: IamCall, name: string): boolean | undefined {
   return text === undefined ? undefined : text === 'true'
 }
 
-/** Empty when not given. */
+/** Empty when the parameter was not given. */
 export function textsOf({ parameters }: IamCall, name: string): string[] {
   return listOf(parameters[name]).filter((item) => typeof item === 'string')
 }
 
-/** Empty when not given. */
+/** Empty when the parameter was not given. */
 export function recordsOf({ parameters }: IamCall, name: string): QueryRecord[] {
   return listOf(parameters[name]).filter(
     (item): item is QueryRecord => typeof item === 'object' && !Array.isArray(item),
@@ -42,8 +42,10 @@ function listOf(value: QueryValue | undefined): readonly QueryValue[] {
   return Array.isArray(value) ? (value as readonly QueryValue[]) : []
 }
 
-/** The user that an action is about: the one named, or the caller. Throws ValidationError for a caller
- * that is no user (AWS: root and roles must say whom they mean). Undefined: the root. */
+/**
+ * The user that an action is about: the named one, or the caller. Undefined for the root. Throws ValidationError when
+ * a role names no user, as in AWS.
+ */
 export function subjectOf(call: IamCall): string | undefined {
   const named = textParameter(call, 'UserName')
   if (named !== undefined) return named

@@ -43,7 +43,7 @@ describe('managed policies', () => {
     expect(await world.codeOf(world.root, 'CreatePolicy', again)).toBe('EntityAlreadyExists')
     const listed = await world.run(world.root, 'ListPolicies', { Scope: 'Local' })
     expect((listed['Policies'] as IamResult[]).map((policy) => policy['Arn'])).toEqual([arn])
-    // The ARN holds the path: without it, it is another.
+    // The path is part of the ARN: without it, the ARN names another policy.
     expect(await world.codeOf(world.root, 'GetPolicy', { PolicyArn: ARN })).toBe('NoSuchEntity')
     await world.run(world.root, 'DeletePolicy', { PolicyArn: arn })
     expect(await world.codeOf(world.root, 'GetPolicy', { PolicyArn: arn })).toBe('NoSuchEntity')
@@ -223,7 +223,7 @@ describe('attached policies', () => {
     ]
     for (const [word, holder] of holders) {
       await world.run(world.root, `Attach${word}Policy`, { ...holder, PolicyArn: ARN })
-      // Once more changes nothing.
+      // A repetition changes nothing.
       await world.run(world.root, `Attach${word}Policy`, { ...holder, PolicyArn: ARN })
       const listed = await world.run(world.root, `ListAttached${word}Policies`, holder)
       expect(listed['AttachedPolicies']).toEqual([{ PolicyName: 'p', PolicyArn: ARN }])
@@ -279,7 +279,7 @@ describe('holders of policies', () => {
       codes.push(await world.codeOf(world.root, 'AttachUserPolicy', { UserName: 'ann', PolicyArn }))
     }
     expect(codes.slice(9)).toEqual([undefined, 'LimitExceeded'])
-    // What was refused left no trace in the policy.
+    // A refused attachment leaves nothing in the policy.
     const refused = `arn:aws:iam::${FIRST_ACCOUNT}:policy/p10`
     await world.run(world.root, 'DeletePolicy', { PolicyArn: refused })
   })
@@ -292,7 +292,7 @@ describe('a policy that is attached and deleted at once', () => {
       const world = await worldWith()
       await world.run(world.root, 'CreateUser', { UserName: 'ann' })
       const key = await world.key(world.root, 'ann')
-      // One of its changes waits until the other is through.
+      // One of its changes waits until the other request is finished.
       let count = 0
       const { registers } = world
       const other = hold % 2 === 0 ? 'attach' : 'delete'
@@ -320,7 +320,7 @@ describe('a policy that is attached and deleted at once', () => {
       if (attached === undefined && deleted === undefined) throw new Error('both happened')
       expect(stands).toBe(deleted !== undefined)
       expect(policies).toEqual(attached === undefined ? [ARN] : [])
-      // The user's record agrees with what was answered.
+      // The user's record agrees with the answer.
       const listed = await world.run(world.root, 'ListAttachedUserPolicies', { UserName: 'ann' })
       expect(listed['AttachedPolicies']).toHaveLength(policies.length)
     }

@@ -97,7 +97,7 @@ export class Policies {
     return { Policy: shown(record) }
   }
 
-  /** Those that every account finds there come first. */
+  /** Built-in policies come first. */
   async #list(call: IamCall): Promise<IamResult> {
     const scope = textParameter(call, 'Scope') ?? 'All'
     const prefix = textParameter(call, 'PathPrefix') ?? '/'
@@ -122,7 +122,7 @@ export class Policies {
             : await this.#options.attachments.find(context, accountId, arn)
         if (policy === undefined || !policy.path.startsWith(prefix)) return undefined
         if (attachedOnly && policy.holders.length === 0) return undefined
-        // No permissions boundaries yet: nothing is used as one.
+        // There are no permissions boundaries yet, so no policy is used as one.
         return usage === 'PermissionsBoundary' ? undefined : listed(policy)
       },
     )
@@ -140,7 +140,7 @@ export class Policies {
     }
     await this.#options.attachments.whileUnheld(context, policy, (mark) =>
       this.names.remove(context, policy, (current) => {
-        // Attached meanwhile, or deleted twice at once.
+        // It was attached meanwhile, or deleted twice at once.
         if (current.deleting !== mark || current.versions.length > 1) {
           throw concurrentModification()
         }
@@ -198,7 +198,7 @@ export class Policies {
     const { items, more } = await readPage(
       sorted,
       pageOf(call),
-      // Newest first, and text that orders so.
+      // Newest first; the text sorts in this order too.
       ({ number }) => String(1e9 - number).padStart(10, '0'),
       (version) => Promise.resolve(shownVersion(version, version.number === policy.defaultVersion)),
     )
@@ -262,10 +262,8 @@ export class Policies {
     }
   }
 
-  /**
-   * F31: whoever holds the policy gets what its new text allows, and so does a session that it limits, of
-   * which no record says. The result is to be called with the state that is changed.
-   */
+  /** The holders of the policy get what its new text allows, and so does a session that it limits, which no record
+   * lists (F31). The returned function must be called with the state that is changed. */
   async #mayGrant(
     call: IamCall,
     policy: PolicyRecord,
@@ -275,7 +273,7 @@ export class Policies {
     const given = { name: arnOf(policy), text }
     await rights.mustCover(call, [given])
     const before = policyTextOf(policy)
-    // Without its Deny, whatever its holders have besides may allow more: only who may all may lift it.
+    // Without its Deny, the other policies of its holders may allow more: only an administrator may remove it.
     if (denies(before) && before !== text) await rights.mustBeAdministrator(call, [given])
     return (current) => {
       if (policyTextOf(current) !== before) throw concurrentModification()
@@ -290,13 +288,13 @@ export class Policies {
     await this.names.change(context, policy, edit)
   }
 
-  /** Of the caller's account, or one that every account finds there. */
+  /** A policy of the caller's account, or a built-in one. */
   #named(call: IamCall): Promise<PolicyRecord> {
     const arn = requiredText(call, 'PolicyArn')
     return this.#options.attachments.find(call.context, call.caller.accountId, arn)
   }
 
-  /** One that can be changed. */
+  /** A policy that can be changed. */
   async #own(call: IamCall): Promise<PolicyRecord> {
     const arn = requiredText(call, 'PolicyArn')
     if (BUILT_IN_POLICIES.has(arn)) {

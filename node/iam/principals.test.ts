@@ -1,4 +1,4 @@
-/** F31: a trust or bucket policy means the user or role that had the name when the policy was stored. */
+/** A trust or bucket policy means the user or role that had the name when the policy was stored (F31). */
 
 import { describe, expect, test } from 'vitest'
 import { internalContext } from '../tools/internal-context.ts'
@@ -27,7 +27,7 @@ async function shownTrust(world: IamWorld): Promise<unknown> {
   return JSON.parse(decodeURIComponent(text)).Statement.Principal.AWS
 }
 
-/** Whether who has this key may take the role on. */
+/** Whether the principal with this key may assume the role. */
 async function assumes(world: IamWorld, key: string): Promise<boolean> {
   const parameters = { RoleArn: BOSS, RoleSessionName: 'one' }
   return (await world.codeOf(await world.identity(key), 'AssumeRole', parameters)) === undefined
@@ -56,7 +56,7 @@ describe('a principal in a trust policy', () => {
     await world.run(world.root, 'CreateUser', { UserName: 'ann' })
     expect(await shownTrust(world)).toEqual([UserId, FIRST_ACCOUNT])
     expect(await assumes(world, await world.key(world.root, 'ann'))).toBe(false)
-    // As at AWS, what is shown so is not taken again.
+    // As in AWS, an id that is shown is not accepted back.
     const PolicyDocument = trust(UserId)
     const again = { RoleName: 'boss', PolicyDocument }
     expect(await world.codeOf(world.root, 'UpdateAssumeRolePolicy', again)).toBe(

@@ -1,7 +1,7 @@
 /**
- * Who is behind the ARNs that bucket and trust policies name, in any account: looked up once, when a policy is
- * stored, and the other way round when it is shown. Evaluation needs neither, so what a node knows of names is
- * never out of date in a decision.
+ * The principals behind the ARNs that bucket and trust policies name, in any account. ARNs are resolved once, when a
+ * policy is stored, and ids are turned back into ARNs when it is shown. Decisions need neither, so no decision
+ * depends on names that a node knows.
  */
 
 import type { RequestContext } from '../../protocol/context.ts'

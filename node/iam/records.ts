@@ -1,6 +1,6 @@
 /**
- * Records of identities on registers: one for each, read linearizably and changed one at a time. The
- * order in which several are changed is the callers' business: each says it beside its steps.
+ * Records of identities on registers: one register for each, read linearizably and changed one at a time. Callers
+ * decide the order in which several are changed, and say it beside their steps.
  */
 
 import { EMPTY_BYTES, utf8ByteString } from '../../protocol/bytes.ts'
@@ -24,7 +24,7 @@ import type { RequestContext } from '../../protocol/context.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import type { ChangeOutcome } from '../quorum/register-change.ts'
 
-/** One kind of record: where it lies and how it is written. */
+/** One kind of record: in which space it is stored and how it is written. */
 export interface RecordKind<T> {
   readonly space: SystemKind
   readonly codec: RecordCodec<T>
@@ -38,7 +38,7 @@ export const ACCESS_KEY: RecordKind<AccessKeyRecord> = {
   space: 'access-key',
   codec: accessKeyCodec,
 }
-/** By the account's id. Its buckets are objects/buckets.ts's: pass them on as they are. */
+/** By the account's id. Its buckets belong to objects/buckets.ts: keep them unchanged. */
 export const ACCOUNT: RecordKind<AccountRecord> = { space: 'account', codec: accountCodec }
 
 /** By account and name: `byName`. */
@@ -59,23 +59,25 @@ export function byName(accountId: string, name: string): string {
   return `${accountId}/${name}`
 }
 
-/** No name holds a slash. */
+/** No name contains a slash. */
 export function directoryOf(accountId: string, shard: number): string {
   return `${accountId}/${shard}/`
 }
 
-/** What a change makes of the current record. What `edit` throws is thrown once the state that it was
- * thrown upon is known to be chosen (P3). */
+/**
+ * What a change makes of the current record. An error that `edit` throws is thrown once the state that caused it is
+ * known to be chosen (P3).
+ */
 export type RecordEdit<T> =
   | { readonly write: T }
-  /** A tombstone. */
+  /** Writes a tombstone. */
   | { readonly remove: true }
   | { readonly keep: true }
 
 export interface Changed<T> {
   readonly written: boolean
   readonly before: T | undefined
-  /** As it stands now. */
+  /** The record after the change. */
   readonly after: T | undefined
 }
 
@@ -91,12 +93,12 @@ export class Records {
     this.#keyspace = keyspace
   }
 
-  /** Told of every record that this node has changed, or may have. At most one listener. */
+  /** Told of every record that this node has changed or may have changed. At most one listener. */
   onChange(listener: ChangeListener): void {
     this.#changed = listener
   }
 
-  /** Linearizable. Undefined: there is none. Throws StoreError Unavailable. */
+  /** Linearizable. Undefined when there is no record. Throws StoreError Unavailable. */
   async read<T>(
     context: RequestContext,
     kind: RecordKind<T>,
@@ -134,7 +136,7 @@ export class Records {
     try {
       outcome = await this.#registers.change(context, request)
     } finally {
-      // What failed may have happened (P4).
+      // A change that failed may have happened (P4).
       if (outcome?.type !== 'kept') this.#changed(kind as RecordKind<unknown>, name)
     }
     if (outcome.type === 'written') {

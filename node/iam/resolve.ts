@@ -1,15 +1,15 @@
 /**
- * From an access key, or a session token, to who signed and what it may do: the gateway's look-up.
+ * From an access key, or a session token, to the identity that signed and its policies: the gateway's look-up.
  *
  * Invariants:
- *   - every record that an identity was put together from was read less than a second before the request
- *     came, by the node's monotonic clock, or is read again; when that fails, Unavailable (T7): a node
- *     that is cut off lets nobody in
- *   - who is deleted, and made anew under the same name, is another: what refers to it names its id
- *   - the cluster's first root stands in the genesis record and needs no read
+ *   - every record that an identity is made from was read less than a second before the request came, by the node's
+ *     monotonic clock, or is read again. When that fails: Unavailable (T7), so a node that is cut off accepts no
+ *     request
+ *   - a new user under the name of a deleted one is another identity: references name ids
+ *   - the cluster's first root is in the genesis record and needs no read
  *
- * An identity in use is read again when half its time is over, beside the requests that go on, all its
- * records at once; so requests wait for reads only after a pause, or when a peer is slow.
+ * An identity in use is read again in the background when half its time is over, all its records at once. So requests
+ * wait for reads only after a pause, or when a peer is slow.
  */
 
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
@@ -26,9 +26,9 @@ import { ACCESS_KEY, ACCOUNT, byId, USER, type RecordKind, type Records } from '
 import { unsealed, type SealingSecrets } from '../layout/secret-encryption.ts'
 import type { Session, Sessions } from './sessions.ts'
 
-/** T7. */
+/** How old an identity may be (T7). */
 const AGE_MS_MAX = 1_000
-/** From here on an identity in use is read again ahead of time. */
+/** From this age on, an identity in use is read again ahead of time. */
 const AGE_MS_AHEAD = 500
 const RECORDS_MAX = 20_000
 const IDENTITIES_MAX = 10_000
@@ -40,12 +40,12 @@ export interface ResolverOptions {
   readonly sessions: Sessions
   readonly clock: Clock
   readonly network: Pick<Network, 'publish' | 'subscribe'>
-  /** Of the genesis record, unsealed. */
+  /** The first root, from the genesis record, decrypted. */
   readonly root: () => Credential
   readonly cluster: () => SealingSecrets
 }
 
-/** What a look-up found, and the records that it is made of. */
+/** The result of a look-up, and the records that it is made of. */
 interface Resolved {
   readonly credential: Credential | undefined
   readonly parts: readonly Part[]
@@ -60,9 +60,9 @@ export class Resolver {
   readonly #options: ResolverOptions
   readonly #records: FreshCache<unknown>
   readonly #identities: FreshCache<Resolved>
-  /** Those that are being read again ahead of time. */
+  /** Identities that are being read again ahead of time. */
   readonly #ahead = new Set<string>()
-  /** By sealed text. */
+  /** By encrypted text. */
   readonly #secrets = new Map<string, string>()
 
   constructor(options: ResolverOptions) {
@@ -72,7 +72,7 @@ export class Resolver {
     options.network.subscribe(TOPIC, (_from, bytes) => this.#heard(bytes))
   }
 
-  /** Undefined: there is no such key, it is inactive, or whose it was is gone. Throws Unavailable. */
+  /** Undefined when there is no such key, it is inactive, or its principal is gone. Throws Unavailable. */
   credential(accessKeyId: string): Promise<Credential | undefined> {
     const root = this.#options.root()
     if (root.accessKeyId === accessKeyId) return Promise.resolve(root)
@@ -80,14 +80,14 @@ export class Resolver {
     return this.#resolve(accessKeyId, (read) => this.#ofKey(read, accessKeyId))
   }
 
-  /** Throws StoreError ExpiredToken, InvalidToken or Unavailable. Undefined: whose it was is gone. */
+  /** Throws StoreError ExpiredToken, InvalidToken or Unavailable. Undefined when the principal is gone. */
   async session(accessKeyId: string, token: string): Promise<Credential | undefined> {
     const session = await this.#options.sessions.open(accessKeyId, token)
-    // A key id and a token belong together, so that the id is name enough. Without the token it is none.
+    // A key id belongs to one token, so the id is enough as a name. A session key without its token is refused.
     return this.#resolve(`session ${accessKeyId}`, (read) => this.#ofSession(read, session))
   }
 
-  /** A record was changed, or may have been: forgets it here, and tells the others. */
+  /** A record was changed, or may have been: forgets it here, and tells the other nodes. */
   changed(kind: RecordKind<unknown>, name: string): void {
     this.#forget(kind.space, name)
     this.#options.network.publish(TOPIC, utf8(`${kind.space} ${name}`))
@@ -119,7 +119,7 @@ export class Resolver {
     if (aged && !this.#ahead.has(name)) {
       this.#ahead.add(name)
       const done = (): void => void this.#ahead.delete(name)
-      // What fails is tried again by the next request, and said when the time is over.
+      // A failure is ignored here: the next request tries again, and reports it once the time is over.
       this.#read(name, AGE_MS_AHEAD, find, known.value).then(done, done)
     }
     return Promise.resolve(known.value.credential)
@@ -132,7 +132,7 @@ export class Resolver {
     before?: Resolved,
   ): Promise<Credential | undefined> {
     const fresh = await this.#identities.get(name, ageMs, async (startedMs) => {
-      // All that it was made of, at once; what that brings lies in the cache for the look-up.
+      // Reads all records of the identity at once; the look-up then finds them in the cache.
       for (const part of before?.parts ?? []) this.#part(part, ageMs).catch(() => {})
       let sinceMs = startedMs
       const parts: Part[] = []
@@ -189,8 +189,8 @@ export class Resolver {
     const { kind, accountId, entityId } = session
     switch (kind) {
       case 'root': {
-        // Read for the first account too, whose record says nothing: a node that is cut off, and may not have heard
-        // that the secret which signed this is retired, lets no session in.
+        // The first account's record is read too, although it says nothing: a node that is cut off may not have heard
+        // that the secret which signed this session is retired, and must not accept it.
         const account = await read(ACCOUNT, accountId)
         if (accountId === this.#options.root().identity.accountId) return rootIdentity(accountId)
         return account === undefined || account.closed ? undefined : rootIdentity(accountId)
@@ -261,7 +261,7 @@ export function sessionArn(role: RoleRecord, sessionName: string): string {
   return `arn:aws:sts::${role.accountId}:assumed-role/${role.name}/${sessionName}`
 }
 
-/** Undefined: no limit of its own. One that names policies which are gone has a limit: nothing. */
+/** Undefined when the session has no limit of its own. A session whose policies are gone is limited to nothing. */
 async function sessionPoliciesOf(
   read: RecordReader,
   { accountId, policy, policyArns, policyIds }: Session,

@@ -1,4 +1,4 @@
-/** F31: nobody gives more than it has. */
+/** Callers give only rights that they have themselves (F31). */
 
 import { describe, expect, test } from 'vitest'
 import type { Identity } from '../../gateway/port/identity.ts'
@@ -13,7 +13,7 @@ const ARN = `arn:aws:iam::${FIRST_ACCOUNT}:policy/p`
 
 type Step = readonly [action: string, parameters: Readonly<Record<string, string>>]
 
-/** Identities may all of IAM, but little of S3; there is an administrator, a group and a role of all. */
+/** A caller with all rights in IAM and few in S3; an administrator, and a group and a role that may do everything. */
 async function worldWith(...policies: readonly string[]): Promise<[IamWorld, Identity]> {
   const world = new IamWorld()
   const root: Step[] = [
@@ -57,7 +57,7 @@ describe('giving more than one has', () => {
       const now = world.registers.values.get(key)
       return Buffer.compare(now?.body ?? Buffer.alloc(0), value.body) !== 0
     })
-    // Entering a holder in the policy, and taking it out again, leaves the same record.
+    // Entering a holder in the policy and removing it again leaves the same record.
     expect(holders).toEqual([])
   })
 })
@@ -128,7 +128,7 @@ describe('removing a Deny', () => {
     expect(await world.codeOf(mia, 'DeleteUserPolicy', inline)).toBe('AccessDenied')
     const harmless = { ...inline, PolicyDocument: allow('s3:GetObject') }
     expect(await world.codeOf(mia, 'PutUserPolicy', harmless)).toBe('AccessDenied')
-    // One without a Deny gives nothing when it goes.
+    // Removing a policy without a Deny gives no rights.
     expect(await world.codeOf(mia, 'DeleteUserPolicy', { ...SELF, PolicyName: 'p1' })).toBe(
       undefined,
     )
@@ -175,7 +175,7 @@ describe('removing a Deny', () => {
         'AccessDenied',
       ])
     }
-    // One who has what the members have without it may lift it.
+    // A caller with the rights that the members have without the Deny may remove it.
     const boss = await world.user(world.root, 'max', allow('iam:*'), allow('s3:*'))
     expect(await world.codeOf(boss, 'DeleteGroupPolicy', lift[0]?.[1])).toBeUndefined()
   })
@@ -185,7 +185,7 @@ describe('policies that others hold', () => {
   test('get no text beyond the rights of the caller who changes them', async () => {
     const [world, mia] = await worldWith()
     const more = { PolicyArn: ARN, PolicyDocument: allow('s3:*') }
-    // Nobody holds it: it gives nothing.
+    // The group has no members: removing its Deny gives no rights.
     expect(await world.codeOf(mia, 'CreatePolicyVersion', more)).toBeUndefined()
     await world.run(world.root, 'AttachUserPolicy', { UserName: 'other', PolicyArn: ARN })
     const version = { PolicyArn: ARN, VersionId: 'v2' }
@@ -235,7 +235,7 @@ describe('rights by name', () => {
     const named = (name: string): string =>
       TRUST.replace(FIRST_ACCOUNT, `arn:aws:iam::${FIRST_ACCOUNT}:${name}`)
     const key = { UserName: 'other' }
-    // A policy that is refused, for another ARN in it, names nobody.
+    // A policy that is refused for another ARN in it names nothing.
     const nobody = `"arn:aws:iam::${FIRST_ACCOUNT}:user/other","arn:aws:iam::${FIRST_ACCOUNT}:user/nobody"`
     const refused = TRUST.replace(`"${FIRST_ACCOUNT}"`, `[${nobody}]`)
     const bad = { RoleName: 'bad', AssumeRolePolicyDocument: refused }
@@ -245,7 +245,7 @@ describe('rights by name', () => {
     await world.run(other, 'CreateRole', role)
     expect(await world.codeOf(mia, 'CreateAccessKey', key)).toBe('AccessDenied')
     expect(await world.codeOf(world.root, 'CreateAccessKey', key)).toBeUndefined()
-    // So is a role: whom it trusts may go on from it to the other account.
+    // A role is checked too: principals that it trusts may go on from it to the other account.
     const trusting = { RoleName: 'plain', PolicyDocument: TRUST }
     expect(await world.codeOf(mia, 'UpdateAssumeRolePolicy', trusting)).toBeUndefined()
     const next = { RoleName: 'next', AssumeRolePolicyDocument: named('role/plain') }
@@ -304,7 +304,7 @@ describe('names that policies ask for', () => {
     world.bucketPolicies = () => Promise.resolve([])
     const back = { UserName: 'ghost', NewUserName: 'other' }
     expect(await world.codeOf(mia, 'UpdateUser', back)).toBeUndefined()
-    // Who has not every right over it does not rename it.
+    // Only a caller with every right over it may rename it.
     const eve = await world.user(world.root, 'eve', allow('iam:UpdateUser'))
     expect(await world.codeOf(eve, 'UpdateUser', rename)).toBe('AccessDenied')
     const group = { GroupName: 'plain', NewGroupName: 'flat' }

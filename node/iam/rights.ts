@@ -1,10 +1,10 @@
 /**
- * Nobody gives away more than it has (F31). The check is made on those whose rights a change would
- * widen: they may have no more afterwards than the caller has, by identity policies, by the bucket policies of
- * the account, and within the policies of its session. Who may act as another one (by its keys, or by a role
- * that trusts it) has what that one has.
+ * Callers give away only rights that they have themselves (F31). The check is made on the principals whose rights a
+ * change would widen: afterwards they may do no more than the caller may, by identity policies, by the bucket
+ * policies of the account, and within the policies of the caller's session. A principal that may act as another one
+ * (by its keys, or by a role that trusts it) has the rights of that one.
  *
- * The root of an account and administrators, who may everything by their identity policies, pass.
+ * The root of an account and administrators, whom their identity policies allow everything, always pass.
  */
 
 import { compiledPolicy, compilingPolicies } from '../../protocol/iam/compiled.ts'
@@ -32,7 +32,7 @@ import {
   type TrustingRole,
 } from './surroundings.ts'
 
-/** What an administrator may. */
+/** The rights of an administrator. */
 const EVERYTHING: PolicyText = {
   name: 'everything',
   text: '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}',
@@ -42,13 +42,13 @@ export interface RightsOptions extends SurroundingsOptions {
   readonly records: Pick<Records, 'read'>
 }
 
-/** Does the policy hold a Deny? One that can't be read counts as one. */
+/** Does the policy contain a Deny? A policy that cannot be read counts as one that does. */
 export function denies(text: string): boolean {
   const { policy } = compiledPolicy('', text)
   return policy === undefined || policy.statements.some(({ effect }) => effect === 'Deny')
 }
 
-/** The caller's rights: what both allow. Absent: no limit of this kind. */
+/** The caller's rights: what both sets allow. A set that is left out does not limit. */
 interface Limits {
   readonly identity?: readonly Policy[]
   readonly session?: readonly Policy[]
@@ -57,9 +57,9 @@ interface Limits {
 /** What the checks of one call have in common. */
 interface Check {
   readonly call: IamCall
-  /** Counts all of them together. */
+  /** Counts the steps of all checks together. */
   readonly meter: Meter
-  /** Undefined: one of the caller's policies can't be read, and denies all. */
+  /** Undefined when one of the caller's policies cannot be read: then it denies everything. */
   readonly limits: Limits | undefined
   readonly isAdministrator: boolean
   surroundings?: Promise<BucketSurroundings>
@@ -78,7 +78,7 @@ export class Rights implements RightsCheck {
     return this.#checking(call, async (check) => {
       const anybody: Bearer = { accountId: call.caller.accountId }
       const surroundings = await this.#surroundingsOf(check)
-      // A role that trusts its account, but not all of it alike, may open to whoever is given this.
+      // A role that trusts some principals of its account may become open to the principal that is given this policy.
       const roles = await call.inTurns(judging(check, surroundings, anybody, granted))
       if (roles === undefined) throw refused(call, granted)
       await this.#mustCoverRoles(check, surroundings, roles)
@@ -108,7 +108,7 @@ export class Rights implements RightsCheck {
     return depends
   }
 
-  /** Nothing is checked for administrators. */
+  /** Administrators pass without a check. */
   async #checking(call: IamCall, run: (check: Check) => Promise<void>): Promise<void> {
     let known = this.#checks.get(call)
     if (known === undefined) {
@@ -126,7 +126,7 @@ export class Rights implements RightsCheck {
     }
   }
 
-  /** Also those that these may take on. */
+  /** Includes the roles that these may assume. */
   async #mustCoverRoles(
     check: Check,
     surroundings: BucketSurroundings,
@@ -139,7 +139,7 @@ export class Rights implements RightsCheck {
       const texts = await rolePolicies(read, role)
       const more = await call.inTurns(judging(check, surroundings, role, texts))
       if (more === undefined) throw refused(call, texts, arn)
-      // A map is read on to what was added meanwhile.
+      // Iterating over a map also visits what is added meanwhile.
       for (const each of more) followed.set(each.role.id, each)
     }
   }
@@ -174,8 +174,8 @@ function* limitsOf({ caller }: IamCall, meter: Meter): Work<Limits | undefined> 
 }
 
 /**
- * May the bearer of these identity policies do no more than the caller? Undefined: it may, or nobody knows. Else
- * the roles that it may take on, which are to be looked at as well.
+ * May the bearer of these identity policies do no more than the caller? If so, returns the roles that it may assume,
+ * which have to be checked as well. Undefined when it may do more, or when that is not known.
  */
 function* judging(
   { call: { caller }, limits, meter }: Check,
@@ -219,7 +219,7 @@ function refused(call: IamCall, granted: readonly PolicyText[], whose?: string):
   )
 }
 
-/** Undefined: one of them can't be read, and may hold a Deny. */
+/** Undefined when one of them cannot be read: it may contain a Deny. */
 function* policiesOf(texts: readonly PolicyText[], meter: Meter): Work<Policy[] | undefined> {
   const policies: Policy[] = []
   for (const { policy } of yield* compilingPolicies(texts, meter)) {

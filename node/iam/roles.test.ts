@@ -37,7 +37,7 @@ describe('roles', () => {
       Tags: [{ Key: 'a', Value: 'b' }],
     })
     expect(shown['RoleId']).toMatch(/^AROA[A-Z2-7]{17}$/)
-    // As AWS returns documents: URL-encoded, so that clients decode them.
+    // As AWS returns documents: URL-encoded, so clients decode them.
     expect(shown['AssumeRolePolicyDocument']).toMatch(/^%7B%22Version%22/)
     expect(decodeURIComponent(String(shown['AssumeRolePolicyDocument']))).toBe(TRUST)
 
@@ -127,7 +127,7 @@ describe('inline policies of roles', () => {
     })
     expect(await world.codeOf(world.root, 'PutRolePolicy', large('a'))).toBeUndefined()
     expect(await world.codeOf(world.root, 'PutRolePolicy', large('b'))).toBe('LimitExceeded')
-    // In place of the first it fits.
+    // It fits when it replaces the first one.
     expect(await world.codeOf(world.root, 'PutRolePolicy', large('a'))).toBeUndefined()
   })
 

@@ -58,7 +58,7 @@ export class Roles {
   readonly pathOf: PathOf = async (context, accountId, name) =>
     (await this.names.find(context, accountId, name))?.path
 
-  /** Of any account: AssumeRole and simulations name roles by ARN. */
+  /** In any account: AssumeRole and simulations name roles by ARN. */
   async ofArn(context: RequestContext, arn: string): Promise<RoleRecord | undefined> {
     const [, accountId, path, name] = ROLE_ARN.exec(arn) ?? []
     if (accountId === undefined || name === undefined) return undefined
@@ -66,7 +66,7 @@ export class Roles {
     return role?.path === path ? role : undefined
   }
 
-  /** All that stand. */
+  /** All roles that exist. */
   async all(context: RequestContext, accountId: string): Promise<RoleRecord[]> {
     const entries = await this.names.entries(context, accountId)
     const roles = await readAll(entries, (entry) => this.names.ofEntry(context, accountId, entry))
@@ -124,7 +124,7 @@ export class Roles {
       attached: [],
       tags: iamTagsOf(call),
     }
-    // It has no policies yet: what others' policies say of its name.
+    // The role has no policies yet, so this checks what other policies give to its name.
     await this.#options.rights.mustCoverBearer(call, await this.#bearer(call.context, role))
     await this.#markTrusted(call, principals)
     await this.names.create(call.context, role)
@@ -147,7 +147,7 @@ export class Roles {
     return {}
   }
 
-  /** F31: whoever may say who takes a role on could take it on. */
+  /** A caller who may say which principals may assume a role could assume it (F31). */
   async #updateTrust(call: IamCall): Promise<IamResult> {
     const trust = requiredText(call, 'PolicyDocument')
     const principals = await this.#trusted(call, trust)
@@ -193,7 +193,8 @@ export class Roles {
     return this.names.change(call.context, role, (current) => ({ write: edit(current) }))
   }
 
-  /** Checks a trust policy, and says whom its ARNs mean. Throws MalformedPolicyDocument, LimitExceeded. */
+  /** Checks a trust policy and returns the principals that its ARNs mean. Throws MalformedPolicyDocument,
+   * LimitExceeded. */
   async #trusted({ context }: IamCall, trust: string): Promise<ResolvedPrincipal[]> {
     const arns = unresolvedPrincipals(checkTrust(trust))
     return resolvePrincipals(this.#options.principals, context, arns, (arn) =>

@@ -1,4 +1,4 @@
-/** After a rotation of the cluster secret: keys go on, sessions for as long as was said. */
+/** After a rotation of the cluster secret, keys stay valid, and sessions stay valid for the overlap. */
 
 import { describe, expect, test } from 'vitest'
 import type { Credential } from '../../gateway/port/identity.ts'
@@ -126,7 +126,7 @@ describe('access keys after a rotation', () => {
     }
     world.rotate(SECOND, 0)
     await works()
-    // Each of the three has the key that it was made with, besides.
+    // Each of the three also has the key that it was created with.
     expect(await world.identities.rotation.resealAll()).toBe(2 * made.length)
     for (const { id } of made) expect(await sealedWith(world, id)).toBe(secretId(SECOND))
     await works()
@@ -134,7 +134,7 @@ describe('access keys after a rotation', () => {
     world.rotate(THIRD, 0)
     await world.identities.rotation.resealAll()
     await works()
-    // The first two open nothing any more.
+    // The first two secrets decrypt nothing any more.
     world.previous = undefined
     await works()
   })

@@ -1,11 +1,11 @@
 /**
- * After the cluster secret was rotated: seals every access key with the one in force, so that the one before opens
- * nothing that is still used.
+ * After the cluster secret was rotated: encrypts every access key with the secret in force, so that the previous
+ * secret decrypts nothing that is still used.
  *
- * One pass finds all. It begins once this node has adopted the layout entry that brought the secret. Whatever it reads
- * is read at that epoch, from majorities that have adopted it too and refuse writes of an earlier one (L4). A key
- * stands in its user's or account's list before its register is written: a key that the pass does not find there is
- * written later, at this epoch, and sealed by then with the new secret.
+ * One pass finds all keys. It begins once this node has adopted the layout entry that brought the secret. Everything
+ * it reads is read at that epoch, from majorities that have adopted it too and refuse writes of an earlier one (L4).
+ * A key is entered in the list of its user or account before its register is written, so a key that the pass does not
+ * find there is written later, at this epoch, and encrypted with the new secret.
  */
 
 import { secretId } from '../../protocol/layout/secret.ts'
@@ -20,7 +20,7 @@ import { encryptSecret, unsealed, type SealingSecrets } from '../layout/secret-e
 import type { Users } from './users.ts'
 
 const NONCE_BYTES = 12
-/** Between two users, so that a pass takes little from requests. */
+/** A pause between two users, so that a pass slows requests down little. */
 const PAUSE_MS = 2
 
 export interface RotationOptions {
@@ -39,7 +39,7 @@ export class Rotation {
     this.#options = options
   }
 
-  /** How many keys it has sealed anew. Throws Unavailable: to be tried again. */
+  /** How many keys it has encrypted again. Throws Unavailable: the caller tries again. */
   async resealAll(): Promise<number> {
     const { records, accounts, users, clock } = this.#options
     const context = internalContext()

@@ -13,7 +13,7 @@ import { entityArn } from '../../protocol/iam/identity.ts'
 export type IamHandler = (call: IamCall) => Promise<IamResult>
 /** Handlers by AWS's name of the action. */
 export type IamActions = Readonly<Record<string, IamHandler>>
-/** The path of an entity; undefined: there is none of that name. */
+/** The path of an entity; undefined when there is none of that name. */
 export type PathOf = (
   context: RequestContext,
   accountId: string,
@@ -36,7 +36,7 @@ export class IamService implements IamBackend {
     }
   }
 
-  /** Names of the actions that are answered: a test compares them with the table. */
+  /** Names of the actions that have a handler. A test compares them with the table. */
   actions(): string[] {
     return [...this.#handlers.keys()]
   }

@@ -1,26 +1,26 @@
 /**
- * Sessions: temporary credentials whose token says who it is, so that every node checks a request
- * signed with them without a look-up.
+ * Sessions: temporary credentials whose token says who they belong to, so that every node checks a request signed
+ * with them without a look-up.
  *
  * Invariants:
- *   - the token is bound to its cluster, to its access key id and to an expiry: one that differs in any
- *     of these is refused
- *   - the token names the cluster secret that signed it: that is the one in force, or for a bounded time the one
- *     before; any other is refused, whatever it signs
- *   - key and secrets are derived from the cluster secret, each under a name of its own: what signs
- *     tokens never signs or seals anything else
- *   - no session lives longer than its kind may, neither when it is issued nor when it is checked: who has the
- *     key, or made a mistake with it, can't make one that stays
- *   - what the session may do is not in the token: policies are read as for other identities (T7). Only
- *     its own limits, the session policies, travel with it.
+ *   - the token is bound to its cluster, to its access key id and to an expiry: one that differs in any of these is
+ *     refused
+ *   - the token names the cluster secret that signed it: the secret in force, or for a bounded time the previous one.
+ *     A token of any other secret is refused
+ *   - key and secrets are derived from the cluster secret, each under a name of its own: the key that signs tokens
+ *     never signs or encrypts anything else
+ *   - no session lives longer than its kind may. This is checked when it is issued and when it is used, so that a
+ *     misused or wrongly used key cannot make a lasting session
+ *   - what the session may do is not in the token: policies are read as for other identities (T7). Only its own
+ *     limits, the session policies, travel with it.
  *
  * The claims, besides iss (cluster id), aud 'shoal', iat, exp (seconds), jti and sub (ARN):
  *   key   access key id            acc   account id
  *   kind  root | user | role       id    unique id of the account, user or role
- *   name  of the user or role      ses   session name, of roles
+ *   name  of the user or role      ses   session name, for roles
  *   pol   session policy, JSON     arns  managed policies that limit it as well
  *   anps  their unique ids
- *   chain true: a session asked for it
+ *   chain true: another session assumed the role
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -41,14 +41,14 @@ import { ROLE_SESSION_SECONDS_MAX } from '../../protocol/iam/role-record.ts'
 import type { Clock, Random, TokenSigner } from '../env/ports.ts'
 
 export const SESSION_SECONDS_MIN = 900
-/** Of an account's root, and of a role that a session took on. */
+/** How long sessions of a root last at most, and those that a session gets by assuming a role. */
 export const HOUR_SECONDS = 3_600
-/** Of GetSessionToken by a user. */
+/** How long sessions that a user gets by GetSessionToken last at most. */
 const USER_SESSION_SECONDS_MAX = 129_600
-/** JSON of the session policy, without insignificant spaces. */
+/** Longest JSON of the session policy, without insignificant spaces. */
 export const SESSION_POLICY_CHARACTERS_MAX = 2_048
 export const SESSION_POLICY_ARNS_MAX = 10
-/** Clocks of two nodes differ: so much a token may seem to come from the future. */
+/** Clocks of two nodes differ: how far in the future a token may seem to have been issued. */
 const SKEW_MS = 60_000
 const TOKEN_CHARACTERS_MAX = 12_288
 const CACHED_MAX = 4_096
@@ -60,24 +60,24 @@ const TOKEN_ID = /^[0-9a-f]{32}$/
 const ACCOUNT_ID = /^[0-9]{1,12}$/
 const WORD = /^[\w+=,.@/:-]{1,2048}$/
 
-/** Whose session it is. */
+/** The principal of the session. */
 export interface SessionSubject {
   readonly kind: 'root' | 'user' | 'role'
-  /** As policies see it: of a role 'arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION'. */
+  /** As policies see it: for a role 'arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION'. */
   readonly principalArn: string
   readonly accountId: string
-  /** Unique id of the user or role: one made anew under the same name is another. The account's of root. */
+  /** Unique id of the user or role, which a new one under the same name does not have. For root, the account's id. */
   readonly entityId: string
-  /** Of the user or role; 'root'. */
+  /** Name of the user or role; 'root'. */
   readonly name: string
-  /** Of a role's session, else ''. */
+  /** Name of a role's session; '' for other kinds. */
   readonly sessionName: string
-  /** A role that was taken on with the credentials of another session. */
+  /** True for a role that was assumed with the credentials of another session. */
   readonly isChained?: boolean | undefined
-  /** JSON without insignificant spaces; ''. */
+  /** JSON without insignificant spaces; '' when there is none. */
   readonly policy: string
   readonly policyArns: readonly string[]
-  /** Ids of these, in the same order: a policy that is made under the ARN of a deleted one is another. */
+  /** Ids of these policies, in the same order: a new policy under the ARN of a deleted one is another policy. */
   readonly policyIds: readonly string[]
 }
 
@@ -90,7 +90,7 @@ export interface Session extends SessionSubject {
 
 export interface IssuedSession extends Session {
   readonly token: string
-  /** Of SESSION_POLICY_CHARACTERS_MAX, in percent, rounded up. */
+  /** The share of SESSION_POLICY_CHARACTERS_MAX that is used, in percent, rounded up. */
   readonly packedPolicyPercent: number
 }
 
@@ -98,15 +98,15 @@ export interface SessionsOptions {
   readonly tokens: TokenSigner
   readonly clock: Pick<Clock, 'nowMs'>
   readonly random: Pick<Random, 'bytes'>
-  /** Of the cluster that this node is a member of. */
+  /** The cluster that this node is a member of. */
   readonly cluster: () => SessionCluster
 }
 
 export interface SessionCluster {
   readonly id: string
-  /** In force: it signs. */
+  /** The secret in force, which signs. */
   readonly secret: Uint8Array
-  /** The one before: what it has signed is good until then, wall clock. */
+  /** The previous secret: what it has signed is valid until this time, by the wall clock. */
   readonly previous?:
     { readonly secret: Uint8Array; readonly sinceMs: number; readonly untilMs: number } | undefined
 }
@@ -126,7 +126,7 @@ export class Sessions {
     this.#options = options
   }
 
-  /** @param seconds the caller has checked its bounds, those of the kind included */
+  /** @param seconds checked by the caller, also against the bounds of the kind */
   async issue(subject: SessionSubject, seconds: number): Promise<IssuedSession> {
     const { tokens, clock, random, cluster } = this.#options
     assert(seconds >= SESSION_SECONDS_MIN, 'a session lives a quarter of an hour at least')
@@ -170,13 +170,13 @@ export class Sessions {
   async open(accessKeyId: string, token: string): Promise<Session> {
     const verified = this.#cache.get(token) ?? (await this.#verify(token))
     const { session, keyId } = verified
-    // Looked at again for a cached one: its secret may be retired since.
+    // Checked again for a cached token: its secret may have been retired since.
     if (this.#secretNamed(keyId, session.issuedMs) === undefined) {
       this.#cache.delete(token)
       throw invalid()
     }
     const nowMs = this.#options.clock.nowMs()
-    // One key's token with another key's id: whose it is says the token alone.
+    // A token with the key id of another one is refused: only the token says whose session it is.
     if (session.accessKeyId !== accessKeyId) throw invalid()
     if (session.issuedMs > nowMs + SKEW_MS) throw invalid()
     if (session.expiresMs <= nowMs) {
@@ -190,7 +190,7 @@ export class Sessions {
   async #verify(token: string): Promise<Verified> {
     if (token.length > TOKEN_CHARACTERS_MAX) throw invalid()
     const { tokens, cluster } = this.#options
-    // Of an earlier program: none but the secret in force can have signed it.
+    // From an earlier program: only the secret in force can have signed it.
     const keyId = tokens.keyIdOf(token) ?? secretId(cluster().secret)
     const secret = this.#secretNamed(keyId, 0)
     const text = secret && (await tokens.verify(signingKey(secret), token))
@@ -198,14 +198,14 @@ export class Sessions {
     try {
       return { session: this.#sessionOf(text, secret), keyId }
     } catch (error) {
-      // Signed by this cluster, but by a program that speaks otherwise (F20).
+      // Signed by this cluster, but by a program of another version (F20).
       if (error instanceof ShapeError || error instanceof SyntaxError) throw invalid()
       throw error
     }
   }
 
-  /** Undefined: it is none of this cluster's, or it is retired. What the one before signs after the rotation, some
-   * node that has not heard of it may have issued; by the same skew as everywhere. */
+  /** Undefined when no secret of this cluster has this id, or it is retired. A node that has not heard of the rotation
+   * may have issued a token with the previous secret after it, within the skew that is allowed everywhere. */
   #secretNamed(keyId: string, issuedMs: number): Uint8Array | undefined {
     const { cluster, clock } = this.#options
     const { secret, previous } = cluster()
@@ -291,7 +291,7 @@ function claimed(list: unknown): string[] {
   return listOf(list, SESSION_POLICY_ARNS_MAX, (item) => matchOf(item, WORD))
 }
 
-/** How full the room for session policies is. */
+/** How much of the room for session policies is used. */
 export function packedPercent({
   policy,
   policyArns,

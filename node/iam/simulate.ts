@@ -1,4 +1,7 @@
-/** What policies would decide: SimulatePrincipalPolicy and SimulateCustomPolicy, by the same evaluation. */
+/**
+ * What policies would decide: SimulatePrincipalPolicy and SimulateCustomPolicy, by the evaluation that also decides
+ * requests.
+ */
 
 import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
@@ -37,7 +40,7 @@ export interface SimulationsOptions {
   readonly roles: Roles
 }
 
-/** Whose policies are tried. */
+/** The principal whose policies are simulated. */
 interface Source {
   readonly caller: Principal
   readonly policies: readonly PolicyText[]
@@ -68,7 +71,7 @@ export class Simulations {
     return call.inTurns(simulating(call, source))
   }
 
-  /** Throws NoSuchEntity. Of the caller's account. */
+  /** A principal of the caller's account. Throws NoSuchEntity. */
   async #source(call: IamCall, arn: string): Promise<Source> {
     const { context, caller } = call
     const read: RecordReader = (kind, name) => this.#options.records.read(context, kind, name)
@@ -116,8 +119,8 @@ export class Simulations {
 }
 
 /**
- * A page ends early once so many steps were taken: IAM may return fewer results than MaxItems. The first
- * result of a page may take what a request's decision may.
+ * A page ends early after this many steps: IAM may return fewer results than MaxItems. The first result of a page may
+ * take as many steps as a request's decision.
  */
 const PAGE_STEPS = 50_000_000
 
@@ -162,7 +165,7 @@ function placeOf(after: string, count: number): number {
   return Number(after)
 }
 
-/** The policies that are tried, parsed. They are nobody's, so that no cache keeps them. */
+/** The simulated policies, parsed. No identity holds them, so no cache keeps them. */
 function* tried(
   call: IamCall,
   { caller, policies }: Source,
@@ -212,7 +215,7 @@ function userOf(accountId: string, arn: string): Principal {
   }
 }
 
-/** In a policy that is tried the caller is meant by its ARN: nothing was stored. */
+/** In a simulated policy an ARN means the caller that has it: nothing was resolved, because nothing was stored. */
 function namesOf({ arn, roleArn, userId = '' }: Principal): ResolvedPrincipal[] {
   const role = roleArn === undefined ? [] : [{ arn: roleArn, id: entityIdOf(userId) }]
   return [{ arn, id: userId }, ...role]
@@ -225,7 +228,7 @@ function accountOf(owner: string): string {
   return account
 }
 
-/** Throws InvalidInput with the place. */
+/** Throws InvalidInput with the place of the error. */
 function checked(
   name: string,
   text: string,
@@ -262,7 +265,7 @@ const DECISIONS: Readonly<Record<Decision['kind'], string>> = {
   'default-deny': 'implicitDeny',
 }
 
-/** The statement that decided is the one that is shown: those behind it changed nothing. */
+/** Show the statement that decided: those after it changed nothing. */
 function shown(action: string, resource: string, { kind, by, source }: Decision): IamResult {
   const statement =
     by === undefined

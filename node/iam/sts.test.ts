@@ -26,7 +26,7 @@ function trust(principal: unknown, condition?: unknown): string {
   })
 }
 
-/** A world with the role `reader` of the first account, which trusts this. */
+/** A world with the role `reader` in the first account, with this trust policy. */
 async function worldWith(principal: unknown, condition?: unknown): Promise<IamWorld> {
   const world = new IamWorld()
   await world.run(world.root, 'CreateRole', {
@@ -50,7 +50,7 @@ function assume(
   return world.codeOf(caller, 'AssumeRole', { RoleArn: ROLE, RoleSessionName: 'one', ...more })
 }
 
-/** Whom a trust policy names must be there. */
+/** Principals that a trust policy names must exist. */
 async function trustOnly(world: IamWorld, principal: unknown, condition?: unknown): Promise<void> {
   const PolicyDocument = trust(principal, condition)
   await world.run(world.root, 'UpdateAssumeRolePolicy', { RoleName: 'reader', PolicyDocument })
@@ -226,7 +226,7 @@ describe('session policies', () => {
       'arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess',
     ])
     expect(identity?.sessionPolicies?.[0]?.text).toBe(allow('s3:List*'))
-    // The policy's limits are those of now, and when it is gone, it allows nothing.
+    // The policy limits by its present text. When it is deleted, it allows nothing.
     await world.run(world.root, 'DeletePolicy', { PolicyArn: own })
     const after = (await opened(world, given))?.identity
     expect(after?.sessionPolicies).toHaveLength(2)

@@ -24,14 +24,17 @@ import {
 } from './sessions.ts'
 import { decidingFor } from './subject.ts'
 
-/** Of GetSessionToken when nothing is said: of a user 12 hours, of the root an hour, which is its most. */
+/**
+ * How long a session of GetSessionToken lasts by default: of a user 12 hours, of the root an hour, which is its
+ * longest.
+ */
 const USER_SESSION_SECONDS = 43_200
 
 export interface StsOptions {
   readonly records: Records
   readonly sessions: Sessions
   readonly roles: Roles
-  /** Of the genesis record: its key is in no other. */
+  /** The key in the genesis record: no other record has it. */
   readonly root: () => { readonly accessKeyId: string; readonly identity: Identity }
 }
 
@@ -56,7 +59,7 @@ export class Sts {
     }
   }
 
-  /** No right is needed, but a Deny counts. */
+  /** The caller needs no right, but a Deny counts. */
   async #getSessionToken(call: IamCall): Promise<IamResult> {
     const { caller } = call
     if (caller.tokenIssuedMs !== undefined) {
@@ -100,7 +103,7 @@ export class Sts {
     const sessionName = requiredText(call, 'RoleSessionName')
     if (caller.isRoot) throw accessDenied('Roles may not be assumed by root accounts.')
     const role = await this.#options.roles.ofArn(call.context, arn)
-    // Whether there is such a role learns only who may take it on.
+    // Only callers who may assume the role are told whether it exists.
     if (
       role === undefined ||
       !(await call.inTurns(trusting(call, role, arn, sessionName))).allowed
@@ -113,7 +116,7 @@ export class Sts {
         'The requested DurationSeconds exceeds the MaxSessionDuration set for this role.',
       )
     }
-    // Whatever session asks: also one of GetSessionToken, as AWS has it.
+    // For every kind of session, also one of GetSessionToken, as in AWS.
     const isChained = caller.tokenIssuedMs !== undefined
     if (isChained && seconds > HOUR_SECONDS) {
       throw validationError(
@@ -139,14 +142,14 @@ export class Sts {
     }
   }
 
-  /** Session policies. Throws MalformedPolicyDocument, PackedPolicyTooLarge, NoSuchEntity. */
+  /** The session policies of a request. Throws MalformedPolicyDocument, PackedPolicyTooLarge, NoSuchEntity. */
   async #limits(
     call: IamCall,
     { accountId }: RoleRecord,
   ): Promise<Pick<SessionSubject, 'policy' | 'policyArns' | 'policyIds'>> {
     const given = textParameter(call, 'Policy')
     if (given !== undefined) checkDocument(given, 'identity')
-    // It was checked to be plain JSON: only white space goes.
+    // It was checked to be plain JSON: only white space is removed.
     const policy = given === undefined ? '' : JSON.stringify(JSON.parse(given))
     const arns = recordsOf(call, 'PolicyArns').map((item) => item['arn'] as string)
     const policyArns = [...new Set(arns)]
@@ -178,8 +181,8 @@ export class Sts {
 }
 
 /**
- * The role's trust policy decides: in the same account it is enough that it names the caller; where it
- * names the account only, and for other accounts always, the caller needs the right of its own too.
+ * The role's trust policy decides. In the same account it is enough that it names the caller. When it names only the
+ * account, and always across accounts, the caller also needs the right in its own account.
  */
 function trusting(
   call: IamCall,
@@ -188,7 +191,7 @@ function trusting(
   sessionName: string,
 ): Work<Decision> {
   const externalId = textParameter(call, 'ExternalId')
-  // Known to be absent when it is: a condition may ask for that.
+  // Known to be absent when it is absent: a condition may ask for that.
   const own = new Map<string, readonly string[]>([
     ['sts:externalid', externalId === undefined ? [] : [externalId]],
     ['sts:rolesessionname', [sessionName]],

@@ -1,4 +1,4 @@
-/** An identity as policies are asked about it. */
+/** An identity in the form in which policies are asked about it. */
 
 import type { Identity } from '../../gateway/port/identity.ts'
 import { compilingPolicies } from '../../protocol/iam/compiled.ts'
@@ -18,7 +18,7 @@ interface Subject {
   readonly sessionPolicies: readonly CompiledPolicy[] | undefined
 }
 
-/** What the policies decide about a request of `identity`. What takes too long to decide is denied. */
+/** What the policies decide about a request of `identity`. A decision that takes too many steps is Deny. */
 export function* decidingFor(
   identity: Identity,
   question: Omit<Question, keyof Subject>,

@@ -19,7 +19,7 @@ export interface BucketPolicyText {
 }
 
 export interface SurroundingsOptions {
-  /** Of all buckets of the account that have one. */
+  /** All buckets of the account that have a policy. */
   readonly bucketPolicies: (
     context: RequestContext,
     accountId: string,
@@ -34,10 +34,10 @@ export interface TrustingRole {
 }
 
 export interface BucketSurroundings {
-  /** One that can't be read denies all to everybody: it gives nothing. */
+  /** A policy that cannot be read denies everything to all principals, so it gives nothing. */
   readonly bucketPolicies: readonly Policy[]
   readonly roles: readonly TrustingRole[]
-  /** Some of these policies ask what somebody is called. */
+  /** Do some of these policies compare the caller's name? */
   readonly nameDependent: boolean
 }
 

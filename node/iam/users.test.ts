@@ -83,7 +83,7 @@ describe('changes of users', () => {
     expect(names(await world.run(root, 'ListUsers'), 'Users', 'UserName')).toEqual(['bob', 'eve'])
     const groups = await world.run(root, 'ListGroupsForUser', { UserName: 'eve' })
     expect(names(groups, 'Groups', 'GroupName')).toEqual(['g'])
-    // The old name is free again, and whoever takes it inherits nothing.
+    // The old name is free again, and a new user under it inherits nothing.
     await world.run(root, 'CreateUser', { UserName: 'ann' })
     const policies = await world.run(root, 'ListUserPolicies', { UserName: 'ann' })
     expect(policies['PolicyNames']).toEqual([])

@@ -76,7 +76,7 @@ export class Users {
     return this.names.get(call.context, call.caller.accountId, requiredText(call, 'UserName'))
   }
 
-  /** With all policies that it holds, those of its groups too. */
+  /** The user with all policies that it holds, those of its groups too. */
   async bearer(context: RequestContext, user: UserRecord): Promise<PolicyBearer> {
     const read: RecordReader = (kind, name) => this.#options.records.read(context, kind, name)
     const { accountId, id, path, name } = user
@@ -151,7 +151,7 @@ export class Users {
     return {}
   }
 
-  /** F31: some policies ask for the name. What they may say of another one the caller must have. */
+  /** Some policies compare the name. The caller must have what they may say about another name (F31). */
   async #mayRename(call: IamCall, user: UserRecord): Promise<void> {
     const { rights } = this.#options
     const bearer = await this.bearer(call.context, user)
@@ -161,7 +161,7 @@ export class Users {
     }
   }
 
-  /** What refers to the user stands in its own record, keys too, so that one change sees all of it. */
+  /** The user's own record lists what refers to the user, keys too, so that one change sees all of it. */
   async #delete(call: IamCall): Promise<IamResult> {
     const user = await this.find(call)
     const gone = new Set<string>()
@@ -175,7 +175,7 @@ export class Users {
       if (group === undefined) groups.add(id)
     }
     await this.names.remove(call.context, user, (current) => {
-      // What came meanwhile is not known to be gone.
+      // Entries that were added meanwhile are kept: it is not known that they are gone.
       const keys = current.accessKeys.filter((key) => !gone.has(key))
       if (keys.some((key) => !user.accessKeys.includes(key))) throw concurrentModification()
       if (keys.length > 0) throw inUse('delete access keys first')

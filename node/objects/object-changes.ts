@@ -55,7 +55,7 @@ export interface EditInput {
   readonly chosen: boolean
 }
 
-/** Called again on each retry. Undefined: change nothing. */
+/** Called again on each retry. Changes nothing when it returns undefined. */
 export type ObjectEdit = (input: EditInput) => Edited | Lacking | undefined
 
 export type EditOutcome =

@@ -11,7 +11,7 @@ export interface Released {
   readonly owner: BlockOwner
   readonly dataId: DataId
   readonly sizeBytes: number
-  /** True: one block beside the register. False: blocks of 1 MiB spread over the cluster. */
+  /** One block beside the register; when false, blocks of 1 MiB spread over the cluster. */
   readonly packed: boolean
   /** True when `isOver` said so inside that very change, and the owner's other registers (part, upload) were changed
    * before it: then nothing is left to ask, and the blocks may be freed. False: the collector asks in G5's order. */

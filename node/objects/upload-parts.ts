@@ -172,8 +172,8 @@ export class UploadParts {
     })
   }
 
-  /** Removes one part whose upload is over for good. `kept`: data that the object has. Undefined: it is not known what
-   * the object has, and the collector has to ask. */
+  /** Removes one part whose upload is over for good. `kept`: data that the object has; when that is not known,
+   * undefined, and the collector has to ask. */
   async drop(
     context: RequestContext,
     {
@@ -184,8 +184,8 @@ export class UploadParts {
     kept: ReadonlySet<ByteString> | undefined,
   ): Promise<void> {
     const { registers, reclaim } = this.#options
-    // For each state that a call has seen, whether its data was over. Of several calls that saw the same state, the
-    // proposal of any may be the one that is chosen, so each of them must have said so.
+    // For each state that a call has seen, whether its data was over. When several calls saw the same state, any of
+    // their proposals may be the chosen one, so each call must have said so.
     const over = new Map<OperationId, boolean>()
     const outcome = await registers.change(context, {
       key,

@@ -34,7 +34,7 @@ export interface ListRoundOptions {
   readonly bucket: FenceSource
   /** How many rows of one shard to ask for. */
   readonly limit: number
-  /** True: every replica sends rows. False: one replica of each shard sends rows, and the others send digests. */
+  /** Every replica sends rows; when false, one replica of each shard does, and the others send digests. */
   readonly rowsOfAll: boolean
 }
 

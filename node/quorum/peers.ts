@@ -85,7 +85,7 @@ export interface LocalService {
 
 /** How far a peer had seen this node come before. Boot 0: it never saw it. */
 export interface SeenBefore extends Pick<Sighting, 'boot' | 'life' | 'sequence'> {
-  /** Of the layout of the peer that answers. */
+  /** The epoch of the layout of the peer that answers. */
   readonly epoch: number
 }
 

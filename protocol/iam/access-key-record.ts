@@ -1,6 +1,6 @@
 /**
- * An access key, under its own id. Good while it is Active, its user stands and lists it; of a root,
- * while the account stands and lists it. The secret lies in it sealed (node/layout/secret-encryption.ts).
+ * An access key, under its own id. It is valid while it is Active and its user exists and lists it; a root's key,
+ * while the account exists and lists it. The record holds the encrypted secret (node/layout/secret-encryption.ts).
  */
 
 import type { RecordCodec } from '../codec/versioned.ts'
@@ -14,11 +14,11 @@ const BASE64 = /^[A-Za-z0-9+/]{4,1024}={0,2}$/
 export interface AccessKeyRecord {
   readonly accessKeyId: string
   readonly accountId: string
-  /** AIDA… Absent: the account's root. */
+  /** Unique id of the user, AIDA…. Left out for the account's root. */
   readonly userId?: string | undefined
-  /** Sealed with a key derived from the cluster secret, base64. */
+  /** Encrypted with a key derived from the cluster secret, base64. */
   readonly sealedSecret: string
-  /** `secretId` of that cluster secret. Absent: the first one's. */
+  /** `secretId` of that cluster secret. Left out for the first one. */
   readonly sealedWith?: string | undefined
   readonly status: 'Active' | 'Inactive'
   readonly createdMs: number

@@ -1,8 +1,8 @@
 /**
  * Names of users and groups, and lists of them.
  *
- * A name's register says whose it is; the entity's own record says whether it is called so. The list of
- * an account is a superset (T2): an entry stands before its entity does, and goes after it.
+ * A name's register says which entity claims it; the entity's own record says whether that is its name. The list of
+ * an account is a superset (T2): an entry is written before its entity and removed after it.
  */
 
 import type { RecordCodec } from '../codec/versioned.ts'
@@ -13,10 +13,10 @@ const ENTRIES_MAX = 20_000
 const ID = /^[A-Za-z0-9]{1,128}$/
 const TOKEN = /^[0-9a-f]{16}$/
 
-/** Of one name: whose it is. */
+/** Which entity claims this name. */
 export interface NameRecord {
   readonly id: string
-  /** Of the claim: two claims for the same entity are told apart by it. */
+  /** The token of the claim: tells apart two claims for the same entity. */
   readonly token: string
 }
 
@@ -28,7 +28,7 @@ export const nameCodec: RecordCodec<NameRecord> = jsonCodec((value) => {
 export interface DirectoryEntry {
   readonly id: string
   readonly name: string
-  /** When it was written: a fresh one may still get its entity. */
+  /** When the entry was written: the entity of a fresh entry may still be created. */
   readonly createdMs: number
 }
 

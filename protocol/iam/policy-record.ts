@@ -21,7 +21,7 @@ export const POLICY_VERSIONS_MAX = 5
 export const HOLDERS_MAX = 10_000
 
 export interface PolicyVersion {
-  /** 'v3' is 3. Never used again. */
+  /** 3 for 'v3'. Never used again. */
   readonly number: number
   /** JSON, as it was given. */
   readonly text: string

@@ -3,8 +3,8 @@
  *
  *   version (1 byte) ‖ JSON in UTF-8
  *
- * Unknown versions and unknown fields are refused, never misread (F20). What several kinds of
- * record have in common stands here; each kind has a file of its own.
+ * Unknown versions and unknown fields are refused, never misread (F20). This file has what several kinds of record
+ * have in common; each kind has a file of its own.
  */
 
 import { utf8 } from '../bytes.ts'
@@ -29,27 +29,29 @@ const TAGS_MAX = 50
 /** As many as the longest policy can name. */
 const RESOLVED_MAX = 1_000
 const ARN_CHARACTERS_MAX = 2_048
-/** Of a user or role, or of a role's session. */
+/** Unique id of a user or role, or of a role's session. */
 const PRINCIPAL_ID = /^[A-Z]{4}[A-Z0-9]{16,17}(?::[\w+=,.@-]{1,128})?$/
-/** Random, 8 bytes in hex: says which of several grants of the same thing an entry belongs to. */
+/** Random, 8 bytes in hex: tells several grants of the same thing apart. */
 const TOKEN = /^[0-9a-f]{16}$/
 
-/** A policy that lies in its holder. */
+/** A policy that is part of its holder's record. */
 export interface NamedPolicy {
   readonly name: string
-  /** JSON, as the user gave it: policy.ts parses it. */
+  /** JSON, as the user gave it. policy.ts parses it. */
   readonly text: string
 }
 
-/** A managed policy that a user, group or role holds. The id: a policy made anew under the ARN of a
- * deleted one is another. */
+/**
+ * A managed policy that a user, group or role holds. The id tells it from a new policy under the ARN of a deleted
+ * one.
+ */
 export interface AttachedPolicy {
   readonly arn: string
   readonly id: string
   readonly token: string
 }
 
-/** Something else that is referred to, by its unique id. */
+/** A reference to something else, by its unique id. */
 export interface Reference {
   readonly id: string
   readonly token: string
@@ -127,7 +129,7 @@ export function resolvedOf(value: unknown): ResolvedPrincipal[] {
   })
 }
 
-/** Something that is so, or is not said. */
+/** A field that is true or left out. */
 export function markOf<N extends string>(name: N, value: unknown): { readonly [K in N]?: true } {
   if (value === undefined) return {}
   if (value !== true) throw new ShapeError(`${name} is not true`)

@@ -14,11 +14,11 @@ export const DESCRIPTION_MAX = 1_000
 
 export interface RoleRecord extends HolderRecord {
   readonly description: string
-  /** For how long sessions that AssumeRole gives last at most. */
+  /** The longest duration of sessions that AssumeRole creates. */
   readonly maxSessionSeconds: number
   /** Trust policy, JSON as it was given. */
   readonly trust: string
-  /** Whom the ARNs in the trust policy meant when it was stored. */
+  /** The principals that the ARNs in the trust policy meant when it was stored. */
   readonly principals?: readonly ResolvedPrincipal[]
   readonly tags: readonly IamTag[]
   /** A policy of another account names it, or has named it. What that policy gives is not known here. */

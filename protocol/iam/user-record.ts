@@ -21,9 +21,9 @@ const GROUPS_MAX = 20
 const KEYS_MAX = 16
 
 export interface UserRecord extends RenamableRecord {
-  /** Decides: the group's list of members is a superset. */
+  /** Decides membership. The group's list of members is a superset. */
   readonly groups: readonly Reference[]
-  /** Ids, a superset: the key's own register decides. */
+  /** Ids, a superset: the register of each key decides. */
   readonly accessKeys: readonly string[]
   readonly tags: readonly IamTag[]
   /** A policy of another account names it, or has named it. What that policy gives is not known here. */

@@ -1,6 +1,6 @@
 /**
- * Every way in which a change of identities or policies can concern somebody: generated from the table of operations,
- * each parameter with each thing of EscalationWorld that it can name.
+ * Every way in which a change of identities or policies can concern a principal: generated from the table of
+ * operations, each parameter with each thing of EscalationWorld that it can name.
  */
 
 import { IAM_ACTIONS } from '../../../gateway/iam/operations.ts'
@@ -12,12 +12,12 @@ import { ADMIN, BUCKETS, documentOf, iamArn, MALLORY, trust } from './escalation
 const EVERYTHING = allow('*')
 /** Mallory's policies allow it, and the bucket's policy denies it to her. */
 const DENIED = allow('s3:GetObject', 'arn:aws:s3:::ledger/secret/*')
-/** Within the rights of whoever may do anything here. */
+/** Within the rights of every principal that may do anything here. */
 const LITTLE = allow('s3:GetObject', 'arn:aws:s3:::open/x')
 
 function valuesOf(action: string, lostKeys: readonly string[], other: string) {
   const trusting = [trust(MALLORY), trust('*')]
-  // What is not there can only be made.
+  // An entity that does not exist can only be created.
   const ghost = action.startsWith('Create') ? ['ghost'] : []
   const values: Readonly<Record<string, readonly string[]>> = {
     UserName: ['mallory', 'puppet', 'trusted', 'deputy', 'victim', ...ghost],
@@ -50,7 +50,7 @@ const OPTIONAL: ReadonlySet<string> = new Set([
   'UserName',
 ])
 
-/** Those of IAM and STS that change or give something. */
+/** Operations of IAM and STS that change or give something. */
 function queryAttempts(lostKeys: readonly string[], other: string): EscalationAttempt[] {
   const attempts: EscalationAttempt[] = []
   for (const { name, parameters, mutating, service } of IAM_ACTIONS.values()) {
@@ -81,7 +81,7 @@ function combined(
   return forms.flatMap((form) => values.map((value) => ({ ...form, [name]: value })))
 }
 
-/** The least that a parameter takes. */
+/** The shortest value that a parameter takes. */
 function sample(name: string, rule: ParameterRule): Record<string, string> {
   switch (rule.type) {
     case 'list':
@@ -103,7 +103,7 @@ function sample(name: string, rule: ParameterRule): Record<string, string> {
 const BLOCK_OFF =
   '<PublicAccessBlockConfiguration><RestrictPublicBuckets>false</RestrictPublicBuckets></PublicAccessBlockConfiguration>'
 
-/** Those of bucket policies. */
+/** Operations on bucket policies. */
 function bucketAttempts(): EscalationAttempt[] {
   return BUCKETS.flatMap((bucket): EscalationAttempt[] => {
     const Resource = [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`]
@@ -130,7 +130,7 @@ export function escalationAttempts(world: {
   return [...queryAttempts(world.lostKeys, world.otherAccount), ...bucketAttempts()]
 }
 
-/** Operations that follow one upon another, drawn. */
+/** A random sequence of operations. */
 export function drawnSequence(
   attempts: readonly EscalationAttempt[],
   draw: () => number,

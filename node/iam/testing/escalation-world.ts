@@ -32,7 +32,7 @@ import {
 import { allow, FIRST_ACCOUNT, IamWorld } from './world.ts'
 import { principalOf } from '../subject.ts'
 
-/** Something that signs: a key, or a session. */
+/** Credentials: a key, or a session. */
 interface Signer {
   readonly id: string
   readonly token?: string
@@ -40,7 +40,7 @@ interface Signer {
 
 export interface EscalationAttempt {
   readonly action: string
-  /** Of IAM and STS: a form. Of S3: `bucket`, and the body. */
+  /** For IAM and STS a form; for S3 `bucket` and the body. */
   readonly parameters: Readonly<Record<string, string>>
 }
 
@@ -55,17 +55,17 @@ export class EscalationWorld {
   readonly iam = new IamWorld()
   readonly #memory = new MemoryBackend({ credentials: [], nowMs: () => Date.now() })
   readonly #gateway: Gateway
-  /** Keys of others that mallory knows the secrets of; they are inactive. */
+  /** Keys of other users whose secrets mallory knows. They are inactive. */
   lostKeys: readonly string[] = []
   otherAccount = ''
   #url = ''
   #start!: Snapshot
   #mallory = ''
-  /** The key of a user without rights, which mallory has too. */
+  /** The key of a user without rights. Mallory has it too. */
   #puppet = ''
   /** Gives mallory sessions of an administrator's role that the policy `limit` limits. */
   #broker!: Identity
-  /** Everybody may do what they may: mallory tells them. */
+  /** A user of another account who does what mallory asks for. */
   #outsider!: Identity
 
   constructor() {
@@ -147,10 +147,8 @@ export class EscalationWorld {
     return this.#gateway.close({ drainMs: 0 })
   }
 
-  /**
-   * From the start, with the right to these actions and no more, mallory makes these attempts one after the other.
-   * Returns what she and hers may do afterwards and could not before.
-   */
+  /** From the start, with the right to these actions and no more, mallory makes these attempts one after the other.
+   * Returns what she and everything she controls may do afterwards and could not before. */
   async gained(
     who: Who,
     attempts: readonly EscalationAttempt[],
@@ -220,9 +218,9 @@ export class EscalationWorld {
     return answer.text
   }
 
-  /** Of all that these signers are, and of the roles that they may take on one after the other. */
+  /** The rights of all these signers, and of the roles that they may assume one after the other. */
   async #rights(signers: readonly Signer[]): Promise<Set<string>> {
-    // What was read before is too old by then.
+    // So that cached identities are too old.
     this.iam.nowMs += 2_000
     const rights = new Set<string>()
     const queue = [...signers]
@@ -270,7 +268,7 @@ export class EscalationWorld {
         resourcePolicy:
           policy === undefined ? undefined : compiledPolicy('', policy, 'resource', principals),
         restrictPublicBuckets: settings?.publicAccessBlock?.restrictPublicBuckets,
-        // What is not there belongs to who asks.
+        // A bucket that does not exist belongs to the principal that asks.
         resourceAccount: bucket === 'fresh' ? (identity?.accountId ?? '') : FIRST_ACCOUNT,
         action,
         resource,

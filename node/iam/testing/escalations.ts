@@ -13,17 +13,17 @@ export interface Escalation {
 
 export interface EscalationTally {
   readonly paths: number
-  /** AccessDenied. */
+  /** Attempts that were answered with AccessDenied. */
   readonly refused: number
-  /** Done, and it gave nothing. */
+  /** Attempts that succeeded and gave nothing. */
   readonly harmless: number
-  /** Not possible, whatever the rights: no such entity, a conflict. */
+  /** Attempts that are not possible with any rights: no such entity, a conflict. */
   readonly impossible: number
   readonly escalations: readonly Escalation[]
 }
 
 export interface EscalationOptions {
-  /** Of the single operations: as the user, and as a limited session. */
+  /** Which callers make the single operations: the user, or a limited session. */
   readonly callers: readonly Who[]
   readonly sequences: number
   readonly seed: number

@@ -25,9 +25,9 @@ export class IamWorld {
   readonly identities: Identities
   readonly root: Identity = rootIdentity(FIRST_ACCOUNT)
   nowMs = START_MS
-  /** There are no buckets. */
+  /** The policies of buckets: none by default. */
   bucketPolicies: SurroundingsOptions['bucketPolicies'] = () => Promise.resolve([])
-  /** Of the cluster; undefined: this node has not been given it. */
+  /** The cluster secret; undefined when this node does not have it yet. */
   secret: Uint8Array | undefined = SECRET
   previous: { secret: Uint8Array; sinceMs: number; untilMs: number } | undefined
   #rootSealed = encryptSecret(SECRET, new Uint8Array(12), 'founder-secret')
@@ -41,7 +41,7 @@ export class IamWorld {
       clock: {
         nowMs: () => this.nowMs,
         monotonicMs: () => this.nowMs,
-        // A short pause is over at once; nothing waits for a long one.
+        // A short pause ends at once; no test waits for a long one.
         after: (delayMs, run) => {
           if (delayMs < 10) void Promise.resolve().then(run)
           return () => {}
@@ -67,7 +67,7 @@ export class IamWorld {
     })
   }
 
-  /** As this node sees it once it has adopted the layout that brings the next cluster secret. */
+  /** What this node sees once it has adopted the layout that brings the next cluster secret. */
   rotate(secret: Uint8Array, overlapMs: number): void {
     const before = this.secret!
     this.#rootSealed = encryptSecret(secret, new Uint8Array(12), unseal(before, this.#rootSealed))
@@ -76,7 +76,7 @@ export class IamWorld {
     this.secret = secret
   }
 
-  /** As the gateway calls it once the caller was authorised. Parameters: 'Tags.member.1.Key'. */
+  /** Calls the action as the gateway does once the caller was authorised. Parameters are written 'Tags.member.1.Key'. */
   async run(
     caller: Identity,
     action: string,
@@ -111,9 +111,9 @@ export class IamWorld {
     }
   }
 
-  /** Who signs with this key, as it stands now. */
+  /** The identity that signs with this key, as it is now. */
   async credential(accessKeyId: string): Promise<Credential | undefined> {
-    // What was read before is too old by then.
+    // So that cached records are too old.
     this.nowMs += 10_000
     return this.identities.resolver.credential(accessKeyId)
   }
@@ -124,7 +124,7 @@ export class IamWorld {
     return credential.identity
   }
 
-  /** A user of the caller's account with a key, and these inline policies. */
+  /** A user of the caller's account with a key and these inline policies. */
   async user(caller: Identity, name: string, ...policies: readonly string[]): Promise<Identity> {
     await this.run(caller, 'CreateUser', { UserName: name })
     for (const [index, text] of policies.entries()) {
@@ -137,7 +137,7 @@ export class IamWorld {
     return this.identity(await this.key(caller, name))
   }
 
-  /** Id of a new key. */
+  /** Creates a key and returns its id. */
   async key(caller: Identity, name?: string): Promise<string> {
     return (await this.keyPair(caller, name)).id
   }
@@ -148,7 +148,7 @@ export class IamWorld {
     return { id: AccessKeyId!, secret: SecretAccessKey! }
   }
 
-  /** A further account's root. */
+  /** The root of a new account. */
   async account(name: string): Promise<Identity> {
     const made = await this.run(this.root, 'CreateAccount', { Name: name })
     return this.identity((made['AccessKey'] as { AccessKeyId: string }).AccessKeyId)
@@ -166,7 +166,7 @@ export function iamRandom(seed: number): () => number {
   }
 }
 
-/** Changes and reads take a random while, so that they meet in every order. */
+/** Changes and reads take a random time, so that they meet in every order. */
 export function slow(registers: MemoryRegisters, draw: () => number): void {
   const pause = async (): Promise<void> => {
     for (let ticks = Math.floor(draw() * 12); ticks > 0; ticks--) await Promise.resolve()
