@@ -199,7 +199,7 @@ export class AccessKeys {
     const { records, firstAccount } = this.#options
     const first = firstAccount()
     if (id === first.accessKeyId && accountId === first.accountId) {
-      throw deleteConflict('The key that the cluster was founded with can not be changed.')
+      throw deleteConflict('The access key with which the cluster was founded cannot be changed.')
     }
     const active = status === 'Active'
     if (active && (await records.read(context, ACCESS_KEY, id)) === undefined) throw noKey(id)
@@ -316,7 +316,9 @@ export class AccessKeys {
 /** A session may not create a key for its own user or root, because the key would outlast it. Throws AccessDenied. */
 function mustOutlast({ tokenIssuedMs }: Identity): void {
   if (tokenIssuedMs === undefined) return
-  throw accessDenied('Session credentials can not make a key of their own that outlasts them.')
+  throw accessDenied(
+    'Session credentials cannot create an access key for their own user, because it would outlast them.',
+  )
 }
 
 /** As long as AWS's secrets. */

@@ -26,7 +26,7 @@ export function checkDocument(text: string, kind: PolicyKind): Policy {
   }
   // A policy that cannot be decided would only ever deny: say so now instead of letting the user find out later.
   const unknown = unknownOperator(policy)
-  if (unknown !== undefined) throw malformedPolicy(`${unknown} is no condition operator`)
+  if (unknown !== undefined) throw malformedPolicy(`${unknown} is not a condition operator`)
   return policy
 }
 

@@ -298,7 +298,7 @@ export class Policies {
   async #own(call: IamCall): Promise<PolicyRecord> {
     const arn = requiredText(call, 'PolicyArn')
     if (BUILT_IN_POLICIES.has(arn)) {
-      throw invalidInput(`Policy ${arn} is managed by the program and can not be changed.`)
+      throw invalidInput(`Policy ${arn} is built in and cannot be changed.`)
     }
     return this.#named(call)
   }

@@ -129,7 +129,7 @@ export class Sessions {
   /** @param seconds checked by the caller, also against the bounds of the kind */
   async issue(subject: SessionSubject, seconds: number): Promise<IssuedSession> {
     const { tokens, clock, random, cluster } = this.#options
-    assert(seconds >= SESSION_SECONDS_MIN, 'a session lives a quarter of an hour at least')
+    assert(seconds >= SESSION_SECONDS_MIN, 'a session lasts at least 15 minutes')
     assert(seconds <= sessionSecondsMax(subject), 'a session lives no longer than its kind may')
     const accessKeyId = `ASIA${[...random.bytes(16)].map((byte) => LETTERS[byte & 31]).join('')}`
     const tokenId = Buffer.from(random.bytes(16)).toString('hex')

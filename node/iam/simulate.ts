@@ -224,7 +224,7 @@ function namesOf({ arn, roleArn, userId = '' }: Principal): ResolvedPrincipal[] 
 function accountOf(owner: string): string {
   const account = ACCOUNT.exec(owner)?.[1]
   if (account === undefined)
-    throw invalidInput(`ResourceOwner ${owner.slice(0, 100)} is no account.`)
+    throw invalidInput(`ResourceOwner ${owner.slice(0, 100)} is not an account.`)
   return account
 }
 

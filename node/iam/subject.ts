@@ -40,7 +40,7 @@ export function* decidingFor(
 
 export function principalOf(identity: Identity): Principal {
   const { type, accountId, principalArn, roleArn, isRoot, principalId, userName } = identity
-  if (type === 'Anonymous') throw new Error('who is anonymous has no identity')
+  if (type === 'Anonymous') throw new Error('an anonymous caller has no identity')
   return {
     accountId,
     arn: principalArn,

@@ -90,7 +90,7 @@ export class BucketCreation {
     const now = await this.#options.readBucket(context, record.name)
     const refused = now?.state === BUCKET_DELETED && now.generation === record.generation + 1
     if (refused && sameIncarnation(now, record)) return undefined
-    throw new StoreError('Unavailable', 'the bucket was made, and may be gone again')
+    throw new StoreError('Unavailable', 'the bucket was created and may have been deleted again')
   }
 
   /** The record once it is decided, so no longer "creating"; undefined when no bucket has the name. */

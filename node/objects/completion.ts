@@ -356,5 +356,5 @@ function isFull(error: unknown): boolean {
 }
 
 function busy(): StoreError {
-  return new StoreError('Unavailable', 'another completion of this upload is in the way')
+  return new StoreError('Unavailable', 'another completion of this upload is under way')
 }

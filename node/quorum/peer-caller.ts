@@ -85,7 +85,8 @@ export class PeerCaller {
       )
       ended('answered')
       const { type } = message
-      if (answer.type !== type) throw new MessageError(`answer of type ${answer.type} to ${type}`)
+      if (answer.type !== type)
+        throw new MessageError(`answer of type ${answer.type} to a call of type ${type}`)
       return answer
     } catch (error) {
       const { code } = error as { code?: NetworkError['code'] }

@@ -257,7 +257,7 @@ export class Peers {
     const request = { ids: ids.map((id) => bytesOf(id)) }
     const reply = await this.#caller.ask(CALLS.attempts, to, request, options)
     const { storage, boot, covered, running, over } = reply
-    if (!/^[0-9a-f]{24}$/.test(storage)) throw new MessageError('a watermark names its storage')
+    if (!/^[0-9a-f]{24}$/.test(storage)) throw new MessageError('a watermark must name its storage')
     return { mark: { storage: storageId(storage), boot, covered, running }, over }
   }
 

@@ -214,7 +214,7 @@ export class RegisterClient {
       throw error
     }
     this.#observer?.({ key, type: 'unknown', startedMs, operation })
-    throw new StoreError('Unavailable', 'whether the change has happened is not known')
+    throw new StoreError('Unavailable', 'it is not known whether the change has happened')
   }
 
   #observe(

@@ -3,7 +3,7 @@
 import { OverloadedError, StoreError } from '../../protocol/errors.ts'
 
 export function crowded(): StoreError {
-  return new OverloadedError('too many changes of the same key wait for each other')
+  return new OverloadedError('too many changes of this key are waiting')
 }
 
 /** Not 507: a replica may have stored it all the same (P4). */

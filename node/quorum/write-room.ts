@@ -61,7 +61,7 @@ export class WriteRoom {
           if (leftMs > 0) return giveUpAfter(leftMs)
           this.#waiting.delete(waiting)
           this.refused++
-          reject(new OverloadedError('blocks wait for replicas that do not take them'))
+          reject(new OverloadedError('blocks are waiting for replicas that do not accept them'))
           this.#admit()
         })
       }

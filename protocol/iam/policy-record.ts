@@ -64,7 +64,7 @@ export const policyCodec: RecordCodec<PolicyRecord> = jsonCodec((value) => {
   })
   const defaultVersion = numberOf(fields.defaultVersion)
   if (!versions.some(({ number }) => number === defaultVersion)) {
-    throw new ShapeError('no default version')
+    throw new ShapeError('the default version is missing')
   }
   return {
     ...entityOf(fields, POLICY_NAME),
@@ -82,7 +82,7 @@ export const policyCodec: RecordCodec<PolicyRecord> = jsonCodec((value) => {
 /** The text that is in force. */
 export function policyTextOf({ versions, defaultVersion }: PolicyRecord): string {
   const version = versions.find(({ number }) => number === defaultVersion)
-  if (version === undefined) throw new ShapeError('no default version')
+  if (version === undefined) throw new ShapeError('the default version is missing')
   return version.text
 }
 
