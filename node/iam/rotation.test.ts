@@ -74,7 +74,7 @@ describe('sessions under the previous secret', () => {
     const world = new IamWorld()
     const before = await sessionOf(world, 'ann')
     world.rotate(SECOND, 36 * HOUR_MS)
-    await world.identities.rotation.resealAll()
+    await world.identities.rotation.encryptAll()
     const between = await sessionOf(world, 'bob')
     world.rotate(THIRD, HOUR_MS)
     expect(await codeOf(opened(world, before))).toBe('InvalidToken')
@@ -127,12 +127,12 @@ describe('access keys after a rotation', () => {
     world.rotate(SECOND, 0)
     await works()
     // Each of the three also has the key that it was created with.
-    expect(await world.identities.rotation.resealAll()).toBe(2 * made.length)
+    expect(await world.identities.rotation.encryptAll()).toBe(2 * made.length)
     for (const { id } of made) expect(await sealedWith(world, id)).toBe(secretId(SECOND))
     await works()
-    expect(await world.identities.rotation.resealAll()).toBe(0)
+    expect(await world.identities.rotation.encryptAll()).toBe(0)
     world.rotate(THIRD, 0)
-    await world.identities.rotation.resealAll()
+    await world.identities.rotation.encryptAll()
     await works()
     // The first two secrets decrypt nothing any more.
     world.previous = undefined
@@ -147,8 +147,8 @@ describe('access keys after a rotation', () => {
     world.rotate(SECOND, 0)
     const made = await world.keyPair(world.root, 'ann')
     expect(await sealedWith(world, made.id)).toBe(secretId(SECOND))
-    expect(await world.identities.rotation.resealAll()).toBe(1)
-    expect(await world.identities.rotation.resealAll()).toBe(0)
+    expect(await world.identities.rotation.encryptAll()).toBe(1)
+    expect(await world.identities.rotation.encryptAll()).toBe(0)
     expect(await sealedWith(world, gone.id)).toBeUndefined()
   })
 })
@@ -160,11 +160,11 @@ describe('passes over access keys', () => {
     await world.keyPair(world.root, 'ann')
     world.rotate(SECOND, 0)
     world.secret = undefined
-    await expect(world.identities.rotation.resealAll()).rejects.toMatchObject({
+    await expect(world.identities.rotation.encryptAll()).rejects.toMatchObject({
       code: 'Unavailable',
     })
     world.secret = SECOND
-    expect(await world.identities.rotation.resealAll()).toBe(2)
+    expect(await world.identities.rotation.encryptAll()).toBe(2)
   })
 
   test('a key under a secret that this node does not have yet is Unavailable, not wrong', async () => {

@@ -40,25 +40,25 @@ export class Rotation {
   }
 
   /** How many keys it has encrypted again. Throws Unavailable: the caller tries again. */
-  async resealAll(): Promise<number> {
+  async encryptAll(): Promise<number> {
     const { records, accounts, users, clock } = this.#options
     const context = internalContext()
     let count = 0
     for (const accountId of await accounts.ids(context)) {
       const account = await records.read(context, ACCOUNT, accountId)
       for (const { id } of account === undefined ? [] : rootKeysOf(account)) {
-        if (await this.#reseal(context, id)) count++
+        if (await this.#encrypt(context, id)) count++
       }
       for (const { id } of await users.names.entries(context, accountId)) {
         const user = await users.names.readById(context, accountId, id)
-        for (const key of user?.accessKeys ?? []) if (await this.#reseal(context, key)) count++
+        for (const key of user?.accessKeys ?? []) if (await this.#encrypt(context, key)) count++
         await sleep(clock, PAUSE_MS)
       }
     }
     return count
   }
 
-  async #reseal(context: RequestContext, id: string): Promise<boolean> {
+  async #encrypt(context: RequestContext, id: string): Promise<boolean> {
     const { records, random, cluster } = this.#options
     const found = await records.read(context, ACCESS_KEY, id)
     if (found === undefined || found.sealedWith === secretId(cluster().secret)) return false

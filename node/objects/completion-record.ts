@@ -122,9 +122,9 @@ export function manifestOf({ result }: UploadRecord): DataId | undefined {
   return dataId(byteString(result.manifest))
 }
 
-export function releasedManifest(place: UploadPlace, id: DataId, settled: boolean): Released {
+export function releasedManifest(place: UploadPlace, id: DataId, mayFree: boolean): Released {
   const owner = ownedByManifest(place.register)
-  return { owner, dataId: id, sizeBytes: 0, packed: true, settled }
+  return { owner, dataId: id, sizeBytes: 0, packed: true, mayFree }
 }
 
 function sameChecksums(part: PartRecord, want: CompletedPart): boolean {

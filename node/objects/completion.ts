@@ -279,14 +279,14 @@ export class Completion {
     const { reclaim } = this.#options
     const manifest = manifestOf(record)
     // Any of several calls may have made the chosen value, so each must have known that the attempt was over.
-    let settled = manifest !== undefined
+    let mayFree = manifest !== undefined
     const now = await this.#move(context, place, record, (completing) => {
-      settled &&= reclaim.isOver(manifest!)
+      mayFree &&= reclaim.isOver(manifest!)
       const { result: _, ...rest } = completing
       return { ...rest, state: UPLOAD_OPEN, request: new Uint8Array(0) }
     })
     if (manifest !== undefined && now?.state === UPLOAD_OPEN) {
-      reclaim.released([releasedManifest(place, manifest, settled)])
+      reclaim.released([releasedManifest(place, manifest, mayFree)])
     }
     await this.#tickets.withdraw(context, place, ticketOf(place, record))
     return now

@@ -41,11 +41,11 @@ describe('data that a change releases (G5)', () => {
     const first = await world.references(KEY)
     await world.put(KEY, memoryBytes('blocks', 200_000))
     expect(world.releasedIds()).toEqual([...first])
-    expect(world.released[0]).toMatchObject({ settled: true, packed: true, sizeBytes: 6 })
+    expect(world.released[0]).toMatchObject({ mayFree: true, packed: true, sizeBytes: 6 })
     const second = await world.references(KEY)
     await world.delete(KEY)
     expect(world.releasedIds().slice(1)).toEqual([...second])
-    expect(world.released[1]).toMatchObject({ settled: true, packed: false, sizeBytes: 200_000 })
+    expect(world.released[1]).toMatchObject({ mayFree: true, packed: false, sizeBytes: 200_000 })
     for (const { owner } of world.released) {
       expect(chainOf(owner, MEMORY_PARTITION_BITS)).toEqual({
         object: world.objects.key(world.bucket, KEY),
@@ -60,7 +60,7 @@ describe('data that a change releases (G5)', () => {
     attempts.begin = () => ({ ...begin(), end: () => {} })
     await world.put(KEY, memoryBytes('one'))
     await world.put(KEY, memoryBytes('two'))
-    expect(world.released).toMatchObject([{ settled: false }])
+    expect(world.released).toMatchObject([{ mayFree: false }])
   })
 
   test('it is not released as over when only the last of several calls knew that its attempt was over', async () => {
@@ -71,7 +71,7 @@ describe('data that a change releases (G5)', () => {
     world.attempts.isOver = () => ++asked > 1
     await world.put(KEY, memoryBytes('two'))
     expect(asked).toBeGreaterThan(1)
-    expect(world.released).toMatchObject([{ settled: false }])
+    expect(world.released).toMatchObject([{ mayFree: false }])
   })
 })
 
@@ -104,8 +104,8 @@ describe('data that a deleted multipart object releases (G5)', () => {
     await world.delete(KEY)
     await new Promise<void>((resolve) => void setImmediate(resolve))
     expect(world.releasedIds()).toEqual([...parts, manifest])
-    for (const { owner, settled } of world.released) {
-      expect(settled).toBe(false)
+    for (const { owner, mayFree } of world.released) {
+      expect(mayFree).toBe(false)
       expect(chainOf(owner, MEMORY_PARTITION_BITS)).toMatchObject({ object: register })
       expect(chainOf(owner, MEMORY_PARTITION_BITS)?.upload).toBeDefined()
     }
@@ -125,14 +125,14 @@ describe('data that a failed write releases (G5)', () => {
     await expect(world.put(KEY, memoryBytes('x', 99_999), wrong)).rejects.toThrow(
       'PreconditionFailed',
     )
-    expect(world.released).toMatchObject([{ settled: true, packed: false, sizeBytes: 99_999 }])
+    expect(world.released).toMatchObject([{ mayFree: true, packed: false, sizeBytes: 99_999 }])
   })
 
   test('is left to the collector when the outcome is not known', async () => {
     const world = new MemoryObjects()
     world.memory.change = () => Promise.reject(new Error('no answer'))
     await expect(world.put(KEY, memoryBytes('x'))).rejects.toThrow('no answer')
-    expect(world.released).toMatchObject([{ settled: false, packed: true, sizeBytes: 1 }])
+    expect(world.released).toMatchObject([{ mayFree: false, packed: true, sizeBytes: 1 }])
     expect(world.attempts.isOver(world.released[0]!.dataId)).toBe(true)
   })
 })

@@ -234,10 +234,10 @@ class ObjectChange {
     const { reclaim } = this.#options
     // Any of these calls may have made the chosen value, so each must have known that the attempt was over.
     const isOver = (id: DataId): boolean =>
-      plans.every(({ released }) => released.some((each) => each.dataId === id && each.settled))
+      plans.every(({ released }) => released.some((each) => each.dataId === id && each.mayFree))
     if (plan.released.length > 0) {
       reclaim.released(
-        plan.released.map((each) => ({ ...each, settled: each.settled && isOver(each.dataId) })),
+        plan.released.map((each) => ({ ...each, mayFree: each.mayFree && isOver(each.dataId) })),
       )
     }
     for (const version of plan.removedLong) void this.#releaseParts(version)

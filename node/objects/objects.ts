@@ -311,11 +311,11 @@ export class Objects {
     })
   }
 
-  /** Data that no version came to name. `settled`: it was never proposed. */
-  #abandon(owner: BlockOwner, { storage, packed }: WrittenBody, settled: boolean): void {
+  /** Data that no version came to name. `mayFree`: it was never proposed. */
+  #abandon(owner: BlockOwner, { storage, packed }: WrittenBody, mayFree: boolean): void {
     // A packed block is sent with the proposal only.
-    if (settled && packed !== undefined) return
-    this.#reclaim.released(storage.map((each) => releasedStorage(owner, each, settled)))
+    if (mayFree && packed !== undefined) return
+    this.#reclaim.released(storage.map((each) => releasedStorage(owner, each, mayFree)))
   }
 }
 

@@ -15,7 +15,7 @@ export interface Released {
   readonly packed: boolean
   /** True when `isOver` said so inside that very change, and the owner's other registers (part, upload) were changed
    * before it: then nothing is left to ask, and the blocks may be freed. False: the collector asks in G5's order. */
-  readonly settled: boolean
+  readonly mayFree: boolean
 }
 
 export interface Reclaim {

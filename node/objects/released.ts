@@ -64,10 +64,10 @@ export function releasedParts(
 export function releasedStorage(
   owner: BlockOwner,
   storage: StorageRecord,
-  settled: boolean,
+  mayFree: boolean,
 ): Released {
   const { sizeBytes, packed } = storage
-  return { owner, dataId: idOf(storage), sizeBytes, packed, settled }
+  return { owner, dataId: idOf(storage), sizeBytes, packed, mayFree }
 }
 
 function idOf(storage: StorageRecord): Released['dataId'] {

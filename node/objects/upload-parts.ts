@@ -67,13 +67,13 @@ export function partOf(value: RegisterValue | undefined): PartRecord | undefined
 export function releasedPart(
   upload: RegisterKey,
   part: Pick<PartRecord, 'partNumber' | 'storage'>,
-  settled: boolean,
+  mayFree: boolean,
 ): Released[] {
   const { storage, partNumber } = part
   if (storage === undefined || storage.sizeBytes === 0) return []
   const { sizeBytes, packed } = storage
   const id = dataId(byteString(storage.dataId))
-  return [{ owner: ownedByPart(upload, partNumber), dataId: id, sizeBytes, packed, settled }]
+  return [{ owner: ownedByPart(upload, partNumber), dataId: id, sizeBytes, packed, mayFree }]
 }
 
 /** A fence above every minimum (T8), to list what a deleted bucket has left behind. */
@@ -204,8 +204,8 @@ export class UploadParts {
     const storage = partOf(outcome.before)?.storage
     if (storage === undefined) return
     if (kept?.has(byteString(storage.dataId)) === true) return
-    const settled = over.get(outcome.before!.operation) === true
-    reclaim.released(releasedPart(register, { partNumber: partNumberOf(key), storage }, settled))
+    const mayFree = over.get(outcome.before!.operation) === true
+    reclaim.released(releasedPart(register, { partNumber: partNumberOf(key), storage }, mayFree))
   }
 }
 

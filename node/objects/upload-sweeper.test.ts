@@ -137,12 +137,12 @@ describe('manifests of ended completions', () => {
       'PreconditionFailed',
     )
     expect(world.released).toHaveLength(1)
-    expect(world.released[0]).toMatchObject({ packed: true, settled: false })
+    expect(world.released[0]).toMatchObject({ packed: true, mayFree: false })
     await dyingCompletion(world, parts, 'object', 2)
     world.running.clear()
     await world.sweep()
     expect(world.released).toHaveLength(2)
-    expect(world.released[1]).toMatchObject({ packed: true, settled: true })
+    expect(world.released[1]).toMatchObject({ packed: true, mayFree: true })
     expect(world.released[1]?.dataId).not.toBe(world.released[0]?.dataId)
   })
 
@@ -158,7 +158,7 @@ describe('manifests of ended completions', () => {
     world.running.has = () => ++asked === 2
     await world.sweep()
     expect(asked).toBeGreaterThanOrEqual(2)
-    expect(world.released.map(({ settled }) => settled)).toEqual([false])
+    expect(world.released.map(({ mayFree }) => mayFree)).toEqual([false])
   })
 })
 

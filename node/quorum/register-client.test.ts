@@ -178,7 +178,7 @@ describe('replicas that are away', () => {
     client = replicas.client({ mayPropose: () => may })
     replicas.clock.after(500, () => (may = true))
     expect(await changed(writeOf('one'))).toBe('written')
-    expect(replicas.clock.monotonicMs()).toBeGreaterThan(1_500)
+    expect(replicas.clock.monotonicMs()).toBeGreaterThan(500)
     may = false
     replicas.sent.length = 0
     expect(await changed(writeOf('two'))).toBe('Unavailable')

@@ -56,7 +56,7 @@ test('when no block leaves any more, the waiting ones are refused and counted (F
   await room.take(1)
   const refused = room.take(1).catch((error: unknown) => String(error))
   await clock.pass(30_001)
-  expect(await refused).toMatch(/do not take them/)
+  expect(await refused).toMatch(/do not accept them/)
   expect(room.refused).toBe(1)
   expect(room.waitingBytes).toBe(0)
 })

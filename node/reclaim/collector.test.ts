@@ -62,7 +62,7 @@ function id(number: number): DataId {
 }
 
 function released(number: number, extra: Partial<Released> = {}): Released {
-  return { owner, dataId: id(number), sizeBytes: 9, packed: true, settled: true, ...extra }
+  return { owner, dataId: id(number), sizeBytes: 9, packed: true, mayFree: true, ...extra }
 }
 
 async function pass(ms: number): Promise<void> {
@@ -103,7 +103,7 @@ describe('data that the change itself has settled', () => {
 })
 
 describe('other data', () => {
-  const open = (number: number): Released => released(number, { settled: false })
+  const open = (number: number): Released => released(number, { mayFree: false })
 
   test('is judged first, then waits for its readers', async () => {
     collector.released([open(1)])

@@ -3,12 +3,12 @@
  *
  * Invariants:
  *   - nothing is freed but upon a change that was chosen after the attempt was over: either the one that
- *     released it ("settled"), or those of judge.ts
+ *     released it (`mayFree`), or those of judge.ts
  *   - its readers are given `reclaimDelayMs` first; when the disk is short of space, only as long as it takes
  *     until all nodes know of them (readers.ts)
  *   - what is dropped, for want of memory or after a few failures, is found again by the scan
  *
- * Waiting settled data is freed in batches; the rest is judged, a few at a time.
+ * Waiting data that may be freed is freed in batches; the rest is judged, a few at a time.
  */
 
 import type { BlockKey, DataId } from '../../protocol/ids.ts'
@@ -111,9 +111,9 @@ export class Collector implements Reclaim {
   released(list: readonly Released[]): void {
     for (const released of list) {
       this.counters.released++
-      const { owner, dataId, settled } = released
+      const { owner, dataId, mayFree } = released
       const task: Task = { owner, dataId, keys: () => this.#keysOf(released) }
-      if (settled) this.#condemn(task)
+      if (mayFree) this.#condemn(task)
       else {
         // What the scan found of it may be less than all.
         this.#forget(dataId)

@@ -31,7 +31,7 @@ test.each([
     } as unknown as SecretUpkeepOptions['layout'],
     rotation: {
       // Another member rotates at the same time.
-      resealAll: async () => {
+      encryptAll: async () => {
         record = recordOf(generation + 1)
         return 0
       },

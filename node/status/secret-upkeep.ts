@@ -22,7 +22,7 @@ const AGAIN_MS = 5_000
 export interface SecretUpkeepOptions {
   readonly self: NodeId
   readonly layout: Pick<LayoutManager, 'secrets' | 'current' | 'isMember'>
-  readonly rotation: Pick<Rotation, 'resealAll'>
+  readonly rotation: Pick<Rotation, 'encryptAll'>
   readonly peers: Pick<Peers, 'connected'>
   readonly clock: Clock
   readonly logger: Logger
@@ -60,7 +60,7 @@ export class SecretUpkeep {
     try {
       const { record } = layout.secrets
       // Members keep two secrets: keys that still need the one before the present one would be lost.
-      if (record !== undefined) await rotation.resealAll()
+      if (record !== undefined) await rotation.encryptAll()
       const { generation } = await layout.secrets.rotate(overlapMs, generationOf(record))
       logger.info({ generation, overlapMs }, 'the cluster secret was rotated')
     } catch (error) {
@@ -95,7 +95,7 @@ export class SecretUpkeep {
       isMine ||= this.#isFirst()
       if (isMine) {
         try {
-          const keys = await rotation.resealAll()
+          const keys = await rotation.encryptAll()
           this.#doneGeneration = generation
           logger.info({ generation, keys }, 'access keys are encrypted with the new cluster secret')
           continue

@@ -240,10 +240,10 @@ export function partIds(world: MemoryUploads): string[] {
   return world.partRecords.map(({ storage }) => byteString(storage!.dataId))
 }
 
-/** Data ids that were released; with `settled`, only those that were released like this. */
-export function releasedIds(world: MemoryUploads, settled?: boolean): string[] {
+/** Data ids that were released; with `mayFree`, only those that were released like this. */
+export function releasedIds(world: MemoryUploads, mayFree?: boolean): string[] {
   return world.released
-    .filter((each) => settled === undefined || each.settled === settled)
+    .filter((each) => mayFree === undefined || each.mayFree === mayFree)
     .map(({ dataId: id }) => id)
 }
 

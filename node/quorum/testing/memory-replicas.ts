@@ -12,7 +12,7 @@ import type { OwnedBlock } from '../../replica/blocks.ts'
 import type { HostReply } from '../../replica/host-replies.ts'
 import { BLOCK_RESULT, type Peers } from '../peers.ts'
 import { RegisterClient, type RegisterClientOptions } from '../register-client.ts'
-import { HandClock } from './hand-clock.ts'
+import { SteppedClock } from '../../env/testing/stepped-clock.ts'
 
 export const REPLICAS = ['a', 'b', 'c'] as NodeId[]
 
@@ -29,7 +29,7 @@ export interface SentRequest {
 }
 
 export class MemoryReplicas {
-  readonly clock = new HandClock()
+  readonly clock = new SteppedClock()
   readonly sent: SentRequest[] = []
   /** Which replicas lacked a write, in order. */
   readonly gaps: NodeId[] = []
