@@ -1,6 +1,6 @@
 /**
- * Verifies an LMDB file that no clean stop has sealed, without LMDB: which has no checksums, follows every
- * page number that it reads, and takes the process with it where that leads outside (F4).
+ * Verifies an LMDB file that no clean stop has sealed, without using LMDB. LMDB has no checksums. It follows every
+ * page number that it reads, and a number that leads outside the file kills the process (F4).
  *
  * A page of 4 KiB, little-endian:
  *
@@ -15,10 +15,9 @@
  *         24, entries at 32, root at 40   144 last page   152 transaction
  * ```
  *
- * What holds in a sound file, and is checked: every page is where its number says, of the kind that its
- * parent expects, reached once, and not free; keys ascend and lie between those of the parent; nodes lie
- * inside their page; pages and entries are as many as the meta page says. What the rows hold is the
- * caller's to check.
+ * Checked is what holds in a sound file: every page is where its number says, of the kind that its parent expects,
+ * reached once, and not free; keys ascend and are between those of the parent; nodes are inside their page; there are as
+ * many pages and entries as the meta page says. The caller checks the contents of the rows.
  */
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
@@ -228,7 +227,7 @@ class Checker {
     return whole.subarray(HEADER_BYTES)
   }
 
-  /** How many numbers, then numbers: zeros are gaps, minus n stands before the first of n pages. */
+  /** `value`: a count, then that many numbers. Zeros are gaps; minus n comes before the first of n pages. */
   #freePages(value: Buffer): void {
     expect(value.length >= 8, 'a list of free pages is cut short')
     const count = Number(value.readBigInt64LE(0))
@@ -274,7 +273,7 @@ class Checker {
 function treeOf(meta: Buffer, name: Tree['name']): Tree {
   const at = TREES_AT[name]
   const count = (offset: number): number => Number(meta.readBigUInt64LE(at + offset))
-  // OVERLAPPING_SYNC and such stand beside the flags of the tree of free pages.
+  // The field also holds flags of the environment, such as OVERLAPPING_SYNC, in the tree of free pages.
   expect(meta.readUInt16LE(at + 4) === TREE_FLAGS[name], `the ${name} tree is of another kind`)
   return {
     name,

@@ -1,16 +1,15 @@
 /**
  * The Index port over LMDB.
  *
- * The log is the authority (D6), so a row need not be durable when `write` resolves: it has to be
- * visible, and what a crash leaves has to be a prefix of the batches. That is LMDB's "overlapping
- * sync": a commit is visible at once and flushed behind the scenes; pages are copied on write; after a
- * machine crash (another boot id) the newest *flushed* transaction counts, after a mere process crash
- * the newest committed one. Either is a state that the log position stored in it describes, from where
- * the log is replayed. `noSync` would be faster, but could tear the tree without anybody noticing.
+ * The log is the authority (D6), so a row need not be durable when `write` resolves. It has to be visible, and a crash
+ * has to leave a prefix of the batches. LMDB's "overlapping sync" does that: a commit is visible at once and flushed
+ * behind the scenes, and pages are copied on write. After a machine crash (another boot id) the newest *flushed*
+ * transaction counts, after a process crash the newest committed one. In either case the log is replayed from the position
+ * that is stored in the index. `noSync` would be faster, but a crash could tear the tree unnoticed.
  *
- * A file that can't be opened, or is shorter than its own page count says, or differs from what the last
- * clean stop has sealed (index-seal.ts), or shows damage after a crash (lmdb-check.ts), is removed: the store then finds no log position and rebuilds
- * everything from the segments (F4).
+ * The file is removed when it can't be opened, is shorter than its own page count says, differs from what the last clean
+ * stop has sealed (index-seal.ts), or shows damage after a crash (lmdb-check.ts). The store then finds no log position and
+ * rebuilds everything from the segments (F4).
  */
 
 import { closeSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node:fs'
@@ -64,8 +63,8 @@ function openDatabase(directory: string): Database {
     keyEncoding: 'binary',
     compression: false,
     overlappingSync: true,
-    // A batch is a transaction of its own either way. With it, the package makes one more promise for each
-    // turn that nobody can get at, and whose rejection on a full disk would end the process.
+    // Each batch is a transaction of its own anyway. With this option the package makes one more promise for each turn.
+    // No caller can reach it, and its rejection on a full disk would end the process.
     eventTurnBatching: false,
     pageSize: PAGE_BYTES,
     maxDbs: 1,
@@ -154,7 +153,7 @@ class LmdbIndex implements Index {
         rows.push(value === undefined ? this.database.remove(key) : this.database.put(key, value))
       }
     })
-    // All end as the batch does; a rejection that nobody took would end the process.
+    // All end as the batch does. An unhandled rejection would end the process.
     for (const row of new Set(rows)) row.catch(() => {})
     try {
       await written

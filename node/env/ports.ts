@@ -1,7 +1,7 @@
 /**
- * The ports through which node code sees the world. Nothing else in node/ may read a clock, draw a
- * number, set a timer, or touch disk or network: real adapters lie beside this file and in net/,
- * simulated ones in sim/. One compliance suite runs on both.
+ * The ports through which node code sees the world. Nothing else in node/ may read a clock, draw a number, set a timer,
+ * or touch disk or network. Real adapters are beside this file and in net/, simulated ones in sim/. The same compliance
+ * suites run on both.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -84,7 +84,7 @@ export interface Index {
 
 export interface IndexWrite {
   readonly key: Uint8Array
-  /** Absent: remove the key. */
+  /** When it is absent, the key is removed. */
   readonly value?: Uint8Array
 }
 
@@ -144,7 +144,7 @@ export interface Network {
   /** Kademlia. `provide` announces a slice of the keyspace (0..255); slow, best effort. */
   provideSlices(slices: readonly number[]): Promise<void>
   /** Walks the DHT to providers of a slice, then asks one: the exact replica set it answers, or
-   * undefined when the walk found nobody. `asked` lists the peers that the walk met. */
+   * undefined when the walk found no provider. `asked` lists the peers that the walk met. */
   walk(
     partition: number,
     options: { timeoutMs: number },
@@ -169,10 +169,10 @@ export interface Signer {
 export interface TokenSigner {
   /** Compact JWS over `claims`, the text of a JSON object. `key`: 32 bytes, `keyId` names it in the header. */
   sign(key: Uint8Array, claims: string, keyId?: string): Promise<string>
-  /** The name in the header, which nobody has verified yet. Undefined: none, or no token. */
+  /** The key's name in the header, not verified yet. Undefined when there is none, or the text is no token. */
   keyIdOf(token: string): string | undefined
-  /** The claims as they were signed. Undefined: no token, of another algorithm or type, altered, or signed
-   * with another key. */
+  /** The claims as they were signed. Undefined when the text is no token, has another algorithm or type, was
+   * altered, or was signed with another key. */
   verify(key: Uint8Array, token: string): Promise<string | undefined>
 }
 

@@ -10,9 +10,9 @@ import { join } from 'node:path'
 import type { Clock, Random } from './ports.ts'
 
 export const SPARE_FILE = 'spare'
-/** Of one start. */
+/** The room that one start gets. */
 const SHARE_BYTES = 256 << 10
-/** For so many starts in a row without any room. */
+/** Room for this many starts in a row on a disk without any. */
 const SPARE_BYTES = 8 * SHARE_BYTES
 /** With less than this the room is left to deletes. */
 const ROOMY_BYTES = 16 << 20

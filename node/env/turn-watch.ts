@@ -1,14 +1,14 @@
-/** How long turns of the event loop are: whatever one does, all requests of the node wait for its end. */
+/** How long turns of the event loop are. All requests of the node wait for the end of a turn. */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Clock } from './ports.ts'
 
 const SAMPLE_MS = 10
-/** The longest turn is told of this window and the one before it. */
+/** The longest turn of this window and the one before it is reported. */
 const WINDOW_MS = 60_000
 
 export interface TurnWatch {
-  /** Of the last one to two minutes, in seconds. */
+  /** The longest turn of the last one to two minutes, in seconds. */
   longestSeconds(): number
   stop(): void
 }

@@ -1,18 +1,18 @@
 /**
- * A disk whose operations are watched: for how long the oldest one under way has had no answer, and so
- * whether the disk hangs (D11). Only so many reads are under way at once, since each that hangs holds a
- * thread that flushes, name look-ups and signatures need too.
+ * A disk whose operations are watched: for how long the oldest one in flight has had no answer, and so whether the disk
+ * hangs (D11). The number of reads in flight is bounded, because each one that hangs holds a thread that flushes, name
+ * look-ups and signatures need too.
  */
 
 import type { Clock, Disk, DiskFile } from './ports.ts'
 
-/** Of the 16 threads that node/cli/threads.ts asks for. */
+/** node/cli/threads.ts asks for 16 threads. The others are left for flushes, look-ups and signatures. */
 const READS_AT_ONCE = 10
 
 export interface DiskWatch {
-  /** The oldest read under way has no answer for so long; 0 when none is. */
+  /** For how long the oldest read in flight has had no answer; 0 when there is none. */
   readsSilentMs(): number
-  /** The same of everything. */
+  /** The same for operations of any kind. */
   silentMs(): number
 }
 

@@ -1,6 +1,6 @@
 /**
- * Who counts as one address: an IPv4 address, or a /64 of IPv6, since whoever has one address of a /64 has
- * all of them.
+ * What counts as one address: an IPv4 address, or a /64 of IPv6, since a machine that has one address of a /64 has all
+ * of them.
  */
 
 import { isIPv6 } from 'node:net'

@@ -6,7 +6,7 @@ export interface ByteChunks extends Iterable<Uint8Array> {
 
 export interface ByteStream {
   readonly status: string
-  /** True: `send` only queues; wait for 'drain'. */
+  /** When it is true, `send` only queues; wait for 'drain'. */
   readonly writableNeedsDrain: boolean
   send(bytes: Uint8Array): boolean
   pause(): void

@@ -9,10 +9,10 @@ import { REDIAL_DELAY_MS_MAX, REDIAL_DELAY_MS_MIN, STABLE_LINK_MS } from './limi
 export interface DiallerInit {
   readonly clock: Clock
   readonly random: Random
-  /** Of two peers that start to dial at once, one lets the other go first by this much. */
+  /** When two peers start to dial each other at once, one of them waits for this long. */
   readonly courtesyMs: number
   readonly connected: () => boolean
-  /** One attempt, after so many that failed. */
+  /** Makes one attempt. `failed`: the attempts that failed before it. */
   readonly dial: (failed: number) => Promise<void>
   readonly onFailure: (error: unknown, attempts: number) => void
 }

@@ -74,7 +74,7 @@ test.each([
   const block = yamuxFrame('data', 0, id, new Uint8Array(64 * KIB))
   world.streams = [{ id: `${id}`, direction: 'outbound', protocol: '/shoal/join/1' }]
   for (let i = 0; i < 128; i++) budget.take(block)
-  // Once the request is over, nobody reads that.
+  // Once the request is over, no reader bounds it.
   world.streams = []
   expect(() => {
     for (let i = 0; i < 5; i++) budget.take(block)

@@ -81,7 +81,7 @@ export class FrameBudget {
       if (young + length > NEGOTIATION_BYTES_MAX) throw new Error('too much before a protocol')
       this.#young.set(stream, young + length)
     }
-    // Answers to our own requests are bounded by whoever reads them.
+    // Answers to our own requests are bounded by their reader.
     const isOurs = (stream % 2 === 0) !== this.#init.dialled
     if (isOurs && this.#asksOn(stream)) return
     if (!bytes.take(length)) throw new Error('too many bytes')

@@ -27,7 +27,7 @@ export class FrameWriter {
   readonly #onRoom: () => void
   #queue: QueuedFrame[] = []
   #head = 0
-  /** Of those in the queue. */
+  /** Frames of the queue that were dropped. */
   #dropped = 0
   #queuedBytes = 0
   #scheduled = false

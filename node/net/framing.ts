@@ -12,10 +12,10 @@
  * `type` is the RPC's number (protocol/rpc/message.ts), `id` joins a reply to its request and is
  * counted by each side on its own.
  *
- * The reader takes the stream in whatever pieces it comes. A body or payload that lies within one
- * piece becomes a view of it, if it fills a good part of that piece's memory; otherwise it is copied, once,
- * so that a small message never keeps a large receive buffer alive. Anything malformed, an unknown
- * version or a size beyond the limits throws FrameError, after which the reader takes nothing more.
+ * The reader takes the stream in the pieces in which it comes. A body or payload that is within one piece becomes a view
+ * of it when it fills a good part of that piece's memory. Otherwise it is copied, once, so that a small message never
+ * keeps a large receive buffer alive. Malformed bytes, an unknown version or a size beyond the limits throw FrameError,
+ * after which the reader takes nothing more.
  */
 
 import { assert } from '../../protocol/assert.ts'

@@ -2,9 +2,9 @@
  * Inbound connections until their peers are known: who gets a place (places.ts), from which address how many may
  * come, and how much one may send.
  *
- * A member always finds a place at once, since the newest connection never waits for older ones to give up, and
- * addresses at which members live are the last to lose theirs. Of one address, those who say nothing lose
- * theirs before those who have begun with TLS.
+ * A member always finds a place at once: the newest connection never waits for older ones to give up, and the addresses
+ * of members are the last to lose places. Within one address, connections that have said nothing lose their places
+ * before those that have begun with TLS.
  */
 
 import type { Clock } from '../env/ports.ts'

@@ -111,7 +111,7 @@ export class Kademlia {
     }
   }
 
-  /** Addresses that other members know for a peer. Empty when nobody does. */
+  /** Addresses that other members know for a peer. Empty when none does. */
   async findAddresses(peer: PeerId): Promise<readonly Multiaddr[]> {
     const limit = AbortSignal.timeout(LOOKUP_TIMEOUT_MS)
     const signal = AbortSignal.any([limit, this.#stopping.signal])
@@ -120,7 +120,7 @@ export class Kademlia {
         if (event.name === 'FINAL_PEER') return event.peer.multiaddrs
       }
     } catch {
-      // Nobody knows it now.
+      // No member knows it now.
     }
     return []
   }

@@ -49,11 +49,11 @@ export const DIAL_TIMEOUT_MS = 5_000
 export const REDIAL_DELAY_MS_MIN = 50
 /** From the beginning of one attempt to that of the next one, for attempts that fail sooner. */
 export const REDIAL_DELAY_MS_MAX = 1_000
-/** A link that lived so long is dialled again at once when it is lost. */
+/** A link that lasted this long is dialled again at once when it is lost. */
 export const STABLE_LINK_MS = 2_000
-/** Of two peers that would dial each other at once, the one with the higher id waits so long. */
+/** When two peers would dial each other at once, the one with the higher id waits this long. */
 export const DIAL_COURTESY_MS = 300
-/** After so many failed dials in a row the DHT is asked for a newer address. */
+/** After this many failed dials in a row the DHT is asked for a newer address. */
 export const DIALS_BEFORE_LOOKUP = 3
 export const LOOKUP_TIMEOUT_MS = 3_000
 
@@ -81,7 +81,7 @@ export const STRANGER_LIFETIME_MS = 60_000
 /** Inbound connections whose peer is not known yet; of one address where no member lives. */
 export const HANDSHAKES_MAX = 256
 export const HANDSHAKES_MAX_ADDRESS = 32
-/** By then whoever dials has given up as well. */
+/** By then the dialling side has given up as well. */
 export const HANDSHAKE_TIMEOUT_MS = DIAL_TIMEOUT_MS
 /** What a peer sends before it is known: two lines of multistream-select, then some 2 KiB of TLS. */
 export const OPENING_BYTES_MAX = 128
@@ -142,7 +142,7 @@ export const NEGOTIATION_TIMEOUT_MS = 5_000
 /** Between two announcements of slices: each costs some 50 ms of CPU here, so a tenth of a core at the
  * most, a thirtieth later on. */
 export const PROVIDE_PAUSE_MS = 1_500
-/** The same while nobody knows of them: after a start, and when a layout has moved them. */
+/** The same while no other node knows of them: after a start, and when a layout has moved them. */
 export const PROVIDE_PAUSE_MS_FIRST = 400
 export const PROVIDE_TIMEOUT_MS = 10_000
 /** Records are kept in memory by others and lost when they restart, so they are announced again. */

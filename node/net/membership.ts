@@ -34,7 +34,7 @@ const BULK_PROTOCOL = '/shoal/bulk/1'
 export interface MembershipInit {
   readonly libp2p: Libp2p
   readonly gate: MemberGate
-  /** Shared with whoever asks who is a member; changed here only. Without this node itself. */
+  /** The members without this node. Others read it; only this class changes it. */
   readonly members: Map<NodeId, readonly string[]>
   readonly homes: MemberAddresses
   readonly links: Links

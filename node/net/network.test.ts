@@ -37,7 +37,7 @@ async function pair(): Promise<[Libp2pNetwork, Libp2pNetwork]> {
   return [a, b]
 }
 
-/** A libp2p node of the same protocols that nobody counts as a member. */
+/** A libp2p node of the same protocols that is no member. */
 async function openStranger(): ReturnType<typeof makeLibp2p> {
   const stranger = await makeLibp2p({
     privateKey: libp2pKey(generateNodeKey().privateKey),

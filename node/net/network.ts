@@ -3,8 +3,8 @@
  *
  *   - Every member is dialled until connected, from both sides (membership.ts); a link is a control and a bulk
  *     stream, long-lived, with our own framing (peer-link.ts, rpc-stream.ts, framing.ts).
- *   - Whoever is no member reaches the protocols of `serveStrangers`, identify and ping only. That is
- *     decided for each stream, not for the connection: a joiner becomes a member on a connection that stands.
+ *   - Peers that are no members reach only identify, ping and the protocols of `serveStrangers`. This is decided for each
+ *     stream and not for the connection, because a joiner becomes a member on an open connection.
  *   - Kademlia finds newer addresses of members, and providers of slices for `walk` (kademlia.ts).
  *   - gossipsub carries what may be late.
  */

@@ -1,7 +1,7 @@
 /**
- * A bounded number of places. A newcomer always gets one: when there is none left, somebody of the group that
- * holds the most loses its place, the idle before the busy and the oldest of these. Groups that are
- * favoured lose theirs only when no other group holds any.
+ * A bounded number of places. A newcomer always gets one. When none is left, an occupant of the group that holds the most
+ * loses its place: idle ones before busy ones, and the oldest of these. Favoured groups lose places only when no other
+ * group holds any.
  */
 
 export interface Occupant {
@@ -13,14 +13,14 @@ export interface Occupant {
 
 export interface PlacesInit {
   readonly max: number
-  /** Of one group that is not favoured. */
+  /** Most places of one group that is not favoured. */
   readonly groupMax: number
   readonly favours: (group: string) => boolean
 }
 
 export class Places {
   readonly #init: PlacesInit
-  /** Of each group, the oldest first. */
+  /** The occupants of each group, the oldest first. */
   readonly #groups = new Map<string, Set<Occupant>>()
   #count = 0
 

@@ -33,7 +33,7 @@ import type { NetworkStats } from './stats.ts'
 
 export interface RpcStreamInit {
   readonly clock: Clock
-  /** Of the whole node: its `bytesInService` bounds what all peers together may have served. */
+  /** Those of the whole node: `bytesInService` bounds the requests of all peers together. */
   readonly stats: NetworkStats
   readonly inFlightBytesMax: number
   readonly servedAtOnceMax: number

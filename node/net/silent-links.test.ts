@@ -20,7 +20,7 @@ afterEach(async () => {
 class Proxy {
   readonly #server: Server
   #pairs: (readonly [Socket, Socket])[] = []
-  /** Of new connections. */
+  /** Whether new connections are held too. */
   holds = false
   accepted = 0
 
@@ -45,7 +45,7 @@ class Proxy {
     return `/ip4/127.0.0.1/tcp/${(this.#server.address() as AddressInfo).port}`
   }
 
-  /** The connections that there are: nothing passes any more, and nobody is told. */
+  /** Lets nothing pass on the open connections any more, and tells neither side. */
   hold(): void {
     for (const socket of this.#pairs.flat()) socket.pause()
   }

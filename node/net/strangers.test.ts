@@ -215,7 +215,7 @@ test.each<[string, string | Uint8Array]>([
   socket!.resume()
   await new Promise<void>((resolve) => socket!.once('close', () => resolve()))
   await until(() => node.stats().handshakes === 0)
-  // Not by the deadline, which is nobody's refusal.
+  // It was refused: a deadline would not count as a refusal.
   expect(node.stats().connectionsRefused).toBe(1)
 })
 

@@ -83,7 +83,7 @@ export function fakePair(windowBytes = 64 * 1024): [FakeStream, FakeStream] {
   return [a, b]
 }
 
-/** A clock that stands until it is told to go on. */
+/** A clock that moves only when it is told to. */
 export class StreamClock implements Clock {
   #nowMs = 1_000
   readonly #timers = new Map<object, { atMs: number; run: () => void }>()

@@ -7,7 +7,7 @@ import { createNetwork, type Libp2pNetwork } from '../network.ts'
 
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** On a free port unless `listen` names one. Whoever opens it stops it. */
+/** Opens a network on a free port unless `listen` names one. The caller stops it. */
 export async function openNetwork(
   key: NodeKey = generateNodeKey(),
   listen = '/ip4/127.0.0.1/tcp/0',

@@ -47,7 +47,7 @@ export interface RawPeerOptions {
 
 export class RawPeer {
   readonly #libp2p: Awaited<ReturnType<typeof createLibp2p>>
-  /** Of connections that are ready for bytes, in order. */
+  /** The streams of connections that are ready for bytes, in order. */
   readonly #streams: MessageStream[]
 
   private constructor(libp2p: Awaited<ReturnType<typeof createLibp2p>>, streams: MessageStream[]) {
