@@ -113,7 +113,7 @@ describe('a failed request: its line and the debug log say what was wrong', () =
       { status: 400, error: 'InvalidArgument', at: 'max-keys' },
     ],
     [
-      'nobody',
+      'no signature',
       () => sendUnsigned(server.target.endpoint, { url: '/bucket/k' }),
       { status: 403, error: 'AccessDenied', bucket: 'bucket', key: 'k', remote: '127.0.0.1' },
     ],
@@ -133,7 +133,7 @@ describe('a failed request: its line and the debug log say what was wrong', () =
       { status: 400, error: 'InvalidURI', method: 'GET', target: '/bucket/%zz' },
     ],
     [
-      'a query that nobody can read',
+      'a malformed query',
       () => sendUnsigned(server.target.endpoint, { url: '/bucket?a=%zz' }),
       { status: 400, error: 'InvalidURI', target: '/bucket' },
     ],

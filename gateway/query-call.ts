@@ -66,11 +66,11 @@ export class QueryCall implements QueryGate {
     const response = await answerQuery(request, this)
     const { failure } = this.context
     if (failure !== undefined) this.context.failure = { ...failure, code: outcomeOf(response) }
-    const row = IAM_ACTIONS.get(this.#action)
-    if (row?.mutating === true) {
+    const definition = IAM_ACTIONS.get(this.#action)
+    if (definition?.mutating === true) {
       auditLine(this.#options.logger, {
         identity: this.#identity,
-        action: row.action,
+        action: definition.action,
         target: this.#target,
         names: this.#names,
         request,

@@ -266,13 +266,13 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
       const path = `/${world.bucket}/doc`
       const send = (xml: string): ReturnType<ConformanceWorld['raw']> =>
         world.raw({ method: 'POST', path, query: [['uploadId', id]], body: [Buffer.from(xml)] })
-      const row = '<Part><PartNumber>1</PartNumber><ETag>x</ETag></Part>'
+      const part = '<Part><PartNumber>1</PartNumber><ETag>x</ETag></Part>'
       expectRefused(await send('<nonsense'), 400, 'MalformedXML')
-      expectRefused(await send(`<Other>${row}</Other>`), 400, 'MalformedXML')
+      expectRefused(await send(`<Other>${part}</Other>`), 400, 'MalformedXML')
       expectRefused(await send('<CompleteMultipartUpload/>'), 400, 'MalformedXML')
       const root = 'CompleteMultipartUpload'
-      expectRefused(await send(`<${root}>${row.repeat(10_001)}</${root}>`), 400, 'MalformedXML')
-      expectRefused(await send(`<!DOCTYPE a><${root}>${row}</${root}>`), 400, 'MalformedXML')
+      expectRefused(await send(`<${root}>${part.repeat(10_001)}</${root}>`), 400, 'MalformedXML')
+      expectRefused(await send(`<!DOCTYPE a><${root}>${part}</${root}>`), 400, 'MalformedXML')
       for (const number of ['0', '10001', 'x', '-1']) {
         const query = [
           ['partNumber', number],

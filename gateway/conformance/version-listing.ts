@@ -95,7 +95,7 @@ export const VERSION_LISTING_CASES: readonly ConformanceCase[] = [
         const found = await pages(world, { MaxKeys })
         const seen = found.flatMap((page) => page.Versions ?? [])
         assert.deepEqual(
-          seen.filter((row) => row.Key === 'k').map((row) => row.VersionId),
+          seen.filter((entry) => entry.Key === 'k').map((entry) => entry.VersionId),
           [...ids].reverse(),
         )
         assert.equal(seen.filter((row) => row.IsLatest).length, 2)

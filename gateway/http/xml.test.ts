@@ -72,7 +72,7 @@ describe('malformed documents', () => {
     ['an unclosed element', '<a><b></a>'],
     ['an unbound prefix', '<x:a/>'],
     ['two roots', '<a/><b/>'],
-    ['text behind the root', '<a/>x'],
+    ['text after the root', '<a/>x'],
     ['a doubled attribute', '<a b="1" b="2"/>'],
     ['another encoding', '<?xml version="1.0" encoding="UTF-16"?><a/>'],
     ['depth', '<a><a><a><a><a><a/></a></a></a></a></a>'],

@@ -76,15 +76,15 @@ export async function answerQuery(request: S3Request, gate: QueryGate): Promise<
       throw new IamError('MissingAuthenticationToken', 403, 'The request must be signed.')
     }
     const { form, signed } = formOf(request, await readBody())
-    const row = actionOf(form)
-    service = row.service
-    gate.found(row.name, form)
-    const parameters = checkParameters(row.parameters, form)
-    await authorize(row, parameters, identity, gate, signed, auth)
+    const definition = actionOf(form)
+    service = definition.service
+    gate.found(definition.name, form)
+    const parameters = checkParameters(definition.parameters, form)
+    await authorize(definition, parameters, identity, gate, signed, auth)
     const result = await gate.iam.run({
       context: gate.context,
       caller: identity,
-      action: row.name,
+      action: definition.name,
       parameters,
       nowMs: gate.nowMs,
       inTurns: gate.inTurns,
@@ -93,7 +93,7 @@ export async function answerQuery(request: S3Request, gate: QueryGate): Promise<
     return {
       status: 200,
       headers: { 'Content-Type': 'text/xml' },
-      body: resultXml(service, row.name, result, gate.requestId),
+      body: resultXml(service, definition.name, result, gate.requestId),
     }
   } catch (error) {
     gate.failed?.(error)
@@ -136,16 +136,16 @@ function actionOf(form: QueryRecord): IamAction {
   if (typeof action !== 'string' || action === '') {
     throw new IamError('MissingAction', 400, 'The request must contain the parameter Action.')
   }
-  const row = IAM_ACTIONS.get(action)
-  if (row === undefined) {
+  const definition = IAM_ACTIONS.get(action)
+  if (definition === undefined) {
     if (ABSENT_ACTIONS.includes(action)) {
       throw new IamError('NotImplemented', 501, `${action} is not implemented.`)
     }
     throw invalidAction(action)
   }
   const version = form['Version']
-  if (version !== undefined && version !== VERSIONS[row.service]) throw invalidAction(action)
-  return row
+  if (version !== undefined && version !== VERSIONS[definition.service]) throw invalidAction(action)
+  return definition
 }
 
 const VERSIONS: Readonly<Record<QueryService, string>> = { iam: '2010-05-08', sts: '2011-06-15' }
@@ -156,7 +156,7 @@ function invalidAction(action: string): IamError {
 }
 
 async function authorize(
-  row: IamAction,
+  definition: IamAction,
   parameters: QueryRecord,
   identity: Identity,
   gate: QueryGate,
@@ -166,12 +166,12 @@ async function authorize(
   if (isForeignPolicy(parameters, identity)) {
     throw new IamError('AccessDenied', 403, 'The policy belongs to another account.')
   }
-  if (row.authorizedBy !== 'gate') return
-  for (const rule of row.resources) {
+  if (definition.authorizedBy !== 'gate') return
+  for (const rule of definition.resources) {
     const resource = await resourceOf(rule, parameters, identity, (accountId, kind, name) =>
       gate.iam.arnOf(gate.context, accountId, kind, name),
     )
-    if (resource !== undefined) await gate.authorize(row.action, resource, request, auth)
+    if (resource !== undefined) await gate.authorize(definition.action, resource, request, auth)
   }
 }
 

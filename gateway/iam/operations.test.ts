@@ -17,9 +17,9 @@ const caller = {
 }
 
 function check(action: string, parameters: Record<string, string>): QueryRecord {
-  const row = IAM_ACTIONS.get(action)
-  if (row === undefined) throw new Error(`no row of ${action}`)
-  return checkParameters(row.parameters, unfold(Object.entries(parameters)))
+  const definition = IAM_ACTIONS.get(action)
+  if (definition === undefined) throw new Error(`${action} is not defined`)
+  return checkParameters(definition.parameters, unfold(Object.entries(parameters)))
 }
 
 function refusal(action: string, parameters: Record<string, string>): string {
@@ -35,9 +35,9 @@ const arnOf = (accountId: string, kind: string, name: string): Promise<string> =
   Promise.resolve(`arn:aws:iam::${accountId}:${kind}/at/${name}`)
 
 async function resources(action: string, parameters: Record<string, string>): Promise<unknown[]> {
-  const row = IAM_ACTIONS.get(action)
+  const definition = IAM_ACTIONS.get(action)
   const found: unknown[] = []
-  for (const rule of row?.resources ?? []) {
+  for (const rule of definition?.resources ?? []) {
     found.push(await resourceOf(rule, check(action, parameters), caller, arnOf))
   }
   return found.filter((arn) => arn !== undefined)
@@ -47,10 +47,10 @@ describe('actions of the query API', () => {
   it('are each defined once, as implemented or absent', () => {
     for (const name of ABSENT_ACTIONS) expect(IAM_ACTIONS.has(name)).toBe(false)
     expect(new Set(ABSENT_ACTIONS).size).toBe(ABSENT_ACTIONS.length)
-    for (const [name, row] of IAM_ACTIONS) {
-      expect(row.name).toBe(name)
-      expect(row.resources.length).toBeGreaterThan(0)
-      expect(row.action).toMatch(/^(iam|sts|shoal):[A-Z][A-Za-z]+$/)
+    for (const [name, definition] of IAM_ACTIONS) {
+      expect(definition.name).toBe(name)
+      expect(definition.resources.length).toBeGreaterThan(0)
+      expect(definition.action).toMatch(/^(iam|sts|shoal):[A-Z][A-Za-z]+$/)
     }
   })
 

@@ -1,8 +1,8 @@
 /**
  * The versions of one key in memory, newest first; the first one is the current version.
  *
- * A bucket whose versioning is enabled gives each write an id of its own. Otherwise a write makes the
- * null version, of which there is at most one: the one before is gone.
+ * With versioning enabled, each write gets an id of its own. Otherwise a write makes the null version and
+ * replaces the earlier null version, if there is one.
  */
 
 import { StoreError } from '../../protocol/errors.ts'
@@ -20,12 +20,12 @@ import { compareKeys, foldKey, foldPage } from './memory-listing.ts'
 export interface StoredVersion {
   readonly info: ObjectInfo
   readonly pieces: readonly Uint8Array[]
-  /** Of the write that made it: newer is higher. */
+  /** The number of the write that made it; newer versions have higher ones. */
   readonly sequence: number
   readonly deleteMarker: boolean
 }
 
-/** Adds the newest version; `versioning` as the bucket has it now. */
+/** Adds the newest version. `versioning` is the current setting of the bucket. */
 export function addMemoryVersion(
   versions: readonly StoredVersion[],
   made: StoredVersion,
@@ -37,13 +37,13 @@ export function addMemoryVersion(
 
 export function newVersionId(versioning: Versioning | undefined, sequence: number): string {
   if (versioning !== 'Enabled') return NULL_VERSION_ID
-  // Random enough for tests, and the same in each run.
+  // Different enough for tests, and the same in each run.
   const random = Buffer.alloc(8)
   random.writeBigUInt64BE(BigInt.asUintN(64, BigInt(sequence) * 0x9e37_79b9_7f4a_7c15n))
   return versionIdOf(sequence, random)
 }
 
-/** The version to read. Throws NoSuchKey, NoSuchVersion, IsDeleteMarker as Backend.getObject says. */
+/** The version to read. Throws NoSuchKey, NoSuchVersion, IsDeleteMarker (ObjectBackend.getObject). */
 export function readableVersion(
   versions: readonly StoredVersion[],
   versionId: string | undefined,
@@ -76,7 +76,7 @@ export function removeVersion(
   }
 }
 
-/** A delete marker as current version is as good as no object. Throws NoSuchKey, PreconditionFailed. */
+/** A delete marker as current version counts as no object. Throws NoSuchKey, PreconditionFailed. */
 export function checkCondition(
   judged: StoredVersion | undefined,
   condition: WriteCondition | undefined,
@@ -87,7 +87,7 @@ export function checkCondition(
   if (judged === undefined || judged.deleteMarker) {
     const wantsObject = ifMatch ?? ifMatchSizeBytes?.toString() ?? ifMatchLastModifiedMs?.toString()
     if (wantsObject === undefined) return
-    // As AWS: a delete marker that is to be deleted fails the condition; a key without any version is absent.
+    // As in AWS, deleting a delete marker fails the condition, while a key without any version is absent.
     const isAbsent = change === 'put' || (change === 'delete' && judged === undefined)
     throw new StoreError(isAbsent ? 'NoSuchKey' : 'PreconditionFailed')
   }
@@ -129,7 +129,7 @@ export function listVersionsOf(
   }
 }
 
-/** Versions of this key with lower sequences are listed: 0 for none, Infinity for all. */
+/** Versions of this key with a lower sequence are listed: 0 means none, Infinity all. */
 function startOf(
   versions: readonly StoredVersion[],
   key: string,
@@ -139,7 +139,7 @@ function startOf(
   const order = compareKeys(key, keyMarker)
   if (order > 0) return foldKey(key, prefix, delimiter) === keyMarker ? 0 : Infinity
   if (order < 0 || versionIdMarker === undefined) return 0
-  // The place of a null version that is gone is not known: from the start, rather than too little.
+  // The place of a deleted null version is not known, so the listing begins with the first version.
   if (versionIdMarker === NULL_VERSION_ID) {
     return versions.find((one) => one.info.versionId === NULL_VERSION_ID)?.sequence ?? Infinity
   }
@@ -162,7 +162,7 @@ function listedVersion({ info, deleteMarker }: StoredVersion, isLatest: boolean)
   }
 }
 
-/** As ListObjects shows the current version. */
+/** The entry of a listing of objects. */
 export function listedObject(version: StoredVersion): ListedVersion {
   return listedVersion(version, true)
 }

@@ -26,7 +26,7 @@ export function capabilitiesResponse(
   queries: readonly QueryOperation[],
   sigv2: SigV2,
 ): S3Response {
-  const rows = operations.map((operation) => ({
+  const entries = operations.map((operation) => ({
     service: operation.service,
     name: operation.name,
     support: supportOf(operation),
@@ -52,41 +52,41 @@ export function capabilitiesResponse(
       ...SIGV2_METHODS[sigv2],
     ],
     checksums: ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'],
-    operations: [...rows, ...queries],
+    operations: [...entries, ...queries],
   })
 }
 
 const ABOUT = `# S3 compatibility
 
-Made from the table of operations (gateway/routes/operations.ts) by \`node .config/s3-table.ts\`; a test says when it is out
-of date. The same as JSON: a signed \`GET /?capabilities\`. Query parameters and headers: docs/s3-parameters.md.
+Generated from the table of operations (gateway/routes/operations.ts) by \`node .config/s3-table.ts\`; a test fails when it
+is out of date. The same as JSON: a signed \`GET /?capabilities\`. Query parameters and headers: docs/s3-parameters.md.
 
-What changes the meaning of a request is never ignored, and what AWS ignores is: see rule 1.
+Nothing that changes the meaning of a request is ignored, and what AWS ignores is ignored: see rule 1.
 
 - Signatures: SigV4 in the header and in the query (presigned), \`UNSIGNED-PAYLOAD\`, aws-chunked bodies
-  (signed, signed with trailer, unsigned with trailer), session tokens. Requests without a signature
-  where the bucket's policy allows them. No POST forms.
-- SigV2 by the setting \`sigv2\`: \`presigned\` (the default) accepts links, \`on\` the Authorization header too,
-  \`off\` none. It signs what AWS's page names and every parameter that makes a request another operation;
-  never aws-chunked bodies, nor the forms of IAM and STS. Policies see \`s3:signatureversion\` \`AWS\`.
-  Such a link is good for as long as its signer wrote; links of SigV4 are for a week at most.
-- aws-chunked: extensions of chunks that have no meaning are passed over, and one empty line behind the body is. Every
-  fault of the framing, and a length other than \`x-amz-decoded-content-length\`, is IncompleteBody.
-- A plus in a path stands for a space, as in S3; a plus itself is \`%2B\`.
-- Checksums: CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256, in headers and trailers; composite and of the
-  whole object for multipart uploads. Shoal computes each part's and makes the object's of them; what a client
-  declares is compared with that. An object without a declared checksum gets CRC64NVME. MD5, SHA-512 and XXHash
-  are 501.
-- User metadata that is not ASCII comes back as an encoded word of RFC 2047, in UTF-8.
-- Every answer about a bucket carries \`x-amz-bucket-region\`. Forms of browsers (POST) and CORS preflights are 501.
-- ACLs: \`private\` and \`bucket-owner-full-control\`, which say what is the case anyway; others are 501.
-- Storage classes are kept and shown as given. All data is stored alike.
-- Versions: of a right with two names, the second is wanted when the request names a version. The null
-  version is \`null\`. MFA delete is 501.
-- Lifecycle: rules that abort uploads which stay open, with a prefix or none, at most 1,000; every other
-  action or filter is 501, and then nothing of the request is taken.
-- Bucket policies: at most 20 KiB. An unknown key, operator, action or resource is refused with the
-  place where it stands.
+  (signed, signed with trailer, unsigned with trailer), session tokens. Requests without a signature are accepted
+  where the bucket's policy allows them. POST forms are not implemented.
+- SigV2 depends on the setting \`sigv2\`: \`presigned\` (the default) accepts links, \`on\` the Authorization header too,
+  \`off\` neither. It covers what AWS's page names and every parameter that selects another operation, but no
+  aws-chunked bodies and no forms of IAM and STS. Policies see \`AWS\` as \`s3:signatureversion\`.
+  The signer of such a link chooses any expiry date; links of SigV4 are valid for at most a week.
+- aws-chunked: unknown extensions of chunks are ignored, and so is one empty line after the body. Every error of the
+  framing, and a length other than \`x-amz-decoded-content-length\`, gets IncompleteBody.
+- As in S3, a plus in a path is a space; a plus itself is \`%2B\`.
+- Checksums: CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256, in headers and trailers; composite and full-object checksums
+  for multipart uploads. Shoal computes the checksums of all parts, and from these that of the object, and compares
+  declared checksums with them. An object without a declared checksum gets CRC64NVME. MD5, SHA-512 and XXHash
+  get 501.
+- User metadata that is not ASCII is returned as an encoded word of RFC 2047, in UTF-8.
+- Every answer about a bucket has \`x-amz-bucket-region\`. Browser forms (POST) and CORS preflight requests get 501.
+- ACLs: \`private\` and \`bucket-owner-full-control\` are accepted, because they say what is always true; others get 501.
+- Storage classes are stored and shown as the client sent them. All data is stored the same way.
+- Versions: where an operation has two rights, a request that names a version needs the second. The null
+  version is \`null\`. MFA delete gets 501.
+- Lifecycle: at most 1,000 rules that abort open uploads, with or without a prefix. Any other action or filter gets
+  501, and nothing changes.
+- Bucket policies: at most 20 KiB. An unknown key, operator, action or resource is refused, and the error names its
+  place.
 
 ## Rules
 
@@ -94,16 +94,16 @@ Code and tests cite these by number.
 
 1. What changes the meaning of a request is never ignored; what AWS ignores is ignored. A query parameter, header or
    condition that AWS documents for an operation and that Shoal does not implement gets 501 NotImplemented, or AWS's
-   own error; so does a sub-resource at another method or path than its own. Everything else is ignored: \`?v=2\`,
-   \`?utm_source=…\`, \`?x-…=…\`, \`x-amz-te\`, \`X-Amz-Cf-Id\`. An empty value counts as not given, but for user
-   metadata, a version id, a copy source and the conditions of a write, which are refused when they are empty.
-   Headers that are lists may come on several lines.
-2. Framing of aws-chunked bodies never reaches the object.
-3. Tools clean up with ListObjectVersions and DeleteObjects: both work on every bucket.
-4. DeleteObjects takes Content-MD5 or an \`x-amz-checksum-*\` header. ETags in conditions may come without quotes.
+   own error; so does a sub-resource with another method or path than its own. Everything else is ignored: \`?v=2\`,
+   \`?utm_source=…\`, \`?x-…=…\`, \`x-amz-te\`, \`X-Amz-Cf-Id\`. An empty value counts as absent, except for user
+   metadata, which may be empty, and for a version id, a copy source and the conditions of a write, which are refused
+   when they are empty. Headers that are lists may be sent as several lines.
+2. The framing of aws-chunked bodies never reaches the object.
+3. ListObjectVersions and DeleteObjects, which tools use to clean up, work on every bucket.
+4. DeleteObjects accepts Content-MD5 or an \`x-amz-checksum-*\` header. ETags in conditions may be without quotes.
 5. Sub-resources that clients probe answer as AWS does when nothing is configured.
-6. Errors carry AWS's code, status, XML body, \`x-amz-request-id\` and \`x-amz-id-2\`.
-7. Conditions are atomic: of 50 writers that race on one key with \`If-None-Match: *\`, one gets 200, the others 412
+6. Errors have AWS's code, status, XML body, \`x-amz-request-id\` and \`x-amz-id-2\`.
+7. Conditions are atomic: when 50 writers race on one key with \`If-None-Match: *\`, one gets 200 and the others 412
    or 409, through any mix of gateways.
 `
 
@@ -123,7 +123,7 @@ ${table('full')}
 
 ## Answered as S3 does when nothing is configured
 
-Clients probe these. Reading one says that there is nothing, removing one succeeds.
+Clients probe these. Reading one reports that nothing is configured; removing one succeeds.
 
 ${table('unconfigured')}
 
@@ -136,9 +136,9 @@ ${queryMarkdown(queries)}`
 function queryMarkdown(queries: readonly QueryOperation[]): string {
   let text = ''
   for (const service of ['iam', 'sts'] as const) {
-    const rows = queries.filter((row) => row.service === service)
-    const full = rows.filter((row) => row.support === 'full')
-    const none = rows.filter((row) => row.support === 'none')
+    const actions = queries.filter((action) => action.service === service)
+    const full = actions.filter((action) => action.support === 'full')
+    const none = actions.filter((action) => action.support === 'none')
     text += `
 ## ${upperCase(service)}: \`POST /\` with \`Action=…\`
 
@@ -146,7 +146,7 @@ function queryMarkdown(queries: readonly QueryOperation[]): string {
 | --- | --- |
 ${full.map(({ name, action }) => `| ${name} | \`${action}\` |`).join('\n')}
 
-Not implemented, 501: ${none.map((row) => row.name).join(', ')}.
+Not implemented, 501: ${none.map((action) => action.name).join(', ')}.
 `
   }
   return text

@@ -45,39 +45,39 @@ export function parametersMarkdown(operations: readonly Operation[]): string {
   const built = operations.filter(({ run }) => run !== undefined)
   return `# Query parameters and headers of S3
 
-Made from the table of operations by \`node .config/s3-table.ts\`; a test says when it is out of date, and another sends
-each of these to a gateway. The names are those of AWS's service model (gateway/http/documented.ts) and what an operation
-understands besides.
+Generated from the table of operations by \`node .config/s3-table.ts\`; a test fails when it is out of date, and another one
+sends each of these to a gateway. The names are those of AWS's service model (gateway/http/documented.ts) and others that
+an operation understands.
 
-- **accepted**: it has its effect. \`x-amz-…\` count as headers in the query of a presigned request too.
+- **accepted**: it has its effect. In the query of a presigned request, \`x-amz-…\` count as headers too.
 - **501**: AWS documents it for this operation, Shoal does not implement it. The error names it.
-- **400**: AWS refuses it for this operation, in the words below.
-- **ignored**: it can't have an effect, for the reason below.
+- **400**: AWS refuses it for this operation, with the text below.
+- **ignored**: it cannot have an effect, for the reason below.
 
-Everything else is ignored: other query parameters, other \`x-amz-*\` headers, other headers. Of these alone are refused:
+All other query parameters and headers are ignored, with these exceptions:
 
-- A sub-resource of S3 (\`?acl\`, \`?uploads\`, …) at another method or path than its own: 405, 501, or 400 beside another
-  sub-resource. Buckets' sub-resources that S3 itself passes over when an object is read are ignored there.
+- A sub-resource of S3 (\`?acl\`, \`?uploads\`, …) with another method or path than its own gets 405, 501, or 400 together
+  with another sub-resource. Sub-resources of buckets that S3 ignores when an object is read are ignored there.
 - A condition (\`If-Match\`, \`If-None-Match\`, \`If-Modified-Since\`, \`If-Unmodified-Since\`, \`If-Range\`) on a write that does
-  not understand it: 501.
-- \`x-amz-checksum-*\` of an algorithm that does not exist, where a body is hashed: 400.
-- An understood query parameter, or an \`x-amz-*\` header with one value, that is given twice: 400.
+  not understand it gets 501.
+- \`x-amz-checksum-*\` of an algorithm that does not exist gets 400 where a body is hashed.
+- An understood query parameter, or an \`x-amz-*\` header with one value, that is sent twice gets 400.
 
 Every operation accepts the headers of signatures and bodies: \`x-amz-content-sha256\`, \`x-amz-date\`,
 \`x-amz-security-token\`, \`x-amz-decoded-content-length\`, \`x-amz-trailer\`; and \`x-amz-expected-bucket-owner\` and
 \`x-amz-request-payer\`.
 
-## Headers of which only some values are accepted
+## Headers with a fixed set of values
 
 | header | accepted | 501 | anything else |
 | --- | --- | --- | --- |
 ${[...VALUE_RULES].map(valueLine).join('\n')}
 
-## Refused in AWS's words: 400 InvalidArgument
+## Refused with AWS's text: 400 InvalidArgument
 
 ${misplacedMarkdown(built)}
 
-## Ignored, because it can't have an effect
+## Ignored, because it cannot have an effect
 
 | operation | header | reason |
 | --- | --- | --- |
@@ -107,11 +107,10 @@ function misplacedMarkdown(operations: readonly Operation[]): string {
     }
   }
   const lines = [...byWords].map(([words, each]) => {
-    const where =
-      each.name === 'versionId' ? 'all that have no version' : each.operations.join(', ')
+    const where = each.name === 'versionId' ? 'all without versions' : each.operations.join(', ')
     return `| \`${each.name}\` | ${where} | ${words} |`
   })
-  return ['| name | operations | words |', '| --- | --- | --- |', ...lines].join('\n')
+  return ['| name | operations | text |', '| --- | --- | --- |', ...lines].join('\n')
 }
 
 function operationLine(operation: Operation): string {

@@ -20,11 +20,12 @@ function tableOf(operations: readonly Operation[]): ReadonlyMap<string, readonly
   const table = new Map<string, Candidate[]>()
   for (const operation of operations) {
     const at = slot(operation.method, operation.level)
-    const row = table.get(at) ?? []
-    row.push({ operation, marks: operation.marks.map(splitMark) })
-    table.set(at, row)
+    const found = table.get(at) ?? []
+    found.push({ operation, marks: operation.marks.map(splitMark) })
+    table.set(at, found)
   }
-  for (const row of table.values()) row.sort((a, b) => weight(b.operation) - weight(a.operation))
+  for (const found of table.values())
+    found.sort((a, b) => weight(b.operation) - weight(a.operation))
   return table
 }
 

@@ -168,7 +168,7 @@ test('the table has every operation that AWS documents, with its request', () =>
   for (const [name, [line]] of Object.entries(DOCUMENTED)) {
     if (ELSEWHERE.has(name)) continue
     const operation = OPERATIONS.find((each) => each.name === name)
-    expect(operation, `${name} has no row`).toBeDefined()
+    expect(operation, `${name} is not in the table`).toBeDefined()
     const [method = '', place = ''] = line.split(' ')
     const [level, mark] = place.split('?')
     expect([operation?.method, operation?.level], name).toEqual([method, level])

@@ -37,13 +37,13 @@ export async function listObjectVersions(call: Call): Promise<S3Response> {
     (nextKeyMarker === undefined ? '' : named('NextKeyMarker', nextKeyMarker, write)) +
     tag('NextVersionIdMarker', nextVersionIdMarker)
   const owner = ownerXml(await bucketOwner(call))
-  const row = (version: ListedVersion): string => rowXml(version, listing, owner)
-  const rows = await call.inTurns(joinedXml(page.versions, row))
+  const entry = (version: ListedVersion): string => versionXml(version, listing, owner)
+  const entries = await call.inTurns(joinedXml(page.versions, entry))
   return xmlResponse(
     'ListVersionsResult',
     head +
       commonXml(listing, nextKeyMarker !== undefined) +
-      rows +
+      entries +
       (await prefixesXml(call, page.prefixes, write)),
   )
 }
@@ -80,7 +80,7 @@ async function readPage(
   return call.store.listVersions(call.context, { bucket, prefix, delimiter, limit, ...markers })
 }
 
-function rowXml(version: ListedVersion, { write }: Listing, owner: string): string {
+function versionXml(version: ListedVersion, { write }: Listing, owner: string): string {
   const head = `<Key>${write(version.key)}</Key><VersionId>${escapeXml(version.versionId)}</VersionId><IsLatest>${version.isLatest}</IsLatest>`
   if (version.deleteMarker) {
     return `<DeleteMarker>${head}<LastModified>${xmlDate(version.lastModifiedMs)}</LastModified>${owner}</DeleteMarker>`

@@ -161,10 +161,10 @@ export async function listParts(call: Call): Promise<S3Response> {
     limit: Math.max(limit, 1),
   })
   const shown = limit === 0 ? [] : parts
-  let rows = ''
+  let partsXml = ''
   for (const part of shown) {
     const sums = checksumValuesXml(part.checksums)
-    rows += `<Part>${tag('PartNumber', part.partNumber)}${tag('LastModified', xmlDate(part.lastModifiedMs))}${tag('ETag', `"${part.etag}"`)}${tag('Size', part.sizeBytes)}${sums}</Part>`
+    partsXml += `<Part>${tag('PartNumber', part.partNumber)}${tag('LastModified', xmlDate(part.lastModifiedMs))}${tag('ETag', `"${part.etag}"`)}${tag('Size', part.sizeBytes)}${sums}</Part>`
   }
   const owner = await bucketOwner(call)
   return xmlResponse(
@@ -180,7 +180,7 @@ export async function listParts(call: Call): Promise<S3Response> {
       tag('NextPartNumberMarker', shown.at(-1)?.partNumber) +
       tag('MaxParts', limit) +
       tag('IsTruncated', limit > 0 && next !== undefined) +
-      rows,
+      partsXml,
   )
 }
 
@@ -205,9 +205,9 @@ export async function listMultipartUploads(call: Call): Promise<S3Response> {
       : await call.store.listUploads(call.context, request)
   const owner = await bucketOwner(call)
   const people = ownerXml(owner, 'Initiator') + ownerXml(owner)
-  const row = (upload: (typeof page.uploads)[number]): string =>
+  const entry = (upload: (typeof page.uploads)[number]): string =>
     `<Upload><Key>${write(upload.key)}</Key><UploadId>${escapeXml(upload.uploadId)}</UploadId>${people}${tag('StorageClass', upload.storageClass)}${tag('Initiated', xmlDate(upload.initiatedMs))}${checksumKindXml(upload)}</Upload>`
-  const rows = await call.inTurns(joinedXml(page.uploads, row))
+  const entries = await call.inTurns(joinedXml(page.uploads, entry))
   const { nextKeyMarker, nextUploadIdMarker } = page
   return xmlResponse(
     'ListMultipartUploadsResult',
@@ -221,7 +221,7 @@ export async function listMultipartUploads(call: Call): Promise<S3Response> {
       listing.encodingXml +
       tag('MaxUploads', limit) +
       tag('IsTruncated', nextKeyMarker !== undefined) +
-      rows +
+      entries +
       (await prefixesXml(call, page.prefixes, write)),
   )
 }
