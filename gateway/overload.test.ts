@@ -187,7 +187,7 @@ test('an answer that is not read keeps its place until the client reads it', asy
       headers: { system: {}, user: {}, storageClass: 'STANDARD' },
       body: {
         bytes: new Uint8Array(0),
-        seal: () => ({ etag: 'd41d8cd98f00b204e9800998ecf8427e', checksums: {} }),
+        finish: () => ({ etag: 'd41d8cd98f00b204e9800998ecf8427e', checksums: {} }),
       },
     })
   }

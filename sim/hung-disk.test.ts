@@ -92,7 +92,7 @@ test('the disk hangs at any moment of a request through its node: another majori
             key: 'parts',
             uploadId,
             parts: [{ partNumber: 1, etag: 'one', checksums: {} }],
-            seal: () => ({ etag: 'whole-1', checksums: {} }),
+            finish: () => ({ etag: 'whole-1', checksums: {} }),
           }),
         delete: () => backend.deleteObject(context(), { bucket: BUCKET, key: 'doomed' }),
         abort: () => backend.abortUpload(context(), { bucket: BUCKET, key: 'other', ...other }),

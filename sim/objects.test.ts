@@ -147,14 +147,14 @@ test('a body that breaks off, or is not what was announced, leaves nothing visib
       yield bytes
       throw new StoreError('Conflict', 'broken off')
     }
-    const seal = () => ({ etag: 'x', checksums: {} })
+    const finish = () => ({ etag: 'x', checksums: {} })
     const refuse = (): never => {
       throw new StoreError('InvalidPart', 'not what was announced')
     }
     const attempts = [
-      { chunks: broken(), seal },
-      { ...bodyOf(bytes), seal: refuse },
-      { bytes: bytesLike(9), seal: refuse },
+      { chunks: broken(), finish },
+      { ...bodyOf(bytes), finish: refuse },
+      { bytes: bytesLike(9), finish: refuse },
     ]
     for (const body of attempts) {
       const put = backend.putObject(context(), {

@@ -138,7 +138,7 @@ test('a PUT that its client leaves half-way is found by the scan', async () => {
         yield bytesLike(2 * BLOCK_BYTES)
         throw new Error('the client is gone')
       }
-      const body = { chunks: broken(), seal: () => ({ etag: 'e', checksums: {} }) }
+      const body = { chunks: broken(), finish: () => ({ etag: 'e', checksums: {} }) }
       await expect(
         backendOf(cluster, 0).putObject(context(), {
           bucket: BUCKET,
@@ -170,7 +170,7 @@ test('a PUT that is slow keeps its blocks however long it takes', async () => {
           yield bytes.subarray(at, at + BLOCK_BYTES / 2)
         }
       }
-      const body = { chunks: slow(), seal: () => ({ etag: 'e', checksums: {} }) }
+      const body = { chunks: slow(), finish: () => ({ etag: 'e', checksums: {} }) }
       await backendOf(cluster, 0).putObject(context(), {
         bucket: BUCKET,
         key: 'key',
@@ -194,7 +194,7 @@ test('blocks of a gateway that died are freed once it shows a later boot', async
           await calmSleep(cluster, 200)
         }
       }
-      const body = { chunks: endless(), seal: () => ({ etag: 'e', checksums: {} }) }
+      const body = { chunks: endless(), finish: () => ({ etag: 'e', checksums: {} }) }
       backendOf(cluster, 2)
         .putObject(context(), { bucket: BUCKET, key: 'key', headers: HEADERS, body })
         .catch(() => {})
@@ -354,7 +354,7 @@ test('multipart: parts that were put again, or not named in the completion, and 
           { partNumber: 1, etag: 'etag 3', checksums: {} },
           { partNumber: 2, etag: 'etag 2', checksums: {} },
         ],
-        seal: () => ({ etag: 'whole-2', checksums: {} }),
+        finish: () => ({ etag: 'whole-2', checksums: {} }),
       })
       const other = await create()
       await part(other, 1, 5)

@@ -60,7 +60,7 @@ function complete(
       key,
       uploadId,
       parts: [{ partNumber: 1, etag: 'one', checksums: {} }],
-      seal: () => ({ etag: 'whole-1', checksums: {} }),
+      finish: () => ({ etag: 'whole-1', checksums: {} }),
     }),
   )
 }

@@ -26,12 +26,12 @@ describe.each(BODY_SIZES)('%s', (name, bytes) => {
   const pieces = cut(bytes, [0.1, 0.5, 0.9])
 
   test('unsigned payload', async () => {
-    const { bytes: got, sealed } = await readPut({ pieces })
+    const { bytes: got, finished } = await readPut({ pieces })
     expect(got.equals(bytes)).toBe(true)
     const hasher = createChecksum('CRC64NVME')
     hasher.update(bytes)
     const CRC64NVME = Buffer.from(hasher.digest()).toString('base64')
-    expect(sealed).toEqual({
+    expect(finished).toEqual({
       etag: md5Of(bytes),
       checksums: { CRC64NVME },
       checksumType: 'FULL_OBJECT',
@@ -44,7 +44,7 @@ describe.each(BODY_SIZES)('%s', (name, bytes) => {
 
   test('signed payload', async () => {
     const headers = { 'x-amz-content-sha256': sha256(bytes) }
-    expect((await readPut({ pieces, headers })).sealed.etag).toBe(md5Of(bytes))
+    expect((await readPut({ pieces, headers })).finished.etag).toBe(md5Of(bytes))
     const other = { 'x-amz-content-sha256': sha256('other') }
     await expectPutRefused({ pieces, headers: other }, 'XAmzContentSHA256Mismatch')
   })
@@ -60,11 +60,11 @@ describe.each(BODY_SIZES)('%s', (name, bytes) => {
 
   test('a checksum in the header', async () => {
     const checksum = crc32Base64(bytes)
-    const { sealed } = await readPut({
+    const { finished } = await readPut({
       pieces,
       headers: { 'x-amz-checksum-crc32': checksum },
     })
-    expect(sealed).toEqual({
+    expect(finished).toEqual({
       etag: md5Of(bytes),
       checksums: { CRC32: checksum },
       checksumType: 'FULL_OBJECT',
@@ -79,7 +79,7 @@ describe.each(BODY_SIZES)('%s', (name, bytes) => {
       'x-amz-content-sha256': sha256(bytes),
       'x-amz-checksum-sha256': digest,
     }
-    expect((await readPut({ pieces, headers })).sealed.checksums).toEqual({
+    expect((await readPut({ pieces, headers })).finished.checksums).toEqual({
       SHA256: digest,
     })
     const wrong = createHash('sha256').update('wrong').digest('base64')
@@ -101,16 +101,16 @@ test('checksums that the store asks for are computed besides the declared one', 
     })
     algorithms = ['SHA256', 'CRC32']
     if (!('bytes' in body)) for await (const _ of body.chunks) void _
-    expect(body.seal().checksums).toEqual({
+    expect(body.finish().checksums).toEqual({
       CRC32: crc32Base64(bytes),
       SHA256: createHash('sha256').update(bytes).digest('base64'),
     })
   }
 })
 
-test('seal before the end is refused', async () => {
+test('a body cannot be finished before its end', async () => {
   const body = await openPut({ pieces: [LARGE_BODY] })
-  expect(() => body.seal()).toThrow(expect.objectContaining({ code: 'IncompleteBody' }))
+  expect(() => body.finish()).toThrow(expect.objectContaining({ code: 'IncompleteBody' }))
 })
 
 describe('lengths', () => {

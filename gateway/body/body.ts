@@ -1,6 +1,6 @@
 /**
  * Decodes, hashes and checks the bodies of requests (F23 and F24). No body is valid, or may become visible, before
- * `seal()` has returned.
+ * `finish()` has returned.
  *
  * Each body is hashed with MD5 (its ETag), with SHA-256 when the signature covers it, and with the checksum
  * that the client declared. As in AWS, an object without a declared checksum gets CRC64NVME; parts get the
@@ -13,7 +13,7 @@ import type {
   ChecksumAlgorithm,
   Checksums,
   ObjectBody,
-  SealedBody,
+  FinishedBody,
   SmallBody,
 } from '../port/body.ts'
 import {
@@ -74,7 +74,7 @@ export async function openBody(
   }
   if (decoded.sizeBytes > MAX_GATHERED_BYTES) return hashedStream(decoded, expected)
   const bytes = await decoded.gather()
-  return { bytes, seal: () => check(expected, digestsOf(bytes, expected), decoded.trailers()) }
+  return { bytes, finish: () => check(expected, digestsOf(bytes, expected), decoded.trailers()) }
 }
 
 /** Reads and verifies the whole body of a document or form; empty when the request has none. */
@@ -108,7 +108,7 @@ async function hashedWhole(decoded: DecodedBody, expected: Expectations): Promis
   const body = hashedStream(decoded, expected)
   const pieces: Uint8Array[] = []
   for await (const chunk of body.chunks) pieces.push(chunk)
-  body.seal()
+  body.finish()
   return Buffer.concat(pieces)
 }
 
@@ -178,7 +178,7 @@ function hashedStream(decoded: DecodedBody, expected: Expectations): ObjectBody 
   return {
     sizeBytes: decoded.sizeBytes,
     chunks: chunks(),
-    seal() {
+    finish() {
       if (!ended) throw new S3Error('IncompleteBody')
       const signed = sha256?.digest()
       const checksums: Partial<Record<ChecksumAlgorithm, string>> = {}
@@ -199,7 +199,7 @@ function check(
   expected: Expectations,
   digests: Digests,
   trailers: ReadonlyMap<string, string>,
-): SealedBody {
+): FinishedBody {
   if (expected.sha256 !== undefined && expected.sha256 !== digests.sha256) {
     throw new S3Error('XAmzContentSHA256Mismatch', undefined, {
       details: {

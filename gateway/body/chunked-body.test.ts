@@ -43,9 +43,9 @@ const inChunks = (
 
 describe.each(BODY_SIZES)('%s, in chunks', (_name, bytes) => {
   test('unsigned chunks with CRC32 in the trailer, as SDKs send them, are accepted', async () => {
-    const { bytes: got, sealed } = await readPut(inChunks(bytes, 'x-amz-checksum-crc32'))
+    const { bytes: got, finished } = await readPut(inChunks(bytes, 'x-amz-checksum-crc32'))
     expect(got.equals(bytes)).toBe(true)
-    expect(sealed.checksums).toEqual({ CRC32: crc32Base64(bytes) })
+    expect(finished.checksums).toEqual({ CRC32: crc32Base64(bytes) })
     await readPut(inChunks(bytes, undefined))
   })
 

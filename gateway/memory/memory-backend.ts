@@ -93,13 +93,13 @@ export class MemoryBackend implements Backend {
   ): Promise<PutResult> {
     begin(context)
     this.#buckets.get(request.bucket)
-    const { pieces, sealed, sizeBytes } = await receive(request.body)
+    const { pieces, finished, sizeBytes } = await receive(request.body)
     context.signal.throwIfAborted()
     const bucket = this.#buckets.get(request.bucket)
     checkCondition(bucket.objects.get(request.key)?.[0], request.condition, 'put')
     return this.#buckets.addVersion(
       bucket,
-      { ...request.headers, ...sealed, key: request.key, sizeBytes },
+      { ...request.headers, ...finished, key: request.key, sizeBytes },
       pieces,
     )
   }

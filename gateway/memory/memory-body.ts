@@ -1,6 +1,6 @@
 /** Bodies of the memory backend: received as a whole, read in ranges. */
 
-import type { ObjectBody, SealedBody, SmallBody } from '../port/body.ts'
+import type { ObjectBody, FinishedBody, SmallBody } from '../port/body.ts'
 
 /** Up to this size a body is returned with its metadata. */
 export const PACKED_BYTES = 64 * 1024
@@ -9,7 +9,7 @@ const CHUNK_BYTES = 1024 * 1024
 /** Copies the chunks, because the producer may reuse their memory. */
 export async function receive(
   body: ObjectBody | SmallBody,
-): Promise<{ pieces: Uint8Array[]; sealed: SealedBody; sizeBytes: number }> {
+): Promise<{ pieces: Uint8Array[]; finished: FinishedBody; sizeBytes: number }> {
   const pieces: Uint8Array[] = []
   let sizeBytes = 0
   if ('bytes' in body) {
@@ -21,9 +21,9 @@ export async function receive(
       sizeBytes += chunk.length
     }
   }
-  const sealed = body.seal()
+  const finished = body.finish()
   const whole = pieces.length > 1 && sizeBytes <= PACKED_BYTES ? [Buffer.concat(pieces)] : pieces
-  return { pieces: whole, sealed, sizeBytes }
+  return { pieces: whole, finished, sizeBytes }
 }
 
 export async function* readPieces(

@@ -2,7 +2,7 @@
 
 import { StoreError } from '../../protocol/errors.ts'
 import type { RequestContext } from '../../protocol/context.ts'
-import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from '../port/body.ts'
+import type { ChecksumAlgorithm, ObjectBody, FinishedBody, SmallBody } from '../port/body.ts'
 import type { ObjectHeaders, PutResult, WriteCondition } from '../port/objects.ts'
 import type {
   CompletedPart,
@@ -74,12 +74,12 @@ export class MemoryMultipart implements UploadBackend {
   ): Promise<PartInfo> {
     begin(context)
     request.admit?.(this.#upload(request).info)
-    const { pieces, sealed, sizeBytes } = await receive(request.body)
+    const { pieces, finished, sizeBytes } = await receive(request.body)
     context.signal.throwIfAborted()
     const upload = this.#upload(request)
     const { partNumber } = request
     const info: PartInfo = {
-      ...sealed,
+      ...finished,
       partNumber,
       sizeBytes,
       lastModifiedMs: this.#buckets.tick(),
@@ -113,9 +113,9 @@ export class MemoryMultipart implements UploadBackend {
       uploadId: string
       parts: readonly CompletedPart[]
       condition?: WriteCondition | undefined
-      seal(parts: readonly PartInfo[], upload: UploadInfo): SealedBody
+      finish(parts: readonly PartInfo[], upload: UploadInfo): FinishedBody
     },
-  ): Promise<PutResult & SealedBody & { sizeBytes: number }> {
+  ): Promise<PutResult & FinishedBody & { sizeBytes: number }> {
     begin(context)
     const upload = this.#upload(request, true)
     if (upload.completed !== undefined) return upload.completed
@@ -123,23 +123,23 @@ export class MemoryMultipart implements UploadBackend {
     const bucket = this.#buckets.get(request.bucket)
     checkCondition(bucket.objects.get(request.key)?.[0], request.condition, 'put')
     const infos = parts.map((part) => part.info)
-    const sealed = request.seal(infos, upload.info)
+    const finished = request.finish(infos, upload.info)
     const sizeBytes = infos.reduce((sum, part) => sum + part.sizeBytes, 0)
     const { system, user, storageClass } = upload.info
     const result = this.#buckets.addVersion(
       bucket,
       {
-        ...sealed,
+        ...finished,
         system,
         user,
         storageClass,
         key: request.key,
         sizeBytes,
-        parts: infos.map((part) => objectPartOf(part, sealed)),
+        parts: infos.map((part) => objectPartOf(part, finished)),
       },
       parts.flatMap((part) => part.pieces),
     )
-    upload.completed = { ...result, ...sealed, sizeBytes }
+    upload.completed = { ...result, ...finished, sizeBytes }
     upload.parts.clear()
     return upload.completed
   }

@@ -9,7 +9,7 @@ import type {
   UploadInfo,
 } from '../port/uploads.ts'
 import type { ObjectPart, PutResult } from '../port/objects.ts'
-import type { ChecksumAlgorithm, SealedBody } from '../port/body.ts'
+import type { ChecksumAlgorithm, FinishedBody } from '../port/body.ts'
 import { compareKeys, foldPage } from './memory-listing.ts'
 
 export interface StoredPart {
@@ -20,7 +20,7 @@ export interface StoredPart {
 export interface StoredUpload {
   readonly info: UploadInfo
   readonly parts: Map<number, StoredPart>
-  completed?: PutResult & SealedBody & { sizeBytes: number }
+  completed?: PutResult & FinishedBody & { sizeBytes: number }
 }
 
 export function listPartsOf(
@@ -68,7 +68,7 @@ export function listUploadsOf(
 }
 
 /** The part as the object stores it, with the checksum in the algorithm of the whole object. */
-export function objectPartOf({ sizeBytes, checksums }: PartInfo, whole: SealedBody): ObjectPart {
+export function objectPartOf({ sizeBytes, checksums }: PartInfo, whole: FinishedBody): ObjectPart {
   const [algorithm] = Object.keys(whole.checksums) as ChecksumAlgorithm[]
   return { sizeBytes, checksum: algorithm === undefined ? undefined : checksums[algorithm] }
 }

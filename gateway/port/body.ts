@@ -7,7 +7,7 @@ export type ChecksumAlgorithm = 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA
 export type Checksums = Readonly<Partial<Record<ChecksumAlgorithm, string>>>
 
 /** What is known of a body only after its last byte. */
-export interface SealedBody {
+export interface FinishedBody {
   /** Without quotes: hex MD5, or md5-of-md5s with "-N". */
   readonly etag: string
   readonly checksums: Checksums
@@ -23,11 +23,11 @@ export interface ObjectBody {
    * Called once, after the last chunk and before anything becomes visible. Throws when the body is
    * not what was announced (length, MD5, checksum, signature); nothing is stored then.
    */
-  seal(): SealedBody
+  finish(): FinishedBody
 }
 
 /** A body of at most 64 KiB that is already in memory as a whole: the hot path of small objects. */
 export interface SmallBody {
   readonly bytes: Uint8Array
-  seal(): SealedBody
+  finish(): FinishedBody
 }

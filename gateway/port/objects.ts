@@ -1,7 +1,7 @@
 /** Objects: writing, reading, deleting and listing their current versions. */
 
 import type { RequestContext } from '../../protocol/context.ts'
-import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from './body.ts'
+import type { ChecksumAlgorithm, ObjectBody, FinishedBody, SmallBody } from './body.ts'
 
 /** What the client sends with an object and gets back unchanged. */
 export interface ObjectHeaders {
@@ -23,7 +23,7 @@ export interface WriteCondition {
   readonly ifMatchLastModifiedMs?: number | undefined
 }
 
-export interface ObjectInfo extends ObjectHeaders, SealedBody {
+export interface ObjectInfo extends ObjectHeaders, FinishedBody {
   readonly key: string
   readonly sizeBytes: number
   readonly lastModifiedMs: number

@@ -1,7 +1,7 @@
 /** Multipart uploads: their parts, their completion, and listings of the open ones. */
 
 import type { RequestContext } from '../../protocol/context.ts'
-import type { ChecksumAlgorithm, Checksums, ObjectBody, SealedBody, SmallBody } from './body.ts'
+import type { ChecksumAlgorithm, Checksums, ObjectBody, FinishedBody, SmallBody } from './body.ts'
 import type { ObjectHeaders, PutResult, WriteCondition } from './objects.ts'
 
 export interface UploadInfo extends ObjectHeaders {
@@ -12,7 +12,7 @@ export interface UploadInfo extends ObjectHeaders {
   readonly checksumType?: 'FULL_OBJECT' | 'COMPOSITE' | undefined
 }
 
-export interface PartInfo extends SealedBody {
+export interface PartInfo extends FinishedBody {
   readonly partNumber: number
   readonly sizeBytes: number
   readonly lastModifiedMs: number
@@ -66,7 +66,7 @@ export interface UploadBackend {
       partNumber: number
       body: ObjectBody | SmallBody
       /**
-       * Called with the upload before the first chunk of the body is requested, and before `seal`: the checksums
+       * Called with the upload before the first chunk of the body is requested, and before `finish`: the checksums
        * that the part needs depend on how the upload was created. What it throws is passed on to the caller.
        */
       admit?: ((upload: UploadInfo) => void) | undefined
@@ -79,7 +79,7 @@ export interface UploadBackend {
   listUploads(context: RequestContext, request: ListUploadsRequest): Promise<ListUploadsPage>
   /**
    * Idempotent. Checks the order, the ETags, the given checksums and the minimum of 5 MiB for all parts but the
-   * last. Then calls `seal` with the upload and the named parts as they are stored, in order. When `seal` throws,
+   * last. Then calls `finish` with the upload and the named parts as they are stored, in order. When `finish` throws,
    * nothing changes and the caller gets the error.
    */
   completeUpload(
@@ -90,9 +90,9 @@ export interface UploadBackend {
       uploadId: string
       parts: readonly CompletedPart[]
       condition?: WriteCondition | undefined
-      seal(parts: readonly PartInfo[], upload: UploadInfo): SealedBody
+      finish(parts: readonly PartInfo[], upload: UploadInfo): FinishedBody
     },
-  ): Promise<PutResult & SealedBody & { sizeBytes: number }>
+  ): Promise<PutResult & FinishedBody & { sizeBytes: number }>
   abortUpload(
     context: RequestContext,
     request: { bucket: string; key: string; uploadId: string },

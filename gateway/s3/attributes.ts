@@ -2,7 +2,7 @@
 
 import { trim } from '../http/ascii.ts'
 import type { ObjectInfo } from '../port/objects.ts'
-import type { Checksums, SealedBody } from '../port/body.ts'
+import type { Checksums, FinishedBody } from '../port/body.ts'
 import type { Call } from './operation.ts'
 import { httpDate, xmlResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
 import { tag } from '../http/xml.ts'
@@ -60,7 +60,7 @@ function countHeader(call: Call, name: string): number | undefined {
 }
 
 /** As in AWS, composite checksums are shown here without the number of parts. */
-function withoutCount({ checksums, checksumType }: ObjectInfo): Omit<SealedBody, 'etag'> {
+function withoutCount({ checksums, checksumType }: ObjectInfo): Omit<FinishedBody, 'etag'> {
   const plain = Object.entries(checksums).map(([algorithm, value]) => [
     algorithm,
     value.replace(/-\d+$/, ''),

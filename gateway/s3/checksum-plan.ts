@@ -10,7 +10,7 @@
 
 import { lowerCase } from '../http/ascii.ts'
 import type { CompletedPart, PartInfo, UploadInfo } from '../port/uploads.ts'
-import type { ChecksumAlgorithm, SealedBody } from '../port/body.ts'
+import type { ChecksumAlgorithm, FinishedBody } from '../port/body.ts'
 import {
   combineFullObject,
   compositeOf,
@@ -51,7 +51,7 @@ export function checksumOfObject(
   parts: readonly PartInfo[],
   named: readonly CompletedPart[],
   declared: DeclaredOfObject,
-): Omit<SealedBody, 'etag'> {
+): Omit<FinishedBody, 'etag'> {
   const type = upload.checksumType ?? 'FULL_OBJECT'
   if (declared.type !== undefined && declared.type !== type) {
     throw new S3Error(

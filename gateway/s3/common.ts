@@ -4,7 +4,7 @@ import { upperCase } from '../http/ascii.ts'
 import { childText, type XmlElement } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import type { ObjectHeaders } from '../port/objects.ts'
-import type { ChecksumAlgorithm, Checksums, SealedBody } from '../port/body.ts'
+import type { ChecksumAlgorithm, Checksums, FinishedBody } from '../port/body.ts'
 import { storedContentEncoding } from '../body/body.ts'
 import {
   CHECKSUM_ALGORITHMS,
@@ -62,23 +62,23 @@ function keep(headers: HeaderRecord, system: Record<string, string>, name: strin
 /** Adds the x-amz-checksum-* headers to an answer. */
 export function addChecksums(
   headers: ResponseHeaders,
-  sealed: Pick<SealedBody, 'checksums' | 'checksumType'>,
+  finished: Pick<FinishedBody, 'checksums' | 'checksumType'>,
 ): void {
   let any = false
   for (const algorithm of CHECKSUM_ALGORITHMS) {
-    const value = sealed.checksums[algorithm]
+    const value = finished.checksums[algorithm]
     if (value === undefined) continue
     headers[checksumHeader(algorithm)] = value
     any = true
   }
-  if (any) headers['x-amz-checksum-type'] = sealed.checksumType ?? 'FULL_OBJECT'
+  if (any) headers['x-amz-checksum-type'] = finished.checksumType ?? 'FULL_OBJECT'
 }
 
 /** `<ChecksumCRC32>…</ChecksumCRC32>` …, then `<ChecksumType>` if there is one. */
-export function checksumXml(sealed: Pick<SealedBody, 'checksums' | 'checksumType'>): string {
-  const text = checksumValuesXml(sealed.checksums)
+export function checksumXml(finished: Pick<FinishedBody, 'checksums' | 'checksumType'>): string {
+  const text = checksumValuesXml(finished.checksums)
   if (text === '') return ''
-  return `${text}<ChecksumType>${sealed.checksumType ?? 'FULL_OBJECT'}</ChecksumType>`
+  return `${text}<ChecksumType>${finished.checksumType ?? 'FULL_OBJECT'}</ChecksumType>`
 }
 
 /** The checksums of a part, which have no type. */

@@ -4,7 +4,7 @@ import { trimXml } from '../http/ascii.ts'
 import { createHash } from 'node:crypto'
 import type { Work } from '../../protocol/work.ts'
 import type { CompletedPart, PartInfo, UploadInfo } from '../port/uploads.ts'
-import type { SealedBody } from '../port/body.ts'
+import type { FinishedBody } from '../port/body.ts'
 import { readBody } from '../body/body.ts'
 import { CHECKSUM_ALGORITHMS, declaredOfObject } from '../body/checksum.ts'
 import { writeCondition } from './conditions.ts'
@@ -41,7 +41,7 @@ export async function completeMultipartUpload(call: Call): Promise<S3Response> {
     ...requestedUpload(call),
     parts,
     condition,
-    seal: (stored, upload) => sealUpload(stored, upload, parts, expected),
+    finish: (stored, upload) => finishUpload(stored, upload, parts, expected),
   })
   const answer: ResponseHeaders = {}
   addVersionHeader(answer, result)
@@ -96,12 +96,12 @@ function parsePart(element: XmlElement): CompletedPart {
 }
 
 /** The ETag and checksum of the whole object. Throws when the client announced others. */
-export function sealUpload(
+export function finishUpload(
   parts: readonly PartInfo[],
   upload: UploadInfo,
   named: readonly CompletedPart[],
   expected: Expected,
-): SealedBody {
+): FinishedBody {
   const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
   if (expected.sizeBytes !== undefined && expected.sizeBytes !== sizeBytes) {
     throw new S3Error(

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { StoreError } from '../../protocol/errors.ts'
 import type { ObjectHeaders, ObjectInfo, ObjectReader } from '../port/objects.ts'
-import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from '../port/body.ts'
+import type { ChecksumAlgorithm, ObjectBody, FinishedBody, SmallBody } from '../port/body.ts'
 import { createChecksum, DEFAULT_ALGORITHM, type ChecksumHasher } from '../body/checksum.ts'
 import { evaluateCopySource, writeCondition } from './conditions.ts'
 import { parseCopySource, type NamedSource } from '../http/copy-source.ts'
@@ -62,8 +62,8 @@ export async function copyObject(call: Call): Promise<S3Response> {
   })
   const answer = sourceHeaders(reader)
   addVersionHeader(answer, made)
-  const { sealed } = body
-  const result = copyResult(made.lastModifiedMs, sealed.etag, checksumXml(sealed))
+  const { finished } = body
+  const result = copyResult(made.lastModifiedMs, finished.etag, checksumXml(finished))
   return xmlResponse('CopyObjectResult', result, answer)
 }
 
@@ -121,14 +121,14 @@ export function copyBody(
 ): ObjectBody | SmallBody {
   const hashes = new CopyHashes(algorithm)
   const { bytes, info } = reader
-  const seal = (): SealedBody => hashes.seal()
+  const finish = (): FinishedBody => hashes.finish()
   if (bytes !== undefined || range.start === range.end) {
     const part = (bytes ?? new Uint8Array(0)).subarray(range.start, range.end)
     hashes.update(part)
-    return { bytes: part, seal }
+    return { bytes: part, finish }
   }
   const sizeBytes = range.end - range.start
-  return { sizeBytes, chunks: hashed(reader, range, hashes, info), seal }
+  return { sizeBytes, chunks: hashed(reader, range, hashes, info), finish }
 }
 
 async function* hashed(
@@ -161,7 +161,7 @@ class CopyHashes {
     this.#checksum.update(bytes)
   }
 
-  seal(): SealedBody {
+  finish(): FinishedBody {
     const etag = this.#md5.digest('hex')
     const value = Buffer.from(this.#checksum.digest()).toString('base64')
     return { etag, checksums: { [this.#algorithm]: value }, checksumType: 'FULL_OBJECT' }

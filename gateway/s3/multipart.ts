@@ -110,7 +110,7 @@ export async function uploadPart(call: Call): Promise<S3Response> {
       algorithms = algorithmsOfPart(upload, declared)
     },
   })
-  const { etag, checksums } = body.sealed
+  const { etag, checksums } = body.finished
   const headers: ResponseHeaders = { ETag: `"${etag}"` }
   // As in AWS, the checksum of a part has no type, and the declared one is shown.
   const shown = declared?.algorithm ?? algorithms[0]
@@ -135,7 +135,7 @@ export async function uploadPartCopy(call: Call): Promise<S3Response> {
   const algorithm = upload.checksumAlgorithm ?? DEFAULT_ALGORITHM
   const body = new CapturedBody(copyBody(reader, range, algorithm))
   const part = await call.store.putPart(call.context, { ...target, partNumber, body: body.watched })
-  const { etag, checksums } = body.sealed
+  const { etag, checksums } = body.finished
   const result = copyResult(part.lastModifiedMs, etag, checksumValuesXml(checksums))
   return xmlResponse('CopyPartResult', result, sourceHeaders(reader))
 }

@@ -1,6 +1,6 @@
 /** PutObject. */
 
-import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from '../port/body.ts'
+import type { ChecksumAlgorithm, ObjectBody, FinishedBody, SmallBody } from '../port/body.ts'
 import { openBody } from '../body/body.ts'
 import { writeCondition } from './conditions.ts'
 import type { Call } from './operation.ts'
@@ -20,10 +20,10 @@ export async function putObject(call: Call): Promise<S3Response> {
     body: body.watched,
     condition,
   })
-  const { sealed } = body
-  const answer: ResponseHeaders = { ETag: `"${sealed.etag}"` }
+  const { finished } = body
+  const answer: ResponseHeaders = { ETag: `"${finished.etag}"` }
   addVersionHeader(answer, made)
-  addChecksums(answer, sealed)
+  addChecksums(answer, finished)
   return emptyResponse(200, answer)
 }
 
@@ -43,21 +43,21 @@ export function receiveBody(
   })
 }
 
-/** Keeps the result of the backend's call of `seal`, for the headers of the answer. */
+/** Keeps the result of the backend's call of `finish`, for the headers of the answer. */
 export class CapturedBody {
   readonly watched: ObjectBody | SmallBody
-  #sealed: SealedBody | undefined
+  #finished: FinishedBody | undefined
 
   constructor(body: ObjectBody | SmallBody) {
-    const seal = (): SealedBody => (this.#sealed = body.seal())
+    const finish = (): FinishedBody => (this.#finished = body.finish())
     this.watched =
       'bytes' in body
-        ? { bytes: body.bytes, seal }
-        : { sizeBytes: body.sizeBytes, chunks: body.chunks, seal }
+        ? { bytes: body.bytes, finish }
+        : { sizeBytes: body.sizeBytes, chunks: body.chunks, finish }
   }
 
-  get sealed(): SealedBody {
-    if (this.#sealed === undefined) throw new Error('the store did not seal the body')
-    return this.#sealed
+  get finished(): FinishedBody {
+    if (this.#finished === undefined) throw new Error('the store did not finish the body')
+    return this.#finished
   }
 }

@@ -6,7 +6,7 @@ import { expect } from 'vitest'
 import { authenticate } from '../auth/authenticate.ts'
 import { openBody, type OpenBodyOptions } from '../body/body.ts'
 import type { S3Request } from '../http/request.ts'
-import type { ObjectBody, SealedBody, SmallBody } from '../port/body.ts'
+import type { ObjectBody, FinishedBody, SmallBody } from '../port/body.ts'
 import { EXAMPLE_CREDENTIAL, fakeRequest } from './requests.ts'
 import { signHeader, TEST_NOW_MS } from './signer.ts'
 
@@ -50,12 +50,12 @@ export async function openPut(put: BodyPut): Promise<ObjectBody | SmallBody> {
   return openBody(request, auth, put.options)
 }
 
-export async function readPut(put: BodyPut): Promise<{ bytes: Buffer; sealed: SealedBody }> {
+export async function readPut(put: BodyPut): Promise<{ bytes: Buffer; finished: FinishedBody }> {
   const body = await openPut(put)
-  if ('bytes' in body) return { bytes: Buffer.from(body.bytes), sealed: body.seal() }
+  if ('bytes' in body) return { bytes: Buffer.from(body.bytes), finished: body.finish() }
   const chunks: Buffer[] = []
   for await (const chunk of body.chunks) chunks.push(Buffer.from(chunk))
-  return { bytes: Buffer.concat(chunks), sealed: body.seal() }
+  return { bytes: Buffer.concat(chunks), finished: body.finish() }
 }
 
 export const expectPutRefused = (put: BodyPut, code: string): Promise<void> =>

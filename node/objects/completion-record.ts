@@ -14,14 +14,14 @@ import { ownedByManifest } from '../../protocol/keyspace/owner.ts'
 import { OBJECT_BYTES_MAX, PART_BYTES_MIN, PARTS_INLINE_BYTES_MAX } from '../../protocol/limits.ts'
 import type { CompletedPart } from '../../gateway/port/uploads.ts'
 import type { PutResult } from '../../gateway/port/objects.ts'
-import type { SealedBody } from '../../gateway/port/body.ts'
+import type { FinishedBody } from '../../gateway/port/body.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Released } from './reclaim.ts'
 import { noSuchUpload, requestOf, type FencedPlace, type UploadPlace } from './upload-record.ts'
 import { UPLOAD_COMPLETING } from '../../protocol/object/upload-state.ts'
 import { checksumTypeOf, objectHeadersOf, unpaired, versionRecordOf } from './versions.ts'
 
-export type CompletionResult = PutResult & SealedBody & { sizeBytes: number }
+export type CompletionResult = PutResult & FinishedBody & { sizeBytes: number }
 
 /** Throws InvalidPart, InvalidPartOrder. */
 export function checkOrder(named: readonly CompletedPart[]): void {
@@ -63,15 +63,15 @@ export function completing(
   place: UploadPlace,
   before: UploadRecord,
   parts: readonly PartRecord[],
-  sealed: SealedBody,
+  finished: FinishedBody,
   digest: Uint8Array,
   attempt: DataId,
 ): { record: UploadRecord; block: OwnedBlock | undefined; storage: readonly StorageRecord[] } {
-  const [algorithm] = Object.keys(sealed.checksums)
+  const [algorithm] = Object.keys(finished.checksums)
   const storage = parts.map((part) => storageOf(part, algorithm))
   const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
   const long = lengthOf(storage) > PARTS_INLINE_BYTES_MAX
-  const result = versionRecordOf(objectHeadersOf(before), sealed, {
+  const result = versionRecordOf(objectHeadersOf(before), finished, {
     sizeBytes,
     storage: long ? [] : storage,
     manifest: long ? bytesOf(attempt) : new Uint8Array(0),

@@ -41,8 +41,8 @@ const putPart = (number: number, sizeBytes?: number, etag?: string): Promise<Com
 const complete = (
   parts: readonly CompletedPart[],
   condition?: WriteCondition,
-  seal?: () => { etag: string; checksums: object },
-): ReturnType<Uploads['complete']> => world.complete(parts, condition, seal)
+  finish?: () => { etag: string; checksums: object },
+): ReturnType<Uploads['complete']> => world.complete(parts, condition, finish)
 const current = (): Promise<string> => world.current()
 
 describe('completion checks its parts', () => {
@@ -68,14 +68,14 @@ describe('completion checks its parts', () => {
 
   test('a part may be refused because of its upload before its body is read', async () => {
     const uploadId = world.uploadId
-    const seal = () => {
+    const finish = () => {
       throw new Error('the body was read')
     }
     const refused = uploads.putPart(uploadContext(), {
       ...NAMED,
       uploadId,
       partNumber: 1,
-      body: { sizeBytes: 1, seal } as never,
+      body: { sizeBytes: 1, finish } as never,
       admit: (upload) => {
         expect(upload).toMatchObject({ uploadId, key: NAMED.key })
         throw new StoreError('InvalidPart', 'another checksum')
@@ -93,13 +93,13 @@ describe('completion checks its parts', () => {
       for (let number = 1; number <= count; number++) {
         const etag = `e${number}`
         const checksums = { CRC64NVME: sum(number), CRC32: 'AAAAAA==' }
-        const body = { sizeBytes: MIB5, seal: () => ({ etag, checksums }) } as never
+        const body = { sizeBytes: MIB5, finish: () => ({ etag, checksums }) } as never
         const { uploadId } = world
         await uploads.putPart(uploadContext(), { ...NAMED, uploadId, partNumber: number, body })
         parts.push({ partNumber: number, etag, checksums: { CRC64NVME: sum(number) } })
       }
-      const seal = () => ({ etag: 'whole', checksums: { CRC64NVME: 'AAAAAAAAAAA=' } })
-      await complete(parts, undefined, seal)
+      const finish = () => ({ etag: 'whole', checksums: { CRC64NVME: 'AAAAAAAAAAA=' } })
+      await complete(parts, undefined, finish)
       const { info } = await objects.get(uploadContext(), { ...NAMED, withData: false })
       const expected = parts.map(({ partNumber }) => ({
         sizeBytes: MIB5,

@@ -19,7 +19,7 @@ import { StoreError } from '../../protocol/errors.ts'
 import { objectOf } from '../../protocol/object/object.ts'
 import type { CompletedPart, PartInfo, UploadInfo } from '../../gateway/port/uploads.ts'
 import type { PutResult, WriteCondition } from '../../gateway/port/objects.ts'
-import type { SealedBody } from '../../gateway/port/body.ts'
+import type { FinishedBody } from '../../gateway/port/body.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Bodies } from '../quorum/body.ts'
@@ -79,7 +79,7 @@ export interface CompletionOptions {
 export interface CompletionRequest {
   readonly parts: readonly CompletedPart[]
   readonly condition?: WriteCondition | undefined
-  seal(parts: readonly PartInfo[], upload: UploadInfo): SealedBody
+  finish(parts: readonly PartInfo[], upload: UploadInfo): FinishedBody
 }
 
 /** What an attempt has at hand that others would have to fetch. */
@@ -158,14 +158,14 @@ export class Completion {
   ): Promise<CompletionResult | 'again'> {
     const { registers, bodies } = this.#options
     const parts = await this.#parts.named(context, place, request.parts)
-    const sealed = request.seal(parts.map(partInfoOf), uploadInfoOf(before, place.uploadId))
+    const finished = request.finish(parts.map(partInfoOf), uploadInfoOf(before, place.uploadId))
     const attempt = bodies.begin()
     try {
       const { record, block, storage } = completing(
         place,
         before,
         parts,
-        sealed,
+        finished,
         digest,
         attempt.id,
       )

@@ -40,8 +40,8 @@ test('a block that a slower replica sent with an older state is not used as the 
   let attempt = 0
   const ids = [1, 2].map((number) => dataId('d'.repeat(20) + u32(number)))
   const bodies = {
-    write: async (_context: unknown, body: { bytes: Uint8Array; seal(): object }) => ({
-      sealed: body.seal(),
+    write: async (_context: unknown, body: { bytes: Uint8Array; finish(): object }) => ({
+      finished: body.finish(),
       storage: [{ dataId: bytesOf(ids[attempt++]!), sizeBytes: body.bytes.length, packed: true }],
       sizeBytes: body.bytes.length,
       packed: body.bytes,
@@ -63,9 +63,9 @@ test('a block that a slower replica sent with an older state is not used as the 
   })
   const named = { bucket: 'bucket', key: 'key' }
   for (const text of ['old', 'new']) {
-    const seal = () => ({ etag: text, checksums: {} })
+    const finish = () => ({ etag: text, checksums: {} })
     const headers = { system: {}, user: {}, storageClass: 'STANDARD' }
-    await objects.put(context(), { ...named, headers, body: { bytes: bytesOf(text), seal } })
+    await objects.put(context(), { ...named, headers, body: { bytes: bytesOf(text), finish } })
   }
   const keyOf = (i: number): BlockKey => packedBlockKey(objects.key(bucket, 'key'), ids[i]!)
   const read = memory.read.bind(memory)

@@ -115,8 +115,8 @@ export class Objects {
     const key = this.key(bucket, request.key)
     const owner = ownedByObject(key)
     const written = await bodies.write(context, request.body, owner)
-    const { sealed, storage, sizeBytes, packed, attempt } = written
-    const version = versionRecordOf(request.headers, sealed, {
+    const { finished, storage, sizeBytes, packed, attempt } = written
+    const version = versionRecordOf(request.headers, finished, {
       sizeBytes,
       storage,
       manifest: new Uint8Array(0),

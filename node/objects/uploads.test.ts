@@ -28,8 +28,8 @@ const putPart = (number: number, sizeBytes?: number, etag?: string): Promise<Com
 const complete = (
   parts: readonly CompletedPart[],
   condition?: WriteCondition,
-  seal?: () => { etag: string; checksums: object },
-): ReturnType<Uploads['complete']> => world.complete(parts, condition, seal)
+  finish?: () => { etag: string; checksums: object },
+): ReturnType<Uploads['complete']> => world.complete(parts, condition, finish)
 const current = (): Promise<string> => world.current()
 
 describe('abort', () => {

@@ -148,7 +148,7 @@ export class Uploads {
     request.admit?.(uploadInfoOf(upload, place.uploadId))
     const owner = ownedByPart(place.register, partNumber)
     const written = await bodies.write(context, request.body, owner)
-    const { sealed, storage, sizeBytes, packed, attempt } = written
+    const { finished, storage, sizeBytes, packed, attempt } = written
     const key = partRegister(place.bucketId, place.shard, place.id, partNumber, partitionBits())
     const block: OwnedBlock | undefined =
       packed === undefined
@@ -157,9 +157,9 @@ export class Uploads {
     const part: PartRecord = {
       partNumber,
       sizeBytes,
-      etag: sealed.etag,
+      etag: finished.etag,
       lastModifiedMs: clock.nowMs(),
-      checksums: pairs(sealed.checksums),
+      checksums: pairs(finished.checksums),
       ...(storage[0] === undefined ? {} : { storage: storage[0] }),
       key: place.key,
     }

@@ -18,7 +18,7 @@ import type {
   ObjectInfo,
   ObjectPart,
 } from '../../gateway/port/objects.ts'
-import type { ChecksumAlgorithm, Checksums, SealedBody } from '../../gateway/port/body.ts'
+import type { ChecksumAlgorithm, Checksums, FinishedBody } from '../../gateway/port/body.ts'
 
 const CHECKSUM_TYPES = [undefined, 'FULL_OBJECT', 'COMPOSITE'] as const
 
@@ -50,20 +50,20 @@ export function unpaired(list: readonly PairRecord[]): Record<string, string> {
 
 export function versionRecordOf(
   headers: ObjectHeaders,
-  sealed: SealedBody,
+  finished: FinishedBody,
   body: Pick<VersionRecord, 'sizeBytes' | 'storage' | 'manifest' | 'uploadId'>,
 ): VersionRecord {
   return {
     versionId: '',
     sequence: 0,
     deleteMarker: false,
-    etag: sealed.etag,
+    etag: finished.etag,
     lastModifiedMs: 0,
     storageClass: headers.storageClass === 'STANDARD' ? '' : headers.storageClass,
     system: pairs(headers.system),
     user: pairs(headers.user),
-    checksums: pairs(sealed.checksums),
-    checksumType: checksumTypeNumber(sealed.checksumType),
+    checksums: pairs(finished.checksums),
+    checksumType: checksumTypeNumber(finished.checksumType),
     ...body,
   }
 }

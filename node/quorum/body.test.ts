@@ -64,7 +64,7 @@ function context(): RequestContext {
   return { operation: 'Test', signal: new AbortController().signal, rounds: 0 }
 }
 
-const seal = () => ({ etag: 'e', checksums: {} })
+const finish = () => ({ etag: 'e', checksums: {} })
 
 function bytesOf(sizeBytes: number, first: number): Uint8Array {
   return new Uint8Array(sizeBytes).map((_, i) => (first + i) % 251)
@@ -102,7 +102,7 @@ describe('writing', () => {
     ] as const) {
       writes = []
       const bytes = bytesOf(sizeBytes, 5)
-      const written = await bodies.write(context(), { chunks: chunksOf(bytes), seal }, OWNER)
+      const written = await bodies.write(context(), { chunks: chunksOf(bytes), finish }, OWNER)
       expect(written.sizeBytes).toBe(sizeBytes)
       expect(writes.map(({ key }) => blockIndexOf(key))).toEqual([...Array(count).keys()])
       if (count === 0) {
@@ -118,7 +118,7 @@ describe('writing', () => {
   test('an attempt runs until its writer ends it, or its body fails (G5)', async () => {
     const good = await bodies.write(
       context(),
-      { chunks: chunksOf(bytesOf(70_000, 1)), seal },
+      { chunks: chunksOf(bytesOf(70_000, 1)), finish },
       OWNER,
     )
     expect(attempts.isOver(good.attempt.id)).toBe(false)
@@ -130,28 +130,30 @@ describe('writing', () => {
       yield new Uint8Array(BLOCK_BYTES + 5)
       throw new Error('the client is gone')
     }
-    await expect(bodies.write(context(), { chunks: broken(), seal }, OWNER)).rejects.toThrow('gone')
+    await expect(bodies.write(context(), { chunks: broken(), finish }, OWNER)).rejects.toThrow(
+      'gone',
+    )
     expect(attempts.runningCount).toBe(0)
   })
 
-  test('every block is on a majority before the seal is asked for (P7)', async () => {
+  test('every block is on a majority before the body is finished (P7)', async () => {
     automatic = false
-    let sealed = false
+    let finished = false
     const body = {
       chunks: chunksOf(bytesOf(2 * BLOCK_BYTES + 9, 1)),
-      seal: () => {
-        sealed = true
-        return seal()
+      finish: () => {
+        finished = true
+        return finish()
       },
     }
     const work = bodies.write(context(), body, OWNER)
     while (writes.length < 3) await turn()
     for (const write of writes.slice(0, 2)) write.acknowledge()
     await turn()
-    expect(sealed).toBe(false)
+    expect(finished).toBe(false)
     writes[2]!.acknowledge()
     await work
-    expect(sealed).toBe(true)
+    expect(finished).toBe(true)
   })
 })
 
@@ -165,7 +167,7 @@ describe('slow and failing writes', () => {
         yield new Uint8Array(BLOCK_BYTES)
       }
     }
-    bodies.write(context(), { chunks: endless(), seal }, OWNER).catch(() => {})
+    bodies.write(context(), { chunks: endless(), finish }, OWNER).catch(() => {})
     for (let i = 0; i < 50; i++) await turn()
     expect(writes).toHaveLength(4)
     expect(taken).toBeLessThanOrEqual(5)
@@ -179,11 +181,13 @@ describe('slow and failing writes', () => {
       yield new Uint8Array(BLOCK_BYTES + 5)
       throw new Error('the client is gone')
     }
-    await expect(bodies.write(context(), { chunks: broken(), seal }, OWNER)).rejects.toThrow('gone')
+    await expect(bodies.write(context(), { chunks: broken(), finish }, OWNER)).rejects.toThrow(
+      'gone',
+    )
     automatic = false
     const work = bodies.write(
       context(),
-      { chunks: chunksOf(bytesOf(9 * BLOCK_BYTES, 1)), seal },
+      { chunks: chunksOf(bytesOf(9 * BLOCK_BYTES, 1)), finish },
       OWNER,
     )
     work.catch(() => {})
@@ -204,7 +208,7 @@ describe('buffers', () => {
     automatic = false
     const work = bodies.write(
       context(),
-      { chunks: chunksOf(bytesOf(9 * BLOCK_BYTES, 1)), seal },
+      { chunks: chunksOf(bytesOf(9 * BLOCK_BYTES, 1)), finish },
       OWNER,
     )
     work.catch(() => {})
@@ -214,7 +218,7 @@ describe('buffers', () => {
     for (let i = 0; i < 3; i++) {
       void bodies.write(
         context(),
-        { chunks: chunksOf(bytesOf(3 * BLOCK_BYTES, 100 + i)), seal },
+        { chunks: chunksOf(bytesOf(3 * BLOCK_BYTES, 100 + i)), finish },
         OWNER,
       )
     }
@@ -225,7 +229,7 @@ describe('buffers', () => {
   })
 
   test('are reused once all replicas have answered, and not when one may still receive them', async () => {
-    const body = () => ({ chunks: chunksOf(bytesOf(2 * BLOCK_BYTES, 1)), seal })
+    const body = () => ({ chunks: chunksOf(bytesOf(2 * BLOCK_BYTES, 1)), finish })
     automatic = false
     const work = bodies.write(context(), body(), OWNER)
     while (writes.length < 2) await turn()
@@ -252,7 +256,7 @@ describe('reading', () => {
       const bytes = bytesOf(sizeBytes, 17 * i)
       all.push(bytes)
       storage.push(
-        ...(await bodies.write(context(), { chunks: chunksOf(bytes), seal }, OWNER)).storage,
+        ...(await bodies.write(context(), { chunks: chunksOf(bytes), finish }, OWNER)).storage,
       )
     }
     const whole = Buffer.concat(all)
@@ -277,7 +281,7 @@ describe('reading', () => {
 
   test('ends in an error without a good copy of a block, never in fewer bytes', async () => {
     const chunks = chunksOf(bytesOf(3 * BLOCK_BYTES, 1))
-    const { storage } = await bodies.write(context(), { chunks, seal }, OWNER)
+    const { storage } = await bodies.write(context(), { chunks, finish }, OWNER)
     blocks.delete(writes[1]!.key)
     await expect(readBack(storage, 0, 3 * BLOCK_BYTES)).rejects.toMatchObject({
       code: 'Unavailable',

@@ -9,7 +9,7 @@ import { dataId, type DataId } from '../../protocol/ids.ts'
 import { blockKey, blockPartition } from '../../protocol/keyspace/block-key.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import { BLOCK_BYTES, PACKED_BYTES_MAX } from '../../protocol/limits.ts'
-import type { ObjectBody, SealedBody, SmallBody } from '../../gateway/port/body.ts'
+import type { ObjectBody, FinishedBody, SmallBody } from '../../gateway/port/body.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock } from '../env/ports.ts'
 import type { WriteAttempt, Attempts } from '../replica/attempts.ts'
@@ -24,7 +24,7 @@ const WRITES_AHEAD = 4
 const READ_BUFFER_BYTES = BLOCK_BYTES + 16_384
 
 export interface WrittenBody {
-  readonly sealed: SealedBody
+  readonly finished: FinishedBody
   readonly storage: StorageRecord[]
   readonly sizeBytes: number
   /** The bytes of the one packed block, which ride with the register's state. */
@@ -72,7 +72,7 @@ export class Bodies {
     body: ObjectBody | SmallBody,
     owner: BlockOwner,
   ): Promise<WrittenBody> {
-    if ('bytes' in body) return this.#packed(body.bytes, body.seal())
+    if ('bytes' in body) return this.#packed(body.bytes, body.finish())
     const attempt = this.begin()
     try {
       return await this.#stream(context, body, owner, attempt)
@@ -98,7 +98,7 @@ export class Bodies {
       if (writes.sizeBytes <= PACKED_BYTES_MAX) {
         const bytes = writes.whole()
         writes.abandon()
-        return this.#packed(bytes, body.seal(), attempt)
+        return this.#packed(bytes, body.finish(), attempt)
       }
       await writes.end()
       writes.abandon()
@@ -108,14 +108,14 @@ export class Bodies {
     }
     context.rounds++
     const storage = [{ dataId: bytesOf(id), sizeBytes: writes.sizeBytes, packed: false }]
-    return { sealed: body.seal(), storage, sizeBytes: writes.sizeBytes, attempt }
+    return { finished: body.finish(), storage, sizeBytes: writes.sizeBytes, attempt }
   }
 
-  #packed(bytes: Uint8Array, sealed: SealedBody, attempt = this.begin()): WrittenBody {
-    if (bytes.length === 0) return { sealed, storage: [], sizeBytes: 0, attempt }
+  #packed(bytes: Uint8Array, finished: FinishedBody, attempt = this.begin()): WrittenBody {
+    if (bytes.length === 0) return { finished, storage: [], sizeBytes: 0, attempt }
     const id = bytesOf(attempt.id)
     const storage = [{ dataId: id, sizeBytes: bytes.length, packed: true }]
-    return { sealed, storage, sizeBytes: bytes.length, packed: bytes, attempt }
+    return { finished, storage, sizeBytes: bytes.length, packed: bytes, attempt }
   }
 
   /** Verified bytes [start, end) of the storages, in order. A chunk is valid until the next one is asked for.

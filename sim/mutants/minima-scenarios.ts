@@ -135,7 +135,7 @@ export const openedAndBuried: MutantScenario = async ({ seed, adapt }) => {
           body: {
             sizeBytes: 200_000,
             chunks: chunks(),
-            seal: () => ({ etag: 'e', checksums: {} }),
+            finish: () => ({ etag: 'e', checksums: {} }),
           },
         }),
       )

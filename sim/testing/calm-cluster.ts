@@ -113,12 +113,12 @@ export function bodyOf(
   bytes: Uint8Array,
   etag = 'etag',
 ): Parameters<Backend['putObject']>[1]['body'] {
-  const seal = () => ({ etag, checksums: {} })
-  if (bytes.length <= 65_536) return { bytes, seal }
+  const finish = () => ({ etag, checksums: {} })
+  if (bytes.length <= 65_536) return { bytes, finish }
   async function* chunks(): AsyncGenerator<Uint8Array> {
     for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000)
   }
-  return { sizeBytes: bytes.length, chunks: chunks(), seal }
+  return { sizeBytes: bytes.length, chunks: chunks(), finish }
 }
 
 export async function put(

@@ -114,12 +114,12 @@ export function writtenBody(
   bytes: Uint8Array,
   etag: string,
 ): Parameters<Backend['putObject']>[1]['body'] {
-  const seal = () => ({ etag, checksums: {} })
-  if (bytes.length <= 65_536) return { bytes, seal }
+  const finish = () => ({ etag, checksums: {} })
+  if (bytes.length <= 65_536) return { bytes, finish }
   async function* chunks(): AsyncGenerator<Uint8Array> {
     for (let at = 0; at < bytes.length; at += 50_000) yield bytes.subarray(at, at + 50_000)
   }
-  return { sizeBytes: bytes.length, chunks: chunks(), seal }
+  return { sizeBytes: bytes.length, chunks: chunks(), finish }
 }
 
 export function putRequest(

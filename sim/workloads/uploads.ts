@@ -91,7 +91,7 @@ export class UploadsWorkload implements Workload {
         ...named,
         uploadId,
         parts: [{ partNumber: 1, etag: String(tag), checksums: {} }],
-        seal: () => ({ etag: String(tag), checksums: {} }),
+        finish: () => ({ etag: String(tag), checksums: {} }),
       }),
     )
     const known = this.#keys.get(key) ?? { doubtful: new Set<number>() }

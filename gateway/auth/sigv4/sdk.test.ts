@@ -16,7 +16,7 @@ import {
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { expect, test } from 'vitest'
 
-import type { SealedBody } from '../../port/body.ts'
+import type { FinishedBody } from '../../port/body.ts'
 import { openBody, readBody, storedContentEncoding } from '../../body/body.ts'
 import { parseRequest, userMetadata } from '../../http/request.ts'
 import type { S3Request } from '../../http/request.ts'
@@ -121,12 +121,15 @@ async function caught(
   }
 }
 
-async function readAll({ request, auth }: Caught): Promise<{ bytes: Buffer; sealed: SealedBody }> {
+async function readAll({
+  request,
+  auth,
+}: Caught): Promise<{ bytes: Buffer; finished: FinishedBody }> {
   const body = await openBody(request, auth)
-  if ('bytes' in body) return { bytes: Buffer.from(body.bytes), sealed: body.seal() }
+  if ('bytes' in body) return { bytes: Buffer.from(body.bytes), finished: body.finish() }
   const chunks: Buffer[] = []
   for await (const chunk of body.chunks) chunks.push(Buffer.from(chunk))
-  return { bytes: Buffer.concat(chunks), sealed: body.seal() }
+  return { bytes: Buffer.concat(chunks), finished: body.finish() }
 }
 
 test('GetObject, ListObjectsV2 and CreateMultipartUpload, with strange keys', async () => {
@@ -170,10 +173,10 @@ test.each(['WHEN_SUPPORTED', 'WHEN_REQUIRED'] as const)(
       await caught(
         (client) => client.send(new PutObjectCommand({ Bucket: 'bucket', Key: KEY, Body: bytes })),
         async (one) => {
-          const { bytes: got, sealed } = await readAll(one)
+          const { bytes: got, finished } = await readAll(one)
           expect(got.equals(bytes)).toBe(true)
-          expect(sealed.etag).toBe(createHash('md5').update(bytes).digest('hex'))
-          expect(Object.keys(sealed.checksums)).toEqual([
+          expect(finished.etag).toBe(createHash('md5').update(bytes).digest('hex'))
+          expect(Object.keys(finished.checksums)).toEqual([
             when === 'WHEN_SUPPORTED' ? 'CRC32' : 'CRC64NVME',
           ])
         },
@@ -201,9 +204,9 @@ test.each(['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const)(
         (client) => client.send(command() as PutObjectCommand),
         async (one) => {
           expect(one.auth.payload).toEqual({ type: 'chunked', signed: false, trailer: true })
-          const { bytes, sealed } = await readAll(one)
+          const { bytes, finished } = await readAll(one)
           expect(bytes.equals(LARGE)).toBe(true)
-          expect(Object.keys(sealed.checksums)).toEqual([algorithm])
+          expect(Object.keys(finished.checksums)).toEqual([algorithm])
           expect(storedContentEncoding(one.request)).toBe(
             command() instanceof PutObjectCommand ? 'gzip' : undefined,
           )
@@ -260,10 +263,10 @@ test.each(['WHEN_SUPPORTED', 'WHEN_REQUIRED'] as const)('presigned, checksums %s
   const stored = await accept(requestOf(put, 'PUT', Buffer.from('hello')))
   expect({ ...userMetadata(stored.request) }).toEqual({ a: 'b' })
   expect(stored.request.headers['x-amz-storage-class']).toBe('STANDARD_IA')
-  const { bytes, sealed } = await readAll(stored)
+  const { bytes, finished } = await readAll(stored)
   expect(bytes.toString()).toBe('hello')
   // The checksum of an empty body in the URL is not a declaration.
-  expect(sealed.checksums).toEqual({ CRC64NVME: 'M3eFcAZSQlc=' })
+  expect(finished.checksums).toEqual({ CRC64NVME: 'M3eFcAZSQlc=' })
 })
 
 test('any other checksum in a presigned URL must match', async () => {
@@ -287,7 +290,7 @@ test('any other checksum in a presigned URL must match', async () => {
         body: [Buffer.from(text)],
       }),
     )
-    if (right) expect(Object.keys((await readAll(one)).sealed.checksums)).toEqual(['CRC32'])
+    if (right) expect(Object.keys((await readAll(one)).finished.checksums)).toEqual(['CRC32'])
     else await expect(readAll(one)).rejects.toMatchObject({ code: 'BadDigest' })
   }
 })

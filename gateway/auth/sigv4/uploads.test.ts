@@ -41,7 +41,7 @@ async function upload(
   const chunks: Buffer[] = []
   if ('bytes' in body) chunks.push(Buffer.from(body.bytes))
   else for await (const chunk of body.chunks) chunks.push(Buffer.from(chunk))
-  const { checksums } = body.seal()
+  const { checksums } = body.finish()
   const encoding = storedContentEncoding(request)
   return { bytes: Buffer.concat(chunks).toString('latin1'), checksums, encoding }
 }

@@ -92,13 +92,15 @@ export class MemoryObjects {
   }
 
   put(key: string, bytes: Uint8Array, condition?: WriteCondition): Promise<PutResult> {
-    const seal = () => ({ etag: `${bytes.length} bytes`, checksums: {} })
+    const finish = () => ({ etag: `${bytes.length} bytes`, checksums: {} })
     const headers = { system: {}, user: {}, storageClass: 'STANDARD' }
     async function* chunks(): AsyncGenerator<Uint8Array> {
       yield bytes
     }
     const body =
-      bytes.length <= 65_536 ? { bytes, seal } : { sizeBytes: bytes.length, chunks: chunks(), seal }
+      bytes.length <= 65_536
+        ? { bytes, finish }
+        : { sizeBytes: bytes.length, chunks: chunks(), finish }
     return this.objects.put(memoryContext(), { bucket: 'bucket', key, headers, body, condition })
   }
 

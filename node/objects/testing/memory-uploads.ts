@@ -122,8 +122,8 @@ export class MemoryUploads {
     etag = `e${partNumber}`,
     key = NAMED.key,
   ): Promise<CompletedPart> {
-    const seal = () => ({ etag, checksums: {} })
-    const body = { sizeBytes, seal } as never
+    const finish = () => ({ etag, checksums: {} })
+    const body = { sizeBytes, finish } as never
     const { uploadId } = this
     await this.uploads.putPart(uploadContext(), { ...NAMED, key, uploadId, partNumber, body })
     return { partNumber, etag, checksums: {} }
@@ -132,10 +132,10 @@ export class MemoryUploads {
   complete(
     parts: readonly CompletedPart[],
     condition?: WriteCondition,
-    seal: () => { etag: string; checksums: object } = () => ({ etag: 'whole', checksums: {} }),
+    finish: () => { etag: string; checksums: object } = () => ({ etag: 'whole', checksums: {} }),
   ): ReturnType<Uploads['complete']> {
     const { uploadId } = this
-    return this.uploads.complete(uploadContext(), { ...NAMED, uploadId, parts, condition, seal })
+    return this.uploads.complete(uploadContext(), { ...NAMED, uploadId, parts, condition, finish })
   }
 
   /** ETag of the object, or the code of the error. */
@@ -148,7 +148,7 @@ export class MemoryUploads {
   }
 
   putOther(etag: string): Promise<unknown> {
-    const body = { sizeBytes: 1, seal: () => ({ etag, checksums: {} }) } as never
+    const body = { sizeBytes: 1, finish: () => ({ etag, checksums: {} }) } as never
     return this.objects.put(uploadContext(), { ...NAMED, headers: UPLOAD_HEADERS, body })
   }
 
@@ -208,10 +208,10 @@ export class MemoryUploads {
     }
     return {
       begin,
-      write: async (_context: unknown, body: { sizeBytes: number; seal(): object }) => {
+      write: async (_context: unknown, body: { sizeBytes: number; finish(): object }) => {
         const attempt = begin()
         const storage = { dataId: bytesOf(attempt.id), sizeBytes: body.sizeBytes, packed: false }
-        return { sealed: body.seal(), storage: [storage], sizeBytes: body.sizeBytes, attempt }
+        return { finished: body.finish(), storage: [storage], sizeBytes: body.sizeBytes, attempt }
       },
     } as unknown as Bodies
   }
