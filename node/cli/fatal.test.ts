@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { AssertionError } from '../../protocol/assert.ts'
 import { UsageError } from '../tools/usage-error.ts'
 import { describeError, exitCodeOf } from './fatal.ts'
 
@@ -9,6 +10,7 @@ function systemError(fields: Record<string, unknown>, message = 'x'): Error {
 describe('an error is one line', () => {
   it.each([
     [new UsageError('say it so'), 'say it so'],
+    [new AssertionError('it rises'), 'a fault in this program: it rises'],
     [
       systemError({ code: 'EADDRINUSE', address: '127.0.0.1', port: 9000 }),
       'address 127.0.0.1:9000 is already in use by another process',

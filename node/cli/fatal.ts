@@ -1,5 +1,6 @@
 /** Makes one clear line of any error that ends a command. Stack traces appear only with the log level `debug`. */
 
+import { AssertionError } from '../../protocol/assert.ts'
 import { UsageError } from '../tools/usage-error.ts'
 import { printable } from './terminal.ts'
 
@@ -39,6 +40,7 @@ function chain(error: unknown, depth = 0): ErrorLike[] {
 
 function knownProblem(error: ErrorLike): string | undefined {
   if (error instanceof UsageError) return error.message
+  if (error instanceof AssertionError) return `a fault in this program: ${error.message}`
   const message = typeof error.message === 'string' ? error.message : ''
   // libp2p reports some errors of the system only inside its message.
   const code =

@@ -5,12 +5,20 @@
  */
 
 import { assert } from '../../protocol/assert.ts'
-import { align, encodeRecordMeta, recordMetaBytes } from '../../protocol/codec/record.ts'
+import {
+  align,
+  encodeRecordMeta,
+  RECORD_ALIGNMENT,
+  recordMetaBytes,
+} from '../../protocol/codec/record.ts'
 import type { ByteString } from '../../protocol/ids.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import {
   BATCH_HEADER_BYTES,
   encodeBatchHeader,
+  FIRST_BATCH_AT,
+  isBefore,
+  PAGE_BYTES,
   pageEnd,
   type HintTable,
   type LogEnd,
@@ -71,6 +79,11 @@ export class Batch {
     logId: Uint8Array,
     pool: ChunkPool,
   ) {
+    assert(
+      start.offset >= FIRST_BATCH_AT && start.offset % PAGE_BYTES === 0,
+      'a batch begins on a page',
+    )
+    assert(firstSequence >= 0, 'a sequence counts from 0')
     this.start = start
     this.firstSequence = firstSequence
     this.startsSegment = startsSegment
@@ -119,6 +132,7 @@ export class Batch {
       if (copied) this.copy(payload as Uint8Array)
       else this.refer(payload as Uint8Array)
     }
+    assert(position.lengthBytes % RECORD_ALIGNMENT === 0, 'a record ends where the next may begin')
     this.lengthBytes += position.lengthBytes
     this.records.push(record)
     this.keys.add(record.key)
@@ -128,6 +142,8 @@ export class Batch {
 
   /** All buffers in order, to be written at `start.offset`. */
   finish(flushed: LogEnd): Uint8Array[] {
+    assert(this.records.length > 0, 'a batch holds records')
+    assert(!isBefore(this.start, flushed), 'a batch overwrites nothing that is flushed')
     this.pushChunk()
     encodeBatchHeader(
       this.chunks[0] as Uint8Array,
@@ -192,7 +208,7 @@ export class Batch {
   }
 
   private pushChunk(): void {
-    assert(this.filled <= this.chunk.length)
+    assert(this.filled <= this.chunk.length, 'a chunk has room for what was put into it')
     if (this.filled > this.pushed) this.buffers.push(this.chunk.subarray(this.pushed, this.filled))
     this.pushed = this.filled
   }

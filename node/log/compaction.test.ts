@@ -113,6 +113,15 @@ describe('a segment stays', () => {
   })
 })
 
+test('a segment that was not marked is never deleted: the node is stopped', async () => {
+  lab.store.markCompacted = () => Promise.resolve()
+  await compact(1)
+  await lab.clock.pass(1_500)
+  expect(lab.store.hasSegment(1)).toBe(true)
+  expect(lab.failures).toHaveLength(1)
+  expect(lab.failures[0]).toContain('a segment is marked before it is deleted')
+})
+
 describe('records', () => {
   test('a removal is copied while an older segment is there, and not once it is the oldest (D7)', async () => {
     await lab.remove('kept')

@@ -23,9 +23,10 @@
  * Copies are urgent: they may use the log's reserve (F6).
  */
 
+import { assert } from '../../protocol/assert.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { allowedDeadShare, planCompaction, type CompactionPlan } from './compaction-plan.ts'
-import { errorCode, LogError } from './errors.ts'
+import { assertionLine, errorCode, LogError } from './errors.ts'
 import type { SegmentReader } from './read.ts'
 import type { Store } from './store.ts'
 import type { LogPosition, LogRecord, StoredRecord } from './types.ts'
@@ -91,7 +92,7 @@ export class Compaction {
     const delayMs = store.stats().full ? Math.min(intervalMs, SHORT_INTERVAL_MS) : intervalMs
     this.cancelTimer = clock.after(delayMs, () => {
       this.running = this.work()
-        .catch((error: unknown) => logger.warn({ error: String(error) }, 'compaction failed'))
+        .catch((error: unknown) => this.survive(error, 'compaction failed'))
         .then(() => this.start())
     })
   }
@@ -201,7 +202,7 @@ export class Compaction {
     const left = this.leave(segment)
       // It is marked: the next start deletes it.
       .catch((error: unknown) => {
-        this.options.logger.warn({ segment, error: String(error) }, 'a segment was not deleted')
+        this.survive(error, `segment ${segment} was not deleted`)
       })
       .finally(() => this.leaving.delete(left))
     this.leaving.add(left)
@@ -216,6 +217,7 @@ export class Compaction {
     if (!store.stats().full) await sleep(clock, graceMs)
     // The next start deletes it.
     if (this.isStopped()) return
+    assert(store.compactedSegments().has(segment), 'a segment is marked before it is deleted')
     await store.removeSegment(segment)
     this.counters.segments++
     this.counters.freedBytes += sizeBytes
@@ -294,6 +296,13 @@ export class Compaction {
     const rate = store.stats().full ? SHORT_RATE * bytesPerSecond : bytesPerSecond
     if (bytes > 0) await sleep(clock, (bytes / rate) * 1_000)
     return !this.isStopped()
+  }
+
+  private survive(error: unknown, what: string): void {
+    const { store, logger } = this.options
+    const line = assertionLine(error)
+    if (line === undefined) logger.warn({ error: String(error) }, what)
+    else store.options.fail(line)
   }
 
   private isStopped(): boolean {

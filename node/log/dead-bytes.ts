@@ -8,6 +8,7 @@
  * ```
  */
 
+import { assert } from '../../protocol/assert.ts'
 import { getU32, getU48, putU32, putU48 } from '../../protocol/codec/record.ts'
 import type { Index } from '../env/ports.ts'
 import { RESERVED_PREFIX } from './index-writer.ts'
@@ -54,6 +55,7 @@ export class DeadBytes {
   }
 
   add(segment: number, kind: keyof DeadCounts, bytes: number): void {
+    assert(bytes >= 0, 'dead bytes never live again')
     if (bytes === 0) return
     const before = this.of(segment)
     this.set(segment, { ...before, [kind]: before[kind] + bytes })

@@ -1,5 +1,7 @@
 /** What can go wrong with the log. The disk's own errors (EIO …) pass through where nothing is known. */
 
+import { AssertionError } from '../../protocol/assert.ts'
+
 export type LogErrorCode =
   /** No room: nothing of this append counts. Deletes and compaction (`urgent`) have a reserve. */
   | 'DISK_FULL'
@@ -38,6 +40,15 @@ export function errorCode(error: unknown): string {
 /** Errors of a write that mean "no room" and leave what was flushed before untouched. */
 export function isNoSpace(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(errorCode(error))
+}
+
+/**
+ * An assertion of the log has failed: this program is wrong, and what it would write next might be, too. The line that the
+ * node ends with; undefined for all other errors.
+ */
+export function assertionLine(error: unknown): string | undefined {
+  if (!(error instanceof AssertionError)) return undefined
+  return `a fault in this program, nothing more is written to the log: ${error.message}`
 }
 
 export type LogState = 'recovering' | 'open' | 'read-only' | 'failed' | 'closed'

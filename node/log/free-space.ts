@@ -1,5 +1,6 @@
 /** How much room the disk has, and whether it is so little that only deletes and compaction may append. */
 
+import { assert } from '../../protocol/assert.ts'
 import type { Clock, Disk } from '../env/ports.ts'
 
 const RESERVE_BYTES_MAX = 256 << 20
@@ -83,6 +84,7 @@ export class FreeSpace {
 
   /** Between two looks the account of what is written says when the reserve is reached. */
   used(bytes: number): void {
+    assert(bytes > 0, 'writing takes room')
     this.freeBytes = Math.max(0, this.freeBytes - bytes)
     if (this.freeBytes < this.reserve()) this.full = true
     this.writtenSince += bytes

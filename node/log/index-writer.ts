@@ -3,6 +3,7 @@
  * position that they reflect (D6).
  */
 
+import { AssertionError, assert } from '../../protocol/assert.ts'
 import type { Clock, Index, Logger } from '../env/ports.ts'
 import { getU32, getU48, LOG_ID_BYTES, putU32, putU48 } from '../../protocol/codec/record.ts'
 import { LogError } from './errors.ts'
@@ -56,6 +57,7 @@ export class IndexWriter {
 
   /** What the index reflects when it is opened. */
   startAt(end: LogEnd, nextSequence: number): void {
+    assert(this.changes === 0, 'nothing was brought into the index yet')
     this.reflected = { ...this.reflected, end, nextSequence }
   }
 
@@ -120,6 +122,8 @@ export class IndexWriter {
         this.failing = false
         this.retryMs = RETRY_MS_MIN
       } catch (error) {
+        // Nobody waits for this: it ends the process.
+        if (error instanceof AssertionError) throw error
         this.memtable.putBack()
         this.failing = true
         this.logger.error({ error: String(error) }, 'the index takes no rows')

@@ -3,6 +3,7 @@
  * cuts what it was read from (D5). Where there is no room for that it stays where it is, and is flushed there again.
  */
 
+import { assert } from '../../protocol/assert.ts'
 import type { Disk, Logger } from '../env/ports.ts'
 import { Batch, type ChunkPool } from './batch.ts'
 import { errorCode } from './errors.ts'
@@ -67,6 +68,7 @@ async function keepInPlace(
   log: TailLog,
 ): Promise<void> {
   const { start, firstSequence, records, more } = tail
+  assert(more.length >= records.length, 'every record of a tail says whether its append goes on')
   const batch = new Batch(start, firstSequence, false, log.logId, log.pool)
   for (const [i, record] of records.entries()) batch.add(record, more[i] as boolean)
   log.logger.warn({ ...start, records: records.length }, 'the tail of the log stays in place')

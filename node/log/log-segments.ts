@@ -1,5 +1,6 @@
 /** The segment files of an open log: the sealed ones, and the one that takes appends. */
 
+import { assert } from '../../protocol/assert.ts'
 import { align } from '../../protocol/codec/record.ts'
 import type { Disk, DiskFile } from '../env/ports.ts'
 import type { Batch } from './batch.ts'
@@ -77,13 +78,15 @@ export class LogSegments {
 
   /** The file is flushed up to there. */
   setSize(segment: number, sizeBytes: number): void {
+    assert(sizeBytes >= this.sizeOf(segment), 'appends make a segment longer')
     this.#sizes.set(segment, sizeBytes)
   }
 
   /** Seals the open segment, then makes the file of the next one. `end` and `sequence`: where the log ends by now. */
   async start(batch: Batch, end: LogEnd, sequence: number): Promise<void> {
-    await this.#seal(end, sequence)
     const { segment } = batch.start
+    assert(!this.files.has(segment), 'no number of a segment is used again')
+    await this.#seal(end, sequence)
     const file = await this.#create(segment)
     this.files.set(segment, file)
     this.#sizes.set(segment, SEGMENT_HEADER_BYTES)
@@ -102,6 +105,7 @@ export class LogSegments {
 
   /** Deletes the file. The segment is struck off the manifest by now. */
   async delete(segment: number, file: DiskFile): Promise<void> {
+    assert(segment !== this.open?.segment, 'the open segment is not deleted')
     this.files.delete(segment)
     this.#sizes.delete(segment)
     await file.close()
@@ -127,6 +131,7 @@ export class LogSegments {
 
   /** Cuts what follows `offset` in a segment that is not the open one. */
   async cut(segment: number, offset: number): Promise<void> {
+    assert(segment !== this.open?.segment, 'the open segment is not cut')
     await truncateSegment(this.#disk, segment, offset)
     this.#sizes.set(segment, offset)
   }

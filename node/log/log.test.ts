@@ -171,6 +171,19 @@ describe('a disk that fails', () => {
   })
 })
 
+describe('an assertion that fails', () => {
+  test('stops the node with one line, and nothing more is appended', async () => {
+    await lab.append('a')
+    const wrong = { ...labRecord('b'), type: 0 }
+    await expect(lab.log.append([wrong])).rejects.toMatchObject({ code: 'FAILED' })
+    expect(lab.failures).toEqual([
+      'a fault in this program, nothing more is written to the log: a record type is 1..255',
+    ])
+    await expect(lab.append('c')).rejects.toMatchObject({ code: 'FAILED' })
+    expect(lab.flushed).toEqual(['a'])
+  })
+})
+
 describe('the proof of the end (D9)', () => {
   test('is written once the log is idle, and at a clean stop', async () => {
     await lab.append('a')

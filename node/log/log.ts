@@ -15,7 +15,7 @@ import type { ByteString } from '../../protocol/ids.ts'
 import type { DiskFile } from '../env/ports.ts'
 import type { Batch } from './batch.ts'
 import { EndProof } from './end-proof.ts'
-import { isNoSpace, LogError, refusalIn, type LogState } from './errors.ts'
+import { assertionLine, isNoSpace, LogError, refusalIn, type LogState } from './errors.ts'
 import { FreeSpace } from './free-space.ts'
 import { keepTail, type TailLog } from './kept-tail.ts'
 import { LogSegments, type SegmentInfo } from './log-segments.ts'
@@ -24,9 +24,9 @@ import { openSegments, type OpenSegments, type OpenSegmentsOptions } from './ope
 import { PendingBatches, type LogTip } from './pending-batches.ts'
 import { readMeta, readRecord, readRecordSync, type ReadRecord, SegmentReader } from './read.ts'
 import { LogRecovery, type ReplayHandlers } from './recovery.ts'
-import { EMPTY_LOG, pageEnd, type LogEnd } from './segment.ts'
+import { EMPTY_LOG, isBefore, pageEnd, type LogEnd } from './segment.ts'
 import { isLogRefusal, UntrustedDisk } from './trusted.ts'
-import type { LogPosition, LogRecord, LogLoss, NewRecord, StoreStats } from './types.ts'
+import type { LogPosition, LogRecord, LogLoss, LogStats, NewRecord } from './types.ts'
 
 /** Of what waits for a disk that is slow, or hangs (D11). */
 const WAITING_BYTES_MAX = 128 << 20
@@ -41,19 +41,6 @@ export interface LogOptions extends OpenSegmentsOptions {
   /** A batch is flushed: called in log order, before its appends resolve. */
   flushed(records: readonly NewRecord[], positions: readonly LogPosition[], end: LogEnd): void
 }
-
-export type LogStats = Pick<
-  StoreStats,
-  | 'flushes'
-  | 'bytes'
-  | 'records'
-  | 'refused'
-  | 'waitingBytes'
-  | 'freeBytes'
-  | 'totalBytes'
-  | 'full'
-  | 'failed'
->
 
 export class Log {
   readonly logId: Uint8Array
@@ -108,7 +95,7 @@ export class Log {
     rebuilds: boolean,
     handlers: ReplayHandlers,
   ): Promise<void> {
-    assert(this.state === 'recovering')
+    assert(this.state === 'recovering', 'a log is recovered once')
     const { proven } = this.manifest
     const recovery = new LogRecovery({
       files: this.segmentFiles.files,
@@ -120,6 +107,7 @@ export class Log {
     })
     await this.opened.settle(rebuilds ? 'forgotten' : 'to be noted')
     const recovered = await recovery.run()
+    assert(recovered.nextSequence >= nextSequence, 'recovery gives no sequence twice')
     this.flushedEnd = recovered.flushedEnd
     this.nextSequence = recovered.nextSequence
     this.state = 'open'
@@ -162,7 +150,16 @@ export class Log {
       this.counters.refused++
       return Promise.reject(new LogError('OVERLOADED', 'too much waits for the disk'))
     }
-    const batch = this.pending.batchFor(total, records.length, this.tip())
+    try {
+      return this.gather(records, total)
+    } catch (error) {
+      return Promise.reject(assertionLine(error) === undefined ? error : this.failed(error))
+    }
+  }
+
+  /** Into the next batch, which is written as soon as the one before it is flushed. */
+  private gather(records: readonly NewRecord[], bytes: number): Promise<LogPosition[]> {
+    const batch = this.pending.batchFor(bytes, records.length, this.tip())
     const positions: LogPosition[] = []
     for (let i = 0; i < records.length; i++) {
       positions.push(batch.add(records[i] as NewRecord, i + 1 < records.length))
@@ -241,10 +238,8 @@ export class Log {
 
   /** Up to where everything is flushed. */
   end(): { end: LogEnd; nextSequence: number } {
-    return {
-      end: this.flushedEnd,
-      nextSequence: this.pending.firstSequence ?? this.nextSequence,
-    }
+    const nextSequence = this.pending.firstSequence ?? this.nextSequence
+    return { end: this.flushedEnd, nextSequence }
   }
 
   stats(): LogStats {
@@ -321,10 +316,11 @@ export class Log {
       await this.segmentFiles.start(batch, this.flushedEnd, this.nextSequence)
     }
     const { open } = this.segmentFiles
-    assert(open !== undefined && open.segment === batch.start.segment)
+    assert(open?.segment === batch.start.segment, 'a batch goes into the open segment')
     await open.file.write(batch.finish(this.flushedEnd), batch.start.offset)
     await this.segmentFiles.flush(open.file)
     batch.addHints(open.hints)
+    assert(isBefore(this.flushedEnd, batch.end), 'the flushed end moves on')
     this.flushedEnd = batch.end
     this.segmentFiles.setSize(open.segment, batch.end.offset)
     this.counters.bytes += batch.lengthBytes
@@ -352,7 +348,8 @@ export class Log {
 
   private failed(error: unknown): LogError {
     const cause = error instanceof UntrustedDisk ? error.cause : error
-    const refusal = new LogError('FAILED', `the disk failed: ${String(cause)}`, { cause })
+    const line = assertionLine(error) ?? `the disk failed: ${String(cause)}`
+    const refusal = new LogError('FAILED', line, { cause })
     if (this.state !== 'failed') this.options.fail(refusal.message)
     this.state = 'failed'
     return refusal
@@ -366,6 +363,7 @@ export class Log {
   /** Takes back a batch that found no room; what came behind it had its place by it. */
   private async stepBack(batch: Batch): Promise<void> {
     this.space.exhausted()
+    assert(batch.firstSequence <= this.nextSequence, 'what is taken back was given before')
     this.nextSequence = batch.firstSequence
     try {
       if (batch.startsSegment) await this.segmentFiles.drop(batch.start.segment)

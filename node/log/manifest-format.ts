@@ -211,7 +211,7 @@ function isSound(bytes: Uint8Array, magic: number, lengthBytes: number): boolean
 
 /** Of everything but itself. */
 function checksumOf(bytes: Uint8Array): Uint8Array {
-  assert(bytes.length >= HEADER_BYTES)
+  assert(bytes.length >= HEADER_BYTES, 'a slot has a whole header')
   const hashed = bytes.slice()
   hashed.fill(0, CHECKSUM_AT, HEADER_BYTES)
   return blake3(hashed).subarray(0, HEADER_BYTES - CHECKSUM_AT)

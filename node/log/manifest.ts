@@ -10,6 +10,7 @@
  *     holds nothing, or nothing any more
  */
 
+import { assert } from '../../protocol/assert.ts'
 import type { Disk, DiskFile } from '../env/ports.ts'
 import { LogError } from './errors.ts'
 import {
@@ -80,6 +81,7 @@ export class Manifest {
   }
 
   add(segment: number): Promise<void> {
+    assert(segment > this.#highest, 'no number of a segment is used again')
     return this.#change((segments) => new Set([...segments, segment]))
   }
 

@@ -3,6 +3,7 @@
  * rows, the other is on its way into the index.
  */
 
+import { assert } from '../../protocol/assert.ts'
 import { byteString } from '../../protocol/bytes.ts'
 import type { ByteString } from '../../protocol/ids.ts'
 import type { IndexWrite } from '../env/ports.ts'
@@ -35,6 +36,7 @@ export class Memtable {
     if (before !== undefined) this.currentBytes -= sizeOf(before)
     this.current.set(key, row)
     this.currentBytes += sizeOf(row)
+    assert(this.currentBytes > 0, 'rows take room')
   }
 
   /** The row, one without a value when it is removed; undefined: the index decides. */
@@ -63,6 +65,7 @@ export class Memtable {
 
   /** The rows to commit next. They stay visible until `committed`. */
   take(): IndexWrite[] {
+    assert(this.committing.size === 0, 'one commit at a time')
     this.committing = this.current
     this.committingBytes = this.currentBytes
     this.current = new SortedRows()

@@ -7,9 +7,10 @@
  *   - an append goes into one batch whole
  */
 
+import { assert } from '../../protocol/assert.ts'
 import type { ByteString } from '../../protocol/ids.ts'
 import { Batch, ChunkPool } from './batch.ts'
-import { FIRST_BATCH_AT, type LogEnd } from './segment.ts'
+import { FIRST_BATCH_AT, isBefore, type LogEnd } from './segment.ts'
 
 /** A batch that has grown to this is closed, so that no flush takes long. */
 const BATCH_BYTES_MAX = 16 << 20
@@ -57,6 +58,11 @@ export class PendingBatches {
     }
     const last = this.#ready.at(-1) ?? this.#writing
     const end = last?.end ?? tip.flushedEnd
+    assert(!isBefore(end, tip.flushedEnd), 'a batch begins behind all that is flushed')
+    assert(
+      last === undefined || last.firstSequence + last.records.length === tip.nextSequence,
+      'sequences follow each other without a gap',
+    )
     const current = last?.start.segment ?? tip.open?.segment
     const hinted = (tip.open?.records ?? 0) + this.#recordsWithoutGathering()
     const startsSegment =
@@ -76,12 +82,14 @@ export class PendingBatches {
     const batch = this.#ready.shift() ?? this.#gathering
     if (batch === undefined) return undefined
     if (batch === this.#gathering) this.#gathering = undefined
+    assert(this.#writing === undefined, 'one batch is written at a time')
     this.#writing = batch
     return batch
   }
 
   /** The batch that `next` gave is flushed. */
   written(): void {
+    assert(this.#writing !== undefined, 'a batch was being written')
     this.#writing = undefined
   }
 

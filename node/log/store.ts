@@ -7,6 +7,7 @@
  *   - nobody waits for the index: the memtable covers what it has not committed
  */
 
+import { assert } from '../../protocol/assert.ts'
 import { EMPTY_BYTES, u32 } from '../../protocol/bytes.ts'
 import type { Index, IndexWrite } from '../env/ports.ts'
 import { copiesOf } from './copies.ts'
@@ -379,6 +380,7 @@ export class Store {
     positions: readonly LogPosition[],
     end: LogEnd,
   ): void {
+    assert(positions.length === records.length, 'every record has its place')
     let bytes = 0
     for (let i = 0; i < records.length; i++) {
       const position = positions[i] as LogPosition

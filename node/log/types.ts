@@ -222,3 +222,17 @@ export interface StoreStats {
   /** The start made the index anew from the log. */
   readonly indexRebuilt: boolean
 }
+
+/** Those that the log counts itself. */
+export type LogStats = Pick<
+  StoreStats,
+  | 'flushes'
+  | 'bytes'
+  | 'records'
+  | 'refused'
+  | 'waitingBytes'
+  | 'freeBytes'
+  | 'totalBytes'
+  | 'full'
+  | 'failed'
+>
