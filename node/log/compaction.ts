@@ -87,7 +87,7 @@ export class Compaction {
 
   /** Looks for work from time to time. */
   start(): void {
-    const { clock, logger, intervalMs = 10_000, store } = this.options
+    const { clock, intervalMs = 10_000, store } = this.options
     if (this.state === 'stopped') return
     const delayMs = store.stats().full ? Math.min(intervalMs, SHORT_INTERVAL_MS) : intervalMs
     this.cancelTimer = clock.after(delayMs, () => {
