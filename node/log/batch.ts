@@ -1,7 +1,7 @@
 /**
- * The batch that gathers while a flush runs. Records are encoded as they come: their place is known,
- * because batches are written one behind the other. Small payloads are copied into the batch's
- * chunks, large ones are written from where they lie.
+ * The batch that gathers while a flush runs. Records are encoded as they come: their place is known, because
+ * batches follow each other on the disk. Small payloads are copied into the batch's chunks, large ones are written
+ * from the caller's memory.
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -30,7 +30,7 @@ const COPIED_PAYLOAD_BYTES_MAX = 32 << 10
 const CHUNK_BYTES = 256 << 10
 const POOLED_CHUNKS_MAX = 16
 
-/** Chunks are used over and over: allocating them anew costs more than filling them. */
+/** Chunks are used again: to allocate one costs more than to fill it. */
 export class ChunkPool {
   private readonly free: Uint8Array[] = []
 
@@ -44,7 +44,7 @@ export class ChunkPool {
   }
 }
 
-/** One call of append: settled as a whole. */
+/** One call of append: it resolves or rejects as a whole. */
 export interface Waiter {
   readonly positions: LogPosition[]
   resolve(positions: LogPosition[]): void
@@ -59,7 +59,7 @@ export class Batch {
   readonly records: NewRecord[] = []
   readonly positions: LogPosition[] = []
   readonly waiters: Waiter[] = []
-  /** Of the records: asked once for each record that compaction copies. */
+  /** The records' keys: compaction asks for each record that it copies whether its key is among them. */
   readonly keys = new Set<ByteString>()
   lengthBytes = BATCH_HEADER_BYTES
 
@@ -68,7 +68,7 @@ export class Batch {
   private readonly chunks: Uint8Array[] = []
   private readonly buffers: Uint8Array[] = []
   private chunk: Uint8Array
-  /** What of the chunk is filled, and from where on it is not yet among `buffers`. */
+  /** Up to where the chunk is filled, and up to where that is among `buffers`. */
   private filled = BATCH_HEADER_BYTES
   private pushed = 0
 

@@ -1,23 +1,21 @@
 /**
  * Which segments compaction takes next.
  *
- *  1. One that is nearly all dead costs next to nothing: it is worth it for itself.
- *  2. Else compaction waits until dead bytes take more of the log than they may (`allowedDeadShare`: the fuller
- *     the disk, the less). What is copied early is copied for nothing: more of it may be dead by the time when
- *     the room is wanted.
+ *  1. A segment that is nearly all dead is taken at once: it costs next to nothing.
+ *  2. Otherwise compaction waits until dead bytes take a larger share of the log than is allowed (`allowedDeadShare`:
+ *     the fuller the disk, the less). Waiting saves copies: more may be dead by the time the room is needed.
  *  3. Then the victims are those that give back most for what they cost, weighed with their age, as in a
- *     log-structured file system (Rosenblum and Ousterhout, 1992): what is still live in an old segment
- *     will live on, so that the room that it gives stays free; a young one is worth waiting for.
- *  4. Several are taken together, about as many as fill a segment with what lives in them. Their copies get
- *     segments apart from what is written meanwhile (compaction.ts), so that old data is not copied again and
- *     again for the sake of young data beside it.
+ *     log-structured file system (Rosenblum and Ousterhout, 1992): what is still live in an old segment will
+ *     probably live on, so the room that is won stays free. More of a young one will be dead soon.
+ *  4. Several are taken together: about as many as fill one segment with their live records. The copies get segments
+ *     apart from what is written meanwhile (compaction.ts), so that old data is not copied again and again because
+ *     young data beside it dies.
  *  5. Removals are needed while anything older may hold what they removed (D7). When they are many, the
  *     oldest segment is rewritten, dead or not, until nothing is older than they are.
- *  6. The open segment is sealed early when most of what there is to gain lies in it.
+ *  6. The open segment is sealed early when most of the dead bytes are in it.
  *
- * On a disk that is short of room every gain counts, and the largest first. What lives in a segment must have
- * room beside it: one for which there is none is left until more of it is dead, lest its copies take what
- * deletes need.
+ * On a nearly full disk every gain counts, and the largest goes first. A segment whose live records would not fit into
+ * the free space is left until more of it is dead: its copies would take the room that deletes need.
  */
 
 import { BATCH_HEADER_BYTES, PAGE_BYTES } from './segment.ts'
@@ -27,47 +25,47 @@ export interface PlannedSegment {
   readonly sizeBytes: number
   readonly deadBytes: number
   readonly removalBytes: number
-  /** Takes no more appends, and something was appended behind it. */
+  /** Takes no more appends, and a later segment exists. */
   readonly sealed: boolean
-  /** It has to stay: it holds damage. */
+  /** It holds damage, so it has to stay. */
   readonly stuck: boolean
 }
 
 export interface PlanLimits {
-  /** Of all segments together, what may be dead. */
+  /** The share of all segments together that may be dead. */
   readonly deadShareMax: number
-  /** Less than this is left alone, unless the disk is short. */
+  /** A smaller gain is not worth it, unless the disk is nearly full. */
   readonly gainBytesMin: number
   readonly short: boolean
-  /** Live bytes that may be copied now. */
+  /** How many live bytes may be copied now. */
   readonly roomBytes: number
-  /** At which a segment is sealed. */
+  /** A segment of this size is sealed. */
   readonly segmentBytes: number
 }
 
 export type CompactionPlan =
   { readonly compact: readonly number[] } | { readonly seal: number } | undefined
 
-/** From this share of dead bytes on a segment goes at once. */
+/** A segment with this share of dead bytes is taken at once. */
 const CHEAP_SHARE = 0.9
-/** A segment below it would be copied nearly whole. */
+/** A segment with a smaller share of dead bytes would be copied nearly whole. */
 const SHARE_MIN = 0.02
 const REMOVAL_SHARE_MAX = 0.02
-/** What a compaction leaves itself: the batches of the last copies, of the marker and of the begin of a segment,
- * each with its header and its padding. A segment that gives no more than that would be copied for ever. */
+/** What a compaction itself writes: the batches of the last copies, of the marker and of the beginning of a segment, each
+ * with its header and its padding. A segment that gives no more than that would be copied for ever. */
 const OWN_COST_BYTES = 3 * (PAGE_BYTES + BATCH_HEADER_BYTES)
 const SHORT_GAIN_BYTES = 64 << 10
 
-/** Of the disk, counted with the segments that copies need: up to here dead bytes cost nobody anything, and
- * from there on hardly any may be left. */
+/** How full the disk is, the segments that copies need included. Up to the first, dead bytes do no harm; from the second
+ * on hardly any may be left. */
 const FILL_EASY = 0.8
 const FILL_TIGHT = 0.98
 const SHARE_TIGHT = 0.08
 const SHARE_FULL = 0.067
-/** Kept free for copies and for what is written while they are made. */
+/** Segments kept free for copies, and for what is written while they are made. */
 const SEGMENTS_AHEAD = 2
 
-/** What share of the log may be dead, at most `most`: less and less as the disk fills. */
+/** The share of the log that may be dead: `most` while the disk has room, less and less as it fills. */
 export function allowedDeadShare(
   most: number,
   disk: { readonly totalBytes: number; readonly freeBytes: number },
@@ -131,7 +129,7 @@ export function planCompaction(
       taken.push(each.segment)
       live += liveOf(each)
       gained += gainOf(each)
-      // Its room is wanted at once.
+      // Take one only: its room is needed at once.
       if (short) break
     }
     if (taken.length > 0) return { compact: taken }
@@ -147,7 +145,7 @@ export function planCompaction(
   return undefined
 }
 
-/** Benefit by cost: the room that is won times its age, by what is read and copied for it. */
+/** Benefit divided by cost: the room that is won times its age, by the bytes that are read and copied for it. */
 function scoresOf(
   ordered: readonly PlannedSegment[],
   shareOf: (each: PlannedSegment) => number,

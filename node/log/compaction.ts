@@ -1,24 +1,24 @@
 /**
- * Gives back the room of records that nothing points to any more.
+ * Frees the space of records that no row points to any more.
  *
  *  1. Take a segment (compaction-plan.ts).
- *  2. Append its live records anew, verified, in order. A copy is a record like any other.
+ *  2. Append its live records again, verified, in order. A copy is a record like any other.
  *  3. When all copies are flushed, append the marker: "this segment is copied".
- *  4. When the marker is flushed, and readers under way had their time, delete the segment.
+ *  4. When the marker is flushed, and reads under way have had time to end, delete the segment.
  *
- * A crash before the marker leaves the old records, and perhaps copies: replay ends at the same rows
- * (F7), and the segment is taken again. A crash behind it leaves a segment that the next start
- * deletes at once. The marker never comes before what it vouches for: the log is flushed in order.
+ * A crash before the marker leaves the old records, and perhaps copies: replay gives the same rows (F7), and the
+ * segment is taken again. After a crash behind the marker the next start deletes the segment. The log is flushed in
+ * order, so the marker is never durable before the copies are.
  *
  * Invariants:
- *   - a copy is made of the record that its row points to, at a moment at which nothing newer of its key
- *     is on its way: so the latest record of a key is always the one that counts
- *   - a record whose row is damaged is not copied: it may be history (D10)
- *   - a segment is deleted only when every record in it that no row points to is accounted for as
- *     replaced: a row that the index lost never costs the record too (F4)
- *   - what can't be read stays, and its segment with it: repair fetches it from another replica first
- *   - where nobody can tell whose record was damaged, the segment stays until nothing is older: a
- *     removal may have stood there (D7)
+ *   - only the record that its row points to is copied, and only while no newer record of its key is in flight: so
+ *     the latest record of a key in the log is always the one that counts
+ *   - a record whose row is damaged is not copied: a later one may have replaced it (D10)
+ *   - a segment is deleted only when every record in it without a row is known to have been replaced: when the
+ *     index loses a row, the record is not lost with it (F4)
+ *   - a segment with a live record that can't be read stays until repair has fetched that record from a replica
+ *   - a segment with damage that names no record stays while an older segment exists: the damaged record may have
+ *     been a removal (D7)
  *
  * Copies are urgent: they may use the log's reserve (F6).
  */
@@ -36,19 +36,19 @@ export interface CompactionOptions {
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
-  /** Of the whole log, what may be dead while the disk has room. Default 0.4. */
+  /** The share of the log that may be dead while the disk has room. Default 0.4. */
   readonly deadShareMax?: number | undefined
-  /** At which a segment is sealed. */
+  /** A segment of this size is sealed. */
   readonly segmentBytes: number
-  /** Less than this is left alone, unless the disk is short. Default 1 MiB. */
+  /** Segments that would give back less are left alone, unless the disk is nearly full. Default 1 MiB. */
   readonly gainBytesMin?: number | undefined
-  /** Copied at most; four times as many when the disk is short. Default 64 MiB. */
+  /** How fast records are copied; four times as fast when the disk is nearly full. Default 64 MiB. */
   readonly bytesPerSecond?: number | undefined
-  /** Readers that have looked a position up may still use it for so long. Default 1,000. */
+  /** For this long readers may still use a position that they looked up before the copy. Default 1,000. */
   readonly graceMs?: number | undefined
-  /** Between two looks for work; a second at most when the disk is short. Default 10,000. */
+  /** How often to look for work; at least every second when the disk is nearly full. Default 10,000. */
   readonly intervalMs?: number | undefined
-  /** Rows seem to be lost: only a scrub can tell. */
+  /** Rows of the segment seem to be lost: a scrub has to look. */
   readonly suspect?: ((segment: number) => void) | undefined
 }
 
@@ -57,15 +57,15 @@ const GROUP_BYTES = 4 << 20
 const GROUP_RECORDS = 500
 /** What a record costs, in rows of a turn. */
 const ROWS_PER_RECORD = 2
-/** A record whose key is written all the time is tried this often. */
+/** How often a record is tried whose key is being written each time. */
 const BUSY_TRIES_MAX = 100
 const SHORT_INTERVAL_MS = 1_000
 const SHORT_RATE = 4
-/** Of the free space: the rest is for deletes, and for the index. */
+/** Copies may take this share of the free space. The rest is for deletes, and for the index. */
 const ROOM_SHARE = 0.75
-/** Smaller segments, by their full size, are not worth sealing for the sake of copies. */
+/** Copies get a segment of their own when they fill at least this share of one. */
 const APART_SHARE = 0.25
-/** A segment that had to stay is tried again after so long. */
+/** After this long a segment that had to stay is tried again. */
 const STUCK_MS = 600_000
 
 export class Compaction {
@@ -78,14 +78,14 @@ export class Compaction {
   private cancelTimer: (() => void) | undefined
   private running: Promise<void> | undefined
   private readonly stuck = new Map<number, number>()
-  /** Copied and marked; readers have their time. */
+  /** Segments that are copied and marked, and wait for their readers to end. */
   private readonly leaving = new Set<Promise<void>>()
 
   constructor(options: CompactionOptions) {
     this.options = options
   }
 
-  /** Looks for work from time to time. */
+  /** Looks for work every `intervalMs`. */
   start(): void {
     const { clock, intervalMs = 10_000, store } = this.options
     if (this.state === 'stopped') return
@@ -104,19 +104,19 @@ export class Compaction {
     await Promise.allSettled(this.leaving)
   }
 
-  /** Segments that hold damage and therefore stay. */
+  /** How many segments have to stay, because they hold damage. */
   get stuckCount(): number {
     return this.stuck.size
   }
 
-  /** Bytes appended since the start, by those that were not copied here. */
+  /** Bytes appended since the start, divided by those that compaction did not write. */
   get writeAmplification(): number {
     const { bytes } = this.options.store.stats()
     const others = bytes - this.counters.movedBytes
     return others > 0 ? bytes / others : 1
   }
 
-  /** Damage was mended: what had to stay may go. */
+  /** Damage was mended: try the segments again that had to stay. */
   retry(): void {
     this.stuck.clear()
   }
@@ -138,7 +138,7 @@ export class Compaction {
     await Promise.all(this.leaving)
   }
 
-  /** What is to be done next. */
+  /** The next step; undefined when there is none worth it. */
   plan(): CompactionPlan {
     const { store, clock, segmentBytes, deadShareMax = 0.4, gainBytesMin = 1 << 20 } = this.options
     const { segment: current } = store.end().end
@@ -165,7 +165,7 @@ export class Compaction {
     })
   }
 
-  /** Copies of old data get a segment of their own, as far as nobody else writes meanwhile. */
+  /** Copies of old data get a segment of their own, unless others write meanwhile. */
   private async compactApart(segments: readonly number[]): Promise<void> {
     const { store } = this.options
     const movedBefore = this.counters.movedBytes
@@ -173,7 +173,7 @@ export class Compaction {
       .segments()
       .filter(({ segment }) => segments.includes(segment))
       .reduce((sum, { sizeBytes, deadBytes }) => sum + sizeBytes - deadBytes, 0)
-    // On a full disk a segment that is sealed early is room that nobody has.
+    // A segment that is sealed early wastes room, which a full disk does not have.
     const apart = (bytes: number): boolean =>
       !store.stats().full && bytes >= this.options.segmentBytes * APART_SHARE
     if (apart(live) && apart(store.end().end.offset)) await store.sealSegment()
@@ -185,13 +185,13 @@ export class Compaction {
     if (!this.isStopped() && apart(moved)) await store.sealSegment()
   }
 
-  /** Copies what lives in the segment and deletes it; false when it has to stay. */
+  /** Copies the live records of the segment and deletes it. False when it has to stay. */
   async compact(segment: number): Promise<boolean> {
     this.working = segment
     try {
       if (!(await this.copy(segment))) return false
     } catch (error) {
-      // Tried again at the next look, when there may be room.
+      // Compacted or removed meanwhile: nothing is left to do here.
       if (!(error instanceof LogError && error.code === 'NO_SEGMENT')) throw error
       return false
     } finally {
@@ -244,7 +244,7 @@ export class Compaction {
       }
       if (store.isUndecided(record, position)) {
         this.options.suspect?.(segment)
-        return this.keep(segment, 'a row of the index is damaged: a scrub makes it again first')
+        return this.keep(segment, 'a damaged row of the index has to be restored by a scrub first')
       }
       const whole = await this.read(reader, position)
       if (whole === undefined) {
@@ -261,7 +261,7 @@ export class Compaction {
     if (!(await this.move(group, groupBytes))) return false
     if (lostBytes > store.replacedBytes(segment)) {
       this.options.suspect?.(segment)
-      return this.keep(segment, 'rows of a segment seem to be lost: it is not deleted')
+      return this.keep(segment, 'rows of a segment seem to be lost: the segment is not deleted')
     }
     return true
   }
@@ -310,7 +310,7 @@ export class Compaction {
   }
 }
 
-/** Gives back dead bytes once it is started. The store needs `isLive`, and rows that say what they replace. */
+/** Frees dead bytes once it is started. The store needs `isLive`, and rows that say what they replace. */
 export function compactionOf(store: Store, limits: Partial<CompactionOptions> = {}): Compaction {
   const { clock, logger, segmentSizeBytes } = store.options
   return new Compaction({ segmentBytes: segmentSizeBytes, ...limits, store, clock, logger })

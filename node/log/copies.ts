@@ -10,14 +10,17 @@ export interface CopyState {
   readonly isLive: (record: LogRecord, position: LogPosition) => boolean
 }
 
-/** In one turn, and to be appended in it: nothing of these keys may come between. `busy` can't be told now. */
+/**
+ * Append the copies in the same turn of the event loop: no other record of their keys may come between. `busy`: records
+ * whose key is in flight, or whose row is damaged; try them again later.
+ */
 export function copiesOf<T extends StoredRecord>(
   moved: readonly T[],
   { rows, current, isInFlight, isLive }: CopyState,
 ): { readonly copies: NewRecord[]; readonly busy: T[] } {
   const busy: T[] = []
   const copies: NewRecord[] = []
-  /** Came along with a removal: a second copy of it would be dead from the start, segment for segment. */
+  /** Copied along with a removal. A second copy would be dead at once, and each later compaction would make one more. */
   const along = new Set<string>()
   for (const one of moved) {
     const { record, position } = one

@@ -17,13 +17,13 @@ import type { Memtable } from './memtable.ts'
 const COUNTS = 2
 const COMPACTED = 3
 
-/** Bytes of one segment that no reader needs. */
+/** Bytes of one segment that no reader needs any more. */
 export interface DeadCounts {
-  /** Of records that a row pointed to once. */
+  /** Records that a row pointed to once. */
   readonly replaced: number
-  /** Between batches: each begins on a page of its own. */
+  /** Gaps between batches: each batch begins on a page of its own. */
   readonly padding: number
-  /** Of removals: not dead before everything older is gone (D7). */
+  /** Removals. They are needed until every older segment is gone (D7). */
   readonly removals: number
 }
 
@@ -61,7 +61,7 @@ export class DeadBytes {
     this.set(segment, { ...before, [kind]: before[kind] + bytes })
   }
 
-  /** A scrub has counted more than was known: rows that were lost pointed to them. */
+  /** A scrub has counted more than was known: lost rows had pointed to these records. */
   raiseReplaced(segment: number, bytes: number): void {
     const before = this.of(segment)
     if (before.replaced < bytes) this.set(segment, { ...before, replaced: bytes })
@@ -72,7 +72,7 @@ export class DeadBytes {
     this.memtable.put({ key: rowKey(COMPACTED, segment), value: new Uint8Array(1) })
   }
 
-  /** Segments whose copies are flushed, their files not yet deleted. */
+  /** Segments whose copies are flushed, and whose files are not deleted yet. */
   compacted(): ReadonlySet<number> {
     return this.marked
   }

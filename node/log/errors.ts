@@ -1,24 +1,24 @@
-/** What can go wrong with the log. The disk's own errors (EIO …) pass through where nothing is known. */
+/** What can go wrong with the log. Errors of the disk that mean nothing special (EIO …) pass through as they are. */
 
 import { AssertionError } from '../../protocol/assert.ts'
 
 export type LogErrorCode =
-  /** No room: nothing of this append counts. Deletes and compaction (`urgent`) have a reserve. */
+  /** The disk is full: nothing was appended. Deletes and compaction (`urgent`) have a reserve. */
   | 'DISK_FULL'
   /** The file system takes no writes; reads go on (F8). */
   | 'READ_ONLY'
-  /** A write or flush failed: the disk is not trusted any more (D5). The outcome is unknown. */
+  /** A write or flush failed, so the disk is not trusted any more (D5). The append may have happened or not. */
   | 'FAILED'
   | 'CLOSED'
-  /** So much waits for the disk that no more is taken: nothing of this append counts (D11). */
+  /** Too much waits for the disk already: nothing was appended (D11). */
   | 'OVERLOADED'
   /** The log that should be there is not. */
   | 'LOG_MISSING'
   /** The record is there, but not as it was written (A4). */
   | 'CHECKSUM_MISMATCH'
-  /** A sound record of another place, or nothing, lies where this one should (F5). */
+  /** A sound record of another place, or none, is where this one should be (F5). */
   | 'MISDIRECTED'
-  /** The segment is gone: compaction has moved the record, look it up again. */
+  /** Compaction has moved the record and deleted the segment: look the record up again. */
   | 'NO_SEGMENT'
   /** Written by a later version of the program (F20). */
   | 'UNKNOWN_VERSION'
@@ -37,7 +37,7 @@ export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'UNKNOWN'
 }
 
-/** Errors of a write that mean "no room" and leave what was flushed before untouched. */
+/** The write found no room. What was flushed before is untouched. */
 export function isNoSpace(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(errorCode(error))
 }

@@ -43,7 +43,7 @@ export class FreeSpace {
     this.reserveBytes = reserveBytes
   }
 
-  /** Looks now. An error leaves what was known. */
+  /** Asks the disk now. After an error the last answer holds. */
   async poll(): Promise<void> {
     if (this.polling) return
     this.polling = true
@@ -54,10 +54,10 @@ export class FreeSpace {
       this.totalBytes = totalBytes
       this.freeBytes = freeBytes
       const reserve = this.reserve()
-      // Some more than the reserve before appends are let in again, so that the state does not flap.
+      // Appends are let in again only when there is more than the reserve, so that the state does not flap.
       this.full = freeBytes < (this.full ? reserve * 1.25 : reserve)
     } catch {
-      // The next write tells.
+      // If there is no room, the next write says so.
     } finally {
       this.polling = false
     }
@@ -70,19 +70,19 @@ export class FreeSpace {
     return Math.floor(Math.min(RESERVE_BYTES_MAX, share))
   }
 
-  /** Whether what is on its way to the disk, and so much more, leaves the reserve alone. */
+  /** Whether appends of `bytes` in all leave the reserve alone. */
   hasRoomFor(bytes: number): boolean {
     const reserve = this.reserve()
     return !this.full && (reserve === 0 || this.freeBytes - bytes >= reserve / 2)
   }
 
-  /** A write found no room, whatever the last look said. */
+  /** A write found no room, whatever the disk said last. */
   exhausted(): void {
     this.full = true
     this.polledMs = this.clock.monotonicMs()
   }
 
-  /** Between two looks the account of what is written says when the reserve is reached. */
+  /** Counts what was written, so that the reserve is noticed between two polls. */
   used(bytes: number): void {
     assert(bytes > 0, 'writing takes room')
     this.freeBytes = Math.max(0, this.freeBytes - bytes)
@@ -92,7 +92,7 @@ export class FreeSpace {
     if (overdue || this.writtenSince >= POLL_EVERY_BYTES) this.pollInBackground()
   }
 
-  /** Called by those who are refused: room may have come back. */
+  /** Call it when an append is refused: there may be room again. */
   pollSoon(): void {
     if (this.clock.monotonicMs() - this.polledMs >= POLL_INTERVAL_FULL_MS) this.pollInBackground()
   }

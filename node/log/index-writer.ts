@@ -1,6 +1,6 @@
 /**
- * Brings rows from the memtable into the index behind everybody's back, together with the log
- * position that they reflect (D6).
+ * Commits rows of the memtable to the index in the background, together with the log position that they reflect
+ * (D6).
  */
 
 import { AssertionError, assert } from '../../protocol/assert.ts'
@@ -14,16 +14,16 @@ import type { LogEnd } from './segment.ts'
 export const RESERVED_PREFIX = 0x78
 const REFLECTED_KEY = Uint8Array.of(RESERVED_PREFIX, 1)
 
-/** A commit costs milliseconds whatever its size: let some rows gather. */
+/** A commit takes milliseconds whatever its size, so rows gather for a while before it. */
 const GATHER_MS = 50
 const GATHERED_ROWS_ENOUGH = 2_000
 const RETRY_MS_MIN = 1_000
 const RETRY_MS_MAX = 15_000
-/** Appends wait while this much is not committed. */
+/** Appends wait while this many rows, or bytes of rows, are not committed. */
 const PENDING_ROWS_MAX = 100_000
 const PENDING_BYTES_MAX = 48 << 20
 
-/** What the index stands for. */
+/** Which log the index belongs to, and up to where it has all rows of it. */
 export interface Reflected {
   readonly logId: Uint8Array
   readonly indexVersion: number
@@ -37,7 +37,7 @@ export class IndexWriter {
   private readonly clock: Clock
   private readonly logger: Logger
   private reflected: Reflected
-  /** Counts changes, also those without a row; a commit brings `committed` up to where it began. */
+  /** Counts changes, also those without a row. A commit sets `committed` to what this was when it began. */
   private changes = 0
   private committed = 0
   private running: Promise<void> | undefined
@@ -55,7 +55,7 @@ export class IndexWriter {
     this.reflected = reflected
   }
 
-  /** What the index reflects when it is opened. */
+  /** The index reflects the log up to here. Call it once, before the first change. */
   startAt(end: LogEnd, nextSequence: number): void {
     assert(this.changes === 0, 'nothing was brought into the index yet')
     this.reflected = { ...this.reflected, end, nextSequence }
@@ -69,7 +69,7 @@ export class IndexWriter {
     this.running ??= this.run()
   }
 
-  /** Rows of the store's own have changed. */
+  /** Rows have changed that no record made. */
   touch(): void {
     this.changes++
     this.running ??= this.run()
@@ -79,7 +79,7 @@ export class IndexWriter {
     return this.memtable.rows >= PENDING_ROWS_MAX || this.memtable.bytes >= PENDING_BYTES_MAX
   }
 
-  /** Resolves when there is room for more rows. Rejects where the index takes none: it is full. */
+  /** Resolves when there is room for more rows. Rejects with DISK_FULL while the index takes none. */
   async room(): Promise<void> {
     while (this.crowded && !this.closing) {
       if (this.failing) throw new LogError('DISK_FULL', 'the index takes no rows')
@@ -88,7 +88,7 @@ export class IndexWriter {
     }
   }
 
-  /** Resolves when everything up to now is committed; with `patient` false also when a commit fails. */
+  /** Resolves when all changes up to now are committed, or, with `patient` false, when a commit fails. */
   async drain(patient = true): Promise<void> {
     const target = this.changes
     while (this.committed < target && this.running !== undefined) {
@@ -98,7 +98,7 @@ export class IndexWriter {
     }
   }
 
-  /** A last try for what is not committed, then no more. */
+  /** Tries once more to commit what is left. The next start replays what could not be committed. */
   async close(): Promise<void> {
     this.closing = true
     this.wake?.()
@@ -122,12 +122,12 @@ export class IndexWriter {
         this.failing = false
         this.retryMs = RETRY_MS_MIN
       } catch (error) {
-        // Nobody waits for this: it ends the process.
+        // No caller waits for this promise: its rejection ends the process.
         if (error instanceof AssertionError) throw error
         this.memtable.putBack()
         this.failing = true
         this.logger.error({ error: String(error) }, 'the index takes no rows')
-        // What is lost with it is replayed from the log.
+        // The next start replays these rows from the log.
         if (this.closing) break
         this.release()
         await this.pause(this.retryMs)

@@ -38,7 +38,7 @@ export interface InspectOptions {
   readonly file: DiskFile
   /** By its name; undefined when it has no segment's name. */
   readonly segment: number | undefined
-  /** Of the log that the file lies with; undefined when that is not known. */
+  /** The id of the log in the file's directory. Undefined when it is not known. */
   readonly logId: Uint8Array | undefined
   readonly record: (record: InspectedRecord) => void
   readonly damage: (damage: Damage) => void

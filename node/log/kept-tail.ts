@@ -1,6 +1,7 @@
 /**
- * What a start does with the tail that recovery has found (recovery.ts): flushes it into a new segment before it counts, then
- * cuts what it was read from (D5). Where there is no room for that it stays where it is, and is flushed there again.
+ * What a start does with the tail that recovery has found (recovery.ts): it flushes the tail into a new segment before the
+ * tail counts, then cuts what it was read from (D5). Without room for that, the tail stays in its place and is flushed
+ * there again.
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -24,7 +25,7 @@ export interface TailLog {
   readonly flushedEnd: () => LogEnd
   readonly isReadOnly: () => boolean
   readonly append: (records: readonly NewRecord[]) => Promise<unknown>
-  /** The log now ends behind this batch. */
+  /** The log now ends after this batch. */
   readonly endsBehind: (batch: Batch) => void
   readonly prove: () => Promise<void>
 }
@@ -48,7 +49,7 @@ export async function keepTail({ tail, cuts }: Recovered, log: TailLog): Promise
     const records = tail?.records.length ?? 0
     logger.info({ segment, offset, size, records }, 'cutting the tail of the log')
     if (remove) {
-      // Where the manifest can't be written it stays listed, and empty: no start may fail of that.
+      // If the manifest can't be written, the segment stays listed, and empty. A start must not fail because of that.
       await segments.drop(segment).catch(unlessRefused)
       await disk.syncDirectory(LOG_DIRECTORY)
     } else {
@@ -58,8 +59,8 @@ export async function keepTail({ tail, cuts }: Recovered, log: TailLog): Promise
 }
 
 /**
- * The same bytes once more at the same place, which takes no room: whatever of them the disk has, it has
- * them then. Only what says how many they are may change, in one sector, if the batch was torn.
+ * Writes the same bytes once more to the same place, which needs no room. Only the count of records in the batch's header
+ * may change, within one sector, when the batch was torn.
  */
 async function keepInPlace(
   tail: Tail,

@@ -33,7 +33,7 @@ interface OpenSegment {
 
 export class LogSegments {
   readonly files: Map<number, DiskFile>
-  /** The segment that takes appends, once the first batch is written to it. */
+  /** The segment that takes appends. A start has none until the first batch. */
   open: OpenSegment | undefined
   flushes = 0
   readonly #disk: Disk
@@ -76,13 +76,13 @@ export class LogSegments {
     return Math.max(end.segment, highest, proven?.end.segment ?? 0, ...this.#sizes.keys())
   }
 
-  /** The file is flushed up to there. */
+  /** The segment's batches are flushed up to `sizeBytes`. */
   setSize(segment: number, sizeBytes: number): void {
     assert(sizeBytes >= this.sizeOf(segment), 'appends make a segment longer')
     this.#sizes.set(segment, sizeBytes)
   }
 
-  /** Seals the open segment, then makes the file of the next one. `end` and `sequence`: where the log ends by now. */
+  /** Seals the open segment, then makes the file of the next one. `end` and `sequence`: where the log ends now. */
   async start(batch: Batch, end: LogEnd, sequence: number): Promise<void> {
     const { segment } = batch.start
     assert(!this.files.has(segment), 'no number of a segment is used again')
@@ -97,13 +97,13 @@ export class LogSegments {
     await this.#manifest.add(segment)
   }
 
-  /** A flush that fails leaves a disk that is not to be trusted (D5). */
+  /** Rejects with UntrustedDisk when the flush fails (D5). */
   async flush(file: DiskFile): Promise<void> {
     await trusted(file.flush())
     this.flushes++
   }
 
-  /** Deletes the file. The segment is struck off the manifest by now. */
+  /** Deletes the file. The manifest does not list the segment any more. */
   async delete(segment: number, file: DiskFile): Promise<void> {
     assert(segment !== this.open?.segment, 'the open segment is not deleted')
     this.files.delete(segment)
@@ -113,7 +113,7 @@ export class LogSegments {
     await this.#disk.syncDirectory(LOG_DIRECTORY)
   }
 
-  /** Takes away a segment that holds nothing which was ever flushed. */
+  /** Deletes a segment in which nothing was ever flushed. */
   async drop(segment: number): Promise<void> {
     if (this.open?.segment === segment) this.open = undefined
     const file = this.files.get(segment)
@@ -122,7 +122,7 @@ export class LogSegments {
     if (file === undefined) return
     await file.close()
     if (this.#manifest.has(segment)) {
-      // Nothing of it may come back, nor be missed, wherever this ends (D9).
+      // Emptied first: if this ends early, its batches must not come back, nor its file be missed (D9).
       await truncateSegment(this.#disk, segment, SEGMENT_HEADER_BYTES)
       await this.#manifest.remove(segment)
     }
@@ -147,13 +147,13 @@ export class LogSegments {
       return await this.#disk.open(path, 'create')
     } catch (error) {
       if (errorCode(error) !== 'EEXIST') throw error
-      // Left by an attempt that found no room: nothing of it was ever flushed.
+      // An earlier attempt that found no room has left it: nothing in it was ever flushed.
       await this.#disk.remove(path)
       return this.#disk.open(path, 'create')
     }
   }
 
-  /** The footer is a help, not a truth: without room for it the segment is sealed all the same. */
+  /** The footer only saves time. Without room for it the segment is sealed all the same. */
   async #seal(end: LogEnd, sequence: number): Promise<void> {
     const open = this.open
     if (open === undefined) return

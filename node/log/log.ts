@@ -1,12 +1,12 @@
 /**
- * The node's only truth: an append-only log of segments (docs/architecture.md, Log and index).
+ * The append-only log of segments, from which all that a node keeps can be rebuilt. Called by store.ts only.
  *
  * Invariants:
- *   - an append settles only after its batch is flushed (A1)
- *   - one write and flush at a time; meanwhile the next batch gathers
- *   - a batch begins behind the end of its predecessor, on a fresh 4 KiB boundary
- *   - a failed flush is never retried: everything waiting is rejected, nothing is appended again (D5)
- *   - no room is no failure: what waited is rejected, what was flushed stays, reads go on (F6)
+ *   - an append resolves only after its batch is flushed (A1)
+ *   - one batch is written and flushed at a time; meanwhile the next one gathers
+ *   - a batch begins after the end of the one before it, on a new 4 KiB page
+ *   - a failed flush is never retried: all waiting appends are rejected, and no other is taken (D5)
+ *   - a full disk is not a failure: waiting appends are rejected, flushed records stay, reads go on (F6)
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -28,15 +28,15 @@ import { EMPTY_LOG, isBefore, pageEnd, type LogEnd } from './segment.ts'
 import { isLogRefusal, UntrustedDisk } from './trusted.ts'
 import type { LogPosition, LogRecord, LogLoss, LogStats, NewRecord } from './types.ts'
 
-/** Of what waits for a disk that is slow, or hangs (D11). */
+/** Appends that wait for a slow or hanging disk, in bytes (D11). */
 const WAITING_BYTES_MAX = 128 << 20
 
 export interface LogOptions extends OpenSegmentsOptions {
   readonly segmentSizeBytes: number
   readonly reserveBytes?: number | undefined
-  /** Bytes of appends that wait for the disk, before more are refused. Default 128 MiB. */
+  /** While this many bytes of appends wait for the disk, more are refused. Default 128 MiB. */
   readonly waitingBytesMax?: number | undefined
-  /** The disk is not to be trusted any more (D5). Called once. */
+  /** The disk can't be trusted any more (D5), or an assertion failed. Called once. */
   fail(reason: string): void
   /** A batch is flushed: called in log order, before its appends resolve. */
   flushed(records: readonly NewRecord[], positions: readonly LogPosition[], end: LogEnd): void
@@ -52,16 +52,16 @@ export class Log {
   private readonly space: FreeSpace
   private readonly endProof: EndProof
 
-  /** Flushed up to here. Where the next batch goes when nothing is on its way. */
+  /** Everything before it is flushed. The next batch begins here when none is pending. */
   private flushedEnd: LogEnd
   private nextSequence = 0
-  /** To be sealed by the next batch, whatever its size. */
+  /** The next batch seals this segment, whatever its size. */
   private sealing: number | undefined
   private running: Promise<void> | undefined
   private state: LogState = 'recovering'
   private readonly counters = { bytes: 0, records: 0, refused: 0 }
 
-  /** Opens the segments. Before the first append `recover` has to be called. */
+  /** Opens the segments. Call `recover` before the first append. */
   static async open(options: LogOptions): Promise<Log> {
     assert(options.segmentSizeBytes <= 3 * 2 ** 30, 'a segment has at most 3 GiB')
     const log = new Log(options, await openSegments(options))
@@ -82,13 +82,13 @@ export class Log {
     this.endProof = new EndProof(options.clock, isBusy, () => this.prove())
   }
 
-  /** What is seen to be lost before anything is read. */
+  /** What the list of files alone shows to be lost. */
   get losses(): readonly LogLoss[] {
     return this.opened.losses
   }
 
-  /** Gives what lies behind `from` to the handlers, then takes appends. See recovery.ts. `losses` are
-   * written down by now. `rebuilds`: the index is made anew. */
+  /** Gives the records after `from` to the handlers, then takes appends (recovery.ts). The caller has written
+   * down `losses` before. `rebuilds`: the index is being rebuilt. */
   async recover(
     from: LogEnd,
     nextSequence: number,
@@ -114,12 +114,12 @@ export class Log {
     await keepTail(recovered, this.tailLog())
   }
 
-  /** Segments that the manifest knows to be gone. What was removed there may come back in a rebuild. */
+  /** Segments that the manifest knows to be gone. A rebuild may bring back what their removals took away. */
   get knownMissing(): readonly number[] {
     return [...this.manifest.missing]
   }
 
-  /** Seen at this start for the first time to be gone. */
+  /** Segments that this start is the first to miss. */
   get newlyMissing(): readonly number[] {
     return this.opened.missing
   }
@@ -128,12 +128,12 @@ export class Log {
     return this.manifest.missing.has(segment) || this.opened.missing.includes(segment)
   }
 
-  /** What the index holds of the missing segments is in the log again. */
+  /** Call it once the records that the index still has of the missing segments are in the log again. */
   noteMissing(): Promise<void> {
     return this.opened.settle('noted')
   }
 
-  /** The batch of these records; they are flushed together, in this order. See Store.append. */
+  /** The records are flushed together, in this order. See Store.append. */
   append(records: readonly NewRecord[], urgent = false): Promise<LogPosition[]> {
     if (this.state !== 'open') return Promise.reject(refusalIn(this.state))
     let total = 0
@@ -142,13 +142,13 @@ export class Log {
     }
     if (!urgent && !this.space.hasRoomFor(this.pending.bytes + total)) {
       this.space.pollSoon()
-      return Promise.reject(new LogError('DISK_FULL', 'the reserve is left only'))
+      return Promise.reject(new LogError('DISK_FULL', 'only the reserve is left'))
     }
     if (records.length === 0) return Promise.resolve([])
     const { waitingBytesMax = WAITING_BYTES_MAX } = this.options
     if (!urgent && this.pending.waitingBytes + total > waitingBytesMax) {
       this.counters.refused++
-      return Promise.reject(new LogError('OVERLOADED', 'too much waits for the disk'))
+      return Promise.reject(new LogError('OVERLOADED', 'too many bytes wait for the disk'))
     }
     try {
       return this.gather(records, total)
@@ -157,7 +157,7 @@ export class Log {
     }
   }
 
-  /** Into the next batch, which is written as soon as the one before it is flushed. */
+  /** Puts the records into the next batch, which is written once the one before it is flushed. */
   private gather(records: readonly NewRecord[], bytes: number): Promise<LogPosition[]> {
     const batch = this.pending.batchFor(bytes, records.length, this.tip())
     const positions: LogPosition[] = []
@@ -171,12 +171,12 @@ export class Log {
     })
   }
 
-  /** Verified header, body and, with `payload`, payload (A4). */
+  /** The whole record, verified (A4). */
   read(position: LogPosition, into?: Uint8Array): Promise<ReadRecord> {
     return readRecord(this.file(position.segment), position, this.logId, into)
   }
 
-  /** Without the payload. */
+  /** The record without its payload, verified. */
   readMeta(position: LogPosition): Promise<LogRecord> {
     return readMeta(this.file(position.segment), position, this.logId)
   }
@@ -199,7 +199,7 @@ export class Log {
     return this.segmentFiles.hasBelow(segment)
   }
 
-  /** Opened for reading, for a walk over a sealed segment. */
+  /** The segment's file, open for reading. */
   file(segment: number): DiskFile {
     const file = this.segmentFiles.files.get(segment)
     if (file === undefined) {
@@ -213,19 +213,17 @@ export class Log {
     return this.segmentFiles.list()
   }
 
-  /** The next batch begins a new segment, so that this one can be compacted. */
+  /** The next batch begins a new segment, so that compaction can take this one. */
   sealSoon(): void {
     this.sealing = this.segmentFiles.open?.segment
   }
 
-  /** Compaction has moved everything that lived there, durably. */
+  /** Call it when compaction has copied all live records of the segment, and the copies are flushed. */
   async removeSegment(segment: number): Promise<void> {
-    assert(
-      segment !== this.segmentFiles.open?.segment && segment < this.flushedEnd.segment,
-      'not sealed',
-    )
+    const { open } = this.segmentFiles
+    assert(segment !== open?.segment && segment < this.flushedEnd.segment, 'it is sealed')
     const file = this.file(segment)
-    // Struck off first: a listed segment without a file is damage (D9).
+    // The list goes first: a listed segment without a file counts as lost (D9).
     await this.manifest.remove(segment).catch((error: unknown) => this.distrust(error))
     await this.segmentFiles.delete(segment, file)
     await this.space.poll()
@@ -236,7 +234,7 @@ export class Log {
     return this.pending.hasKey(key)
   }
 
-  /** Up to where everything is flushed. */
+  /** Where the flushed part of the log ends, and the sequence of the next record after it. */
   end(): { end: LogEnd; nextSequence: number } {
     const nextSequence = this.pending.firstSequence ?? this.nextSequence
     return { end: this.flushedEnd, nextSequence }
@@ -261,7 +259,7 @@ export class Log {
     await this.running
     this.endProof.stop()
     this.space.stop()
-    // A stop that is clean leaves no tail that could be taken for a torn one.
+    // After a clean stop no start may take the last batch for a torn one.
     if (wasOpen) await this.prove()
     await this.manifest.close()
     await this.segmentFiles.close()
@@ -278,9 +276,9 @@ export class Log {
     }
   }
 
-  /** Writes batch after batch until nothing waits. */
+  /** Writes one batch after the other until none waits. */
   private async run(): Promise<void> {
-    // Whoever appends in the same turn comes into the same batch.
+    // All appends of this turn go into one batch.
     await Promise.resolve()
     for (;;) {
       const batch = this.pending.next()
@@ -307,29 +305,28 @@ export class Log {
       await this.manifest.prove({ end, nextSequence })
     } catch (error) {
       if (error instanceof UntrustedDisk) this.failed(error)
-      else this.options.logger.warn({ error: String(error) }, 'the end of the log is not proven')
+      else this.options.logger.warn({ error: String(error) }, 'the log’s end was not written down')
     }
   }
 
   private async commit(batch: Batch): Promise<void> {
-    if (batch.startsSegment) {
-      await this.segmentFiles.start(batch, this.flushedEnd, this.nextSequence)
-    }
-    const { open } = this.segmentFiles
+    const segments = this.segmentFiles
+    if (batch.startsSegment) await segments.start(batch, this.flushedEnd, this.nextSequence)
+    const { open } = segments
     assert(open?.segment === batch.start.segment, 'a batch goes into the open segment')
     await open.file.write(batch.finish(this.flushedEnd), batch.start.offset)
-    await this.segmentFiles.flush(open.file)
+    await segments.flush(open.file)
     batch.addHints(open.hints)
     assert(isBefore(this.flushedEnd, batch.end), 'the flushed end moves on')
     this.flushedEnd = batch.end
-    this.segmentFiles.setSize(open.segment, batch.end.offset)
+    segments.setSize(open.segment, batch.end.offset)
     this.counters.bytes += batch.lengthBytes
     this.counters.records += batch.records.length
     this.space.used(pageEnd(batch.lengthBytes))
   }
 
   private async fault(error: unknown): Promise<void> {
-    // What is appended while these are taken back begins where the log is flushed, not behind them.
+    // Appends that come while these are taken back begin at the flushed end, not after these.
     const batches = this.pending.takeAll()
     let refusal: LogError
     if (isLogRefusal(error)) {
@@ -360,7 +357,7 @@ export class Log {
     throw error
   }
 
-  /** Takes back a batch that found no room; what came behind it had its place by it. */
+  /** Takes back a batch that found no room. Later batches were laid out after this one, so they fail too. */
   private async stepBack(batch: Batch): Promise<void> {
     this.space.exhausted()
     assert(batch.firstSequence <= this.nextSequence, 'what is taken back was given before')
@@ -369,7 +366,7 @@ export class Log {
       if (batch.startsSegment) await this.segmentFiles.drop(batch.start.segment)
       else await this.segmentFiles.open?.file.truncate(this.flushedEnd.offset)
     } catch (error) {
-      this.options.logger.warn({ error: String(error) }, 'rest of a refused batch not cut')
+      this.options.logger.warn({ error: String(error) }, 'rest of a refused batch was left')
     }
     this.options.logger.warn({ segment: batch.start.segment }, 'the disk is full')
   }

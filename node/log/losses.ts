@@ -1,15 +1,15 @@
-/** What a start finds to be lost, written down before anything goes on (D8). */
+/** What a start finds to be lost. It is written down before the start goes on (D8). */
 
 import type { Damage, LogLoss, StoreOptions } from './types.ts'
 
-/** Of damage, what is told even where it loses nothing new: so that it can be known again. */
+/** How many places of damage are written down although nothing new is lost by them: later starts then know them again. */
 export const LOSS_PLACES_MAX = 64
 
 export class LogLosses {
   readonly all: LogLoss[] = []
   readonly #forgot: (losses: readonly LogLoss[]) => Promise<void>
   #pending: LogLoss[] = []
-  /** What is written down: a log that is damaged in a thousand places need not be said a thousand times. */
+  /** What is written down already: damage in a thousand places need not be written a thousand times. */
   readonly #partitions = new Set<number>()
   #everything = false
   #mark = false
@@ -47,7 +47,7 @@ export class LogLosses {
   }
 }
 
-/** Damage that nobody can name may have been anything. */
+/** Damage that names no record may have been any record. */
 export function damageLossOf(
   damage: Damage,
   options: Pick<StoreOptions, 'lossOf'>,

@@ -13,7 +13,7 @@
  *          16 runs (32) | highest segment ever (32) | runs that are missing (32) | 0  16 .. 32
  *          32 log id (16)                                                            32 .. 48
  *          48 BLAKE3 of 0..48 and the runs (first 16 bytes)                          48 .. 64
- *          64 runs: first segment (32) | how many (32); those that are missing behind the others
+ *          64 runs: first segment (32) | how many (32); the missing ones after the others
  * ```
  */
 
@@ -45,7 +45,7 @@ export interface ProvenEnd {
 export interface ManifestContent {
   readonly logId: Uint8Array
   readonly segments: ReadonlySet<number>
-  /** Known to be gone, and to be missed again by whoever makes the index anew. */
+  /** Known to be gone. A rebuild of the index counts them as lost again. */
   readonly missing: ReadonlySet<number>
   /** No segment ever had a higher number. */
   readonly highest: number
@@ -59,13 +59,13 @@ interface Counted {
 export interface ReadManifest extends ManifestContent {
   readonly listCount: number
   readonly endCount: number
-  /** Every part of the file is as it was written. */
+  /** All four slots are sound, and the lists agree. */
   readonly isWhole: boolean
-  /** The list that is sound, or one of them. */
+  /** A list slot that is sound. */
   readonly listSlot: number
 }
 
-/** `absent`: no such file. `damaged`: there is one, and no list in it is sound. */
+/** `absent`: there is no such file. `damaged`: no list in it is sound. */
 export async function readManifest(
   disk: Disk,
   path = MANIFEST_PATH,
@@ -202,14 +202,14 @@ function isSound(bytes: Uint8Array, magic: number, lengthBytes: number): boolean
   if (bytes.length < lengthBytes || getU32(bytes, 0) !== magic) return false
   const found = bytes.subarray(CHECKSUM_AT, HEADER_BYTES)
   if (!equalBytes(checksumOf(bytes.subarray(0, lengthBytes)), found)) return false
-  // The checksum is sound: whoever wrote this did know what the version means.
+  // The checksum is sound, so a later version of the program wrote it.
   if (bytes[4] !== VERSION) {
     throw new LogError('UNKNOWN_VERSION', 'the manifest was written by a later version')
   }
   return true
 }
 
-/** Of everything but itself. */
+/** The checksum goes over everything but itself. */
 function checksumOf(bytes: Uint8Array): Uint8Array {
   assert(bytes.length >= HEADER_BYTES, 'a slot has a whole header')
   const hashed = bytes.slice()

@@ -1,13 +1,13 @@
 /**
- * Which segments there are, and up to where the log was flushed when it last came to rest (D9). One small
- * file that is written in place, so that it needs no room on a full disk. manifest-format.ts has its bytes.
+ * Which segments there are, and up to where the log was flushed when it was last idle or closed (D9). It is one small
+ * file, written in place so that a full disk has room for it. Its bytes: manifest-format.ts.
  *
  * Invariants:
- *   - a list is written to both its slots, one after the other: a bad byte, or a torn write, leaves one
- *   - the ends take turns: a torn write leaves the one before
- *   - a segment is listed after its file is durable and before a batch is written to it; it is struck off
- *     before its file is removed. So a listed one without a file is damage, and a file that is not listed
- *     holds nothing, or nothing any more
+ *   - a list is written to both its slots, one after the other: a bad byte or a torn write leaves one of them
+ *   - the two slots for the end are written in turns: a torn write leaves the end before
+ *   - a segment is listed after its file is durable and before a batch is written to it, and struck off before its
+ *     file is removed. So a listed segment without a file is lost, and a file that is not listed holds nothing that
+ *     is needed
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -36,9 +36,9 @@ export class Manifest {
   #listCount: number
   #endCount: number
   #file: DiskFile | undefined
-  /** Of the file on the disk. One with bad slots is mended in place, too: a full disk takes no new file. */
+  /** The file on the disk. Bad slots are mended in place too: a full disk takes no new file. */
   #form: 'whole' | 'bad slots' | 'none'
-  /** The last one to be overwritten when it is mended. */
+  /** A list slot that is sound: when the file is mended, it is overwritten last. */
   readonly #soundSlot: number
   #running: Promise<void> = Promise.resolve()
   #failed = false
@@ -72,8 +72,8 @@ export class Manifest {
     return this.#segments.has(segment)
   }
 
-  /** Makes the list say that there are these, and these are missing, wherever it does not. Where that finds no
-   * room the next write says so: a list without them would have the next start delete them. */
+  /** Writes which segments there are and which are missing, unless the file says so already. When there is no room, the
+   * next write of the list contains them: the next start would delete segments that are not listed. */
   async settle(segments: ReadonlySet<number>, missing: ReadonlySet<number>): Promise<void> {
     const isSame = isEqual(segments, this.#segments) && isEqual(missing, this.#missing)
     if (isSame && this.#form === 'whole') return
@@ -93,7 +93,7 @@ export class Manifest {
     })
   }
 
-  /** Nothing before `end` is a torn tail any more. */
+  /** Everything before the end is flushed: bad bytes there are damage, and no torn tail. */
   prove(proven: ProvenEnd): Promise<void> {
     return this.#queue(async () => {
       const before = this.#proven
@@ -145,7 +145,7 @@ export class Manifest {
   }
 
   async #write(part: 'end' | 'list'): Promise<void> {
-    // A flush that failed is never tried again on the same file (D5).
+    // After a failed flush the file is not written again (D5).
     if (this.#failed) throw new LogError('FAILED', 'the manifest of the log can’t be written')
     try {
       const file = await this.#opened()
@@ -165,7 +165,7 @@ export class Manifest {
           bytes: this.#encodeEnd(),
         })),
       ]
-      // Each flushed on its own, so that no torn write touches two slots.
+      // Each slot is flushed on its own, so that a crash tears one of them at most.
       for (const { at, bytes } of writes) {
         await file.write([bytes], at)
         await trusted(file.flush())
@@ -173,7 +173,7 @@ export class Manifest {
       this.#form = 'whole'
     } catch (error) {
       this.#failed = error instanceof UntrustedDisk
-      // A slot may be half written now.
+      // A slot may be half written: write the whole file next time.
       if (this.#form === 'whole') this.#form = 'none'
       throw error
     }
@@ -185,7 +185,7 @@ export class Manifest {
     return this.#file
   }
 
-  /** The whole file anew, with room to grow. */
+  /** Replaces the whole file, with room to grow. */
   async #replace(): Promise<void> {
     await this.#file?.close()
     this.#file = undefined

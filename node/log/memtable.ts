@@ -1,6 +1,6 @@
 /**
- * Rows that are flushed in the log but not committed in the index yet. Two generations: one takes new
- * rows, the other is on its way into the index.
+ * Rows whose records are flushed in the log, and that the index has not committed yet. There are two generations: one
+ * takes new rows, the other is being committed.
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -9,7 +9,7 @@ import type { ByteString } from '../../protocol/ids.ts'
 import type { IndexWrite } from '../env/ports.ts'
 import { SortedRows } from './sorted-rows.ts'
 
-/** What a row costs in memory beside its own bytes, about. */
+/** About what a row costs in memory beside its own bytes. */
 const ROW_OVERHEAD_BYTES = 200
 
 export class Memtable {
@@ -39,15 +39,15 @@ export class Memtable {
     assert(this.currentBytes > 0, 'rows take room')
   }
 
-  /** The row, one without a value when it is removed; undefined: the index decides. */
+  /** The row, without a value when it was removed. Undefined: look into the index. */
   get(key: Uint8Array): IndexWrite | undefined {
     if (this.current.size === 0 && this.committing.size === 0) return undefined
     const text = byteString(key)
     return this.current.get(text) ?? this.committing.get(text)
   }
 
-  /** Rows with start <= key < end, removals included, ascending. Costs what is taken of it, not what is
-   * there. Nothing may be put in meanwhile. */
+  /** Rows with start <= key < end, removals included, ascending. It costs only as much as is taken of it. Put nothing in
+   * meanwhile. */
   *range(start: Uint8Array, end: Uint8Array): Generator<IndexWrite, undefined> {
     if (this.rows === 0) return
     const first = byteString(start)
@@ -78,7 +78,7 @@ export class Memtable {
     this.committingBytes = 0
   }
 
-  /** The commit failed: its rows wait again, behind newer ones for the same keys. */
+  /** The commit failed: its rows wait again, except where newer ones have come for the same keys. */
   putBack(): void {
     for (const [key, row] of this.committing.entries()) {
       if (this.current.get(key) !== undefined) continue

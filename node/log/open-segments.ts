@@ -1,4 +1,4 @@
-/** Finds the segments of a data directory and makes sure that they are one log, and all of it (D9). */
+/** Finds the segments of a data directory, and checks that they belong to one log and that none is missing (D9). */
 
 import { LOG_ID_BYTES } from '../../protocol/codec/record.ts'
 import { equalBytes, hex, utf8 } from '../../protocol/bytes.ts'
@@ -17,7 +17,7 @@ import {
 import { isLogRefusal } from './trusted.ts'
 import type { LogLoss } from './types.ts'
 
-/** The log's random id, kept beside the segments too, for when the only segment's header is damaged. */
+/** The log's random id. The segments' headers have it too; this file helps when the only one is damaged. */
 const ID_PATH = `${LOG_DIRECTORY}/id`
 const ID_FORM = 2
 
@@ -27,9 +27,9 @@ export interface OpenSegments {
   readonly sizes: Map<number, number>
   readonly manifest: Manifest
   readonly losses: readonly LogLoss[]
-  /** Seen now for the first time to be missing. */
+  /** Segments that this start is the first to miss. */
   readonly missing: readonly number[]
-  /** Makes the manifest say what there is: once the losses are written down (D8). */
+  /** Writes to the manifest which segments there are. Call it once the losses are written down (D8). */
   settle(mode: MissingMode): Promise<void>
 }
 
@@ -38,9 +38,9 @@ export interface OpenSegmentsOptions {
   readonly clock: Clock
   readonly random?: Random | undefined
   readonly logger: Logger
-  /** There must be a log, this one. */
+  /** The log that must be there. */
   readonly expected?: { readonly logId: Uint8Array } | undefined
-  /** If there is none, a new one is made, and everything counts as lost. */
+  /** If the expected log is gone, begin a new one and count everything as lost. */
   readonly acceptLost?: boolean | undefined
 }
 
@@ -71,7 +71,7 @@ export async function openSegments(options: OpenSegmentsOptions): Promise<OpenSe
   if (!isLost) {
     losses.push(...missing.map(lossOfSegment))
     losses.push(...(await unlisted(options, manifest, files, sizes)))
-    // Logs of before the manifest have an id of the old form, and none to miss.
+    // A log from before manifests has an id of the old form: it can't miss a manifest.
     const isOlder = found === 'absent' && id?.hasManifest === false
     if (manifest === undefined && files.size > 0 && !isOlder) {
       losses.push(lossOfAll('damage', `the manifest of the log is ${found as string}`))
@@ -83,7 +83,7 @@ export async function openSegments(options: OpenSegmentsOptions): Promise<OpenSe
   const settle = async (mode: MissingMode): Promise<void> => {
     try {
       await settleManifest(opened, files.keys(), newly, mode)
-      // Behind the manifest, because it says that there is one.
+      // Written after the manifest, because this form of the id says that there is one.
       if (id?.hasManifest === true && equalBytes(id.logId, logId)) return
       await disk.writeFile(ID_PATH, encodeId(logId))
     } catch (error) {
@@ -94,8 +94,10 @@ export async function openSegments(options: OpenSegmentsOptions): Promise<OpenSe
   return { logId, files, sizes, manifest: opened, missing: newly, losses, settle }
 }
 
-/** Of segments that are missing: the index is made anew without them, or holds what they held, which is to
- * be written to the log again, or was. */
+/**
+ * What becomes of missing segments. `forgotten`: the index is rebuilt without them. `to be noted`: the index still has what
+ * they held, and it has to be written to the log again. `noted`: that was done.
+ */
 type MissingMode = 'forgotten' | 'to be noted' | 'noted'
 
 function settleManifest(
@@ -107,11 +109,11 @@ function settleManifest(
   const there = new Set(files)
   if (mode === 'forgotten') return manifest.settle(there, new Set())
   if (mode === 'noted') return manifest.settle(there, new Set([...manifest.missing, ...missing]))
-  // As long as they are listed, the next start sees them again.
+  // They stay listed, so that the next start misses them again.
   return manifest.settle(new Set([...there, ...missing]), manifest.missing)
 }
 
-/** Whose the segments are: all of one log, or nothing is opened. */
+/** The id of the log that the segments belong to. Rejects when they belong to more than one. */
 async function ownerOf(
   files: ReadonlyMap<number, DiskFile>,
   known: Uint8Array | undefined,
@@ -126,7 +128,7 @@ async function ownerOf(
       throw new LogError('UNKNOWN_VERSION', `segment ${segment} was written by a later version`)
     }
     if (header === 'INVALID') {
-      // Torn, when it is the newest; its batches tell on their own whose they are.
+      // If it is the newest, it may be torn. Its batches say themselves which log they belong to.
       logger.warn({ segment }, 'a segment has no sound header')
       continue
     }
@@ -138,7 +140,7 @@ async function ownerOf(
   return logId
 }
 
-/** The expected log is not there, and that is accepted; otherwise it throws. */
+/** True when the expected log is gone and that is accepted. Throws LOG_MISSING when it is not accepted. */
 function isMissing(
   owner: Uint8Array | undefined,
   files: ReadonlyMap<number, DiskFile>,
@@ -175,8 +177,8 @@ export function lossOfSegment(segment: number): LogLoss {
   return lossOfAll('segment-missing', `segment ${segment} of the log is missing`)
 }
 
-/** Left by a creation or a removal that a crash cut short: deleted. A file that the manifest must have
- * listed says that the manifest is not the latest: kept. */
+/** Deletes files that the manifest does not list: a crash interrupted their creation or removal. A file that the manifest
+ * must have listed is kept: the manifest is not the latest one. */
 async function unlisted(
   { disk, logger }: OpenSegmentsOptions,
   manifest: ManifestContent | undefined,
@@ -191,7 +193,7 @@ async function unlisted(
       losses.push(lossOfAll('damage', `the manifest does not know of segment ${segment}`))
       continue
     }
-    logger.info({ segment }, 'deleting a segment that was on its way in or out')
+    logger.info({ segment }, 'deleting a segment whose creation or removal was interrupted')
     files.delete(segment)
     sizes.delete(segment)
     await file.close()

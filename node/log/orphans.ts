@@ -1,4 +1,4 @@
-/** What the index still holds of records whose segments are gone. */
+/** Records that the index still has, although their segments are gone. */
 
 import { bytesOf } from '../../protocol/bytes.ts'
 import type { LogRecord, RowSchema } from './types.ts'
@@ -14,7 +14,7 @@ interface Rows {
   ): void
 }
 
-/** In groups, each to be appended before the next is asked for. */
+/** In groups: append each before asking for the next. */
 export function* orphansOf(
   rows: Rows,
   schema: RowSchema,

@@ -12,11 +12,11 @@ import type { ByteString } from '../../protocol/ids.ts'
 import { Batch, ChunkPool } from './batch.ts'
 import { FIRST_BATCH_AT, isBefore, type LogEnd } from './segment.ts'
 
-/** A batch that has grown to this is closed, so that no flush takes long. */
+/** A batch of this size takes no more records, so that no flush takes long. */
 const BATCH_BYTES_MAX = 16 << 20
-/** Its records are applied to the index in one turn of the event loop. An append is never split. */
+/** The index takes all records of a batch in one turn of the event loop. An append is never split. */
 const BATCH_RECORDS_MAX = 1_000
-/** So that a segment's hints stay within 16 MiB. */
+/** Keeps the hints of a segment within 16 MiB. */
 const SEGMENT_RECORDS_MAX = 1 << 20
 
 /** What decides where a new batch goes. */
@@ -24,7 +24,7 @@ export interface LogTip {
   /** Flushed up to here: where the next batch goes when none is pending. */
   readonly flushedEnd: LogEnd
   readonly nextSequence: number
-  /** Takes appends. Its records so far. */
+  /** The segment that takes appends, and how many records it has so far. */
   readonly open: { readonly segment: number; readonly records: number } | undefined
   /** This segment takes no more batches, however small it is. */
   readonly sealing: number | undefined
@@ -104,7 +104,7 @@ export class PendingBatches {
     return batches
   }
 
-  /** Of the first record that is not flushed. */
+  /** The sequence of the first record that is not flushed. */
   get firstSequence(): number | undefined {
     return (this.#writing ?? this.#ready[0] ?? this.#gathering)?.firstSequence
   }

@@ -1,4 +1,4 @@
-/** Reads one record back and verifies that it is the one that was written there (A4, F5). */
+/** Reads records back, and verifies that each is the one that was written there (A4, F5). */
 
 import { assert } from '../../protocol/assert.ts'
 import {
@@ -22,7 +22,7 @@ export interface ReadRecord extends LogRecord {
   readonly payloadHash: Uint8Array
 }
 
-/** Holds header, key and body of most records. */
+/** Large enough for header, key and body of most records. */
 const META_READ_BYTES = 2_048
 
 /** With `into` (at least position.lengthBytes) body and payload are views of it. */
@@ -37,7 +37,7 @@ export async function readRecord(
   return decode(bytes.subarray(0, length), position, logId)
 }
 
-/** Header, key and body, verified; the payload is neither read nor looked at. */
+/** Header, key and body, verified. The payload is not read. */
 export async function readMeta(
   file: DiskFile,
   position: LogPosition,
@@ -61,8 +61,7 @@ export async function readMeta(
 /** Up to this length a record is read together with its neighbours. */
 const NEIGHBOUR_BYTES_MAX = 128 << 10
 
-/** Reads records of one segment one behind the other, small ones many at a time: for whoever goes through
- * all of them. */
+/** Reads many records of one segment in order. Small ones are read many at a time. */
 export class SegmentReader {
   readonly #file: DiskFile
   readonly #logId: Uint8Array
@@ -74,7 +73,7 @@ export class SegmentReader {
     this.#window = new Window(file, sizeBytes)
   }
 
-  /** As `readRecord`; without `into` what it gives is its own. */
+  /** As `readRecord`. Without `into` the result has memory of its own. */
   async read(position: LogPosition, into?: Uint8Array): Promise<ReadRecord> {
     if (position.lengthBytes > NEIGHBOUR_BYTES_MAX) {
       return readRecord(this.#file, position, this.#logId, into)
@@ -86,7 +85,7 @@ export class SegmentReader {
   }
 }
 
-/** For checkers: it stops the event loop for as long as the disk takes. */
+/** For checkers only: it blocks the event loop until the disk answers. */
 export function readRecordSync(
   file: DiskFile,
   position: LogPosition,

@@ -1,7 +1,8 @@
 /**
- * What a crash left of the log: which batches count, which is the tail, what is corruption (D4, D5).
+ * Decides what a crash has left of the log: which batches count, which one is the tail, and what is corruption (D4,
+ * D5). Called by Log.recover.
  *
- * Each batch says up to where the log was flushed when it was written. So:
+ * Each batch says up to where the log was flushed when that batch was written. So:
  *
  *  1. A batch is proven when a later one says that it was flushed. What is bad in a proven batch is
  *     corruption: reported, never cut.
@@ -41,7 +42,7 @@ export interface Tail {
   readonly records: readonly NewRecord[]
   /** Whether another record of the same append follows, as it was written. */
   readonly more: readonly boolean[]
-  /** The batch that they are the first records of. */
+  /** Where the batch begins that they are the first records of. */
   readonly start: LogEnd
   readonly firstSequence: number
 }
@@ -51,7 +52,7 @@ export interface ReplayHandlers {
   record(record: LogRecord, position: LogPosition): void
   damage(damage: Damage): void
   lost(loss: LogLoss): void
-  /** All is read: what was lost is to be written down before anything is written. */
+  /** All is read. Resolves when the losses are written down: only then is anything written to the log. */
   recovered(): Promise<void>
   /** Everything before `end` has been given. */
   progress(end: LogEnd, nextSequence: number): Promise<void>
@@ -62,14 +63,14 @@ export interface Recovered {
   readonly flushedEnd: LogEnd
   readonly nextSequence: number
   readonly tail: Tail | undefined
-  /** To be cut once the tail is flushed: from this offset on, the whole segment below its first batch. */
+  /** Cut each segment at this offset once the tail is flushed; delete it where no batch is left. */
   readonly cuts: Map<number, number>
 }
 
 export interface RecoveryOptions {
   readonly files: ReadonlyMap<number, DiskFile>
   readonly logId: Uint8Array
-  /** Of what lies before, nothing is read. */
+  /** Nothing before this place is read. */
   readonly from: LogEnd
   readonly nextSequence: number
   /** What the manifest says of the end (D9). */
@@ -82,9 +83,9 @@ export class LogRecovery {
   private readonly logId: Uint8Array
   private readonly proven: ProvenEnd | undefined
   private readonly handlers: ReplayHandlers
-  /** Walked, but not proven yet, in log order. */
+  /** Batches that were read and are not proven yet, in log order. */
   private held: WalkedBatch[] = []
-  /** Where segments ended, as long as nothing later has said whether that is right. */
+  /** Where segments seem to end. A later batch says whether that is right. */
   private readonly walked: Walked[] = []
   private readonly cuts = new Map<number, number>()
   private flushedEnd: LogEnd
@@ -116,7 +117,7 @@ export class LogRecovery {
           await this.lostEnds(batch.header.flushed, batch.header.firstSequence)
           await this.prove(batch.header.flushed)
         }
-        // A footer only proves; it is cut off together with a tail before it, never kept for itself.
+        // A footer only proves what is before it. It holds no records, and is cut together with a tail before it.
         if (batch.header?.kind !== 'footer') this.held.push(batch)
         end = { ...batch.end, sequence: sequenceBehind(batch) }
       }
@@ -127,7 +128,7 @@ export class LogRecovery {
     return recovered
   }
 
-  /** What the manifest says was flushed, and is not there (D9). */
+  /** Reports what the manifest says was flushed, and the segment does not have (D9). */
   private async provenEnd(walked: Walked): Promise<LogEnd> {
     this.walked.push(walked)
     if (this.proven === undefined || this.proven.end.segment !== walked.segment) return walked
@@ -146,7 +147,7 @@ export class LogRecovery {
     return end
   }
 
-  /** Delivers what lies before `flushed`, except old copies of a tail. */
+  /** Gives the batches before `flushed` to the handlers, except old copies of a tail. */
   private async prove(flushed: LogEnd): Promise<void> {
     const proven = this.held.filter((batch) => !isBefore(flushed, batch.end))
     this.held = this.held.filter((batch) => isBefore(flushed, batch.end))
@@ -172,13 +173,13 @@ export class LogRecovery {
     await this.handlers.progress(batch.end, this.nextSequence)
   }
 
-  /** Something later says that segments went on behind where their last sound batch was found. */
+  /** A later batch says where the log was flushed: searches the stretch after the last sound batch of each segment. */
   private async lostEnds(flushed: LogEnd, nextSequence: number): Promise<void> {
     for (const walked of this.walked.splice(0)) {
       const { segment, offset, sequence } = walked
       if (flushed.segment < segment) continue
       const file = this.files.get(segment) as DiskFile
-      // How far it went on nobody may say: then as far as anything lies there.
+      // Where nothing says how far the segment went, it is searched up to its last page that is not empty.
       const isExact = flushed.segment === segment
       const end = isExact ? flushed.offset : await lastByte(file, offset)
       if (end <= offset) continue
@@ -188,7 +189,7 @@ export class LogRecovery {
     this.held.sort((a, b) => (isBefore(a.start, b.start) ? -1 : 1))
   }
 
-  /** Nothing follows. Of the unproven batches the newest whole one counts, otherwise the first. */
+  /** All segments are read. The newest unproven batch that is whole is the tail, or else the first one is. */
   private async finish(walkedEnd: LogEnd | undefined): Promise<Recovered> {
     let tail: Tail | undefined
     for (let i = this.held.length - 1; i >= 0; i--) {
@@ -224,7 +225,7 @@ export class LogRecovery {
     const bytes = (await window.at(start.offset, header.lengthBytes)).slice(0, header.lengthBytes)
     const records: NewRecord[] = []
     const more: boolean[] = []
-    // Those of an append that is not whole don't count: it was never acknowledged.
+    // An append of which a record is bad does not count at all: it was never acknowledged.
     let complete = 0
     const torn = (): { found: Tail; whole: boolean } => ({
       found: { start, firstSequence, records: records.slice(0, complete), more },
@@ -261,7 +262,7 @@ export class LogRecovery {
   }
 }
 
-/** `later` was written while `batch` was not proven: it is what a recovery made of it. */
+/** `later` was written while `batch` was not proven, so a recovery has written `batch` again as `later`. */
 function supersedes(later: WalkedBatch, batch: WalkedBatch): boolean {
   return later.header !== undefined && isBefore(later.header.flushed, batch.end)
 }
@@ -276,7 +277,7 @@ function sequenceBehind({ header }: WalkedBatch): number | undefined {
   return header.firstSequence + (header.kind === 'records' ? header.count : 0)
 }
 
-/** The end of the last page behind `from` that is not empty. */
+/** The end of the last page after `from` that is not empty. */
 async function lastByte(file: DiskFile, from: number): Promise<number> {
   const window = new Window(file, await file.sizeBytes())
   let end = from

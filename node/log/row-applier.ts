@@ -1,4 +1,4 @@
-/** Brings what records do to the index into the memtable, and counts the records that nothing points to any more. */
+/** Puts the rows that records make into the memtable, and counts the records that no row points to any more. */
 
 import { assert } from '../../protocol/assert.ts'
 import { readU32 } from '../../protocol/bytes.ts'
@@ -39,8 +39,8 @@ export class RowApplier {
     if (rows?.isRemoval(record) === true) this.#countRemoval(writes, position)
   }
 
-  /** Makes the rows of a record again. What they replace may have been counted as dead before: a scrub counts for
-   * itself. */
+  /** Makes the rows of a record again, for a scrub. It counts nothing as dead: that may have been counted before, and a
+   * scrub counts for itself. */
   applyAgain(record: LogRecord, position: LogPosition): void {
     const { current, memtable } = this.#parts
     for (const { key, value } of this.#options.apply(record, position, current)) {
@@ -48,7 +48,7 @@ export class RowApplier {
     }
   }
 
-  /** Counts what the rows make dead, except the record at `position`, which made them. */
+  /** Counts the records that the rows replace as dead, but not the one at `position`, which made the rows. */
   put(rows: readonly RowWrite[], position?: LogPosition): void {
     const { memtable, dead } = this.#parts
     for (const { key, value, replaces, superseded } of rows) {

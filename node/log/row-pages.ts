@@ -1,4 +1,4 @@
-/** Many rows of the index, so many in one turn of the event loop. */
+/** Reads many rows of the index, a page in each turn of the event loop. */
 
 import type { Clock } from '../env/ports.ts'
 import { sleep, TURN_ROWS_MAX } from '../tools/sleep.ts'
@@ -9,7 +9,7 @@ export interface IndexRow {
   readonly row: Uint8Array
 }
 
-/** Copies. Between two pages anything may happen to the rows. */
+/** The rows are copies. Between two pages the index may change. */
 export async function* rowPages(
   store: Pick<Store, 'range'>,
   clock: Clock,

@@ -8,13 +8,13 @@ import type { ByteString } from '../../protocol/ids.ts'
 import type { Store } from './store.ts'
 import type { LogPosition, LogRecord, StoredRecord } from './types.ts'
 
-/** Dead records of keys that are gone look as if their row were lost until their removal comes. */
+/** There may be many: a dead record looks as if its row were lost, until the walk comes to its removal. */
 const RECORDS_MAX = 500_000
 
 export class RowlessRecords {
   private readonly store: Store
   private readonly records = new Map<ByteString, StoredRecord>()
-  /** Of records that nothing points to, in each segment that was walked. */
+  /** Bytes of records that no row points to, in each segment that was walked. */
   private readonly deadBytes = new Map<number, number>()
 
   constructor(store: Store) {
@@ -39,7 +39,7 @@ export class RowlessRecords {
     }
     if (before !== undefined) this.noteDead(before.position)
     else if (this.records.size >= RECORDS_MAX) return
-    // Of the body only what a removal is compared with.
+    // A removal is compared with the beginning of the body only.
     const head = { ...record, body: record.body.slice(0, 64) }
     this.records.set(name, { record: head, position })
   }
@@ -61,7 +61,7 @@ export class RowlessRecords {
     this.deadBytes.set(segment, (this.deadBytes.get(segment) ?? 0) + lengthBytes)
   }
 
-  /** What a damaged row pointed to was not counted when it was replaced: compaction waits for it. */
+  /** Reports the dead bytes of a segment: those that a damaged row pointed to were not counted when it was replaced. */
   account(segment: number): void {
     const bytes = this.deadBytes.get(segment) ?? 0
     if (this.store.hasSegment(segment)) this.store.raiseReplaced(segment, bytes)

@@ -1,17 +1,16 @@
 /**
- * Verifies everything that this node keeps, so that damage is found while another replica can still mend
- * it (F2 to F5, D3).
+ * Verifies everything that this node keeps, so that damage is found while another replica still has the data (F2 to F5,
+ * D3). Started by repair/upkeep.ts, one pass at a time.
  *
  *  1. Walk the log, oldest segment first. Read every live record and compare its checksums.
- *  2. The latest record of a key must have its row: a row that is missing or damaged is made again from
- *     the record, unless a later removal says that it is gone.
- *  3. A record that is damaged comes back from its row where that holds all of it, else from a replica.
- *  4. Of a stretch whose records nobody can name the rows that point into it tell whose they are. When
- *     none does any more, the stretch is settled (D7).
- *  5. Digests of partitions are made again from the rows and compared. Rows of registers that are FAULTY are
- *     found by the way.
+ *  2. The latest record of a key must have its row: a row that is missing or damaged is made again from the record,
+ *     unless a later removal has taken it away.
+ *  3. A damaged record is written again from its row if that holds all of it, otherwise from a replica.
+ *  4. Where the log can't be read at all, the rows that point there tell which records are damaged. When no row points
+ *     there any more, nothing in that stretch is needed (D7).
+ *  5. Digests of partitions are computed again from the rows and compared. This also finds registers that are FAULTY.
  *
- * What was found is looked at again at the end: mended, or left.
+ * At the end it checks which of the damage has been mended.
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -30,15 +29,14 @@ export interface ScrubOptions {
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
-  /** Live bytes read at most. Default 16 MiB. */
+  /** How many live bytes are read in a second at most. Default 16 MiB. */
   readonly bytesPerSecond?: number | undefined
-  /** What is damaged and does not come back from the index: fetch it from a replica. It may take its time,
-   * and may be asked for again. */
+  /** Fetch a damaged record from a replica. It may take its time, and is asked for again while the damage is there. */
   fetch(record: Pick<LogRecord, 'type' | 'partition' | 'key'>): void
-  /** Compares the digests with the rows and puts them right. The result says how many were wrong. `faulty` is
-   * told of rows that say that their record was damaged when the log was read. */
+  /** Compares the digests with the rows and corrects them. Resolves to how many were wrong. `faulty` is called for rows
+   * that say that their record was damaged when the log was read. */
   checkDigests?(faulty: (found: Damage) => void): Promise<number>
-  /** For what is fetched to come. Default 30,000. */
+  /** How long to wait for what is fetched. Default 30,000. */
   readonly patienceMs?: number | undefined
 }
 
@@ -53,15 +51,15 @@ export interface ScrubProgress {
   readonly bad: number
   /** Rows and digests of the index that were wrong or missing. */
   readonly badRows: number
-  /** Of both: as they should be again. */
+  /** How many of both are as they should be again. */
   readonly mended: number
-  /** What could not be mended, yet. Known at the end. */
+  /** How many are not mended yet. Known at the end. */
   readonly left: number
 }
 
 type Counts = { -readonly [Name in keyof ScrubProgress]: ScrubProgress[Name] }
 
-/** Between two pauses. */
+/** How much is read, and how many records are walked, between two pauses. */
 const STRIDE_BYTES = 1 << 20
 const STRIDE_RECORDS = 2_000
 const PATIENCE_MS = 30_000
@@ -83,12 +81,12 @@ export class Scrub {
   }
   private readonly options: ScrubOptions
   private stopped = false
-  /** Of the segment that is walked. */
+  /** Reads the segment that is being walked. */
   private reader: SegmentReader | undefined
   private readonly buffer = new Uint8Array((1 << 20) + (64 << 10))
   private readonly rowless: RowlessRecords
   private readonly damaged: Damage[] = []
-  /** Where these lie. */
+  /** The places of `damaged`. */
   private readonly places = new Set<string>()
   private readonly lost: Damage[] = []
   private walked: LogEnd = { segment: 0, offset: 0 }
@@ -123,7 +121,7 @@ export class Scrub {
     return !this.stopped
   }
 
-  /** Up to where the log ends; what is appended meanwhile too, so that every removal was seen. */
+  /** Walks up to the end of the log, and what is appended meanwhile too, so that it has seen every removal. */
   private async walkAll(): Promise<void> {
     const { store } = this.options
     for (;;) {
@@ -151,7 +149,7 @@ export class Scrub {
       for await (const found of store.walk(segment, from)) {
         if (this.stopped) return
         const position = 'record' in found ? found.position : found
-        // Behind it things are on their way to the disk.
+        // What follows is not flushed yet.
         if (segment === end.segment && position.offset >= end.offset) return
         if ('record' in found) await this.look(found)
         else this.noteDamage(found)
@@ -159,7 +157,7 @@ export class Scrub {
       }
       this.rowless.account(segment)
     } catch (error) {
-      // Compacted meanwhile: what lived there lies further on.
+      // Compacted meanwhile: the live records are in later segments now.
       if (store.hasSegment(segment)) throw error
       this.rowless.forget(segment)
     }
@@ -179,7 +177,7 @@ export class Scrub {
     if (++this.strideRecords >= STRIDE_RECORDS || this.strideBytes >= STRIDE_BYTES) {
       await this.pause()
     } else {
-      // Records that are read ahead take no turn of their own.
+      // Records that were read ahead cause no pause by themselves.
       await this.turns.took(ROWS_PER_RECORD)
     }
     const rowKey = store.rows?.keyOf(record)
@@ -213,7 +211,7 @@ export class Scrub {
       if (error instanceof LogError && (error.code === 'NO_SEGMENT' || error.code === 'CLOSED')) {
         throw error
       }
-      // It may have been moved or replaced while it was read.
+      // Compaction or a newer record may have replaced it during the read.
       if (!store.isLive(record, position)) return
       this.counts.bad++
       logger.error({ ...position, code: errorCode(error) }, 'a damaged record')
@@ -230,7 +228,7 @@ export class Scrub {
     this.mend(record, damage)
   }
 
-  /** The walk does not find those whose removal is damaged: the row stands for what nobody knows any more. */
+  /** The walk does not find registers whose removal is damaged: their row says FAULTY. */
   private noteFaulty(damage: Damage): void {
     const { identity } = damage
     if (identity === undefined || this.places.has(placeOf(damage))) return
@@ -239,13 +237,13 @@ export class Scrub {
     this.noteBad({ ...identity, body: EMPTY_BYTES }, damage)
   }
 
-  /** `damage`: where the record can't be read, if it is known. */
+  /** Writes the record again, or asks for it. `damage`: where it can't be read, if that is known. */
   private mend(record: Pick<LogRecord, 'type' | 'partition' | 'key'>, damage?: Damage): void {
     const { store, logger } = this.options
     store.restore(record, damage).then(
       (outcome) => {
         if (outcome === 'elsewhere') this.options.fetch(record)
-        // No row says that a removal was written again: the new one does what the damaged one did (D7).
+        // No row points to a removal, so note here that the new one replaces the damaged one (D7).
         const isRemoval = store.rows?.isRemoval(record) === true
         if (outcome === 'written' && isRemoval && damage !== undefined) store.settle(damage)
       },
@@ -268,7 +266,7 @@ export class Scrub {
     for (const [i, { record, position }] of found.entries()) {
       if (i % MENDED_AT_ONCE === 0) {
         if (i > 0) await this.pause()
-        // Removals may have come meanwhile. From here on nothing can come between.
+        // Removals may have come meanwhile. Until the next pause no other can come.
         do await this.walkAll()
         while (!this.stopped && isBefore(this.walked, store.end().end))
         if (this.stopped) break
@@ -276,7 +274,7 @@ export class Scrub {
       const rowKey = store.rows?.keyOf(record)
       if (rowKey === undefined || store.hasSoundRow(rowKey)) continue
       if (!this.rowless.has(rowKey, position) || !store.hasSegment(position.segment)) continue
-      // Something newer of the key is on its way: it brings its own row.
+      // A newer record of the key is in flight: it makes its own row.
       if (!store.applyAgain(record, position)) continue
       this.counts.badRows++
       mended++
@@ -299,7 +297,7 @@ export class Scrub {
     })
   }
 
-  /** Whether what was damaged has been replaced by now; some time for what is fetched. */
+  /** Waits for what is fetched, and counts what has been replaced by now. */
   private async lookAgain(): Promise<void> {
     const { store, clock, patienceMs = PATIENCE_MS } = this.options
     const until = clock.monotonicMs() + patienceMs
@@ -330,7 +328,7 @@ function placeOf({ segment, offset }: Damage): string {
   return `${segment}/${offset}`
 }
 
-/** For one pass over everything. */
+/** A scrub of the store, for one pass. */
 export function scrubOf(
   store: Store,
   handlers: Omit<ScrubOptions, 'store' | 'clock' | 'logger'>,

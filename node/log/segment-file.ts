@@ -1,4 +1,4 @@
-/** Changes of a segment's file that is not the open one, each flushed through a handle of its own. */
+/** Changes to the file of a segment that takes no appends. Each opens the file, and flushes it. */
 
 import type { Disk, DiskFile } from '../env/ports.ts'
 import { segmentPath, type LogEnd } from './segment.ts'

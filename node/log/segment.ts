@@ -122,7 +122,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader {
   if (bytes.length < SEGMENT_HEADER_BYTES || getU32(bytes, 0) !== SEGMENT_MAGIC) return 'INVALID'
   const checksum = blake3(bytes.subarray(0, CHECKSUM_AT)).subarray(0, CHECKSUM_BYTES)
   if (!equalBytes(checksum, bytes.subarray(CHECKSUM_AT, SEGMENT_HEADER_BYTES))) return 'INVALID'
-  // The checksum is sound: whoever wrote this did know what the version means.
+  // The checksum is sound, so a later version of the program wrote it.
   if (bytes[4] !== SEGMENT_VERSION) return 'UNKNOWN_VERSION'
   return {
     segment: getU32(bytes, 8),
@@ -143,7 +143,7 @@ export function encodeBatchHeader(into: Uint8Array, header: BatchHeader, logId: 
   putU32(into, 28, header.count)
   putU32(into, 32, header.flushed.segment)
   putU32(into, 36, header.flushed.offset)
-  // As in a record: the log's id stands where the checksum will.
+  // As in a record: the log's id is hashed in the place of the checksum.
   into.set(logId, CHECKSUM_AT)
   const checksum = blake3(into.subarray(0, BATCH_HEADER_BYTES)).subarray(0, CHECKSUM_BYTES)
   into.set(checksum, CHECKSUM_AT)

@@ -3,12 +3,12 @@
 import type { ByteString } from '../../protocol/ids.ts'
 import type { IndexWrite } from '../env/ports.ts'
 
-/** Of keys; a full chunk is split. */
+/** Keys in a chunk. A full one is split. */
 const CHUNK_MAX = 512
 
 export class SortedRows {
   readonly #rows = new Map<ByteString, IndexWrite>()
-  /** Each in order, none empty, all of one before all of the next. */
+  /** Each is sorted and not empty; all keys of one come before all keys of the next. */
   readonly #chunks: ByteString[][] = []
 
   get size(): number {
@@ -32,7 +32,7 @@ export class SortedRows {
     return this.#rows.values()
   }
 
-  /** Keys from `first` on, ascending. What is put in meanwhile may be missed. */
+  /** Keys from `first` on, ascending. A key that is put in meanwhile may be missed. */
   *keysFrom(first: ByteString): Generator<ByteString> {
     let chunk = this.#chunkOf(first)
     let at = chunk < this.#chunks.length ? placeOf(this.#chunks[chunk]!, first) : 0
@@ -54,7 +54,7 @@ export class SortedRows {
     if (keys.length > CHUNK_MAX) chunks.splice(index + 1, 0, keys.splice(CHUNK_MAX >> 1))
   }
 
-  /** The first chunk whose last key is not below `key`; their number where there is none. */
+  /** The index of the first chunk whose last key is not below `key`; the number of chunks where there is none. */
   #chunkOf(key: ByteString): number {
     let low = 0
     let high = this.#chunks.length
@@ -67,7 +67,7 @@ export class SortedRows {
   }
 }
 
-/** Of the first key that is not below `key`. */
+/** The index of the first key that is not below `key`. */
 function placeOf(keys: readonly ByteString[], key: ByteString): number {
   let low = 0
   let high = keys.length

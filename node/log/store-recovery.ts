@@ -53,9 +53,9 @@ export class StoreRecovery {
   readonly #applier: RowApplier
   readonly #losses: LogLosses
   readonly #found: Damage[]
-  /** Of the batch that is being replayed. */
+  /** Bytes of the batch that is being replayed. */
   #replayedBytes = 0
-  /** Where it began. */
+  /** Where that batch began. */
   #replayedFrom: LogEnd = EMPTY_LOG
 
   constructor(options: StoreOptions, store: RecoveringStore, parts: StoreParts) {
@@ -74,12 +74,12 @@ export class StoreRecovery {
   async run(): Promise<void> {
     for (const loss of this.#log.losses) this.#lose(loss)
     const from = await this.#replayFrom()
-    // What removals in these took away comes back with the index.
+    // A rebuild brings back what removals in these segments took away.
     if (this.rebuilt)
       for (const segment of this.#log.knownMissing) this.#lose(lossOfSegment(segment))
     await this.#losses.report()
     this.#replayedFrom = from.end
-    // Also where nothing is replayed: the next commit must not say that the index reflects nothing.
+    // Needed also when nothing is replayed: the next commit must not say that the index reflects nothing.
     this.#writer.startAt(from.end, from.nextSequence)
     const skippedBytes = this.#logBytesUpTo(from.end)
     const totalBytes = this.#store
@@ -111,15 +111,14 @@ export class StoreRecovery {
       },
     })
     if (!this.rebuilt) await this.#keepOrphans(new Set(this.#log.newlyMissing))
-    // Copied before the last stop, which came before the deletion.
+    // Copied before the last stop, and not deleted then.
     for (const segment of this.#dead.compacted()) {
       if (this.#log.hasSegment(segment)) await this.#store.removeSegment(segment)
       else this.#dead.forget(segment)
     }
   }
 
-  /** What the index still knows of segments that are gone is written to the log again: without that, the
-   * next rebuild would forget it in silence. */
+  /** Writes what the index still has of missing segments to the log again: the next rebuild would lose it silently. */
   async #keepOrphans(missing: ReadonlySet<number>): Promise<void> {
     const { rows, logger } = this.#options
     if (missing.size === 0 || rows === undefined) return
@@ -150,18 +149,18 @@ export class StoreRecovery {
     return before.reduce((sum, { sizeBytes }) => sum + sizeBytes, offset)
   }
 
-  /** As in `flushed`, from where the batch began in replay. */
+  /** Counts the padding of a replayed batch, as Store does for a flushed one. */
   #countPadding(end: LogEnd): void {
     const { segment, offset } = this.#replayedFrom
     const start = segment === end.segment ? Math.max(offset, FIRST_BATCH_AT) : FIRST_BATCH_AT
     const padding = end.offset - start - this.#replayedBytes
-    // A stretch that was cut, or superseded, is no padding.
+    // A longer gap is a stretch that was cut or superseded, and no padding.
     if (padding > 0 && padding < 2 * PAGE_BYTES) this.#dead.add(end.segment, 'padding', padding)
     this.#replayedBytes = 0
     this.#replayedFrom = end
   }
 
-  /** Where the index stands. An index of another log, or of a longer one, is worth nothing. */
+  /** Up to where the index reflects the log. An index of another log, or of a longer one, is cleared. */
   async #replayFrom(): Promise<{ end: LogEnd; nextSequence: number }> {
     const reflected = readReflected(this.#index)
     if (reflected !== undefined && this.#isUsable(reflected)) {
@@ -184,20 +183,20 @@ export class StoreRecovery {
     const segments = this.#log.segments()
     const segment = segments.find((info) => info.segment === end.segment)
     const newer = segments.some((info) => info.segment > end.segment)
-    // What the index knows of it is written to the log again.
+    // What the index has of a missing segment is written to the log again.
     if (segment === undefined && this.#log.isMissing(end.segment)) return true
     if (segment === undefined) {
-      // Compacted away since the index was last flushed, otherwise the log's end is lost.
+      // It was compacted since the index was last flushed, or else the end of the log is lost.
       if (!newer && end.segment > 0) this.#lostEnd(end, 0)
       return end.segment === 0 && segments.length === 0
     }
     if (pageEnd(segment.sizeBytes) >= end.offset) return true
-    // The index reflects only what was flushed: what is missing here was acknowledged (D4).
+    // The index reflects only flushed records: what is missing here was acknowledged (D4).
     this.#lostEnd(end, segment.sizeBytes)
     return false
   }
 
-  /** The index stands for a log of which nothing is there. */
+  /** The index belongs to a log of which no segment is there. */
   #missLog(logId: Uint8Array): void {
     const isKnown = this.#log.losses.length > 0 || equalBytes(logId, this.#log.logId)
     if (isKnown) return

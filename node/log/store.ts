@@ -1,10 +1,10 @@
 /**
- * The log with the index behind it: what the register host and the block store stand on.
+ * The log with its index: where the acceptor host and the block store keep everything.
  *
  * Invariants:
- *   - a row shows in `get` and `range` only after the record that made it is flushed, in log order (A1)
- *   - rows come from `apply` alone, so that normal running, replay and rebuild can't differ (D6)
- *   - nobody waits for the index: the memtable covers what it has not committed
+ *   - a row is visible in `get` and `range` only after the record that made it is flushed, in log order (A1)
+ *   - only `apply` makes rows, so that normal running, replay and rebuild can't differ (D6)
+ *   - nothing waits for a commit of the index: the memtable has the rows that are not committed yet
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -51,7 +51,7 @@ export class Store {
 
   /** Recovers the log, replays what the index does not reflect, rebuilds the index where it must. */
   static async open(options: StoreOptions): Promise<Store> {
-    // The log needs the store for what it flushes in recovery, the store needs the log.
+    // Each needs the other: the log calls the store for the batches that it flushes.
     const late: { store?: Store } = {}
     const log = await Log.open({
       ...options,
@@ -96,8 +96,8 @@ export class Store {
 
   /**
    * Appends the records, in order: after a crash either all of them are there or none. Resolves when
-   * they are flushed and visible in `get` and `range`. Rejects with a LogError: DISK_FULL (nothing
-   * counts; `urgent`, for deletes and compaction, may use the reserve), READ_ONLY, FAILED (D5), CLOSED.
+   * they are flushed and visible in `get` and `range`. Rejects with a LogError: DISK_FULL (nothing was appended;
+   * `urgent`, for deletes and compaction, may use the reserve), OVERLOADED, READ_ONLY, FAILED (D5), CLOSED.
    */
   append(
     records: readonly NewRecord[],
@@ -108,7 +108,7 @@ export class Store {
     return this.writer.room().then(() => this.log.append(records, urgent))
   }
 
-  /** A row of the index, flushed states only. Valid until the next call: copy what is to be kept. */
+  /** A row of the index. Valid until the next call: copy what you keep. */
   get(key: Uint8Array): Uint8Array | undefined {
     const row = this.memtable.get(key)
     return row === undefined ? this.index.get(key) : row.value
@@ -138,7 +138,7 @@ export class Store {
     return this.log.reader(segment)
   }
 
-  /** The record that lies there, undefined when none can be read. */
+  /** The record at that place. Undefined when none can be read. */
   async recordAt(position: LogPosition): Promise<LogRecord | undefined> {
     try {
       return await this.log.read(position)
@@ -158,17 +158,17 @@ export class Store {
     return this.log.readMeta(position)
   }
 
-  /** For checkers and tests: a disk that hangs would hold up everything. */
+  /** For checkers and tests only: it blocks the event loop until the disk answers. */
   readPayloadSync(position: LogPosition): Uint8Array {
     return this.log.readSync(position).payload ?? new Uint8Array(0)
   }
 
-  /** What was found damaged at start. */
+  /** Damage that the start has found. */
   damage(): readonly Damage[] {
     return this.found
   }
 
-  /** The log's own id: a node that had it once expects it again. */
+  /** The log's own id. A node expects it again at its next start. */
   get logId(): Uint8Array {
     return this.log.logId
   }
@@ -189,8 +189,7 @@ export class Store {
     return this.log.hasSegment(segment)
   }
 
-  /** The records of a segment in order, payloads unread, and what is damaged among them. `from`: where
-   * a batch begins. */
+  /** The records of a segment in order, without payloads, and the damage among them. `from`: where a batch begins. */
   async *walk(segment: number, from = 0): AsyncGenerator<StoredRecord | Damage> {
     const start = Math.max(from, FIRST_BATCH_AT)
     yield* storedRecords(this.log.file(segment), segment, start, this.log.logId)
@@ -202,17 +201,16 @@ export class Store {
     return this.options.isLive?.(record, position, this.current, oldest) ?? true
   }
 
-  /** Its row is damaged: nobody can tell whether this record or another one of its key counts. */
+  /** The row of the record's key is damaged: it can't be told which record of the key counts. */
   isUndecided(record: LogRecord, position: LogPosition): boolean {
     const { rows } = this.options
     return rows !== undefined && rows.copiesOf(record, position, this.current) === undefined
   }
 
   /**
-   * Appends records of a sealed segment anew, as far as they are live. Between the look at a record's
-   * row and its place in the log nothing can come, and a record whose key is in flight is left for a
-   * later try: so a copy never overtakes a newer state of its key, whatever the replay.
-   * The result is what was left.
+   * Appends copies of those records of a sealed segment that are live. A record's row is read and its copy gets its place
+   * in the log in one turn of the event loop, and a record whose key is in flight is left for a later try. So a copy
+   * never comes after a newer record of its key. The result is what was left.
    */
   async move<T extends StoredRecord>(moved: readonly T[]): Promise<T[]> {
     await this.writer.room()
@@ -232,12 +230,12 @@ export class Store {
     return record.type !== compactedType && rows?.isRemoval(record) !== true
   }
 
-  /** Bytes of records in the segment that a row pointed to once, and none does now. */
+  /** Bytes of records in the segment that a row pointed to once and none points to now. */
   replacedBytes(segment: number): number {
     return this.dead.of(segment).replaced
   }
 
-  /** Durably: everything live in the segment is copied. It may be deleted, and is at the next start. */
+  /** Appends the marker: all live records of the segment are copied. The next start deletes the segment if it is there. */
   async markCompacted(segment: number): Promise<void> {
     await this.log.append([this.marker(segment)], true)
   }
@@ -253,9 +251,9 @@ export class Store {
     await this.log.append([this.marker(0)], true)
   }
 
-  /** Everything live in it has been moved, and is flushed. */
+  /** Deletes a segment whose live records are all copied, and flushed. */
   async removeSegment(segment: number): Promise<void> {
-    // An index that reflects a place in a segment that is gone has to be rebuilt.
+    // If the index reflected a place in a segment that is gone, it would have to be rebuilt.
     await this.writer.drain(false)
     await this.log.removeSegment(segment)
     this.dead.forget(segment)
@@ -273,9 +271,9 @@ export class Store {
   }
 
   /**
-   * Appends the record anew from what the index holds of it. Between the look at the row and the record's
-   * place in the log nothing can come, and where something of its key is on its way nothing is written:
-   * that has the row, and the damage, replaced soon (D10). 'elsewhere': the index does not hold all of it.
+   * Appends the record again from what the index has of it, in one turn as in `move`. While a record of its key is in
+   * flight, nothing is written: that one will replace the row, and the damage (D10). 'elsewhere': the index does not have
+   * all of the record.
    */
   async restore(
     record: Pick<LogRecord, 'type' | 'partition' | 'key'>,
@@ -291,12 +289,12 @@ export class Store {
     return 'written'
   }
 
-  /** A flushed record has raised a value, and the index does not know of it. */
+  /** The record has raised a value, and the index does not have that. */
   missesRaise(record: LogRecord, position: LogPosition): boolean {
     return this.options.rows?.isAbove(record, position, this.current) ?? false
   }
 
-  /** Makes the rows of a flushed record anew; false when something newer of its key is on its way. */
+  /** Makes the rows of a flushed record again. False while a newer record of its key is in flight. */
   applyAgain(record: LogRecord, position: LogPosition): boolean {
     if (this.log.isInFlight(record.key)) return false
     this.applier.applyAgain(record, position)
@@ -310,18 +308,18 @@ export class Store {
     this.writer.touch()
   }
 
-  /** Puts a row right that no record stands for. */
+  /** Corrects a row that no record makes: a digest. */
   repairRow(row: IndexWrite): void {
     this.applier.put([row])
     this.writer.touch()
   }
 
-  /** A scrub has counted so many bytes of records in the segment that nothing points to. */
+  /** A scrub has counted `bytes` of records in the segment that no row points to. */
   raiseReplaced(segment: number, bytes: number): void {
     this.dead.raiseReplaced(segment, bytes)
   }
 
-  /** Nothing of this damage is needed any more: its record has a new place, or is history. */
+  /** The damaged record is not needed any more: it was written again, or a later one has replaced it. */
   isSettled({ identity, ...position }: Damage): boolean {
     if (identity !== undefined && !this.isLive({ ...identity, body: EMPTY_BYTES }, position)) {
       return true
@@ -334,17 +332,17 @@ export class Store {
     )
   }
 
-  /** A removal may have stood there that is still needed: something older is left (D7). */
+  /** The damage may have been a removal that is still needed, because an older segment is left (D7). */
   mayHideRemoval({ identity, segment }: Damage): boolean {
     return identity === undefined && this.log.hasSegmentBelow(segment)
   }
 
-  /** No row points into this stretch any more, or its removal was written again (scrub.ts). */
+  /** Call it when no row points into this stretch any more, or its removal was written again (scrub.ts). */
   settle(damage: Damage): void {
     this.settled.push(damage)
   }
 
-  /** Up to where the log is flushed, and how many records it ever had (D2). */
+  /** Up to where the log is flushed, and how many records it has ever had (D2). */
   end(): { end: LogEnd; nextSequence: number } {
     return this.log.end()
   }
@@ -363,7 +361,7 @@ export class Store {
     }
   }
 
-  /** Resolves when the index reflects everything that was flushed before the call. */
+  /** Resolves when the index has committed everything that was flushed before the call. */
   settleIndex(): Promise<void> {
     return this.writer.drain()
   }

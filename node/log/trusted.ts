@@ -1,8 +1,8 @@
-/** Operations after whose failure nobody knows what the disk holds (D5). */
+/** Operations whose failure leaves it unknown what the disk holds (D5). */
 
 import { errorCode, isNoSpace } from './errors.ts'
 
-/** Whatever the code of its cause. */
+/** Such an operation has failed, whatever the code of the cause. */
 export class UntrustedDisk extends Error {
   override readonly name = 'UntrustedDisk'
 }
@@ -15,13 +15,13 @@ export async function trusted(operation: Promise<void>): Promise<void> {
   }
 }
 
-/** The write did not happen, and what was flushed before is as it was: no room, or no writes at all. */
+/** The write did not happen, and flushed data is untouched: the disk is full, or takes no writes. */
 export function isLogRefusal(error: unknown): boolean {
   if (error instanceof UntrustedDisk) return false
   return isNoSpace(error) || errorCode(error) === 'EROFS'
 }
 
-/** For what need not happen now. */
+/** For a `catch`: a refused write is no failure here. */
 export function unlessRefused(error: unknown): void {
   if (!isLogRefusal(error)) throw error
 }

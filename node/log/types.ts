@@ -1,12 +1,12 @@
-/** What the log and the index behind it give to the roles that keep data: registers and blocks. */
+/** The types in which the log and its index speak with the roles that keep data: registers and blocks. */
 
 import type { ByteString } from '../../protocol/ids.ts'
 import type { Clock, Disk, Index, IndexWrite, Logger, Random } from '../env/ports.ts'
 
-/** Where a record lies. Enough to read it back; the record's own header proves that it is the one. */
+/** Where a record is. This is enough to read it back; its header proves that it is the right one. */
 export interface LogPosition {
   readonly segment: number
-  /** Of the record's header, in bytes from the start of the segment's file. */
+  /** Of the record's header: bytes from the start of the segment's file. */
   readonly offset: number
   /** Header, key, body and payload with their padding. */
   readonly lengthBytes: number
@@ -19,20 +19,20 @@ export interface LogRecord {
   readonly partition: number
   /** At most 65,535 bytes. */
   readonly key: ByteString
-  /** Small: read in replay and rebuild, and given to `apply`. */
+  /** Small: it is read in replay and rebuild, and given to `apply`. */
   readonly body: Uint8Array
-  /** Large: never read in replay or rebuild, verified when it is read. Absent is not the same as
-   * empty only for the caller; an empty payload reads back as absent. */
+  /** Large: it is not read in replay or rebuild, and is verified when it is read. An empty payload reads back as
+   * absent. */
   readonly payload?: Uint8Array | undefined
 }
 
-/** A record and where it lies. */
+/** A record and where it is. */
 export interface StoredRecord {
   readonly record: LogRecord
   readonly position: LogPosition
 }
 
-/** A record to append. Bytes must not be altered before the append has settled. */
+/** A record to append. Do not change its bytes before the append has resolved or rejected. */
 export interface NewRecord extends LogRecord {
   /** BLAKE3-256 of the payload where the caller knows it already: 32 bytes. Saves hashing again. */
   readonly payloadHash?: Uint8Array | undefined
@@ -43,46 +43,46 @@ export interface Damage {
   readonly segment: number
   readonly offset: number
   readonly lengthBytes: number
-  /** Whose record it is, where the header can still be read; otherwise D2 for its partitions (D7). */
+  /** Whose record it is, if the header can still be read (D7). */
   readonly identity?:
     { readonly type: number; readonly partition: number; readonly key: ByteString } | undefined
 }
 
 /**
- * What the log knew once and does not know any more (D8). Damage that names a register or a block is
- * none: it shows as FAULTY (D3).
+ * What the log had once and has no longer (D8). Damage that names a register or a block is not a loss: it shows as FAULTY
+ * (D3).
  */
 export interface LogLoss {
   readonly partitions: 'all' | readonly number[]
-  /** The ballot mark may be among what was lost (A1). */
+  /** The ballot mark may be lost (A1). */
   readonly mark: boolean
   readonly reason:
-    /** Records that nobody can name. */
+    /** Damage that names no record. */
     | 'damage'
     | 'segment-missing'
     /** The log is shorter than it was when it was last proven. */
     | 'end-lost'
     | 'mark'
     | 'minimum'
-    /** With its floor, where it was a register's. */
+    /** A removal, with its floor if it was a register's. */
     | 'removal'
     | 'log-missing'
     | 'restored-image'
   /** For people. */
   readonly detail: string
-  /** Where the log could not be read, if it was that. */
+  /** Where the log could not be read, if that is the reason. */
   readonly place?: LogPosition | undefined
 }
 
 /** A row of the index, and which record it makes dead. */
 export interface RowWrite extends IndexWrite {
-  /** Where the record lies that the row pointed to before: its bytes may be compacted away. Giving
-   * the record's own new position is the same as giving none. */
+  /** The record that the row pointed to before: it is dead now. The position of the record that makes the row is ignored
+   * here. */
   readonly replaces?: LogPosition | undefined
-  /** The record's own position when no row will ever point to it: its bytes are dead from the start. */
+  /** The record's own position, when no row will ever point to it: it is dead from the start. */
   readonly superseded?: LogPosition | undefined
-  /** A removal's own row: it is live while this row points to it, whatever is older. `demoted` is the
-   * removal that the row pointed to before: from now on it is one like any other. */
+  /** The row belongs to a removal, which lives while this row points to it. `demoted`: the removal that the row pointed to
+   * before. It is an ordinary removal from now on. */
   readonly holds?: { readonly demoted: LogPosition | undefined } | undefined
 }
 
@@ -90,41 +90,41 @@ type RecordIdentity = Pick<LogRecord, 'type' | 'partition' | 'key'>
 
 /** How records and rows belong together. */
 export interface RowSchema {
-  /** Records that only take something away: no row points to them, yet they are kept while an older
-   * segment may hold what they took away (D7). */
+  /** Records that only take something away. No row points to them, but they are kept while an older segment may hold what
+   * they took away (D7). */
   isRemoval(record: Pick<LogRecord, 'type'>): boolean
   /** The row that points to a record while it is live; undefined for removals. */
   keyOf(record: RecordIdentity): Uint8Array | undefined
   /** The row that a removal took away. */
   removedKeyOf(removal: RecordIdentity): Uint8Array | undefined
-  /** Whether the removal, which came later, took away what the record had put there. Of the record's body
-   * the first 64 bytes are given. */
+  /** Whether the removal, which came later in the log, has removed what the record had put there. The record comes with
+   * the first 64 bytes of its body only. */
   isRemovedBy(record: StoredRecord, removal: StoredRecord): boolean
-  /** Of two records of one row, neither removed: whether the first is history whatever their order in the
-   * log. The first 64 bytes of their bodies are given. */
+  /** Whether the first of two records of one row is out of date, whatever their order in the log. Both come with the first
+   * 64 bytes of their bodies only. */
   isOlder(record: LogRecord, than: LogRecord): boolean
-  /** Of records that raise a value, and nothing ever lowers it: the row is not as high as the
-   * record says, or knows an earlier record only that says the same. */
+  /** For records that raise a value which nothing lowers: whether the row is lower than the record says, or points to an
+   * earlier record that says the same. */
   isAbove(
     record: LogRecord,
     position: LogPosition,
     current: (key: Uint8Array) => Uint8Array | undefined,
   ): boolean
-  /** As far as the row's own checksum tells. */
+  /** Whether the row's own checksum is right. */
   isSound(key: Uint8Array, row: Uint8Array): boolean
-  /** Where the record of a row lies; undefined for rows without one, and for damaged ones. */
+  /** The place of the record that made a row. Undefined for rows without one, and for damaged rows. */
   positionOf(key: Uint8Array, row: Uint8Array): LogPosition | undefined
-  /** Whose the row is. */
+  /** Which record makes a row with this key. */
   identityOf(key: Uint8Array): RecordIdentity | undefined
-  /** The record anew from what the index holds, to be appended at once; undefined where that is not all of
-   * it, as with blocks. `at`: where it lay. */
+  /** The record again, made from what the index has: append it in the same turn. Undefined when the index does not have
+   * all of it, as with blocks. `at`: where the record was. */
   restore(
     record: RecordIdentity,
     current: (key: Uint8Array) => Uint8Array | undefined,
     at?: LogPosition,
   ): readonly LogRecord[] | undefined
-  /** What compaction appends, in one append, in place of a live record; undefined while a damaged row
-   * leaves that open. */
+  /** What compaction appends, in one append, in place of a live record. Undefined while a damaged row leaves it open which
+   * record counts. */
   copiesOf(
     record: LogRecord,
     position: LogPosition,
@@ -137,9 +137,10 @@ export interface StoreOptions {
   readonly clock: Clock
   /** Draws the log's own id. Without it the id comes from the clock. */
   readonly random?: Random | undefined
-  /** The log that must be there; without it an empty directory is a new log. `open` throws LOG_MISSING. */
+  /** The log that must be there; `open` rejects with LOG_MISSING if it is not. Without this, an empty directory is a new
+   * log. */
   readonly expected?: { readonly logId: Uint8Array } | undefined
-  /** Where the log that is expected is gone, a new one is begun, and everything counts as lost (D8). */
+  /** If the expected log is gone, begin a new one and count everything as lost (D8). */
   readonly acceptLost?: boolean | undefined
   readonly openIndex: () => Promise<Index>
   readonly logger: Logger
@@ -147,18 +148,18 @@ export interface StoreOptions {
   readonly segmentSizeBytes: number
   /** Free space kept back for deletes and compaction (`urgent`). Default: see free-space.ts. */
   readonly reserveBytes?: number | undefined
-  /** Bytes of appends that wait for the disk, before more are refused with OVERLOADED. Default 128 MiB. */
+  /** While this many bytes of appends wait for the disk, more are refused with OVERLOADED. Default 128 MiB. */
   readonly waitingBytesMax?: number | undefined
-  /** Raise it when `apply` changes its rows: the index is then rebuilt. Default 1. */
+  /** Raise it when `apply` makes other rows than before: the index is then rebuilt. Default 1. */
   readonly indexVersion?: number | undefined
-  /** How far the start has come with what it has to read again: bytes of the log, of how many. */
+  /** How far the start has come with the replay: bytes of the log, of how many. */
   progress?(doneBytes: number, totalBytes: number): void
-  /** The disk can't be trusted any more (D5): the node must stop voting and exit. */
+  /** The disk can't be trusted any more (D5), or an assertion failed: the node must exit. */
   fail(reason: string): void
   /**
-   * What a record does to the index: the same function in normal running, replay and rebuild, always
-   * in log order, always after the flush. It must not look at the payload, and applying a run of
-   * records twice must give what applying it once gives. Keys that start with "x" are the store's own.
+   * What a record does to the index. The same function is called in normal running, replay and rebuild, in log order and
+   * after the flush. It must not look at the payload, and to apply a run of records twice must give the same rows as once.
+   * Keys that start with "x" are the store's own.
    */
   apply(
     record: LogRecord,
@@ -166,9 +167,9 @@ export interface StoreOptions {
     current: (key: Uint8Array) => Uint8Array | undefined,
   ): RowWrite[]
   /**
-   * Whether compaction has to keep a record (without its payload) that lies at `position`. `oldest`:
-   * no older segment exists that a removal would have to outlive (D7); a removal is live unless
-   * `oldest`, or unless its key is there again. Default: everything is live, nothing is compacted.
+   * Whether compaction has to keep the record at `position`, which comes without its payload. `oldest`: no older segment
+   * exists, so no removal is needed any more (D7). A removal is live unless `oldest`, or unless its key is there again.
+   * Default: everything is live.
    */
   isLive?(
     record: LogRecord,
@@ -176,23 +177,23 @@ export interface StoreOptions {
     current: (key: Uint8Array) => Uint8Array | undefined,
     oldest: boolean,
   ): boolean
-  /** The type of the store's own records, which say that a segment is copied: compaction.ts. */
+  /** The type of the store's own records, which mark a segment as copied (compaction.ts). */
   readonly compactedType: number
-  /** What scrub has to know of the rows. Default: of nothing that is damaged can be said whose it was. */
+  /** What scrub and compaction have to know about the rows. */
   readonly rows?: RowSchema | undefined
-  /** The rows of a record whose body is damaged, found in replay (A4): so that it shows as FAULTY and
-   * not as absent. Default: `damage()` alone tells. */
+  /** The rows of a record whose body is damaged, found in replay: the register shows as FAULTY, not as absent (A4). Without
+   * it only `damage()` tells. */
   applyDamaged?(damage: Damage, current: (key: Uint8Array) => Uint8Array | undefined): RowWrite[]
-  /** What is lost by damage that has an identity; undefined where the damage alone tells all (D3). Without
-   * an identity everything may be lost. */
+  /** What is lost by damage that names its record. Undefined when nothing but that record is lost (D3). Damage that names
+   * none may have lost anything. */
   lossOf?(damage: Damage & { readonly identity: RecordIdentity }): LogLoss | undefined
   /**
-   * Writes down durably what was lost (D8). Awaited in `open`, once or more, before the index commits a
-   * position behind the damage: so whatever comes in between, the next start finds the damage again.
+   * Writes down durably what was lost (D8). `open` waits for it before the index commits a position after the damage: after
+   * a crash in between, the next start finds the damage again.
    */
   forgot?(losses: readonly LogLoss[]): Promise<void>
-  /** What this damage lost was compared with the other replicas since, and what came of that is in the log
-   * behind it: it is no loss any more (D8). */
+  /** Since this damage was found, the node has compared its data with the other replicas, and the result is in the log
+   * after the damage: it is no loss any more (D8). */
   isRepaired?(damage: Damage): boolean
 }
 
@@ -201,25 +202,25 @@ export interface StoreStats {
   /** Written to the log since start, headers and padding included. */
   readonly bytes: number
   readonly records: number
-  /** Appends that found too many others waiting for the disk. */
+  /** Appends refused because too much waited for the disk. */
   readonly refused: number
   /** Appended, and not flushed yet. */
   readonly waitingBytes: number
   readonly segments: number
   readonly logBytes: number
-  /** Of these, what compaction could free: records that nothing points to, and padding. */
+  /** The part of these that compaction could free: records that no row points to, and padding. */
   readonly deadBytes: number
-  /** Removals, which compaction frees once nothing older is left. */
+  /** Removals, which compaction frees once no older segment is left. */
   readonly removalBytes: number
   /** Index rows that LMDB has not committed yet. */
   readonly pendingRows: number
   readonly freeBytes: number
   readonly totalBytes: number
-  /** No appends but urgent ones until space comes back. */
+  /** Only urgent appends are taken until there is space again. */
   readonly full: boolean
   readonly failed: boolean
   readonly damaged: number
-  /** The start made the index anew from the log. */
+  /** The start has rebuilt the index from the log. */
   readonly indexRebuilt: boolean
 }
 

@@ -1,7 +1,6 @@
 /**
- * Walks a segment as it lies on disk: batch by batch, record by record, without reading payloads.
- * Says what it finds and judges nothing: whether a bad stretch is a torn tail or corruption depends
- * on what was flushed (D4), which recovery knows.
+ * Reads a segment from the disk batch by batch, record by record, without payloads. It only says what it finds. Whether a
+ * bad stretch is a torn tail or corruption depends on what was flushed (D4); recovery.ts knows that.
  */
 
 import {
@@ -45,23 +44,23 @@ export interface WalkedBatch {
   readonly start: LogEnd
   /** Where the next batch may begin. */
   readonly end: LogEnd
-  /** Absent when the batch's header is damaged: a gap up to the next sound one. */
+  /** Undefined for a stretch whose batch header is damaged: it goes up to the next sound one. */
   readonly header: BatchHeader | undefined
-  /** Sound records in order, as far as header and body tell. */
+  /** Records whose header and body are sound, in order. */
   readonly records: readonly WalkedRecord[]
   readonly damage: readonly Damage[]
 }
 
 /**
- * Batches from `from` on. A damaged batch header gives a gap that ends at the next sound header; the
- * walk ends where no sound header follows, so bytes behind the last batch are not reported.
+ * Batches from `from` on. A stretch with a damaged batch header ends at the next sound header. The walk ends where no
+ * sound header follows, so bytes after the last batch are not reported.
  */
 export async function* walkSegment(
   file: DiskFile,
   segment: number,
   from: number,
   logId: Uint8Array,
-  /** Of the first record there, where that is known. */
+  /** The sequence of the first record there, if it is known. */
   firstSequence?: number,
 ): AsyncGenerator<WalkedBatch> {
   const window = new Window(file, await file.sizeBytes())
@@ -80,7 +79,7 @@ export async function* walkSegment(
     let content: Content = { records: [], damage: [] }
     if (header === undefined) {
       content = await salvage(window, segment, offset, end, logId)
-      // Sequences have no gaps: when none is missing, only the batch's own header is lost.
+      // Sequences have no gaps. When none is missing, only the batch's own header is lost.
       const next = decodeBatchHeader(
         await window.at(end, BATCH_HEADER_BYTES),
         0,
@@ -116,7 +115,7 @@ export async function* storedRecords(
   }
 }
 
-/** When no record is missing, what nobody can name is only the batch's own header, and padding. */
+/** When no record is missing, damage without an identity is only the batch's own header and padding: it is left out. */
 function judged({ records, damage }: Content, missing: number): Content {
   const named = damage.filter(({ identity }) => identity !== undefined)
   return { records, damage: records.length + named.length === missing ? named : damage }
@@ -132,8 +131,8 @@ function countOfRecords(header: BatchHeader): number {
   return header.kind === 'records' ? header.count : 0
 }
 
-/** What can be had of a stretch that has no sound batch header in front or behind. `missing`: how many
- * records it must have held, where that is known. */
+/** Finds the records of a stretch without a sound batch header. `missing`: how many records it must have held, if that is
+ * known. */
 export async function salvageStretch(
   file: DiskFile,
   start: LogEnd,
@@ -198,12 +197,12 @@ async function salvage(
     bad = next
     offset = next
   }
-  // What follows the last record may be padding or a lost record: nobody can tell them apart here.
+  // After the last record there may be padding or a lost record: they can't be told apart here.
   if (bad < end) content.damage.push({ segment, offset: bad, lengthBytes: end - bad })
   return content
 }
 
-/** Where the record at `offset` ends; undefined when none with a sound header begins there. */
+/** Where the record at `offset` ends. Undefined when no record with a sound header begins there. */
 async function walkRecord(
   window: Window,
   segment: number,
@@ -243,7 +242,7 @@ function isPlausible(header: RecordHeader): boolean {
   )
 }
 
-/** The next offset below `end` at which a sound record header lies, otherwise `end`. */
+/** The offset of the next sound record header below `end`, otherwise `end`. */
 async function nextRecord(
   window: Window,
   segment: number,

@@ -1,4 +1,4 @@
-/** Reads a file front to back through one buffer: wide while it goes on, narrow after a jump. */
+/** Reads a file from front to back through one buffer: much at once while the reads are sequential, little after a jump. */
 
 import type { DiskFile } from '../env/ports.ts'
 import { errorCode } from './errors.ts'
@@ -35,7 +35,7 @@ export class Window {
     return this.buffer.subarray(offset - this.start, this.length)
   }
 
-  /** Pages that can't be read count as zeros: their records then show as damaged (F8). */
+  /** Pages that can't be read count as zeros, so that their records show as damaged (F8). */
   private async read(into: Uint8Array, offset: number): Promise<number> {
     try {
       return await this.file.read(into, offset)
