@@ -21,6 +21,7 @@ import { POLICY_ARN } from '../../protocol/iam/identity.ts'
 import { HOLDERS_MAX, policyTextOf, type PolicyRecord } from '../../protocol/iam/policy-record.ts'
 import type { AttachedPolicy } from '../../protocol/iam/record.ts'
 import type { Random } from '../env/ports.ts'
+import { mapInBatches } from '../tools/in-batches.ts'
 import { compareTexts } from './directory.ts'
 import { concurrentModification, deleteConflict, limitExceeded, noSuchEntity } from './errors.ts'
 import { POLICY, POLICY_NAME_KIND, ROLE } from './holdings.ts'
@@ -136,20 +137,14 @@ export class Attachments {
     { accountId, holders, id }: PolicyRecord,
   ): Promise<{ readonly kind: HolderKind; readonly record: HolderRecord }[]> {
     const ids = [...new Set(holders.map((holder) => holder.id))]
-    const found: { kind: HolderKind; record: HolderRecord }[] = []
-    for (let at = 0; at < ids.length; at += WIDTH) {
-      const some = await Promise.all(
-        ids.slice(at, at + WIDTH).map(async (each) => {
-          const kind = kindOf(each)
-          const record = await this.#readHolder(context, kind, byId(accountId, each))
-          return record?.attached.some((policy) => policy.id === id) === true
-            ? { kind, record }
-            : undefined
-        }),
-      )
-      found.push(...some.filter((each) => each !== undefined))
-    }
-    return found
+    const found = await mapInBatches(ids, WIDTH, async (each) => {
+      const kind = kindOf(each)
+      const record = await this.#readHolder(context, kind, byId(accountId, each))
+      return record?.attached.some((policy) => policy.id === id) === true
+        ? { kind, record }
+        : undefined
+    })
+    return found.filter((each) => each !== undefined)
   }
 
   /** The record of an account's own policy, or of the account's use of a built-in one. Throws NoSuchEntity. */

@@ -5,6 +5,7 @@ import type { Backend } from '../../gateway/port/backend.ts'
 import type { BucketSettings } from '../../gateway/port/buckets.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { BucketPolicyText } from './surroundings.ts'
+import { mapInBatches } from '../tools/in-batches.ts'
 
 export interface BucketSource {
   readonly list: Backend['listBuckets']
@@ -31,12 +32,9 @@ export async function bucketPoliciesOf(
       limit: PAGE,
     })
     const names = page.buckets.map(({ name }) => name)
-    for (let at = 0; at < names.length; at += WIDTH) {
-      const some = names.slice(at, at + WIDTH)
-      const read = await Promise.all(some.map((name) => settingsOf(buckets, context, name)))
-      for (const { policy, principals = [] } of read) {
-        if (policy !== undefined) policies.push({ policy, principals })
-      }
+    const read = await mapInBatches(names, WIDTH, (name) => settingsOf(buckets, context, name))
+    for (const { policy, principals = [] } of read) {
+      if (policy !== undefined) policies.push({ policy, principals })
     }
     after = page.next
   } while (after !== undefined)

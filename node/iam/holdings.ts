@@ -8,6 +8,7 @@ import { policyCodec, policyTextOf, type PolicyRecord } from '../../protocol/iam
 import type { AttachedPolicy, NamedPolicy } from '../../protocol/iam/record.ts'
 import { roleCodec, type RoleRecord } from '../../protocol/iam/role-record.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
+import { mapInBatches } from '../tools/in-batches.ts'
 import { BUILT_IN_POLICIES } from './managed.ts'
 import { byId, byName, GROUP, nameKind, type RecordKind } from './records.ts'
 
@@ -100,13 +101,6 @@ async function attachedTexts(
 }
 
 /** Results in order; some reads run at the same time. */
-export async function readAll<T, R>(
-  items: readonly T[],
-  read: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = []
-  for (let at = 0; at < items.length; at += PARALLEL) {
-    results.push(...(await Promise.all(items.slice(at, at + PARALLEL).map(read))))
-  }
-  return results
+export function readAll<T, R>(items: readonly T[], read: (item: T) => Promise<R>): Promise<R[]> {
+  return mapInBatches(items, PARALLEL, read)
 }

@@ -15,6 +15,7 @@
 import type { DirectoryEntry, NameRecord } from '../../protocol/iam/name-record.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Random } from '../env/ports.ts'
+import { mapInBatches } from '../tools/in-batches.ts'
 import type { Directory } from './directory.ts'
 import { accessDenied, alreadyExists, concurrentModification, noSuchEntity } from './errors.ts'
 import { drawToken } from './ids.ts'
@@ -92,13 +93,10 @@ export class Names<T extends NamedEntity> {
   /** Names of all entities that exist. */
   async list(context: RequestContext, accountId: string): Promise<string[]> {
     const entries = await this.#options.directory.entries(context, accountId)
-    const names: string[] = []
-    for (let at = 0; at < entries.length; at += WIDTH) {
-      const some = entries.slice(at, at + WIDTH)
-      const found = await Promise.all(some.map((entry) => this.ofEntry(context, accountId, entry)))
-      names.push(...found.filter((record) => record !== undefined).map(({ name }) => name))
-    }
-    return names
+    const found = await mapInBatches(entries, WIDTH, (entry) =>
+      this.ofEntry(context, accountId, entry),
+    )
+    return found.filter((record) => record !== undefined).map(({ name }) => name)
   }
 
   /** Does one exist, or may one be under way? */

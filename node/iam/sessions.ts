@@ -39,6 +39,7 @@ import {
 import { secretId } from '../../protocol/layout/secret.ts'
 import { ROLE_SESSION_SECONDS_MAX } from '../../protocol/iam/role-record.ts'
 import type { Clock, Random, TokenSigner } from '../env/ports.ts'
+import { dropOldest } from '../tools/drop-oldest.ts'
 
 export const SESSION_SECONDS_MIN = 900
 /** How long sessions of a root last at most, and those that a session gets by assuming a role. */
@@ -253,11 +254,7 @@ export class Sessions {
   #remember(token: string, verified: Verified): void {
     this.#cache.delete(token)
     this.#cache.set(token, verified)
-    if (this.#cache.size <= CACHED_MAX) return
-    for (const oldest of this.#cache.keys()) {
-      this.#cache.delete(oldest)
-      break
-    }
+    dropOldest(this.#cache, CACHED_MAX)
   }
 }
 

@@ -19,6 +19,7 @@ import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock } from '../env/ports.ts'
 import { changeAccount, readAccount, type AccountPlace } from './account-record.ts'
 import { BUCKET_CREATING, BUCKET_DELETED, sameIncarnation } from './bucket-record.ts'
+import { mapInBatches } from '../tools/in-batches.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 
 const INTENT_PATIENCE_MS = 60_000
@@ -137,12 +138,10 @@ export class AccountBuckets {
 
   async #look(context: RequestContext, accountId: string): Promise<boolean> {
     const entries = await this.entries(context, accountId)
-    const dead: AccountBucketRecord[] = []
-    for (let at = 0; at < entries.length; at += LOOK_AT_ONCE) {
-      const batch = entries.slice(at, at + LOOK_AT_ONCE)
-      const verdicts = await Promise.all(batch.map((entry) => this.#isDead(context, entry)))
-      dead.push(...batch.filter((_, i) => verdicts[i]))
-    }
+    const areDead = await mapInBatches(entries, LOOK_AT_ONCE, (entry) =>
+      this.#isDead(context, entry),
+    )
+    const dead = entries.filter((_, i) => areDead[i])
     if (dead.length === 0) return false
     const mayGo = (entry: AccountBucketRecord): boolean =>
       // An intent may have become live meanwhile.

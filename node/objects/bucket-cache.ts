@@ -13,6 +13,7 @@ import type { BucketId } from '../../protocol/ids.ts'
 import type { BucketAccess } from '../../gateway/port/buckets.ts'
 import type { Clock } from '../env/ports.ts'
 import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
+import { dropOldest } from '../tools/drop-oldest.ts'
 import { FreshCache } from '../tools/fresh.ts'
 import { Bucket } from './bucket.ts'
 import { bucketRecreated } from './bucket-errors.ts'
@@ -107,12 +108,7 @@ export class BucketCache {
     if (began <= this.#horizon) return bucket
     this.#buckets.delete(record.name)
     this.#buckets.set(record.name, bucket)
-    if (this.#buckets.size > CACHE_MAX) {
-      for (const oldest of this.#buckets.keys()) {
-        this.#buckets.delete(oldest)
-        break
-      }
-    }
+    dropOldest(this.#buckets, CACHE_MAX)
     return bucket
   }
 

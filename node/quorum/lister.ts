@@ -25,6 +25,7 @@ import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { WireIntervalReply } from '../../protocol/rpc/messages.js'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock } from '../env/ports.ts'
+import { mapInBatches } from '../tools/in-batches.ts'
 import type { Peers } from './peers.ts'
 import type { FenceSource } from './fence-source.ts'
 import { askShards, type ListAnswers } from './list-round.ts'
@@ -259,21 +260,13 @@ export class ListWalk {
       if (same && votes === replies.length) rows.push(rowOf(key, state))
       else unsure.push(key)
     }
-    for (let at = 0; at < unsure.length; at += RESOLVE_AT_ONCE) {
-      const batch = unsure.slice(at, at + RESOLVE_AT_ONCE)
-      const read = await Promise.all(
-        batch.map((key) =>
-          this.#options.registers.read(this.#context, {
-            key: key as RegisterKey,
-            fence: this.#walk.bucket,
-          }),
-        ),
-      )
-      for (const [i, { accepted }] of read.entries()) {
-        const row = rowOf(batch[i]!, new Uint8Array(0))
-        rows.push({ ...row, resolved: { value: accepted?.value } })
-      }
-    }
+    const fence = this.#walk.bucket
+    const read = await mapInBatches(unsure, RESOLVE_AT_ONCE, async (key) => {
+      const request = { key: key as RegisterKey, fence }
+      const { accepted } = await this.#options.registers.read(this.#context, request)
+      return { ...rowOf(key, new Uint8Array(0)), resolved: { value: accepted?.value } }
+    })
+    rows.push(...read)
     rows.sort((a, b) => (a.name < b.name ? -1 : 1))
     this.#advance(cursor, rows, covered)
   }

@@ -4,6 +4,7 @@
  */
 
 import type { BlockKey } from '../../protocol/ids.ts'
+import { dropOldest } from '../tools/drop-oldest.ts'
 
 const BLOCKS_MAX = 65_536
 
@@ -20,11 +21,7 @@ export class LostBlocks {
     if (this.keys.has(key)) return true
     if (!(await this.#isLost(key))) return false
     this.keys.add(key)
-    if (this.keys.size <= BLOCKS_MAX) return true
-    for (const oldest of this.keys) {
-      this.keys.delete(oldest)
-      break
-    }
+    dropOldest(this.keys, BLOCKS_MAX)
     return true
   }
 }

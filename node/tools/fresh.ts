@@ -14,6 +14,7 @@
  */
 
 import type { Clock } from '../env/ports.ts'
+import { dropOldest } from './drop-oldest.ts'
 
 export interface Fresh<V> {
   readonly value: V
@@ -116,10 +117,6 @@ export class FreshCache<V> {
   #keep(name: string, fresh: Fresh<V>): void {
     this.#known.delete(name)
     this.#known.set(name, fresh)
-    if (this.#known.size <= this.#entriesMax) return
-    for (const oldest of this.#known.keys()) {
-      this.#known.delete(oldest)
-      break
-    }
+    dropOldest(this.#known, this.#entriesMax)
   }
 }

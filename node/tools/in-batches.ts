@@ -23,6 +23,19 @@ export async function inLanes<T>(
   for (const end of ends) if (end.status === 'rejected') throw end.reason as Error
 }
 
+/** The results in the order of the items, `size` of which run at a time. Rejects with the first error. */
+export async function mapInBatches<T, R>(
+  items: readonly T[],
+  size: number,
+  run: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = []
+  for (let at = 0; at < items.length; at += size) {
+    results.push(...(await Promise.all(items.slice(at, at + size).map(run))))
+  }
+  return results
+}
+
 /** Runs over all items, `size` of them at a time. */
 export async function inBatches<T>(
   items: readonly T[],
