@@ -87,7 +87,7 @@ describe('the floor of a collected tombstone (G2, G3)', () => {
     lab.restart()
     expect(await lab.host.learn(KEY, { ballot: ballot(6), value: valueOf('copy') })).toBe('refused')
     expect(await lab.accept(STEP + 99, 'late')).toMatchObject({ type: 'accepted' })
-    // Its own mark is a promise, so that the next floor lies above that.
+    // Its own mark is a promise, so the next floor is above it.
     await lab.prepare(3 * STEP, OTHER)
     await lab.accept(3 * STEP, 'gone', { key: OTHER, tombstone: true })
     await lab.host.collect(OTHER, ballot(3 * STEP), always)

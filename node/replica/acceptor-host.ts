@@ -104,7 +104,7 @@ export class AcceptorHost {
     return epoch < present() ? { type: 'stale-epoch', epoch: present() } : undefined
   }
 
-  /** Every promise that this node may have given, and forgotten, lies below it (A1). */
+  /** Every promise that this node may have given, and forgotten, is below it (A1). */
   get mark(): number {
     return this.#promises.mark
   }
@@ -133,8 +133,8 @@ export class AcceptorHost {
     })
   }
 
-  /** From now on every register counts as promised up to `counter`, as after a restart with such a mark, and
-   * what had passed before is flushed: whatever is accepted later lies above (D8). */
+  /** From now on every register counts as promised up to `counter`, as after a restart with such a mark. Accepts that
+   * had passed before are flushed. So every later accept is above `counter` (D8). */
   async outlaw(counter: number): Promise<void> {
     await this.#promises.outlaw(counter)
     await this.settled()
@@ -268,7 +268,7 @@ export class AcceptorHost {
     return this.#minima.raise(fence, partitions)
   }
 
-  /** Of buckets that are gone for good: whoever has a minimum of one obeys nothing of it any more. */
+  /** Makes the minimum generations of deleted buckets final: replicas that have one obey nothing of its bucket any more. */
   finalise(partition: number, buckets: readonly BucketId[]): Promise<void> {
     return this.#minima.finalise(partition, buckets)
   }
@@ -295,7 +295,7 @@ export class AcceptorHost {
     if (!withBlock || ready.reply.type !== 'state') return { reply: ready.reply }
     const key = ready.reply.accepted?.value.blocks[0]
     if (key === undefined) return { reply: ready.reply }
-    // The vote counts without it, and the block lies on others, too.
+    // The vote counts without the block, and other replicas have it, too.
     const bytes = await this.#options.blocks.read(key).catch(() => undefined)
     // The layout may have changed while the disk was read (L6b).
     const late = this.refusalOf(request)
@@ -361,7 +361,7 @@ export class AcceptorHost {
       this.#flushing.delete(flushed)
       done?.()
     }
-    // Decoded anew: the request's own bytes may be a small view of a large message.
+    // Decoded again, because the request's own bytes may be a small view of a large message.
     this.#states.keep(key, decodeState(body))
     this.#promises.flushed(key, persist)
   }

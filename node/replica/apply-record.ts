@@ -5,11 +5,10 @@
  * Invariants:
  *   - applying a run of records twice gives what applying it once gives
  *   - a register's row never goes back to a lower ballot, whatever the order of the log      (D10)
- *   - of other records the latest of a key wins, whatever was copied by compaction: a copy is only ever
- *     made of the latest one                                                                 (D7)
- *   - a removal takes away only what it was written for, so that its copy does no harm to what came
- *     after it: a register's goes with a floor, and whatever comes later lies above it       (G2, G3)
- *   - a drop takes away what lies before it and may come back at any ballot: drop-records.ts  (L8, L9)
+ *   - of other records the latest of a key wins, whatever compaction has copied: it copies only the latest one (D7)
+ *   - a removal takes away only what it was written for, so that its copy does no harm to later records: that of a
+ *     register has a floor, and every later state is above it                                (G2, G3)
+ *   - a drop takes away what is before it and may come back at any ballot: drop-records.ts    (L8, L9)
  */
 
 import { ballotOfState } from '../../protocol/codec/state.ts'
@@ -126,7 +125,7 @@ function applyRegister(record: LogRecord, position: LogPosition, current: Curren
   const replaces = replacedRegister(row)
   const before = ballotOfRow(row)
   if (row !== undefined && before !== undefined && compareBallots(ballot, before) < 0) {
-    // Of a damaged row nobody knows the ballot.
+    // The ballot of a damaged row is not known.
     if (replaces !== undefined) return [{ key, value: row.slice(), superseded: position }]
   }
   const writes: RowWrite[] = [{ key, value: encodeRegisterRow(position, record.body), replaces }]
@@ -187,7 +186,7 @@ function raise(
   const { body } = record
   const row = current(key)
   if (row !== undefined && isSound(row, body.length) && compare(row, body) > 0) {
-    // A removal is counted as such; of others nobody would ever know that they are dead.
+    // Removals are counted as such. Other records must be reported, or compaction would never learn that they are dead.
     return isRemoval(record) ? [] : [{ key, value: row.slice(), superseded: position }]
   }
   const before = replaced(row, body.length)

@@ -54,8 +54,8 @@ export class AttemptMarks {
     return false
   }
 
-  /** Those of `ids` that are over, as their nodes say now. Of a node that does not answer: none but what
-   * is known already. */
+  /** Those of `ids` that are over, as their nodes say now. For a node that does not answer, only those that are
+   * known already. */
   async ask(ids: readonly DataId[]): Promise<Set<DataId>> {
     const { attempts, peers } = this.#options
     const over = new Set<DataId>()

@@ -21,8 +21,8 @@ export interface WriteAttempt {
   end(): void
 }
 
-/** Of one node: attempts of earlier boots are over, and of this boot those up to `covered`, but for
- * those that are named as running. */
+/** What is over on one node: all attempts of earlier boots, and those of this boot up to `covered`, except the ones that are
+ * named as running. */
 export interface Watermark {
   readonly storage: StorageId
   readonly boot: number
@@ -89,7 +89,7 @@ export class Attempts {
     return this.#running.size
   }
 
-  /** Of this node. A Set keeps the order of insertion: numbers come in ascending order. */
+  /** This node's watermark. A Set keeps the order of insertion, so the numbers come in ascending order. */
   watermark(): Watermark {
     const running: number[] = []
     for (const number of this.#running) {

@@ -1,6 +1,6 @@
 /**
- * What the acceptors of this node have promised. A promise without an acceptance lives in memory only; the mark, which is
- * flushed, lies above all of them (A1).
+ * What the acceptors of this node have promised. A promise without an acceptance is in memory only; the mark, which is
+ * flushed, is above all of them (A1).
  *
  * Invariants:
  *   - a promise that lives in memory only has a counter below the flushed mark

@@ -16,9 +16,9 @@ import { errorCode, LogError } from '../log/errors.ts'
 import type { Store } from '../log/store.ts'
 import type { LogPosition, NewRecord } from '../log/types.ts'
 
-/** A disk whose reads take so long hangs: nothing more is asked of it until one of them ends. */
+/** A disk whose oldest read takes this long hangs. No more reads are begun until one of them ends. */
 const SILENT_MS = 3_000
-/** With so many bytes of reads under way it is enough that the oldest takes so long. */
+/** With this many bytes of reads in flight, a disk already hangs when the oldest read takes BUSY_MS. */
 const READING_BYTES_MAX = 64 << 20
 const BUSY_MS = 500
 
@@ -68,8 +68,8 @@ export class BlockStore {
     this.#damaged.delete(block.key)
   }
 
-  /** Verified bytes; undefined when absent or damaged. OVERLOADED: the disk does not answer, and whoever
-   * asks is better off with another replica (D11). */
+  /** Verified bytes; undefined when absent or damaged. Throws OVERLOADED when the disk does not answer: the caller
+   * should ask another replica (D11). */
   async read(key: BlockKey, into?: Uint8Array): Promise<Uint8Array | undefined> {
     return (await this.readOwned(key, into))?.bytes
   }

@@ -36,7 +36,7 @@ export class DelayQueue<Key, T> {
     return undefined
   }
 
-  /** Takes out the next one that is due or, with `earlyMs`, that has waited for so long. */
+  /** Takes out the next one that is due or, with `earlyMs`, that has waited for that long. */
   take(nowMs: number, earlyMs = Infinity): T | undefined {
     for (const [key, { item, dueMs }] of this.#waiting) {
       if (dueMs > nowMs && nowMs < dueMs - this.#delayMs + earlyMs) return undefined

@@ -1,6 +1,6 @@
 /**
- * Makes the digests of partitions anew from the rows and compares them (protocol/sync/digest.ts): where
- * they differ, a row was lost, came back, or stands under a wrong key, or the digest itself is damaged.
+ * Computes the digests of partitions from the rows and compares them with the stored ones (protocol/sync/digest.ts). Where
+ * they differ, a row was lost, came back, or has a wrong key, or the stored digest is damaged.
  */
 
 import { byteString, bytesOf, equalBytes, u16 } from '../../protocol/bytes.ts'

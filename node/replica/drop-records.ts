@@ -8,13 +8,13 @@
  *
  * ```
  * body    flags (1): 1 = a ballot follows, 2 = a bound follows
- *         ballot (24): of the state that was dropped; without it nobody knows how high that was
+ *         ballot (24): of the state that was dropped; absent when it is not known
  *         bound (14): of a copy, where the first record of the drop was
  * ```
  *
  * What a drop does:
- *   - it takes away what of its key lies before it in the log, and nothing that lies behind. A copy that
- *     compaction makes of it lies further on, so it carries the bound of the first one.
+ *   - it takes away the records of its key that are before it in the log, and none that are behind it. A copy that
+ *     compaction makes of it is further on, so it carries the bound of the first one.
  *   - a register's row never goes back to a lower ballot (D10). So in a rebuild a lower state that was written
  *     after the drop would not count as long as the higher one from before the drop is in the log, and the
  *     copy of the drop would then take the higher one away: both gone. A copy of a drop whose register is there
@@ -48,7 +48,7 @@ interface Drop {
   readonly bound: LogPosition | undefined
 }
 
-/** Of the first record of a drop. `ballot`: of the state that is dropped, undefined of a FAULTY one. */
+/** The body of the first record of a drop. `ballot` is that of the dropped state, undefined when it was FAULTY. */
 export function dropBody(ballot?: Ballot): Uint8Array {
   return ballot === undefined ? EMPTY_BYTES : encodeDrop({ ballot, bound: undefined })
 }
@@ -72,8 +72,8 @@ function decodeDrop(body: Uint8Array): Drop {
   }
 }
 
-/** Whether the drop at `position` takes away a record that lies at `at`. Of a row whose place nobody knows only
- * the first record of a drop can tell: everything that was there lay before it. */
+/** Whether the drop at `position` takes away a record at `at`. For a row whose place is not known, only the first record
+ * of a drop can tell: everything that was there was before it. */
 export function dropsRecordAt(
   { body }: Pick<LogRecord, 'body'>,
   position: LogPosition,
@@ -92,7 +92,7 @@ export function outranks({ body }: Pick<LogRecord, 'body'>, row: Uint8Array): bo
   return compareBallots(present, ballot) < 0
 }
 
-/** The drop as it stands further on in the log: it still acts only on what lay before `position`. */
+/** The drop as compaction copies it further on in the log: it still acts only on records before `position`. */
 export function copyOfDrop(drop: LogRecord, position: LogPosition): LogRecord {
   const { ballot, bound } = decodeDrop(drop.body)
   return { ...drop, body: encodeDrop({ ballot, bound: bound ?? position }) }

@@ -1,7 +1,7 @@
 /**
  * Takes the registers of a partition away: when the node has left it (L8), and before it votes in one that it
- * enters again (L9). In slices, urgently, so that it works on a full disk and holds nobody up. Minima and the
- * floor stay: they only rise, and a higher one refuses more and never less.
+ * enters again (L9). It works in slices, so that requests go on, and urgently, so that it works on a full disk. Minimum
+ * generations and the floor stay: they only rise, and a higher one refuses more and never less.
  */
 
 import { bytesOf, byteString, u16 } from '../../protocol/bytes.ts'

@@ -45,8 +45,8 @@ function givesSpace(key: RegisterKey, before: Accepted | undefined, { value }: A
   return value.body.length <= most
 }
 
-/** Deletes where there are versions go on as well: of one of them, for which a page may have to be written
- * anew or others come back from one; and a delete marker on an object, but no second one upon it. */
+/** Deletes on versioned objects go on as well: of one version, for which a page may have to be written again or other
+ * versions come back from one; and a delete marker on an object, but not a second one on top of it. */
 function deletes(key: RegisterKey, before: Accepted | undefined, { value }: Accepted): boolean {
   if (spaceOf(key) !== 'object' || before === undefined) return false
   try {
@@ -54,7 +54,7 @@ function deletes(key: RegisterKey, before: Accepted | undefined, { value }: Acce
     if (countOf(is) < countOf(was)) return true
     return currentVersion(was) !== undefined && currentVersion(is) === undefined
   } catch {
-    // Of a later version of this program (F20).
+    // A later version of this program wrote the state (F20).
     return false
   }
 }

@@ -12,7 +12,7 @@
  * 'y' ‖ node ‖ partition    a duty: the node may lack something of the partition (P7): position ‖ CRC-32
  * ```
  *
- * A position says where the record lies that made the row, so that compaction knows what is live. The
+ * A position says where the record is that made the row, so that compaction knows what is live. The
  * CRC-32 goes over key, position and value: LMDB has no checksums of its own (F4). The log's records
  * have BLAKE3 checksums; this one only guards the copy in the index.
  */
@@ -81,7 +81,7 @@ export function rowKeyOf(record: Pick<LogRecord, 'type' | 'partition' | 'key'>):
   return rowShapeOf(record).key
 }
 
-/** The row that a record's own key has, and how many bytes of value stand in front of its position. */
+/** The row of a record's own key, and how many bytes of value come before its position. */
 export function rowShapeOf({
   type,
   partition,
@@ -119,7 +119,7 @@ export function floorOfRow(row: Uint8Array | undefined): Ballot {
   return row === undefined ? ZERO_BALLOT : decodeFloor(checkedValue(row, FLOOR_BYTES))
 }
 
-/** Where the record of a row lies; undefined for rows without one and for damaged rows. */
+/** Where the record of a row is; undefined for rows without one and for damaged rows. */
 export function positionOfRow(key: Uint8Array, row: Uint8Array): LogPosition | undefined {
   const valueBytes = valueBytesOf(key)
   if (valueBytes === undefined) return undefined
@@ -133,7 +133,7 @@ export function isSoundRow(key: Uint8Array, row: Uint8Array): boolean {
   return valueBytes === 'register' ? isSoundRegister(row) : isSound(row, valueBytes)
 }
 
-/** What stands in front of the position, as a view. */
+/** The value in front of the position, as a view. */
 export function valueOfRow(key: Uint8Array, row: Uint8Array): Uint8Array {
   const valueBytes = valueBytesOf(key)
   return row.subarray(0, typeof valueBytes === 'number' ? valueBytes : 0)

@@ -1,6 +1,6 @@
 /**
- * Blocks that may be freed, and are being read: they are freed once nobody reads them any more. What this
- * forgets, for want of memory or in a restart, the scan finds again.
+ * Blocks that may be freed, but are being read. They are freed once their last reader has let go. The scan finds blocks
+ * again that this forgets, in a restart or because memory is bounded.
  */
 
 import type { BlockKey, DataId } from '../../protocol/ids.ts'

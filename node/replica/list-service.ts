@@ -19,13 +19,13 @@ export const LIST_RESULT = { ok: 0, staleEpoch: 1, staleFence: 2, notAReplica: 3
 
 /** Rows of all intervals of one reply, at most. */
 const ROWS_MAX = 4_096
-/** Of their keys and states in bytes, about: a register of many versions has 4 KiB, and a reply must fit into
- * a message. */
+/** About how many bytes of keys and states a reply has: a register of many versions has 4 KiB, and a reply must fit into a
+ * message. */
 export const LIST_REPLY_BYTES_MAX = 640 << 10
 /** Each interval may pass its share by a row. When all have come to so much together, those left over are
  * answered as "nothing covered yet": the coordinator asks again. */
 const REPLY_BYTES_END = 800 << 10
-/** Of a row in a message, besides key and state. */
+/** Bytes of a listed register in a message, besides key and state. */
 const ROW_BYTES = 16
 
 export interface ListServiceOptions {
@@ -169,6 +169,6 @@ function successor(key: Uint8Array): Uint8Array {
 }
 
 function ballotBytes(state: Uint8Array): Uint8Array {
-  // Counter and proposer as they stand in the state (codec/state.ts).
+  // Counter and proposer as the state has them (codec/state.ts).
   return state.subarray(2, 26)
 }

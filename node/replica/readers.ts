@@ -1,17 +1,17 @@
 /**
  * Who is reading which data: readers are counted, not timed.
  *
- * A node that frees blocks keeps those of data that is being read, here or through another node. Most reads
- * are over before `reclaimDelayMs` is, so that nobody needs to be told of them. A read that takes longer
- * than a moment is announced to all members and to the nodes of sources, which may have the only copy of a block while
- * it moves, and again every ten seconds while it lasts.
+ * A node that frees blocks keeps those of data that is being read, here or through another node. Most reads are over
+ * before `reclaimDelayMs` is, and need not be announced. A read that takes longer than a moment is announced to all
+ * members and to the nodes of sources, which may have the only copy of a block while it moves. It is announced again every
+ * ten seconds while it lasts.
  *
  * Invariants:
  *   - a round of announcements names everything that the sender's clients are reading slowly; once its last
  *     message is in, it replaces the sender's earlier rounds
  *   - a reader is over when its node says so, shows a later boot, or left the layout. A node that was not
- *     heard for minutes counts as gone too: what it reads is named by no register, so that only its
- *     clients could miss it (G4 is about what is named)
+ *     heard for minutes counts as gone too. No register names what it reads, so only its clients could miss the
+ *     data (G4 is about what is named)
  */
 
 import type { DataId, NodeId } from '../../protocol/ids.ts'
@@ -22,7 +22,7 @@ const TICK_MS = 1_000
 const RENEW_MS = 10_000
 const LAPSE_MS = 300_000
 const CALL_TIMEOUT_MS = 4_000
-/** A read that began so long ago has been announced, or is over. */
+/** A read that began this long ago has been announced, or is over. */
 export const READERS_TOLD_MS = 3_000
 /** Data ids in one message. */
 export const READERS_IDS_MAX = 2_000

@@ -14,7 +14,7 @@ const STATE_BYTES_MAX = 32 << 20
 /** What a decoded state costs beside its body. */
 const STATE_OVERHEAD_BYTES = 400
 
-/** `faulty`: the stored state is damaged (A4). Undefined: there is none. */
+/** `faulty` when the stored state is damaged (A4), undefined when there is none. */
 export type StoredState = Accepted | undefined | 'faulty'
 
 export class RegisterStates {

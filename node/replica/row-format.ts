@@ -21,7 +21,7 @@ export function encodePosition(position: LogPosition): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
-/** Of a register's, a block's or a duty's row. Its record proves that it is the right one. */
+/** The position in a register's, block's or duty's row. The record there proves that it is the right one. */
 export function decodePosition(row: Uint8Array): LogPosition {
   return readPosition(row, 0)
 }
@@ -120,7 +120,7 @@ export function encodeNumber(value: number): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
-/** Of a record's body, or of a row, which is checked. Throws DamagedRow. */
+/** The number in a record's body, or in a row, which is checked. Throws DamagedRow. */
 export function decodeNumber(bytes: Uint8Array): number {
   const value = bytes.length === NUMBER_BYTES ? bytes : checkedValue(bytes, NUMBER_BYTES)
   return Number(new DataView(value.buffer, value.byteOffset, NUMBER_BYTES).getBigUint64(0))
@@ -129,7 +129,7 @@ export function decodeNumber(bytes: Uint8Array): number {
 export function encodeFloor(floor: Ballot): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(FLOOR_BYTES)
   new DataView(bytes.buffer).setBigUint64(0, BigInt(floor.counter))
-  // ZERO_BALLOT and marks have no proposer: zeros stand for it.
+  // ZERO_BALLOT and marks have no proposer: it is written as zeros.
   bytes.set(bytesOf(floor.proposer), 8)
   return bytes
 }
@@ -142,7 +142,7 @@ export function decodeFloor(bytes: Uint8Array): Ballot {
   }
 }
 
-/** Where the record lies that a row points to. Of a damaged row nobody knows. */
+/** Where the record is that a row points to. It is not known for a damaged row. */
 export function replaced(row: Uint8Array | undefined, valueBytes: number): LogPosition | undefined {
   return row !== undefined && isSound(row, valueBytes) ? readPosition(row, valueBytes) : undefined
 }

@@ -5,18 +5,18 @@
  * A replica that has collected it already answers "absent, with a floor of at least b", and that counts
  * as well: it happens when a message to another replica was lost on the way. Let C hold the tombstone at
  * b, and A be absent with a floor >= b.
- *   - Had A ever accepted b or something higher, it forgot it by a collection at b' >= b, for which C had
+ *   - If A ever accepted b or a higher ballot, it forgot it by a collection at b' >= b, for which C had
  *     that very tombstone: an absent C would have had a floor >= b' and could not have accepted b since.
  *     Accepted ballots only rise, so b' = b.
- *   - Else A has nothing that b would not have replaced, and never accepts b or less any more (A3). When b
- *     is chosen, it says "absent"; when it is not, it never will be, and what was chosen before it is
- *     held by nobody, so it was collected.
- * Either way nobody needs C's tombstone, and nothing at b or below can be accepted or copied anywhere
- * afterwards. What is accepted later lies above the floor, and each replica looks again, at its own state,
- * at the instant at which it forgets.
+ *   - Otherwise A has nothing that b would not have replaced, and never accepts b or less any more (A3). When b
+ *     is chosen, it says "absent". When b is not chosen, it never will be, and no replica holds what was chosen before
+ *     it, so that was collected.
+ * In both cases no replica needs C's tombstone, and nothing at b or below can be accepted or copied anywhere
+ * afterwards. Every later accept is above the floor, and each replica looks again, at its own state, at the instant
+ * at which it forgets.
  *
  * Young tombstones are left alone for a while, longer than an operation may take: their proposers can then
- * tell what happened to them (P4). Nothing's safety rests on that (G4).
+ * tell what happened to them (P4). No safety depends on that (G4).
  */
 
 import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
@@ -27,7 +27,7 @@ import type { Clock, Logger } from '../env/ports.ts'
 import { DelayQueue } from './delay-queue.ts'
 
 const CALL_TIMEOUT_MS = 5_000
-/** In one message. */
+/** Most tombstones in one message. */
 export const TOMBSTONES_ASKED_MAX = 256
 const WAITING_MAX = 100_000
 const TICK_MS = 500
@@ -82,7 +82,7 @@ export class Tombstones {
   /** Seen by the scan. */
   add(tombstone: Tombstone): void {
     const known = this.#waiting.get(tombstone.key)
-    // Written again since: its time begins anew.
+    // It was written again since, so its time begins again.
     if (known !== undefined && known.ballot.counter !== tombstone.ballot.counter) {
       this.#waiting.remove(tombstone.key)
     }
