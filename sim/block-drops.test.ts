@@ -95,7 +95,7 @@ describe('registers that are dropped (L8)', () => {
     untold((hand, before) => expect(foreignRows(hand, 0, 'r').length).toBe(before)))
 
   test('mutant: registers go before a majority holds the epoch', async () => {
-    patches.method(EpochWitness.prototype, 'settled', () => () => true)
+    patches.method(EpochWitness.prototype, 'isHeld', () => () => true)
     await expect(
       untold((hand, before) => expect(foreignRows(hand, 0, 'r').length).toBe(before)),
     ).rejects.toThrow()

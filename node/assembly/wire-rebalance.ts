@@ -60,7 +60,7 @@ function wireBlockMoves(
   return new BlockMoves({
     self,
     view: () => layout.current(),
-    settled: () => layout.witness.settled(),
+    isEpochHeld: () => layout.witness.isHeld(),
     isLatest: () => selfCheck.isProven && layout.witness.isLatest(),
     file: moveFile,
     forgotten,

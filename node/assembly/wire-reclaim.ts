@@ -56,7 +56,7 @@ function wireSpace(
     placement,
     view,
     isMember: () => layout.isMember(),
-    settled: () => layout.witness.settled(),
+    isEpochHeld: () => layout.witness.isHeld(),
     ownerOf: (key) => blocks.ownerOf(key),
     peek: (key) => host.peek(key)?.value,
     readBlock: (key) => replicator.read(internalContext(), key),

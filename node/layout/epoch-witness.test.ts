@@ -11,38 +11,38 @@ const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => testMember(name)) as [
   ReturnType<typeof testMember>,
 ]
 
-test('an epoch is settled once a majority of every active set has said that it holds it', () => {
+test('an epoch is held once a majority of every active set has said that it holds it', () => {
   let view = new LayoutView(stable([a, b, c], { epoch: 7 }))
   const witness = new EpochWitness(a.nodeId, () => view)
-  expect(witness.settled()).toBe(false)
+  expect(witness.isHeld()).toBe(false)
   // Of an epoch before.
   witness.hear(b.nodeId, 6)
-  expect(witness.settled()).toBe(false)
+  expect(witness.isHeld()).toBe(false)
   // A node that holds nothing of it does not count, whatever it says.
   witness.hear(d.nodeId, 7)
-  expect(witness.settled()).toBe(false)
+  expect(witness.isHeld()).toBe(false)
   witness.hear(b.nodeId, 7)
-  expect(witness.settled()).toBe(true)
+  expect(witness.isHeld()).toBe(true)
 
   // Of both sets in JOINT (L3).
   const joint = jointEntry(view.entry, [a, c, d], 'join')
   view = new LayoutView(joint)
-  expect(witness.settled()).toBe(false)
+  expect(witness.isHeld()).toBe(false)
   witness.hear(b.nodeId, 8)
-  expect(witness.settled()).toBe(false)
+  expect(witness.isHeld()).toBe(false)
   witness.hear(d.nodeId, 8)
-  expect(witness.settled()).toBe(true)
+  expect(witness.isHeld()).toBe(true)
 
   // What was said does not become less by an older message.
   witness.hear(d.nodeId, 7)
   expect(witness.epochOf(d.nodeId)).toBe(8)
   view = new LayoutView(stableEntry(joint, 'synced'))
-  expect(witness.settled()).toBe(false)
+  expect(witness.isHeld()).toBe(false)
   // A member of before is none of this one.
   witness.hear(b.nodeId, 9)
-  expect(witness.settled()).toBe(false)
+  expect(witness.isHeld()).toBe(false)
   witness.hear(c.nodeId, 10)
-  expect(witness.settled()).toBe(true)
+  expect(witness.isHeld()).toBe(true)
 })
 
 test('an epoch is the latest when so many others are at just this one that none came further but by one', () => {
@@ -52,8 +52,8 @@ test('an epoch is the latest when so many others are at just this one that none 
   // Its own word says nothing: the directory may be an old copy.
   expect(witness.isLatest()).toBe(false)
   witness.hear(c.nodeId, 9)
-  // Enough for `settled`, and a later epoch is there.
-  expect([witness.settled(), witness.isLatest()]).toEqual([true, false])
+  // Enough for `isHeld`, although there is a later epoch.
+  expect([witness.isHeld(), witness.isLatest()]).toEqual([true, false])
   witness.hear(d.nodeId, 7)
   expect(witness.isLatest()).toBe(true)
   witness.hear(d.nodeId, 8)

@@ -1,9 +1,9 @@
 /**
- * Which members hold which epoch, as they said themselves. A node says an epoch only after it has flushed it, so what
+ * Which members hold which epoch, as they said themselves. A node names an epoch only after it has flushed it, so what
  * is heard here holds across crashes.
  *
- * `settled` is what the rules mean by "the epoch is held": from then on no request of an earlier epoch finds a
- * majority anywhere, whoever still waits for an answer to one (L4, L8, G5).
+ * Once the epoch is held (`isHeld`), no request of an earlier epoch finds a majority anywhere, even one that still waits for
+ * its answer (L4, L8, G5).
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -14,9 +14,9 @@ export class EpochWitness {
   readonly #self: NodeId
   readonly #view: () => LayoutView | undefined
   readonly #heard = new Map<NodeId, number>()
-  /** The last epoch that was found settled. */
-  #settledEpoch = 0
-  /** Something was heard since the last look. */
+  /** The last epoch that was found to be held. */
+  #heldEpoch = 0
+  /** A node has named a later epoch since the last look. */
   #isNews = true
   #lookedEpoch = 0
 
@@ -25,7 +25,7 @@ export class EpochWitness {
     this.#view = view
   }
 
-  /** The node has said that it holds this epoch. */
+  /** Called when a node says that it holds this epoch. */
   hear(node: NodeId, epoch: number): void {
     const before = this.#heard.get(node) ?? 0
     if (epoch <= before) return
@@ -33,23 +33,23 @@ export class EpochWitness {
     this.#isNews = true
   }
 
-  /** The highest that was heard of the node; 0 when it has said none. */
+  /** The highest epoch that the node has named; 0 when it has named none. */
   epochOf(node: NodeId): number {
     if (node === this.#self) return this.#view()?.epoch ?? 0
     return this.#heard.get(node) ?? 0
   }
 
-  /** In every partition's every active set a majority holds the epoch of the view. */
-  settled(): boolean {
+  /** Whether in every active set of every partition a majority holds the epoch of the view. */
+  isHeld(): boolean {
     const view = this.#view()
     if (view === undefined) return false
-    if (this.#settledEpoch === view.epoch) return true
+    if (this.#heldEpoch === view.epoch) return true
     if (!this.#isNews && this.#lookedEpoch === view.epoch) return false
     this.#isNews = false
     this.#lookedEpoch = view.epoch
-    if (!this.#isHeld(view)) return false
-    this.#settledEpoch = view.epoch
-    // Of nodes that have left for good nothing is kept.
+    if (!this.#isHeldBySets(view)) return false
+    this.#heldEpoch = view.epoch
+    // Nodes that have left for good are dropped.
     for (const node of this.#heard.keys()) {
       if (view.knownMember(node) === undefined) this.#heard.delete(node)
     }
@@ -57,9 +57,9 @@ export class EpochWitness {
   }
 
   /**
-   * True when a majority of the other members was heard at exactly the epoch of the view. A node leaves an epoch before it
-   * votes on what follows the next one, and each majority that this node took part in has one of those that were heard.
-   * So even an earlier life of this node, whose directory was put back since, got no further than the next epoch.
+   * Whether a majority of the other members was heard at exactly the epoch of the view. A node leaves an epoch before it
+   * votes on the entry after the next one, and each majority that this node took part in includes one of the nodes that were
+   * heard. So even an earlier life of this node, whose directory was put back since, got no further than the next epoch.
    */
   isLatest(): boolean {
     const view = this.#view()
@@ -69,7 +69,7 @@ export class EpochWitness {
     return heard.length >= majority(others.length)
   }
 
-  #isHeld(view: LayoutView): boolean {
+  #isHeldBySets(view: LayoutView): boolean {
     const holders = new Set<NodeId>()
     for (const { nodeId } of view.members) {
       if (this.epochOf(nodeId) >= view.epoch) holders.add(nodeId)

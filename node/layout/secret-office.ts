@@ -240,8 +240,8 @@ export class SecretOffice {
     const current = this.find(id)!
     const previous = this.find(previousId)
     const rest = previous === undefined ? [] : [previous]
-    const settled = secretIdOf(store.get()) === id && store.more?.get().length === rest.length
-    if (settled && secretIdOf(store.more?.get()[0]) === secretIdOf(previous)) return
+    const isStored = secretIdOf(store.get()) === id && store.more?.get().length === rest.length
+    if (isStored && secretIdOf(store.more?.get()[0]) === secretIdOf(previous)) return
     // Both are there at each moment.
     await store.more?.set([current, ...rest])
     await store.set(current)

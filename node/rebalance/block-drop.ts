@@ -47,7 +47,7 @@ export interface BlockDropOptions {
   readonly self: NodeId
   readonly view: () => LayoutView | undefined
   /** In every active set a majority holds the epoch of the view, durably. */
-  readonly settled: () => boolean
+  readonly isEpochHeld: () => boolean
   readonly store: Pick<Store, 'range'>
   readonly host: Pick<AcceptorHost, 'drop'>
   readonly blocks: Pick<BlockStore, 'drop' | 'readOwned'>
@@ -105,13 +105,13 @@ export class BlockDrop {
 
   /** One look at everything. */
   async pass(): Promise<void> {
-    const { view, settled, logger } = this.#options
+    const { view, isEpochHeld, logger } = this.#options
     const layout = view()
     if (layout === undefined || layout.state !== 'STABLE') return
-    if (layout.role(this.#options.self) === undefined || !settled()) return
+    if (layout.role(this.#options.self) === undefined || !isEpochHeld()) return
     const mayDrop = (): boolean => {
       const now = view()
-      return !this.#stopped && now === layout && settled()
+      return !this.#stopped && now === layout && isEpochHeld()
     }
     const { foreign, given } = await this.#foreign(layout)
     this.left = foreign.length

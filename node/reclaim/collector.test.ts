@@ -18,8 +18,8 @@ const DELAY_MS = 30_000
 
 let clock: StreamClock
 let freed: BlockKey[]
-let judged: DataId[]
-let verdict: (id: DataId) => Promise<Reachability>
+let checked: DataId[]
+let result: (id: DataId) => Promise<Reachability>
 let short: boolean
 let gone: Set<BlockKey>
 let dead: DeadData
@@ -28,8 +28,8 @@ let collector: Collector
 beforeEach(() => {
   clock = new StreamClock()
   freed = []
-  judged = []
-  verdict = () => Promise.resolve('dead')
+  checked = []
+  result = () => Promise.resolve('dead')
   short = false
   gone = new Set()
   dead = new DeadData()
@@ -39,10 +39,10 @@ beforeEach(() => {
 function newCollector(waitingMax?: number): Collector {
   return new Collector({
     marks: { isOver: () => true },
-    judge: {
-      judge: (_, id) => {
-        judged.push(id)
-        return verdict(id)
+    reachability: {
+      check: (_, id) => {
+        checked.push(id)
+        return result(id)
       },
     },
     freer: { free: (keys) => void freed.push(...keys) },
@@ -72,20 +72,20 @@ async function pass(ms: number): Promise<void> {
   }
 }
 
-describe('data that the change itself has settled', () => {
-  test('goes after the delay, without a question', async () => {
+describe('data whose attempt was over inside the change', () => {
+  test('is freed after the delay, without a check', async () => {
     collector.released([released(1)])
     await pass(DELAY_MS - 1_000)
     expect(freed).toEqual([])
     expect(collector.queueLength).toBe(1)
     await pass(2_000)
     expect(freed).toEqual([packedBlockKey(OBJECT, id(1))])
-    expect(judged).toEqual([])
+    expect(checked).toEqual([])
     expect(collector.queueLength).toBe(0)
     expect(dead.has(id(1))).toBe(true)
   })
 
-  test('goes as soon as its readers are known when the disk is short of space', async () => {
+  test('is freed as soon as its readers are known when the disk is short of space', async () => {
     short = true
     collector.released([released(1)])
     await pass(READERS_TOLD_MS - 500)
@@ -94,7 +94,7 @@ describe('data that the change itself has settled', () => {
     expect(freed).toHaveLength(1)
   })
 
-  test('is every block of it', async () => {
+  test('includes every block', async () => {
     collector.released([released(1, { packed: false, sizeBytes: 2 * BLOCK_BYTES + 1 })])
     await pass(DELAY_MS + 500)
     expect(freed).toHaveLength(3)
@@ -105,20 +105,20 @@ describe('data that the change itself has settled', () => {
 describe('other data', () => {
   const open = (number: number): Released => released(number, { mayFree: false })
 
-  test('is judged first, then waits for its readers', async () => {
+  test('is checked first, then waits for its readers', async () => {
     collector.released([open(1)])
     await pass(1_000)
-    expect(judged).toEqual([id(1)])
+    expect(checked).toEqual([id(1)])
     expect(freed).toEqual([])
     await pass(DELAY_MS)
     expect(freed).toHaveLength(1)
   })
 
-  test('that is named stays', async () => {
-    verdict = () => Promise.resolve('referenced')
+  test('stays while a register names it', async () => {
+    result = () => Promise.resolve('referenced')
     collector.released([open(1)])
     await pass(10 * DELAY_MS)
-    expect(judged).toHaveLength(1)
+    expect(checked).toHaveLength(1)
     expect(freed).toEqual([])
     expect(dead.has(id(1))).toBe(false)
   })
@@ -130,27 +130,27 @@ describe('other data', () => {
       (): Promise<Reachability> => Promise.reject(new Error('no majority')),
     ],
   ])('%s is asked about again, a few times', async (_, answer) => {
-    verdict = answer
+    result = answer
     collector.released([open(1)])
     await pass(10 * DELAY_MS)
-    expect(judged).toHaveLength(3)
+    expect(checked).toHaveLength(3)
     expect(freed).toEqual([])
     expect(collector.counters.dropped).toBe(1)
-    verdict = () => Promise.resolve('dead')
+    result = () => Promise.resolve('dead')
     collector.released([open(1)])
     await pass(2 * DELAY_MS)
     expect(freed).toHaveLength(1)
   })
 
-  test('is judged a few at a time', async () => {
-    const waiting: ((verdict: Reachability) => void)[] = []
-    verdict = () => new Promise((resolve) => waiting.push(resolve))
+  test('is checked a few at a time', async () => {
+    const waiting: ((result: Reachability) => void)[] = []
+    result = () => new Promise((resolve) => waiting.push(resolve))
     collector.released([1, 2, 3, 4, 5, 6].map(open))
     await pass(1_000)
-    expect(judged).toHaveLength(4)
+    expect(checked).toHaveLength(4)
     waiting[0]!('dead')
     await pass(250)
-    expect(judged).toHaveLength(5)
+    expect(checked).toHaveLength(5)
   })
 })
 
@@ -158,32 +158,32 @@ describe('what the scan finds', () => {
   const key = (number: number, index: number): BlockKey =>
     (packedBlockKey(OBJECT, id(number)).slice(0, -4) + u32(index)) as BlockKey
 
-  test('waits as its readers do, is judged once, whatever else is found of it, and goes', async () => {
-    collector.suspect({ owner, dataId: id(1), keys: [key(1, 0)] })
+  test('waits for its readers, is checked once, however many blocks are found, and is freed', async () => {
+    collector.addCandidate({ owner, dataId: id(1), keys: [key(1, 0)] })
     expect(collector.knows(id(1), [key(1, 1)])).toBe(true)
     await pass(DELAY_MS)
-    expect(judged).toEqual([])
-    collector.suspect({ owner, dataId: id(1), keys: [key(1, 2)] })
+    expect(checked).toEqual([])
+    collector.addCandidate({ owner, dataId: id(1), keys: [key(1, 2)] })
     await pass(4_000)
-    expect(judged).toHaveLength(1)
+    expect(checked).toHaveLength(1)
     expect(freed).toEqual([key(1, 0), key(1, 1), key(1, 2)])
-    // Dead for good: what comes back goes again.
+    // Dead for good: a block that comes back is freed again.
     expect(collector.knows(id(1), [key(1, 0)])).toBe(true)
     await pass(DELAY_MS + 500)
-    expect(judged).toHaveLength(1)
+    expect(checked).toHaveLength(1)
     expect(freed.slice(3)).toEqual([key(1, 0)])
   })
 
   test('costs nothing when another node has freed it meanwhile', async () => {
-    collector.suspect({ owner, dataId: id(1), keys: [key(1, 0)] })
-    collector.suspect({ owner, dataId: id(2), keys: [key(2, 0), key(2, 1)] })
+    collector.addCandidate({ owner, dataId: id(1), keys: [key(1, 0)] })
+    collector.addCandidate({ owner, dataId: id(2), keys: [key(2, 0), key(2, 1)] })
     gone.add(key(1, 0)).add(key(2, 1))
     await pass(DELAY_MS + 4_000)
-    expect(judged).toEqual([id(2)])
+    expect(checked).toEqual([id(2)])
     expect(freed).toEqual([key(2, 0)])
   })
 
-  test('finds no room when too much waits; it comes again', async () => {
+  test('is dropped when too much waits, and is found again', async () => {
     collector = newCollector(2)
     collector.released([1, 2, 3].map((number) => released(number)))
     expect(collector.isFull).toBe(true)

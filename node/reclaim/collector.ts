@@ -1,14 +1,17 @@
 /**
- * Frees the blocks of data that nothing names any more (G5).
+ * Frees the blocks of data that no register names any more (G5). Called by changes of registers, which say what they
+ * released, and by the scan, which says what it found.
+ *
+ * 1. Data whose attempt was over inside the change that released it is dead. Other data is a candidate: its registers are
+ *    checked first (reachability-check.ts), a few at a time.
+ * 2. Dead data waits for its readers, and then its blocks are freed in batches (free-queue.ts).
  *
  * Invariants:
- *   - nothing is freed but upon a change that was chosen after the attempt was over: either the one that
- *     released it (`mayFree`), or those of judge.ts
- *   - its readers are given `reclaimDelayMs` first; when the disk is short of space, only as long as it takes
- *     until all nodes know of them (readers.ts)
- *   - what is dropped, for want of memory or after a few failures, is found again by the scan
- *
- * Waiting data that may be freed is freed in batches; the rest is judged, a few at a time.
+ *   - data is freed only after a change that was chosen when the attempt was over: either the change that released it,
+ *     or those of the reachability check
+ *   - readers get `reclaimDelayMs` first; when the disk is short of space, only the time until all nodes know of the
+ *     readers (readers.ts)
+ *   - data that is dropped here, because memory is short or after a few failures, is found again by the scan
  */
 
 import type { BlockKey, DataId } from '../../protocol/ids.ts'
@@ -24,24 +27,24 @@ import { READERS_TOLD_MS } from '../replica/readers.ts'
 import type { Reclaim, Released } from '../objects/reclaim.ts'
 
 const WAITING_MAX = 200_000
-const JUDGED_AT_ONCE = 4
-/** How long data waits to be judged, the first time and after each verdict that settles nothing. */
-const JUDGE_DELAYS_MS = [300, 5_000, 30_000]
-/** Freed without a pause between. */
+const CHECKED_AT_ONCE = 4
+/** How long data waits to be checked, the first time and after each check without a result. */
+const CHECK_DELAYS_MS = [300, 5_000, 30_000]
+/** Data freed without a pause between. */
 const FREED_AT_ONCE = 500
 const TICK_MS = 250
-const SUSPECTED_MS = 3_000
+const CANDIDATE_MS = 3_000
 
 export interface CollectorOptions {
   readonly marks: { isOver(id: DataId): boolean }
-  readonly judge: Pick<ReachabilityCheck, 'judge'>
+  readonly reachability: Pick<ReachabilityCheck, 'check'>
   readonly freer: Pick<FreeQueue, 'free'>
   readonly dead: DeadData
   readonly clock: Clock
   readonly logger: Logger
   readonly partitionBits: () => number
   readonly reclaimDelayMs: number
-  /** Space is needed at once. */
+  /** The disk is short of space. */
   readonly isShort: () => boolean
   /** The block is on this node's disk. */
   readonly holds: (key: BlockKey) => boolean
@@ -49,59 +52,64 @@ export interface CollectorOptions {
   readonly waitingMax?: number | undefined
 }
 
-/** Found by the scan: blocks that no register names, as far as it can see. */
-export interface Suspect {
+/** Blocks that no register names, as far as the scan can see. */
+export interface FreeCandidate {
   readonly owner: BlockOwner
   readonly dataId: DataId
   readonly keys: readonly BlockKey[]
 }
 
 export interface CollectorCounters {
-  /** Data handed over by changes, and found by the scan. */
+  /** Data that changes released. */
   released: number
-  suspected: number
-  /** Verdicts. */
+  /** Data that the scan found. */
+  candidates: number
+  /** Data found dead. */
   dead: number
+  /** Data that a register still names. */
   referenced: number
-  /** Verdicts that could not be had, or not yet. */
+  /** Checks without a result yet. */
   deferred: number
+  /** Data that was forgotten here, and is left to the scan. */
   dropped: number
 }
 
 interface Task {
-  /** Of what is known to be dead nobody asks. */
+  /** Undefined when the data is known to be dead: it is not checked. */
   readonly owner?: BlockOwner | undefined
   readonly dataId: DataId
   readonly keys: () => Iterable<BlockKey>
-  /** Of what the scan found: more may be found while it waits. */
+  /** The blocks that the scan found: more may be found while the data waits. */
   readonly found?: Set<BlockKey> | undefined
 }
 
 export class Collector implements Reclaim {
   readonly counters: CollectorCounters = {
     released: 0,
-    suspected: 0,
+    candidates: 0,
     dead: 0,
     referenced: 0,
     deferred: 0,
     dropped: 0,
   }
   readonly #options: CollectorOptions
-  readonly #settled: DelayQueue<DataId, Task>
-  /** What the scan found waits first: most of it another node has been told of, and frees it. */
-  readonly #suspects: DelayQueue<DataId, Task>
-  readonly #open = JUDGE_DELAYS_MS.map((delayMs) => new DelayQueue<DataId, Task>(delayMs))
+  /** Dead data that waits for its readers. */
+  readonly #toFree: DelayQueue<DataId, Task>
+  /** Found by the scan. It waits first: most of it was released to another node, which frees it. */
+  readonly #candidates: DelayQueue<DataId, Task>
+  /** Data to check, by how often it was checked. */
+  readonly #undecided = CHECK_DELAYS_MS.map((delayMs) => new DelayQueue<DataId, Task>(delayMs))
   readonly #lanes: readonly DelayQueue<DataId, Task>[]
-  readonly #judging = new Map<DataId, Task>()
+  readonly #checking = new Map<DataId, Task>()
   #cancel: (() => void) | undefined
   #stopped = false
 
   constructor(options: CollectorOptions) {
     this.#options = options
     const { reclaimDelayMs } = options
-    this.#settled = new DelayQueue(reclaimDelayMs)
-    this.#suspects = new DelayQueue(reclaimDelayMs + SUSPECTED_MS)
-    this.#lanes = [this.#settled, this.#suspects, ...this.#open]
+    this.#toFree = new DelayQueue(reclaimDelayMs)
+    this.#candidates = new DelayQueue(reclaimDelayMs + CANDIDATE_MS)
+    this.#lanes = [this.#toFree, this.#candidates, ...this.#undecided]
   }
 
   isOver(id: DataId): boolean {
@@ -113,9 +121,9 @@ export class Collector implements Reclaim {
       this.counters.released++
       const { owner, dataId, mayFree } = released
       const task: Task = { owner, dataId, keys: () => this.#keysOf(released) }
-      if (mayFree) this.#condemn(task)
+      if (mayFree) this.#markDead(task)
       else {
-        // What the scan found of it may be less than all.
+        // The scan may have found only some of its blocks.
         this.#forget(dataId)
         this.#queue(task, 0)
       }
@@ -123,16 +131,19 @@ export class Collector implements Reclaim {
     this.#wake()
   }
 
-  suspect({ owner, dataId, keys }: Suspect): void {
+  addCandidate({ owner, dataId, keys }: FreeCandidate): void {
     if (this.knows(dataId, keys)) return
-    this.counters.suspected++
+    this.counters.candidates++
     const task = foundTask(owner, dataId, keys)
     if (this.isFull) this.counters.dropped++
-    else this.#suspects.add(dataId, task, this.#nowMs())
+    else this.#candidates.add(dataId, task, this.#nowMs())
     this.#wake()
   }
 
-  /** True when it takes these blocks along with what it has of the same data, or knows to be dead. */
+  /**
+   * Whether these blocks are taken care of: their data waits here already and they are added to it, or it is known to be
+   * dead and they are freed.
+   */
   knows(dataId: DataId, keys: readonly BlockKey[]): boolean {
     const task = this.#waitingTask(dataId)
     if (task !== undefined) {
@@ -140,16 +151,16 @@ export class Collector implements Reclaim {
       return true
     }
     if (!this.#options.dead.has(dataId)) return false
-    this.#settle(foundTask(undefined, dataId, keys))
+    this.#freeLater(foundTask(undefined, dataId, keys))
     this.#wake()
     return true
   }
 
-  /** Data waiting to be judged or freed. */
+  /** Data waiting to be checked or freed. */
   get queueLength(): number {
-    return this.#open.reduce(
+    return this.#undecided.reduce(
       (sum, lane) => sum + lane.size,
-      this.#settled.size + this.#judging.size,
+      this.#toFree.size + this.#checking.size,
     )
   }
 
@@ -167,29 +178,29 @@ export class Collector implements Reclaim {
       const waiting = lane.get(id)
       if (waiting !== undefined) return waiting
     }
-    return this.#judging.get(id)
+    return this.#checking.get(id)
   }
 
   #forget(id: DataId): void {
-    for (const lane of this.#lanes) if (lane !== this.#settled) lane.remove(id)
+    for (const lane of this.#lanes) if (lane !== this.#toFree) lane.remove(id)
   }
 
-  #condemn(task: Task): void {
+  #markDead(task: Task): void {
     this.counters.dead++
     this.#options.dead.add(task.dataId)
     this.#forget(task.dataId)
-    // What the scan found has waited for its readers already.
+    // Candidates have waited for their readers already.
     if (task.found !== undefined) this.#options.freer.free(task.found)
-    else this.#settle(task)
+    else this.#freeLater(task)
   }
 
-  #settle(task: Task): void {
+  #freeLater(task: Task): void {
     if (this.isFull) this.counters.dropped++
-    else this.#settled.add(task.dataId, task, this.#nowMs())
+    else this.#toFree.add(task.dataId, task, this.#nowMs())
   }
 
   #queue(task: Task, tries: number): void {
-    const lane = this.#open[tries]
+    const lane = this.#undecided[tries]
     if (lane === undefined || this.isFull) this.counters.dropped++
     else lane.add(task.dataId, task, this.#nowMs())
   }
@@ -198,12 +209,12 @@ export class Collector implements Reclaim {
     return this.#options.clock.monotonicMs()
   }
 
-  /** One timer, however much waits. */
+  /** One timer, however much data waits. */
   #wake(): void {
     if (this.#cancel !== undefined || this.#stopped) return
     const due = this.#lanes.flatMap((lane) => lane.nextDueMs() ?? [])
     if (due.length === 0) return
-    const short = this.#settled.size + this.#suspects.size > 0 && this.#options.isShort()
+    const short = this.#toFree.size + this.#candidates.size > 0 && this.#options.isShort()
     const delayMs = short ? 0 : Math.min(...due) - this.#nowMs()
     this.#cancel = this.#options.clock.after(Math.max(delayMs, TICK_MS), () => {
       this.#cancel = undefined
@@ -218,42 +229,42 @@ export class Collector implements Reclaim {
     const nowMs = this.#nowMs()
     const early = isShort() ? READERS_TOLD_MS : Infinity
     for (let count = 0; count < FREED_AT_ONCE; count++) {
-      const task = this.#settled.take(nowMs, early)
+      const task = this.#toFree.take(nowMs, early)
       if (task === undefined) break
       this.#options.freer.free(task.keys())
     }
-    for (const [tries, lane] of this.#open.entries()) {
-      while (this.#judging.size < JUDGED_AT_ONCE) {
+    for (const [tries, lane] of this.#undecided.entries()) {
+      while (this.#checking.size < CHECKED_AT_ONCE) {
         const task = lane.take(nowMs)
         if (task === undefined) break
-        this.#judge(task, tries)
+        this.#check(task, tries)
       }
     }
-    while (this.#judging.size < JUDGED_AT_ONCE) {
-      const task = this.#suspects.take(nowMs, early)
+    while (this.#checking.size < CHECKED_AT_ONCE) {
+      const task = this.#candidates.take(nowMs, early)
       if (task === undefined) break
       for (const key of task.found ?? []) if (!holds(key)) task.found?.delete(key)
-      if (task.found?.size !== 0) this.#judge(task, 0)
+      if (task.found?.size !== 0) this.#check(task, 0)
     }
   }
 
-  #judge(task: Task, tries: number): void {
-    const { judge, logger } = this.#options
+  #check(task: Task, tries: number): void {
+    const { reachability, logger } = this.#options
     if (task.owner === undefined) return
-    this.#judging.set(task.dataId, task)
-    judge
-      .judge(task.owner, task.dataId)
-      .then((verdict) => {
-        if (verdict === 'dead') this.#condemn(task)
-        else if (verdict === 'referenced') this.counters.referenced++
+    this.#checking.set(task.dataId, task)
+    reachability
+      .check(task.owner, task.dataId)
+      .then((result) => {
+        if (result === 'dead') this.#markDead(task)
+        else if (result === 'referenced') this.counters.referenced++
         else this.#defer(task, tries)
       })
       .catch((error: unknown) => {
-        logger.debug({ error: String(error) }, 'space: data could not be judged yet')
+        logger.debug({ error: String(error) }, 'space: data could not be checked yet')
         this.#defer(task, tries)
       })
       .finally(() => {
-        this.#judging.delete(task.dataId)
+        this.#checking.delete(task.dataId)
         if (!this.#stopped) this.#run()
         this.#wake()
       })

@@ -57,7 +57,7 @@ test('every node of every active set is told once', async () => {
   expect(freer.pending).toBe(0)
 })
 
-test('many go in several messages', async () => {
+test('many blocks go in several messages', async () => {
   freer.freeOn(
     A!,
     Array.from({ length: FREED_MAX + 1 }, (_, number) => key(1, number)),
@@ -66,7 +66,7 @@ test('many go in several messages', async () => {
   expect(sent.map(({ keys }) => keys.length)).toEqual([FREED_MAX, 1])
 })
 
-test('a node that does not answer is asked a few times, then left to the scan', async () => {
+test('a node that does not answer is asked a few times, and then left to the scan', async () => {
   down.add(B!)
   freer.free([key(1, 1)])
   await pass(60_000)
@@ -79,7 +79,7 @@ test('a node that does not answer is asked a few times, then left to the scan', 
   expect(sent.at(-2)?.keys).toEqual([key(1, 2)])
 })
 
-test('what comes while a message is on its way goes behind it', async () => {
+test('blocks that come while a message is on its way go into the next one', async () => {
   down.add(A!)
   freer.freeOn(A!, [key(1, 1)])
   await pass(500)

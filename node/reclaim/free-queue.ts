@@ -1,7 +1,6 @@
 /**
- * Frees blocks on every node that may have them: in batches, a few tries each, and what does not get
- * there is left to the scan and to resync. Only for blocks of dead data (dead-data.ts), which may go
- * whenever and wherever the message arrives.
+ * Frees blocks on every node that may have them: in batches, with a few tries each. What does not arrive is left to the scan
+ * and to resync. Only for blocks of dead data (dead-data.ts), which may be freed at any time and on any node.
  */
 
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
@@ -14,11 +13,11 @@ const CALL_TIMEOUT_MS = 10_000
 export const FREED_MAX = 1_000
 const TRIES = 3
 const RETRY_MS = 2_000
-/** Waiting for one node; more are dropped. */
+/** Blocks waiting for one node; more are dropped. */
 const WAITING_MAX = 200_000
 
 export interface FreeingPeers {
-  /** How many of them it had. */
+  /** Resolves with how many of the blocks the node had. */
   free(
     to: NodeId,
     keys: readonly BlockKey[],
@@ -62,7 +61,7 @@ export class FreeQueue {
     return count
   }
 
-  /** On all nodes of all active sets of each, and on its sources: else a mover brings it back. */
+  /** Frees each block on all nodes of its active sets, and on its sources, from which a mover would bring it back. */
   free(keys: Iterable<BlockKey>): void {
     const { placement } = this.#options
     const nodes = new Set<NodeId>()
@@ -77,7 +76,7 @@ export class FreeQueue {
     for (const node of nodes) this.#run(node)
   }
 
-  /** On one node that still has what others freed. */
+  /** Frees blocks on one node, which still has what others have freed. */
   freeOn(node: NodeId, keys: Iterable<BlockKey>): void {
     for (const key of keys) this.#add(node, key)
     this.#run(node)

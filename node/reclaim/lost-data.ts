@@ -1,4 +1,4 @@
-/** Data that is lost for good: found by reads and by the check of references, kept in a list, told to peers and status. */
+/** Data that is lost for good: reads and the check of references find it, a list keeps it, peers and status report it. */
 
 import type { BlockKey, BucketId } from '../../protocol/ids.ts'
 import type { Disk } from '../env/ports.ts'

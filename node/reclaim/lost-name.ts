@@ -1,4 +1,4 @@
-/** How a register is named to people. */
+/** The name of a register in texts for people. */
 
 import { bytesOf, hex, textOfUtf8 } from '../../protocol/bytes.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
@@ -9,7 +9,7 @@ import {
   uploadIdOf,
 } from '../../protocol/keyspace/register-key.ts'
 
-/** The key of an object; of a part, whose register does not know its object, the upload and the number. */
+/** The key of an object. For a part, whose register does not know its object: the upload and the part number. */
 export function lostName(register: RegisterKey): string {
   if (spaceOf(register) !== 'part') return textOfUtf8(objectKeyOf(register))
   return `(part ${partNumberOf(register)} of upload ${hex(bytesOf(uploadIdOf(register)))})`

@@ -1,7 +1,6 @@
 /**
- * What this node knows to be lost for good: counted, listed, and looked at again from time to time, since an
- * overwrite or a delete ends it, and a disk that comes back may end it too. A report: nothing's safety rests
- * on it.
+ * The data that this node knows to be lost for good. Each entry is looked at again from time to time: an overwrite or a
+ * delete ends it, and a disk that comes back may end it, too. This is only a report: no safety depends on it.
  */
 
 import { byteString, bytesOf, bytesOfHex, hex, utf8, utf8Text } from '../../protocol/bytes.ts'
@@ -10,7 +9,7 @@ import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
 import type { Clock, Disk, Logger } from '../env/ports.ts'
 import { lostName } from './lost-name.ts'
 
-/** Kept beside the log, so that a restart does not forget it. */
+/** Beside the log, so that a restart keeps the list. */
 const PATH = 'log/lost'
 export const LOST_MAX = 10_000
 const RECHECK_MS = 30_000
@@ -20,7 +19,7 @@ const SAVE_MS = 500
 /** A version of an object, a part, or a page of versions, whose data is lost. */
 export interface LostObject {
   readonly register: RegisterKey
-  /** 'null', a version id, or what else of the register is lost. */
+  /** 'null', a version id, or a description in brackets. */
   readonly versionId: string
   readonly sizeBytes: number
   readonly foundMs: number
@@ -30,7 +29,7 @@ export interface LostObjectsOptions {
   readonly disk: Disk
   readonly clock: Clock
   readonly logger: Logger
-  /** What is lost of a register now; undefined when that can't be known. */
+  /** What is lost of a register now. Undefined when that can't be known. */
   readonly check: (register: RegisterKey) => Promise<readonly LostObject[] | undefined>
 }
 

@@ -1,4 +1,4 @@
-/** What is lost in the whole cluster, as its members know it, named for people. */
+/** The data that is lost in the whole cluster, as far as its members know, with names for people. */
 
 import { byteString, bytesOf, hex, textOfUtf8 } from '../../protocol/bytes.ts'
 import { decodeState } from '../../protocol/codec/state.ts'
@@ -18,7 +18,7 @@ import { sleep } from '../tools/sleep.ts'
 
 const ASK_TIMEOUT_MS = 2_000
 const BUCKETS_IN_PARTITION_MAX = 1_000
-/** Searched for names of buckets without letting anything else run. */
+/** Partitions searched for names of buckets in one turn of the event loop. */
 const PARTITIONS_AT_ONCE = 256
 
 export interface LostReportOptions {
@@ -44,7 +44,7 @@ export class LostReport {
     this.#options = options
   }
 
-  /** What this node answers to another. */
+  /** What this node answers to another node. */
   async own({ buckets }: WireLostRequest): Promise<WireLostReply> {
     const { lost } = this.#options
     const wanted = buckets.map((bytes) => bucketId(byteString(bytes)))
@@ -60,7 +60,7 @@ export class LostReport {
     }
   }
 
-  /** Of all members that answer. */
+  /** What all members that answer know to be lost. */
   async all(): Promise<LostStatus> {
     const { lost, view, self } = this.#options
     const found = new Map<string, LostObject>()
@@ -120,7 +120,7 @@ export class LostReport {
     )
   }
 
-  /** Of buckets whose registers this node holds. */
+  /** Finds the names of buckets whose registers this node holds. */
   async #findNames(wanted: readonly BucketId[]): Promise<void> {
     const { lost, store, view, self, clock } = this.#options
     const open = new Set(wanted.filter((id) => lost.bucketName(id) === undefined))

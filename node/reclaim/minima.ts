@@ -1,17 +1,16 @@
 /**
- * Minima of buckets that are gone go away with them (T8).
+ * Drops the minimum generations of buckets that are deleted for good (T8).
  *
- * A minimum keeps out what carries an older generation of a bucket's record. Whoever knows a record of a bucket that
- * is gone could, without it, still be answered by the replicas. So each member of the layout is asked first
- * to drop what it knows of the bucket: neither a record in its cache nor an operation that is under way, nor a
- * read of the record that began before, counts any more (Buckets.bury). A record read later is another one's,
- * since an incarnation that is gone never comes back.
+ * A minimum keeps out requests that carry an older generation of a bucket's record. Without it, the replicas would still
+ * answer a node that knows a record of the deleted bucket. So each member of the layout is first asked to drop what it knows
+ * of the bucket: records in its cache, operations under way, and reads of the record that began before (Buckets.bury).
+ * A record that is read later belongs to another incarnation, because a deleted incarnation never comes back.
  *
  * Invariants:
- *   - only final minima are dropped: the bucket's own register has said that it is gone
+ *   - only final minima are dropped: the bucket's own register has said that the bucket is deleted
  *   - only after every member has answered in one STABLE epoch, which is still the present one (L6b);
  *     a node that was no member meanwhile forgets all buckets by itself
- *   - how long a minimum has been final decides nothing: late messages of operations that are long over
+ *   - safety does not depend on how long a minimum has been final: a late message of an operation that has ended
  *     would only make another row, which stays
  */
 
@@ -27,9 +26,9 @@ import { FINAL_GENERATION } from '../replica/minimum-records.ts'
 import type { AcceptorHost } from '../replica/acceptor-host.ts'
 import type { Peers } from '../quorum/peers.ts'
 
-/** In one message. */
+/** Buckets in one message. */
 export const BURIED_MAX = 256
-/** In one pass: the others wait for the next. */
+/** Buckets in one pass. The others wait for the next one. */
 const PASS_MAX = 10_000
 const CALL_TIMEOUT_MS = 4_000
 
@@ -46,10 +45,10 @@ export interface MinimaOptions {
 }
 
 export class Minima {
-  /** Since the start. */
+  /** Minima dropped since the start. */
   dropped = 0
   readonly #options: MinimaOptions
-  /** Final ones of the pass before. */
+  /** Final minima that the pass before found. */
   #seen = new Set<string>()
   #cancel: (() => void) | undefined
   #stopped = false
@@ -73,7 +72,10 @@ export class Minima {
     this.#cancel = clock.after(pauseMs, () => {
       this.pass()
         .catch((error: unknown) => {
-          logger.debug({ error: String(error) }, 'space: minima are left for later')
+          logger.debug(
+            { error: String(error) },
+            'space: minimum generations are left to the next pass',
+          )
         })
         .finally(() => this.#later())
     })
@@ -124,7 +126,7 @@ export class Minima {
     }
   }
 
-  /** By partition: final since the pass before, so that messages that are under way do no more harm. */
+  /** By partition, the buckets whose minima were final in the pass before, too: messages under way have arrived since. */
   async #due(): Promise<Map<number, BucketId[]>> {
     const { store, clock } = this.#options
     const due = new Map<number, BucketId[]>()

@@ -1,4 +1,4 @@
-/** Every block that a register's value names, version by version: its own, and those of pages and manifests. */
+/** Every block that a register's value names, version by version, also through pages and manifests. */
 
 import { byteString } from '../../protocol/bytes.ts'
 import {
@@ -23,15 +23,15 @@ import type { ReadBlock } from './references.ts'
 
 /** Blocks that are lost together: one entry of the list of what is lost. */
 export interface NamedBlocks {
-  /** As clients call it; of what has no version id, a description in brackets. */
+  /** The id that clients know, or a description in brackets where there is no version id. */
   readonly versionId: string
   readonly sizeBytes: number
   readonly blocks: BlockKey[]
 }
 
 /**
- * A page or manifest that can't be read is passed over: what it lists is not known, and it is named itself.
- * Throws what `read` throws.
+ * Yields the blocks of each version. A page or manifest that can't be read is named itself, and what it lists is left out.
+ * Rejects with the error of `read`.
  */
 export async function* namedBlocks(
   key: RegisterKey,
@@ -73,7 +73,7 @@ async function* ofPage(
   }
 }
 
-/** A page of versions that is lost itself. */
+/** What the list of lost data calls a page of versions. */
 export function pageName({ count }: { readonly count: number }): string {
   return `(a page of ${count} older versions)`
 }

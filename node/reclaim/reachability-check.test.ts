@@ -42,7 +42,7 @@ let registers: MemoryRegisters
 let over: Set<DataId>
 let asked: RegisterKey[]
 let blocks: Map<BlockKey, Uint8Array>
-let judge: ReachabilityCheck
+let reachability: ReachabilityCheck
 
 beforeEach(() => {
   registers = new MemoryRegisters()
@@ -53,7 +53,7 @@ beforeEach(() => {
     asked.push(key)
     return undefined
   }
-  judge = new ReachabilityCheck({
+  reachability = new ReachabilityCheck({
     registers: registers.registers,
     marks: { ask: (ids) => Promise.resolve(new Set(ids.filter((id) => over.has(id)))) },
     objectReferences: (_, value) =>
@@ -81,7 +81,7 @@ function storage(id: DataId): {
   return { dataId: bytesOf(id), sizeBytes: 9, packed: false }
 }
 
-/** Stands for an object's state: nothing but the ids that it names. */
+/** An object's state for these tests: only the ids that it names. */
 function putObject(...ids: DataId[]): void {
   put(OBJECT, bytesOf(ids.join('')))
 }
@@ -94,12 +94,12 @@ function putPart(id: DataId): void {
   put(PART, partCodec.encode({ partNumber: 7, storage: storage(id) } as never))
 }
 
-const verdict = (owner: BlockOwner): Promise<string> => judge.judge(owner, DATA)
+const result = (owner: BlockOwner): Promise<string> => reachability.check(owner, DATA)
 
 describe('G5', () => {
-  test('nothing is asked, and nothing dies, while the attempt may be running', async () => {
+  test('while the attempt may be running, no register is asked and nothing is dead', async () => {
     over.clear()
-    expect(await verdict(ownedByObject(OBJECT))).toBe('running')
+    expect(await result(ownedByObject(OBJECT))).toBe('running')
     expect(registers.changes).toBe(0)
   })
 
@@ -107,57 +107,57 @@ describe('G5', () => {
     putPart(OTHER)
     putUpload(1)
     putObject(OTHER)
-    expect(await verdict(ownedByPart(UPLOAD, 7))).toBe('dead')
+    expect(await result(ownedByPart(UPLOAD, 7))).toBe('dead')
     expect(asked).toEqual([PART, UPLOAD, OBJECT])
   })
 
-  test('a plain object’s block asks the object alone, a manifest’s the upload first', async () => {
-    await verdict(ownedByObject(OBJECT))
+  test('for a plain object’s block only the object is asked, for a manifest’s the upload first', async () => {
+    await result(ownedByObject(OBJECT))
     expect(asked.splice(0)).toEqual([OBJECT])
-    await verdict(ownedByManifest(UPLOAD))
+    await result(ownedByManifest(UPLOAD))
     expect(asked).toEqual([UPLOAD, OBJECT])
   })
 
-  test('what is named stays: by the part, by the completion under way, by the object', async () => {
+  test('data stays while the part, a completion under way or the object names it', async () => {
     const owner = ownedByPart(UPLOAD, 7)
     putPart(DATA)
-    expect(await verdict(owner)).toBe('referenced')
+    expect(await result(owner)).toBe('referenced')
     putPart(OTHER)
     putUpload(2, { storage: [storage(DATA)] } as never)
-    expect(await verdict(owner)).toBe('referenced')
-    // Completed: what it says is history, the object decides.
+    expect(await result(owner)).toBe('referenced')
+    // Completed: only the object decides now.
     putUpload(3, { storage: [storage(DATA)] } as never)
-    expect(await verdict(owner)).toBe('dead')
+    expect(await result(owner)).toBe('dead')
     putObject(OTHER, DATA)
-    expect(await verdict(owner)).toBe('referenced')
+    expect(await result(owner)).toBe('referenced')
   })
 
-  test('a long list of parts is read; when it can’t be, nothing is known', async () => {
+  test('a long list of parts is read; when it can’t be read, the check fails', async () => {
     const manifest = bytesOf(OTHER)
     putUpload(2, { storage: [], manifest } as never)
-    await expect(verdict(ownedByPart(UPLOAD, 7))).rejects.toThrow('list of parts')
+    await expect(result(ownedByPart(UPLOAD, 7))).rejects.toThrow('list of parts')
     blocks.set(packedBlockKey(UPLOAD, OTHER), manifestCodec.encode({ storage: [storage(DATA)] }))
-    expect(await verdict(ownedByPart(UPLOAD, 7))).toBe('referenced')
+    expect(await result(ownedByPart(UPLOAD, 7))).toBe('referenced')
   })
 
-  test('an absent register gets a tombstone: a promise would not outlaw a minority’s accept', async () => {
-    expect(await verdict(ownedByPart(UPLOAD, 7))).toBe('dead')
+  test('an absent register gets a tombstone: a promise alone would not exclude a minority’s accept', async () => {
+    expect(await result(ownedByPart(UPLOAD, 7))).toBe('dead')
     for (const key of [PART, UPLOAD, OBJECT]) {
       expect(registers.values.get(key)?.tombstone).toBe(true)
     }
-    // Its own role can read what is in it.
+    // The role that owns the register can read it.
     expect(objectCodec.decode(registers.values.get(OBJECT)!.body).versions).toEqual([])
     expect(uploadCodec.decode(registers.values.get(UPLOAD)!.body).state).toBe(4)
-    expect(await verdict(ownedByPart(UPLOAD, 7))).toBe('dead')
+    expect(await result(ownedByPart(UPLOAD, 7))).toBe('dead')
   })
 
-  test('an owner that is not understood owns for good', async () => {
-    expect(await verdict('\0\0\x7f????' as BlockOwner)).toBe('referenced')
+  test('data of an owner that this program does not know stays for good', async () => {
+    expect(await result('\0\0\x7f????' as BlockOwner)).toBe('referenced')
     expect(registers.changes).toBe(0)
   })
 
   test('a look changes nothing', async () => {
-    expect(await judge.look(ownedByPart(UPLOAD, 7), DATA)).toBe('dead')
+    expect(await reachability.look(ownedByPart(UPLOAD, 7), DATA)).toBe('dead')
     expect(registers.changes).toBe(0)
     expect(registers.values.size).toBe(0)
   })

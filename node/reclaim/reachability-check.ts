@@ -1,18 +1,18 @@
 /**
- * Is data dead? Asked of its attempt and then of every register that may name it, in the order in which a
- * reference can travel: part, upload, object (G5).
+ * Finds out whether data is dead (G5). It asks the attempt that stored the data, and then every register that may name it,
+ * in the order in which a reference can travel: part, upload, object. Called by the collector, and by the scan for a first
+ * look.
  *
- * Each register is asked by a CHANGE that is chosen at a new ballot, never by a read: an accept of the
- * attempt that reached a minority only could otherwise still be adopted by a later proposer and be chosen
- * after all, naming blocks that are gone. After the change every majority holds something above it.
- * A present state is written again as it is. An absent register is given a tombstone: a majority of
- * promises alone would not do, since a later proposer whose majority includes the replica with that
- * accept would find it to be the highest accepted state, and complete it at a higher ballot. The
- * tombstone is collected by G2 later, which needs all replicas to have replaced what they had.
+ * Each register is asked by a CHANGE that is chosen at a new ballot, never by a read. Otherwise a later proposer could still
+ * adopt an accept of the attempt that reached a minority only, and that state would be chosen after all, naming blocks that
+ * are gone. After the change every majority holds something above it. A present state is written again as it is. An
+ * absent register gets a tombstone. A majority of promises would not be enough: a later proposer whose majority includes
+ * the replica with that accept would find it to be the highest accepted state, and complete it at a higher ballot. The
+ * tombstone is collected later, once all replicas have replaced what they had (G2).
  *
- * A completion reads the parts, names their data in the upload, and reads the parts again before it goes
- * on to the object (node/objects/completion.ts). So when the part, asked first, names the data no more,
- * and the upload, asked second, not yet, no completion will get as far as the object with it.
+ * A completion reads the parts, names their data in the upload, and reads the parts again before it goes on to the object
+ * (node/objects/completion.ts). So when the part, asked first, no longer names the data, and the upload, asked second, does
+ * not name it yet, no completion can reach the object with it.
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -30,14 +30,14 @@ import {
 } from './references.ts'
 
 export type Reachability =
-  /** Its blocks may go, everywhere and for good. */
+  /** Its blocks may be freed, everywhere and for good. */
   | 'dead'
   /** A register names it. */
   | 'referenced'
   /** Its attempt is not known to be over. */
   | 'running'
 
-export interface JudgeOptions {
+export interface ReachabilityCheckOptions {
   readonly registers: Pick<RegisterClient, 'change' | 'read'>
   readonly marks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
   /** The state on this node, without a vote; undefined when there is none. */
@@ -48,22 +48,22 @@ export interface JudgeOptions {
 }
 
 export class ReachabilityCheck {
-  readonly #options: JudgeOptions
+  readonly #options: ReachabilityCheckOptions
 
-  constructor(options: JudgeOptions) {
+  constructor(options: ReachabilityCheckOptions) {
     this.#options = options
   }
 
-  /** Throws what the registers throw: then nothing is known, and it is asked again later. */
-  async judge(owner: BlockOwner, id: DataId): Promise<Reachability> {
+  /** Rejects with the error of the registers. Then nothing is known, and the caller asks again later. */
+  async check(owner: BlockOwner, id: DataId): Promise<Reachability> {
     const over = await this.#options.marks.ask([id])
     if (!over.has(id)) return 'running'
     return this.#visit(owner, id, (key) => this.#changed(key))
   }
 
   /**
-   * A cheap look at what is chosen now, as a filter: 'dead' only means that a verdict is worth its
-   * changes. What this node holds itself is looked at first: most data is named there.
+   * A cheap look at the states that are chosen now, as a filter: 'dead' only means that a check is worth its changes. The
+   * states of this node are looked at first, because they name most data.
    */
   async look(owner: BlockOwner, id: DataId): Promise<Reachability> {
     const { peek } = this.#options
@@ -85,7 +85,7 @@ export class ReachabilityCheck {
   ): Promise<Reachability> {
     const { readBlock, objectReferences, partitionBits } = this.#options
     const chain = chainOf(owner, partitionBits())
-    // Written by a later version of this program: it knows why (F20).
+    // A later version of this program wrote the owner, so the data stays (F20).
     if (chain === undefined) return 'referenced'
     if (chain.part !== undefined) {
       const value = await ask(chain.part)
@@ -103,10 +103,10 @@ export class ReachabilityCheck {
     return (await objectReferences(chain.object, value)).has(id) ? 'referenced' : 'dead'
   }
 
-  /** The state that is chosen at a ballot of now. */
+  /** Has the present state, or a tombstone, chosen at a new ballot, and resolves with it. */
   async #changed(key: RegisterKey): Promise<RegisterValue | undefined> {
     const tombstone = tombstoneOf(key)
-    assert(tombstone !== undefined, 'owners of data lie in spaces that are known')
+    assert(tombstone !== undefined, 'owners of data are in spaces that are known')
     const outcome = await this.#options.registers.change(internalContext(), {
       key,
       change: (current) =>

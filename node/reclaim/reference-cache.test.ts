@@ -12,7 +12,7 @@ const value = (body: string): RegisterValue => ({
 })
 const key = (name: string): RegisterKey => name as RegisterKey
 
-test('a state is read through once, a new one anew; few are kept', async () => {
+test('a state is read once, a changed state again; few are kept', async () => {
   const reads: string[] = []
   const references = cachedReferences((name, { body }) => {
     reads.push(`${name} ${body.length}`)
@@ -29,7 +29,7 @@ test('a state is read through once, a new one anew; few are kept', async () => {
   expect(reads).toHaveLength(11)
 })
 
-test('what can’t be read is not kept', async () => {
+test('a state that can’t be read is not kept', async () => {
   let reads = 0
   const references = cachedReferences(() => {
     if (reads++ === 0) return Promise.reject(new Error('gone'))

@@ -1,6 +1,6 @@
 /**
- * Keeps what the last few objects refer to. The pages of an object with many versions are many reads, and
- * the scan asks about each of its data in turn. What a state refers to never changes: pages are immutable.
+ * Remembers which data the last few objects name. An object with many versions has many pages to read, and the scan asks about
+ * each of its data ids in turn. What a state names never changes, because pages are immutable.
  */
 
 import { equalBytes } from '../../protocol/bytes.ts'
@@ -8,7 +8,7 @@ import type { DataId, RegisterKey } from '../../protocol/ids.ts'
 import type { ObjectReferences } from './references.ts'
 
 const STATES_MAX = 8
-/** Of all kept states together; one state alone may have more. */
+/** Ids of all kept states together. One state alone may have more. */
 const IDS_MAX = 200_000
 
 interface Kept {

@@ -1,12 +1,12 @@
 /**
- * Checks that what registers name is there: the second half of a scrub.
+ * Checks that the blocks that registers name exist: the second half of a scrub.
  *
- * 1. Walk the registers of this node's partitions, and list the blocks that each names, also in pages.
- * 2. A block that this node should hold must be here. One that lies on others only is asked of the first
- *    of them that answers; what that one lacks, it fetches.
- * 3. A block that is not there is fetched from whichever replica has it.
- * 4. When none gives it, every replica is asked (loss-check.ts), and then the register is read again. If it still
- *    names the block, that is lost for good, and noted. What a replica that is away may have is not.
+ * 1. Walk the registers of this node's partitions, and list the blocks that each names, also through pages.
+ * 2. A block that this node should hold must be here. For a block that only other nodes hold, ask the first of them that
+ *    is connected. That node fetches what it lacks.
+ * 3. A block that is missing is fetched from any replica that has it.
+ * 4. When no replica gives it, all replicas are asked (loss-check.ts), and then the register is read again. If it still
+ *    names the block, the block is lost for good and noted. A block that a replica which is away may have is not lost.
  */
 
 import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
@@ -27,7 +27,7 @@ import type { ReadBlock } from './references.ts'
 import { sleep } from '../tools/sleep.ts'
 
 const PAGE_ROWS = 100
-/** Asked about in one message. */
+/** Blocks in one message. */
 export const HOLDS_ASKED_MAX = 1_000
 const CALL_TIMEOUT_MS = 4_000
 
@@ -38,7 +38,7 @@ export interface ReferenceCheckOptions {
   readonly view: () => LayoutView
   readonly peers: {
     connected(node: NodeId): boolean
-    /** Of each, whether the node has it. Undefined: it is at another epoch. */
+    /** Resolves with whether the node has each block. Undefined when the node is at another epoch. */
     holds(
       to: NodeId,
       epoch: number,
@@ -46,10 +46,10 @@ export interface ReferenceCheckOptions {
       options: { timeoutMs: number },
     ): Promise<readonly boolean[] | undefined>
   }
-  /** From any replica; undefined when none gave it. */
+  /** Reads a block from any replica. Undefined when none gave it. */
   readonly readOwned: (key: BlockKey) => Promise<OwnedBlock | undefined>
   readonly isLost: (key: BlockKey) => Promise<boolean>
-  /** What is chosen now; undefined: nothing. Throws when it can't be known. */
+  /** Resolves with the value that is chosen now, undefined when there is none. Rejects when that can't be known. */
   readonly readRegister: (key: RegisterKey) => Promise<RegisterValue | undefined>
   readonly note: (object: LostObject) => void
   readonly clock: Clock
@@ -64,7 +64,7 @@ export interface ReferenceCounts {
   fetched: number
   /** Entries that are lost for good. */
   lost: number
-  /** Of the missing ones: out of reach for now. */
+  /** Missing blocks that a replica which is away may have. */
   unknown: number
 }
 
@@ -99,7 +99,7 @@ export class ReferenceCheck {
     return counts
   }
 
-  /** What of the register is lost now; undefined when that can't be known. */
+  /** What is lost of the register now. Undefined when that can't be known. */
   async lostOf(key: RegisterKey): Promise<readonly LostObject[] | undefined> {
     const { readRegister } = this.#options
     const value = await readRegister(key)
@@ -142,7 +142,7 @@ export class ReferenceCheck {
   async #checkPage(page: readonly Row[], counts: ReferenceCounts): Promise<void> {
     const { logger } = this.#options
     const elsewhere = new Map<NodeId, { key: BlockKey; row: Row; named: NamedBlocks }[]>()
-    // One layout decides who should hold a block and who is asked: a later one gives it to others.
+    // One layout decides which node should hold a block and which is asked: a later one may give it to others.
     const layout = this.#options.view()
     for (const row of page) {
       counts.registers++
@@ -197,7 +197,7 @@ export class ReferenceCheck {
   ): Promise<void> {
     counts.missing++
     const { note, logger } = this.#options
-    // One block is enough.
+    // One lost block of a version is enough.
     if (this.#lost.has(named)) return
     try {
       const found = await this.#fetch(block)
@@ -216,7 +216,7 @@ export class ReferenceCheck {
     }
   }
 
-  /** Brings it to this node if it should be here. Undefined: no replica gave it. */
+  /** Brings the block to this node if it should be here. Resolves with undefined when no replica gave it. */
   async #fetch(key: BlockKey): Promise<'here' | 'fetched' | 'elsewhere' | undefined> {
     const { blocks, readOwned, view, self } = this.#options
     if (blocks.has(key)) return 'here'
@@ -227,7 +227,7 @@ export class ReferenceCheck {
     return 'fetched'
   }
 
-  /** No replica has it, and the register names it after they all have answered (R4). */
+  /** Whether no replica has the block, and the register still names it after they all have answered (R4). */
   async #isLost(key: RegisterKey, block: BlockKey): Promise<boolean> {
     const { isLost, readRegister } = this.#options
     if (!(await isLost(block))) return false

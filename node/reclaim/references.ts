@@ -1,9 +1,9 @@
 /**
- * Which data the states of registers name, and what is written where a register is absent.
+ * Which data the states of registers name.
  *
  *   part       its storage
- *   upload     of a completion under way: the storages of the parts and the manifest
- *   object     of every version: storages and manifests, and the pages that hold older versions
+ *   upload     during a completion: the storages of the parts, and the manifest
+ *   object     for every version: its storages and manifest, and the pages that hold older versions
  */
 
 import { byteString } from '../../protocol/bytes.ts'
@@ -18,7 +18,7 @@ import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { UPLOAD_COMPLETING } from '../../protocol/object/upload-state.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 
-/** Every data id that an object's state names, pages read through. Throws when a page can't be read. */
+/** Resolves with every data id that an object's state and its pages name. Rejects when a page can't be read. */
 export type ObjectReferences = (
   object: RegisterKey,
   value: RegisterValue,
@@ -33,7 +33,7 @@ export function partReferences(value: RegisterValue): Set<DataId> {
   return storage === undefined ? new Set() : idsOf([storage])
 }
 
-/** "Completing" is a reference (G5); later the object's state is, earlier the parts' are. */
+/** Only a "completing" upload is a reference (G5): earlier the parts' states are, later the object's state is. */
 export async function uploadReferences(
   upload: RegisterKey,
   value: RegisterValue,
@@ -53,7 +53,7 @@ export async function uploadReferences(
   return found
 }
 
-/** Empty bodies have no bytes anywhere: their id is all zeros or missing. */
+/** The data ids of these storages. Empty bodies have no blocks: their id is all zeros or missing. */
 export function idsOf(storage: readonly StorageRecord[]): Set<DataId> {
   const ids = new Set<DataId>()
   for (const { dataId: bytes, sizeBytes } of storage) if (sizeBytes > 0) ids.add(idOf(bytes))

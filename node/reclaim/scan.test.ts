@@ -27,7 +27,7 @@ import { applyRecord } from '../replica/apply-record.ts'
 import { RECORD } from '../replica/record-types.ts'
 import { HeldStore } from '../objects/testing/held-store.ts'
 import { StreamClock } from '../net/testing/fake-stream.ts'
-import type { Suspect } from './collector.ts'
+import type { FreeCandidate } from './collector.ts'
 import type { Reachability } from './reachability-check.ts'
 import { Scan } from './scan.ts'
 
@@ -41,9 +41,9 @@ let store: HeldStore
 let clock: StreamClock
 let up: Set<string>
 let over: (id: DataId) => boolean
-let verdicts: Map<DataId, Reachability>
+let answers: Map<DataId, Reachability>
 let looked: DataId[]
-let suspects: Suspect[]
+let candidates: FreeCandidate[]
 let known: Set<DataId>
 let cared: string[]
 let tombstones: RegisterKey[]
@@ -54,9 +54,9 @@ beforeEach(() => {
   clock = new StreamClock()
   up = new Set(['a', 'b'])
   over = () => true
-  verdicts = new Map()
+  answers = new Map()
   looked = []
-  suspects = []
+  candidates = []
   known = new Set()
   cared = []
   tombstones = []
@@ -76,14 +76,14 @@ beforeEach(() => {
     isMember: () => true,
     ownerOf: () => Promise.resolve(owner),
     marks: { ask: (ids) => Promise.resolve(new Set(ids.filter((id) => over(id)))) },
-    judge: {
+    reachability: {
       look: (_, id) => {
         looked.push(id)
-        return Promise.resolve(verdicts.get(id) ?? 'dead')
+        return Promise.resolve(answers.get(id) ?? 'dead')
       },
     },
     collector: {
-      suspect: (suspect) => void suspects.push(suspect),
+      addCandidate: (candidate) => void candidates.push(candidate),
       knows: (id) => known.has(id),
       isFull: false,
     },
@@ -124,7 +124,7 @@ async function register(
   await store.append([record])
 }
 
-/** Lets time go by until the pass is through. */
+/** Lets time pass until the pass is over. */
 async function pass(): Promise<void> {
   const before = scan.passes
   const running = scan.pass()
@@ -135,25 +135,25 @@ async function pass(): Promise<void> {
   await running
 }
 
-test('blocks that no register names are suspects, one for each data', async () => {
+test('blocks that no register names are candidates, one for each data', async () => {
   const named = await block(1)
   await register(OBJECT, { blocks: [named] })
   const orphans = [await block(2), await block(2, 1), await block(3)]
   await pass()
-  expect(suspects).toEqual([
+  expect(candidates).toEqual([
     { owner, dataId: id(2), keys: orphans.slice(0, 2) },
     { owner, dataId: id(3), keys: orphans.slice(2) },
   ])
   expect(scan.orphans).toBe(2)
 })
 
-test('what is named elsewhere, runs or is known already is passed over', async () => {
+test('data that is named elsewhere, still being stored or known already is passed over', async () => {
   for (const number of [1, 2, 3]) await block(number)
-  verdicts.set(id(1), 'referenced')
+  answers.set(id(1), 'referenced')
   over = (each) => each !== id(2)
   known.add(id(3))
   await pass()
-  expect(suspects).toEqual([])
+  expect(candidates).toEqual([])
   expect(looked).toEqual([id(1)])
 })
 
@@ -161,13 +161,13 @@ test('only the first replica that is connected walks a partition', async () => {
   await block(1)
   up.add('a')
   await pass()
-  expect(suspects).toEqual([])
+  expect(candidates).toEqual([])
   up.delete('a')
   await pass()
-  expect(suspects).toHaveLength(1)
+  expect(candidates).toHaveLength(1)
 })
 
-test('tombstones, uploads, parts and objects with tickets are handed on', async () => {
+test('tombstones, uploads, parts and objects with tickets are passed to their sweepers', async () => {
   await register(uploadRegister(BUCKET, 2, 'key', UPLOAD_ID, 6))
   await register(partRegister(BUCKET, 2, UPLOAD_ID, 1, 6))
   await register(OBJECT, {
@@ -182,11 +182,11 @@ test('tombstones, uploads, parts and objects with tickets are handed on', async 
   expect(tombstones).toEqual([gone])
 })
 
-test('many rows take their time, and all of them come', async () => {
+test('many rows are read at the given rate, and none is left out', async () => {
   for (let number = 0; number < 1_000; number++) await block(number)
   const startedMs = clock.nowMs()
   await pass()
-  expect(suspects).toHaveLength(1_000)
-  expect(new Set(suspects.map(({ keys }) => dataIdOf(keys[0]!))).size).toBe(1_000)
+  expect(candidates).toHaveLength(1_000)
+  expect(new Set(candidates.map(({ keys }) => dataIdOf(keys[0]!))).size).toBe(1_000)
   expect(clock.nowMs() - startedMs).toBeGreaterThan(4_000)
 })

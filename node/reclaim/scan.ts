@@ -1,17 +1,17 @@
 /**
- * Walks what this node holds, at a bounded rate, for what nobody told of: orphaned blocks, tombstones to
- * collect, uploads and parts to look after. Each partition is walked by the first of its replicas that is
- * connected, so that usually one node does it; two that both think so do no harm.
+ * Walks what this node holds, at a bounded rate, and finds what no change reported: orphaned blocks, tombstones to collect,
+ * uploads and parts to look after. Each partition is walked by the first of its replicas that is connected, so that usually
+ * one node does it. Two nodes that walk the same partition do no harm.
  *
  * Blocks of a partition, slice by slice:
- * 1. Take the keys of a slice; take away those that a register of the same partition names (packed
- *    blocks and the newest pages): a look at local rows, whatever there is.
- * 2. Of each data id that is left: is its attempt over? Not known: it is passed over quietly.
- * 3. Read the owner from the block's own record, and look what its registers name now (a read).
- * 4. What is not named is a suspect: the collector judges it by changes (G5).
+ * 1. Take the keys of a slice, without those that a register of the same partition names (packed blocks and the newest
+ *    pages). This looks at local rows only.
+ * 2. For each data id that is left, ask whether its attempt is over. If that is not known, pass it over.
+ * 3. Read the owner from the block's own record, and look which data its registers name now (a read).
+ * 4. Data that is not named is a candidate: the collector checks it by changes (G5).
  *
- * A block that was stored after step 1 is not in the slice; one whose state came between is named in the
- * walk of the registers, or by the read.
+ * A block that was stored after step 1 is not in the slice. When the state that names a block comes in between, the walk of
+ * the registers or the read finds it.
  */
 
 import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
@@ -27,7 +27,7 @@ import type { Store } from '../log/store.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { endOfPartitionRows } from '../replica/index-rows.ts'
 import { stateOfRow } from '../replica/row-format.ts'
-import type { Suspect } from './collector.ts'
+import type { FreeCandidate } from './collector.ts'
 import type { Tombstone } from '../replica/tombstones.ts'
 import type { ReachabilityCheck } from './reachability-check.ts'
 import { sleep } from '../tools/sleep.ts'
@@ -35,11 +35,11 @@ import { sleep } from '../tools/sleep.ts'
 /** Rows read without letting anything else run. */
 const PAGE_ROWS = 200
 const SLICE_BLOCKS = 20_000
-/** Verdicts of one pass, kept so that the other blocks of the same data cost nothing. */
+/** Results of one pass, kept so that the other blocks of the same data cost nothing. */
 const KNOWN_MAX = 50_000
 const BUSY_PAUSE_MS = 1_000
 const FIRST_PAUSE_MS = 60_000
-/** A look at the registers of some data counts as so many rows. */
+/** A look at the registers of one data id counts as this many rows. */
 const LOOK_ROWS = 4
 
 export interface ScanOptions {
@@ -51,9 +51,9 @@ export interface ScanOptions {
   /** From the block's own record; undefined when it is gone or damaged. */
   readonly ownerOf: (key: BlockKey) => Promise<BlockOwner | undefined>
   readonly marks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
-  readonly judge: Pick<ReachabilityCheck, 'look'>
+  readonly reachability: Pick<ReachabilityCheck, 'look'>
   readonly collector: {
-    suspect(suspect: Suspect): void
+    addCandidate(candidate: FreeCandidate): void
     knows(id: DataId, keys: readonly BlockKey[]): boolean
     readonly isFull: boolean
   }
@@ -68,11 +68,11 @@ export interface ScanOptions {
 
 export class Scan {
   passes = 0
-  /** Of all passes. */
+  /** Rows read in all passes. */
   rows = 0
   orphans = 0
   readonly #options: ScanOptions
-  #known = new Map<DataId, 'referenced' | 'suspect'>()
+  #known = new Map<DataId, 'referenced' | 'candidate'>()
   #cancel: (() => void) | undefined
   #running: Promise<void> | undefined
   #sinceSleep = 0
@@ -82,7 +82,7 @@ export class Scan {
     this.#options = options
   }
 
-  /** The first pass comes soon: what the last process had still to free is forgotten with it. */
+  /** The first pass comes soon, because the last process took with it what it had still to free. */
   start(): void {
     this.#later(Math.min(this.#options.pauseMs, FIRST_PAUSE_MS))
   }
@@ -92,7 +92,7 @@ export class Scan {
     this.#cancel?.()
   }
 
-  /** Resolves when a pass that begins now, or the one under way, is through. */
+  /** Resolves when a pass that begins now, or the one under way, is over. */
   pass(): Promise<void> {
     this.#running ??= this.#pass().finally(() => (this.#running = undefined))
     return this.#running
@@ -103,7 +103,10 @@ export class Scan {
     this.#cancel = this.#options.clock.after(delayMs, () => {
       this.pass()
         .catch((error: unknown) => {
-          this.#options.logger.warn({ error: String(error) }, 'space: the scan broke off')
+          this.#options.logger.warn(
+            { error: String(error) },
+            'space: the scan failed and will be tried again',
+          )
         })
         .finally(() => this.#later(this.#options.pauseMs))
     })
@@ -190,22 +193,22 @@ export class Scan {
   }
 
   async #data(dataId: DataId, keys: readonly BlockKey[]): Promise<void> {
-    const { ownerOf, judge, collector } = this.#options
+    const { ownerOf, reachability, collector } = this.#options
     if (collector.knows(dataId, keys)) return
     const owner = await this.#ownerOf(keys, ownerOf)
     if (owner === undefined) return
     let known = this.#known.get(dataId)
     if (known === undefined) {
-      const verdict = await judge.look(owner, dataId)
-      if (verdict !== 'dead' && verdict !== 'referenced') return
-      known = verdict === 'dead' ? 'suspect' : 'referenced'
+      const result = await reachability.look(owner, dataId)
+      if (result !== 'dead' && result !== 'referenced') return
+      known = result === 'dead' ? 'candidate' : 'referenced'
       if (this.#known.size >= KNOWN_MAX) this.#known.clear()
       this.#known.set(dataId, known)
-      if (known === 'suspect') this.orphans++
+      if (known === 'candidate') this.orphans++
     }
     if (known === 'referenced') return
     while (collector.isFull && !this.#stopped) await this.#sleep(BUSY_PAUSE_MS)
-    collector.suspect({ owner, dataId, keys })
+    collector.addCandidate({ owner, dataId, keys })
   }
 
   async #ownerOf(
@@ -219,7 +222,7 @@ export class Scan {
     return undefined
   }
 
-  /** What fails is left for the next pass. */
+  /** Leaves what fails to the next pass. */
   async #guard(work: () => Promise<void>): Promise<void> {
     try {
       await work()
@@ -228,7 +231,7 @@ export class Scan {
     }
   }
 
-  /** Copies of rows: between two pages anything may happen. */
+  /** Pages of copied rows: the rows may change between two pages. */
   async *#pages(prefix: string): AsyncGenerator<{ key: string; row: Uint8Array }[]> {
     const end = bytesOf(endOfPartitionRows(prefix))
     let start = bytesOf(prefix)
@@ -246,7 +249,7 @@ export class Scan {
     }
   }
 
-  /** Sleeps as long as that many rows may take. */
+  /** Sleeps for the time that this many rows may take. */
   async #pace(rows: number): Promise<void> {
     this.#sinceSleep += rows
     if (this.#sinceSleep < PAGE_ROWS) return

@@ -1,6 +1,6 @@
 /**
- * Reclaimed space across nodes, put together: what changes have released, what the scan finds, what is
- * freed, which deleted registers are forgotten.
+ * Wires the parts that reclaim space: the collector of data that changes released, the scan for what they did not report,
+ * the queue of blocks to free, and the collection of deleted registers. Started by the node's assembly.
  */
 
 import type { BlockKey, NodeId, RegisterKey } from '../../protocol/ids.ts'
@@ -32,7 +32,7 @@ export interface SpaceSettings {
   readonly reclaimDelayMs?: number | undefined
   /** Between two passes of the scan. Default 60 s. */
   readonly scanPauseMs?: number | undefined
-  /** Rows of the scan. Default 500. */
+  /** Rows that the scan reads in a second. Default 500. */
   readonly scanPerSecond?: number | undefined
   /** Younger tombstones are left alone. Default 15 s: longer than any operation takes. */
   readonly tombstoneDelayMs?: number | undefined
@@ -44,8 +44,8 @@ export interface SpaceOptions extends SpaceSettings {
   readonly self: NodeId
   readonly store: Pick<Store, 'get' | 'range' | 'stats'>
   readonly attempts: Attempts
-  /** In every active set a majority holds the epoch of the view. */
-  readonly settled: () => boolean
+  /** Whether in every active set a majority holds the epoch of the view. */
+  readonly isEpochHeld: () => boolean
   readonly dead: DeadData
   readonly peers: AttemptPeers & FreeingPeers & CollectingPeers & MinimaOptions['peers']
   readonly host: MinimaOptions['host']
@@ -59,10 +59,10 @@ export interface SpaceOptions extends SpaceSettings {
   readonly readBlock: ReadBlock
   readonly objectReferences: ObjectReferences
   readonly care: UploadSweep
-  /** What this node was told to free and to forget, by itself and others. */
-  /** Frees blocks of this node that nobody reads. */
+  /** Frees blocks of this node that no request reads. */
   readonly forget: (keys: readonly BlockKey[]) => Promise<unknown>
   readonly readers: Readers
+  /** What this node has freed and forgotten since its start, at its own request and that of others. */
   readonly freed: () => { blocks: number; bytes: number; registers: number }
   readonly clock: Clock
   readonly logger: Logger
@@ -70,7 +70,7 @@ export interface SpaceOptions extends SpaceSettings {
 }
 
 export interface SpaceCounters extends Readonly<CollectorCounters> {
-  /** Waiting to be judged or freed. */
+  /** Data and blocks waiting to be checked or freed. */
   readonly queued: number
   /** Blocks of this node that were freed. */
   readonly freedBlocks: number
@@ -93,8 +93,8 @@ export interface SpaceCounters extends Readonly<CollectorCounters> {
 export class SpaceReclaim {
   readonly marks: AttemptMarks
   readonly freer: FreeQueue
-  readonly judge: ReachabilityCheck
-  /** What objects, uploads and buckets tell of. */
+  readonly reachability: ReachabilityCheck
+  /** Gets what objects, uploads and buckets release. */
   readonly collector: Collector
   readonly tombstones: Tombstones
   readonly scan: Scan
@@ -106,7 +106,7 @@ export class SpaceReclaim {
     this.#options = options
     const { attempts, peers, view, clock, registers, readBlock, logger, dead } = options
     const { placement, partitionBits, self, store, isMember } = options
-    this.marks = new AttemptMarks({ attempts, peers, view, settled: options.settled, clock })
+    this.marks = new AttemptMarks({ attempts, peers, view, settled: options.isEpochHeld, clock })
     this.kept = new KeptBlocks({
       isRead: (id) => options.readers.isRead(id),
       free: options.forget,
@@ -114,7 +114,7 @@ export class SpaceReclaim {
       logger,
     })
     this.freer = new FreeQueue({ peers, placement, clock })
-    this.judge = new ReachabilityCheck({
+    this.reachability = new ReachabilityCheck({
       registers,
       marks: this.marks,
       peek: options.peek,
@@ -124,7 +124,7 @@ export class SpaceReclaim {
     })
     this.collector = new Collector({
       marks: this.marks,
-      judge: this.judge,
+      reachability: this.reachability,
       freer: this.freer,
       dead,
       clock,
@@ -159,7 +159,7 @@ export class SpaceReclaim {
       isMember,
       ownerOf: options.ownerOf,
       marks: this.marks,
-      judge: this.judge,
+      reachability: this.reachability,
       collector: this.collector,
       tombstones: this.tombstones,
       care: options.care,

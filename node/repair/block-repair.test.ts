@@ -6,7 +6,7 @@ import { dataIdOf, packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByObject, type BlockOwner } from '../../protocol/keyspace/owner.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
-import type { Suspect } from '../reclaim/collector.ts'
+import type { FreeCandidate } from '../reclaim/collector.ts'
 import { BlockRepair } from './block-repair.ts'
 
 const OBJECT = objectRegister(bucketId('b'.repeat(16)), 2, 'key', 6)
@@ -21,7 +21,7 @@ let bad: boolean
 let epochs: number[]
 let put: OwnedBlock[]
 let forgotten: BlockKey[]
-let suspects: Suspect[]
+let candidates: FreeCandidate[]
 let mender: BlockRepair
 
 beforeEach(() => {
@@ -35,7 +35,7 @@ beforeEach(() => {
   epochs = [7]
   put = []
   forgotten = []
-  suspects = []
+  candidates = []
   mender = new BlockRepair({
     self: 'a' as NodeId,
     blocks: {
@@ -57,7 +57,7 @@ beforeEach(() => {
       sets: () => [['a', 'b', 'c'] as NodeId[]],
     },
     marks: { ask: (ids) => Promise.resolve(new Set(over ? ids : [])) },
-    collector: { suspect: (suspect) => void suspects.push(suspect) },
+    collector: { addCandidate: (candidate) => void candidates.push(candidate) },
     logger: { debug() {}, info() {}, warn() {}, error() {} },
   })
 })
@@ -72,13 +72,13 @@ test('comes back from a replica, once', async () => {
   elsewhere.set('c', BLOCK)
   await mended()
   expect(put).toEqual([BLOCK])
-  expect([suspects, forgotten]).toEqual([[], []])
+  expect([candidates, forgotten]).toEqual([[], []])
 })
 
 test('is judged when no replica has it and its owner can be read', async () => {
   owner = BLOCK.owner
   await mended()
-  expect(suspects).toEqual([{ owner, dataId: dataIdOf(KEY), keys: [KEY] }])
+  expect(candidates).toEqual([{ owner, dataId: dataIdOf(KEY), keys: [KEY] }])
   expect(forgotten).toEqual([])
 })
 
@@ -95,7 +95,7 @@ test.each<[string, () => void]>([
 ])('stays while %s', async (_, because) => {
   because()
   await mended()
-  expect([put, suspects, forgotten]).toEqual([[], [], []])
+  expect([put, candidates, forgotten]).toEqual([[], [], []])
 })
 
 test('a missing block is no warning while blocks move, a damaged one is', async () => {
@@ -117,7 +117,7 @@ test('a missing block is no warning while blocks move, a damaged one is', async 
         sources: () => ['c' as NodeId],
       },
       marks: { ask: () => Promise.resolve(new Set()) },
-      collector: { suspect() {} },
+      collector: { addCandidate() {} },
       logger: { debug() {}, info() {}, warn: (_, text) => void warnings.push(text), error() {} },
     })
   mender = moving(false)
@@ -158,7 +158,7 @@ test('stays when it moves while it is looked for: the sources are asked first', 
       sources: () => ['c' as NodeId],
     },
     marks: { ask: (ids) => Promise.resolve(new Set(ids)) },
-    collector: { suspect() {} },
+    collector: { addCandidate() {} },
     logger: { debug() {}, info() {}, warn() {}, error() {} },
   })
   await mended()

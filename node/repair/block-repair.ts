@@ -16,7 +16,7 @@ import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { ReplicaSets } from '../../protocol/register/types.ts'
 import type { BlockStore, OwnedBlock } from '../replica/blocks.ts'
 import type { Logger } from '../env/ports.ts'
-import type { Suspect } from '../reclaim/collector.ts'
+import type { FreeCandidate } from '../reclaim/collector.ts'
 import { inOrderOfAbsence } from '../objects/loss-check.ts'
 
 const CALL_TIMEOUT_MS = 8_000
@@ -39,7 +39,7 @@ export interface MenderOptions {
     sources?(partition: number): readonly NodeId[]
   }
   readonly marks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
-  readonly collector: { suspect(suspect: Suspect): void }
+  readonly collector: { addCandidate(candidate: FreeCandidate): void }
   readonly logger: Logger
 }
 
@@ -82,7 +82,7 @@ export class BlockRepair {
     const dataId = dataIdOf(key)
     const owner = await blocks.ownerOf(key)
     if (owner !== undefined) {
-      collector.suspect({ owner, dataId, keys: [key] })
+      collector.addCandidate({ owner, dataId, keys: [key] })
       return
     }
     if (!(await marks.ask([dataId])).has(dataId)) return

@@ -65,18 +65,18 @@ export class LayoutWorld {
     return new Promise((resolve) => this.clock.after(delayMs, resolve))
   }
 
-  /** Runs the world until the promise is settled. */
+  /** Runs the world until the promise has resolved or rejected. */
   async run<T>(promise: Promise<T>): Promise<T> {
-    const run = { settled: false }
+    const run = { isDone: false }
     const mark = (): void => {
-      run.settled = true
+      run.isDone = true
     }
     promise.then(mark, mark)
     const untilMs = this.#nowMs + PATIENCE_MS
-    while (!run.settled) {
+    while (!run.isDone) {
       await setImmediate()
       await setImmediate()
-      if (run.settled) break
+      if (run.isDone) break
       this.#timers.sort((a, b) => a.atMs - b.atMs || a.order - b.order)
       const timer = this.#timers.shift()
       assert(timer !== undefined && timer.atMs <= untilMs, 'the world stands still')
