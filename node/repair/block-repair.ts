@@ -1,13 +1,12 @@
 /**
- * What becomes of a block of this node that failed its checksum (F2).
+ * Repairs a block of this node that failed its checksum (F2). Called by reads and by the scrub.
  *
- * 1. It comes back from another replica.
- * 2. No other replica has a good copy, and its owner can still be read: most likely it was freed while this
- *    node was away, so the collector judges it, as it does all that the scan finds (G5). Nobody else's
- *    scan can: a damaged block is copied by nobody.
- * 3. Nor can its owner be read: when its attempt is over and every replica says that it has none, it goes
- *    here as well. Whatever names it, it could not be read before either; a record of which nobody knows
- *    whose it was would keep the partition from ever coming level.
+ * 1. Fetch the block from another replica.
+ * 2. When no other replica has a good copy and the block's owner can still be read, the block was most likely freed while
+ *    this node was away. So the collector checks it, as it does all that the scan finds (G5). No other node's scan can find
+ *    it, because no node copies a damaged block.
+ * 3. When its owner can't be read either, its attempt is over and every replica says that it has no copy, drop it here as
+ *    well. No reader could have used it, and a record without a known owner would keep the partition from becoming level.
  */
 
 import type { BlockKey, DataId, NodeId } from '../../protocol/ids.ts'
@@ -24,7 +23,7 @@ const CALL_TIMEOUT_MS = 8_000
 export interface MenderOptions {
   readonly self: NodeId
   readonly blocks: Pick<BlockStore, 'put' | 'ownerOf' | 'isBad' | 'forget'>
-  /** From any replica; undefined when none has answered with a good copy. */
+  /** Reads the block from any replica. Undefined when none answered with a good copy. */
   readonly read: (key: BlockKey) => Promise<OwnedBlock | undefined>
   readonly peers: {
     getOwnedBlock(
@@ -45,21 +44,21 @@ export interface MenderOptions {
 
 export class BlockRepair {
   readonly #options: MenderOptions
-  /** Every read of a damaged block asks for it. */
+  /** Every read of a damaged block asks for its repair. */
   readonly #mending = new Set<BlockKey>()
 
   constructor(options: MenderOptions) {
     this.#options = options
   }
 
-  /** In the background; what fails is tried again when the block is read again, or scrubbed. */
+  /** Repairs the block in the background. A repair that fails is tried again with the next read or scrub of the block. */
   mend(key: BlockKey): void {
     if (this.#mending.has(key)) return
     this.#mending.add(key)
     this.#mend(key)
       .catch((error: unknown) => {
         const { logger } = this.#options
-        logger.warn({ error: String(error) }, 'a damaged block could not be mended yet')
+        logger.warn({ error: String(error) }, 'a damaged block could not be repaired yet')
       })
       .finally(() => this.#mending.delete(key))
   }
@@ -69,7 +68,7 @@ export class BlockRepair {
     const partition = partitionOfKey(key)
     const block = await read(key)
     if (block !== undefined) {
-      // While blocks move, many are not here yet when they are first read.
+      // While blocks move, many are read before they have arrived here.
       const isMoving = (placement.sources?.(partition) ?? []).length > 0
       const isAwaited = isMoving && !(await blocks.isBad(key))
       await blocks.put(block)
@@ -93,7 +92,7 @@ export class BlockRepair {
     logger.warn({ partition }, 'a damaged block that no replica has was given up')
   }
 
-  /** Throws when a replica has it, or does not answer, and when the replicas may be others by now. */
+  /** Rejects when a replica has the block or does not answer, and when the layout has changed meanwhile. */
   async #mustBeNowhere(key: BlockKey): Promise<void> {
     const { self, placement, peers } = this.#options
     const epoch = placement.epoch()
@@ -101,7 +100,7 @@ export class BlockRepair {
     for (const node of inOrderOfAbsence(placement, partition).flat()) {
       if (node === self) continue
       const block = await peers.getOwnedBlock(node, key, { timeoutMs: CALL_TIMEOUT_MS })
-      if (block !== undefined) throw new Error('another replica has it')
+      if (block !== undefined) throw new Error('another replica has the block')
     }
     if (placement.epoch() !== epoch) throw new Error('the layout has changed meanwhile')
   }

@@ -1,8 +1,8 @@
 /**
- * A register whose state is damaged is mended soon, not at the next scrub (D3): by what the other replicas agree
- * on, or, where there are none, from this node's own log. A request met it, or the look through all rows that
- * follows each start: the log may have been read by an earlier start or by `shoal index rebuild`, and no digest
- * tells of such a register.
+ * Repairs registers whose state is damaged soon, not at the next scrub (D3): from what the other replicas agree on, or, where
+ * there are none, from this node's own log. Requests find such registers, and so does a look through all rows after each
+ * start. The look is needed because the log may have been read by an earlier start or by `shoal index rebuild`, and no digest
+ * shows such a register.
  */
 
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
@@ -16,13 +16,13 @@ import { RECORD } from '../replica/record-types.ts'
 import type { AcceptorHost } from '../replica/acceptor-host.ts'
 import { hasState } from '../replica/row-format.ts'
 
-/** Every request that meets it says so: one attempt in so long. */
+/** Every request that meets a damaged register reports it. One repair is tried in this time. */
 const AGAIN_MS = 5_000
 /** Partitions remembered at once. */
 const REMEMBERED_MAX = 1_024
-/** Registers. */
+/** Registers remembered at once. */
 const KNOWN_MAX = 1_000
-/** Of the look through all rows. */
+/** How fast the look through all rows goes. */
 const ROWS_PER_MS = 20
 
 export interface DamagedRegistersOptions {
@@ -32,7 +32,7 @@ export interface DamagedRegistersOptions {
   /** Pulls the partition from them, damaged registers first. */
   readonly pull: (partition: number) => void
   readonly scrub: () => void
-  /** What its start found to be damaged. */
+  /** Names the damage that this start found. */
   readonly store: Pick<Store, 'damage' | 'range'>
   readonly host: () => Pick<AcceptorHost, 'isFaulty' | 'discard' | 'outlaw' | 'mark'>
 }
@@ -49,7 +49,7 @@ export class DamagedRegisters {
     }
   }
 
-  /** Known to be damaged, and not mended yet: they give no vote. */
+  /** How many registers are known to be damaged and not repaired yet. They give no vote. */
   waiting(): number {
     return this.list().length
   }
@@ -62,8 +62,9 @@ export class DamagedRegisters {
   }
 
   /**
-   * At the operator's word the register, which no other replica has, counts as never written (D3). Whatever it had
-   * promised or accepted lies below the mark, and nothing is accepted below that any more. False when it is not damaged.
+   * Makes the register count as never written, when the operator says so and no other replica has it (D3). All that it
+   * promised or accepted is below the mark, and nothing is accepted below the mark any more. Resolves with false when the
+   * register is not damaged.
    */
   async giveUp(key: RegisterKey): Promise<boolean> {
     const host = this.#options.host()
@@ -71,7 +72,7 @@ export class DamagedRegisters {
     return host.discard(key, 0, true)
   }
 
-  /** Looks through all rows, once. */
+  /** Looks through all rows once. */
   async look(isStopped: () => boolean): Promise<void> {
     const { store, clock } = this.#options
     for await (const page of rowPages(store, clock, bytesOf('r'), bytesOf('s'))) {
@@ -87,6 +88,7 @@ export class DamagedRegisters {
     if (this.#known.size < KNOWN_MAX) this.#known.add(key)
   }
 
+  /** Called when a register is found to be damaged. */
   note(key: RegisterKey): void {
     const { clock, isReplicated, pull, scrub } = this.#options
     this.#remember(key)

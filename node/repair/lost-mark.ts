@@ -1,7 +1,8 @@
 /**
- * Lost records may have held the mark below which this node's promises lie (A1). It is raised above every
- * ballot that the node knows of, and above what it was ever raised to for this reason, by more than it
- * ever reserves ahead. The comparison with the replicas raises it above their marks as well (recall.ts).
+ * Raises the ballot mark when lost records may have held it (A1): all promises of this node are below the mark. It is raised
+ * above every ballot that the node knows of, and above any value that it was raised to for this reason before, by more than
+ * the node ever reserves ahead. The comparison with the replicas raises it above their marks as well (recall.ts). Called at the
+ * start, before the registers are opened.
  */
 
 import { bytesOf } from '../../protocol/bytes.ts'
@@ -15,12 +16,12 @@ import { RECORD } from '../replica/record-types.ts'
 import { decodeNumber, encodeNumber, hasState, stateOfRow } from '../replica/row-format.ts'
 import type { Forgotten } from './forgotten.ts'
 
-/** Twice what RegisterHost reserves in one step. */
+/** Twice what AcceptorHost reserves in one step. */
 export const MARK_LEAP = 2 ** 21
 
 /**
- * Before the registers are opened. Where there is no room for it, the node goes on without a vote, and tries
- * again (recall.ts); until it is flushed, every start tries again as well.
+ * Raises the mark, if it must be raised. When the disk has no room for that, the node goes on without a vote and tries again
+ * (recall.ts). Until the new mark is flushed, every start tries again, too.
  */
 export async function raiseLostMark(
   store: Store,
@@ -42,7 +43,7 @@ export async function raiseLostMark(
   await forgotten.markRaised(mark)
 }
 
-/** Of all ballots that were accepted here before the call: later ones lie below the mark. */
+/** The highest counter of all ballots that were accepted here before the call. Later ones are below the mark. */
 export async function highestCounter(store: Store, clock: Clock): Promise<number> {
   let highest = 0
   for await (const page of rowPages(store, clock, bytesOf('r'), bytesOf('s'))) {

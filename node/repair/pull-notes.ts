@@ -1,4 +1,4 @@
-/** What repair has pulled, as one line at its end and now and then before, instead of one for each pull. */
+/** Logs what repair has pulled: one line when it is done, and one every 30 s before, instead of one for each pull. */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Clock, Logger } from '../env/ports.ts'
@@ -17,7 +17,7 @@ export class PullNotes {
     this.#logger = logger
   }
 
-  /** `pending`: partitions that are left to compare. */
+  /** @param pending partitions that are left to compare */
   note(peer: NodeId, pulled: number, pending: number): void {
     const nowMs = this.#clock.monotonicMs()
     if (pulled > 0) {

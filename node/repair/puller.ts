@@ -50,16 +50,16 @@ export interface PullerOptions {
   readonly freer: Pick<FreeQueue, 'freeOn'>
   readonly tombstones: Pick<Tombstones, 'collect'>
   readonly view: () => LayoutView
-  /** False while blocks of the partition are moved to this node by others, at a rate of their own. */
+  /** False while the block mover brings the partition's blocks to this node, at a rate of its own. */
   readonly pullsBlocks: (partition: number) => boolean
   readonly clock: Clock
 }
 
-/** What a pull has seen. */
+/** The result of a pull. */
 export interface Pulled {
   /** Every register and minimum that the peer has is here, as new or newer. */
   readonly settled: boolean
-  /** A block could not be copied: this pull has to be repeated, here or with another replica. */
+  /** A block could not be copied, so the pull has to be repeated, with this replica or with another one. */
   readonly lacksBlocks: boolean
   /** Every register that the peer has. */
   readonly keys: ReadonlySet<RegisterKey>
@@ -67,13 +67,13 @@ export interface Pulled {
 
 interface Older {
   readonly key: RegisterKey
-  /** ZERO_BALLOT: the peer's state is damaged. */
+  /** ZERO_BALLOT when the peer's state is damaged. */
   readonly there: Ballot
 }
 
 export class Puller {
   readonly #options: PullerOptions
-  /** RegisterClient and blocks pulled since the start. */
+  /** Registers and blocks pulled since the start. */
   done = 0
   /** Bytes of blocks pulled. */
   doneBytes = 0
@@ -83,8 +83,11 @@ export class Puller {
   }
 
   /**
-   * Throws when the peer does not answer, or is at another epoch. `strictly`: registers that are damaged
-   * there have to be settled by a quorum as well (D8); this node may have lost what the peer has lost.
+   * Pulls what the peer has of the partition and this node lacks. Rejects when the peer does not answer, or is at another
+   * epoch.
+   *
+   * @param strictly registers that are damaged at the peer have to be settled by a quorum as well (D8), because this node
+   *   may have lost what the peer has lost
    */
   async pull(peer: NodeId, partition: number, strictly = false): Promise<Pulled> {
     const { host, view, pullsBlocks } = this.#options
@@ -118,7 +121,7 @@ export class Puller {
     return { settled, lacksBlocks, keys }
   }
 
-  /** False where a copy could not be had: it is looked for again, there and on other replicas. */
+  /** Resolves with false when a block could not be copied. It is looked for again, there and on other replicas. */
   async #pullBlocks(peer: NodeId, partition: number): Promise<boolean> {
     const { blocks, dead, freer } = this.#options
     const missing: BlockKey[] = []
@@ -135,13 +138,13 @@ export class Puller {
     let whole = true
     await inBatches(missing, AT_ONCE, async (key) => {
       if (await this.#pullBlock(peer, key)) return
-      // What no replica has any more holds up nothing.
+      // A block that no replica has any more holds up nothing.
       if (!(await this.#options.lost.noteIfLost(key))) whole = false
     })
     return whole
   }
 
-  /** Damaged ones of this node, also those that no peer has any more (D3). */
+  /** Pulls the damaged registers of this node, also those that no peer has any more (D3). */
   async #faulty(partition: number): Promise<Older[]> {
     const found: Older[] = []
     const { start, end } = partitionRange(partition)
@@ -158,7 +161,7 @@ export class Puller {
   async #pullBlock(peer: NodeId, key: BlockKey): Promise<boolean> {
     const { peers, blocks } = this.#options
     const block = await peers.getOwnedBlock(peer, key, { timeoutMs: CALL_TIMEOUT_MS })
-    // The peer's copy may be damaged: another replica's is found when that one is compared.
+    // The peer's copy may be damaged. The copy of another replica is found when that one is compared.
     if (block === undefined) return false
     await blocks.put(block)
     this.done++
@@ -166,7 +169,7 @@ export class Puller {
     return true
   }
 
-  /** False: not settled, or not here yet. */
+  /** Resolves with false when the register is not settled, or not here yet. */
   async #pullRegister(peer: NodeId, { key, there }: Older, strictly: boolean): Promise<boolean> {
     const { registers, host, tombstones, view } = this.#options
     if (host.isFaulty(key)) return this.#mend(peer, key)
@@ -174,12 +177,12 @@ export class Puller {
     const floor = host.floor(partitionOfKey(key))
     const isKnown = compareBallots(there, ZERO_BALLOT) > 0
     if (isKnown && host.peek(key) === undefined && compareBallots(there, floor) <= 0) {
-      // Most likely a tombstone that was forgotten here, and the message to the peer was lost.
+      // Most likely this node has forgotten a tombstone, and the message to the peer was lost.
       const gone = await tombstones.collect([{ key, ballot: there }]).catch(() => 0)
       if (gone > 0) return true
     }
     if (strictly && !this.#othersDecide(partitionOfKey(key))) {
-      // As with a damaged register: of two replicas the other one alone is no quorum (D3).
+      // As with a damaged register: the other one of two replicas is no quorum by itself (D3).
       const agreed = await registers.ensureChosenByOthers(internalContext(), key, host.mark)
       if (agreed === undefined) return true
       const learnt = await this.#learn(peer, key, agreed, epoch)
@@ -187,15 +190,15 @@ export class Puller {
     }
     let { accepted } = await registers.read(internalContext(), { key })
     if (accepted === undefined || compareBallots(accepted.ballot, there) < 0) {
-      // The peer accepted something that was never chosen: an identity change above it levels all.
+      // The peer accepted a state that was never chosen. An identity change above it makes all replicas level.
       accepted = await registers.ensureChosen(internalContext(), key, undefined, true)
       this.done++
       if (accepted === undefined) return true
     }
     let learnt = await this.#learn(peer, key, accepted, epoch)
     if (learnt === 'refused' || (learnt === 'incomplete' && (await this.#namesLost(accepted)))) {
-      // Never counts as synced (G3): written again above the floor, and without what is lost (A5), it
-      // comes to this node as well.
+      // A refused copy never counts as synced (G3). The register is written again above the floor, without blocks that are
+      // lost (A5), and so comes to this node as well.
       const settled = await registers.ensureChosen(
         internalContext(),
         key,
@@ -209,7 +212,7 @@ export class Puller {
     return learnt === 'installed' || learnt === 'held'
   }
 
-  /** Without this node's vote, in each active set. */
+  /** Reads the register by a quorum of each active set, without this node's vote. */
   #othersDecide(partition: number): boolean {
     const { peers, view } = this.#options
     return view()
@@ -217,7 +220,7 @@ export class Puller {
       .every((set) => set.filter((node) => node !== peers.self).length >= majority(set.length))
   }
 
-  /** `epoch`: from before it was read (L6). */
+  /** @param epoch the epoch from before the state was read (L6) */
   async #learn(peer: NodeId, key: RegisterKey, accepted: Accepted, epoch: number): Promise<Learnt> {
     const { host, blocks } = this.#options
     for (const block of accepted.value.blocks) {
@@ -228,7 +231,7 @@ export class Puller {
     return learnt
   }
 
-  /** A block that it names is lost: the next state of the register does not name it any more (A5). */
+  /** Called when a block that the register names is lost: the next state of the register no longer names it (A5). */
   async #namesLost({ value }: Accepted): Promise<boolean> {
     const { blocks, lost: lostBlocks } = this.#options
     let lost = false
@@ -238,13 +241,13 @@ export class Puller {
     return lost
   }
 
-  /** A damaged register of this node (D3). It has no vote while it is damaged, whatever else has. */
+  /** Brings back a damaged register of this node (D3). This node has no vote on it while it is damaged. */
   async #mend(peer: NodeId, key: RegisterKey): Promise<boolean> {
     const { registers, host, blocks, view } = this.#options
     const { epoch } = view()
     let agreed = await registers.ensureChosenByOthers(internalContext(), key, host.mark)
     if (agreed === undefined) {
-      // The others have forgotten a tombstone: written once more, it can be taken over, and collected.
+      // The others have forgotten a tombstone. Written once more, it can be copied to this node and collected.
       await this.#bury(key)
       agreed = await registers.ensureChosenByOthers(internalContext(), key, host.mark)
     }
@@ -260,7 +263,7 @@ export class Puller {
     return true
   }
 
-  /** A tombstone where the register is absent on a majority. */
+  /** Writes a tombstone where a majority does not have the register. */
   async #bury(key: RegisterKey): Promise<void> {
     const tombstone = tombstoneOf(key)
     if (tombstone === undefined) return
@@ -284,9 +287,10 @@ export class Puller {
         { epoch, partition, what, after, limit: PAGE },
         { timeoutMs: CALL_TIMEOUT_MS },
       )
-      // What a peer at a later epoch has may come from a node that this one's layout does not know: its
-      // attempts would count as over here (node/replica/attempt-marks.ts).
-      if (page.epoch !== epoch || view().epoch !== epoch) throw new Error('the epoch is over')
+      // A peer at a later epoch may have data of a node that this node's layout does not know. The attempts of that node
+      // would count as over here (node/replica/attempt-marks.ts).
+      if (page.epoch !== epoch || view().epoch !== epoch)
+        throw new Error('the peer is at another epoch')
       yield page
       const last = page.keys.at(-1)
       if (!page.more || last === undefined) return

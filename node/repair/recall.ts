@@ -1,22 +1,22 @@
 /**
- * How a node that may have forgotten something comes to vote again, partition by partition (D8): it is
- * compared with so many of the other replicas that every quorum it may have been part of has one of them.
+ * Lets a node that may have forgotten something vote again, partition by partition (D8). It compares itself with so many of
+ * the other replicas that every quorum that it may have been part of includes one of them.
  *
- * 1. Each of these says below which mark all its promises lie. Above the highest mark no accept of an earlier
- *    time is on its way.
- * 2. Each promises nothing below that mark any more. So what this node accepted and forgot can be chosen only
- *    if one of these has accepted it by now, and keeps it.
- * 3. Of each partition whose digests differ, this node pulls everything that they have, registers by quorum
- *    (without its own vote, as in D3), bucket minima, floors.
- * 4. What it has below that mark and none of them has was collected, or never chosen: it goes, with a
- *    removal. Not before step 3, so that no copy is given up while another replica is away.
- * 5. The partition is cleared when enough are compared, in one epoch, since the last loss.
+ * 1. Each of these replicas names the mark below which all its promises are. Above the highest mark no accept of an
+ *    earlier time is on its way.
+ * 2. From then on none of them promises anything below that mark. So a state that this node accepted and forgot can be chosen
+ *    only if one of them has accepted it by now, and keeps it.
+ * 3. Of each partition whose digests differ, this node pulls everything that they have: registers by quorum (without its own
+ *    vote, as in D3), bucket minima, floors.
+ * 4. A register that this node has below that mark, and none of them has, was collected or never chosen. It is removed, but
+ *    not before step 3, so that no copy is given up while another replica is away.
+ * 5. The partition is cleared when enough replicas are compared, in one epoch, since the last loss.
  *
  * Invariants:
  *   - a partition is cleared only by replicas that vote on it themselves
  *   - a replica that is away keeps only those partitions from being cleared that need it
- *   - where there are no other replicas, in any active set, nothing can be compared: cleared, and noted as lost for
- *     good. So is what was compared, where in one of two sets there are none
+ *   - where no active set has other replicas, nothing can be compared: the partition is cleared, and noted as lost for
+ *     good. A compared partition is noted as lost, too, when one of its two sets has no other replicas
  */
 
 import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
@@ -41,7 +41,7 @@ import type { Puller } from './puller.ts'
 const CALL_TIMEOUT_MS = 10_000
 const RETRY_MS = 1_000
 const RETRY_MS_MAX = 16_000
-/** Partitions cleared in one go: a cluster has 33,024, and clearing costs a write of the file. */
+/** Partitions cleared at once: a cluster has 33,024, and each clearing writes the file. */
 const CLEARED_AT_ONCE = 4_096
 const ROWS_MAX = 10_000_000
 
@@ -55,21 +55,21 @@ export interface RecallOptions {
   readonly puller: Puller
   /** Undefined while this node is no member. */
   readonly view: () => LayoutView | undefined
-  /** This node's boot is one of its own (D2): it may compare, and learn. */
+  /** Whether this node's boot belongs to this life of it (D2), so that it may compare and learn. */
   readonly mayBegin: () => boolean
-  /** What it still lacks is brought by the ordinary resync. */
+  /** Called with partitions that still lack blocks, which the ordinary resync brings. */
   readonly lacks: (partitions: readonly number[]) => void
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
 }
 
-/** Of one partition in one session. */
+/** What was compared of one partition in one session. */
 interface Compared {
   readonly peers: Set<NodeId>
-  /** All registers of those whose digests differed. */
+  /** All registers of the peers whose digests differed. */
   readonly keys: Set<RegisterKey>
-  /** One of them has exactly what this node has. */
+  /** One of the peers has exactly what this node has. */
   same: boolean
 }
 
@@ -79,12 +79,13 @@ export class Recall {
   #again = false
   #stopped = false
   #cancelRetry: (() => void) | undefined
-  /** Of the peers that were asked since the loss `#serial`, and the mark above all of them. */
+  /** Marks of the peers that were asked since the loss `#serial`. */
   readonly #marks = new Map<NodeId, number>()
   #serial = 0
+  /** The mark above all of these. */
   #fenced = 0
   #delayMs = RETRY_MS
-  /** For the log: a loss was announced, and its end is not. */
+  /** The log names a loss, and not yet its end. */
   #open = false
 
   constructor(options: RecallOptions) {
@@ -92,7 +93,7 @@ export class Recall {
     options.forgotten.onLoss(() => this.kick())
   }
 
-  /** Of this node's own partitions. */
+  /** Those of this node's partitions of which it may have forgotten something. */
   forgotten(): number[] {
     const { view, forgotten, self } = this.#options
     return forgotten.among(view()?.partitionsOf(self) ?? [])
@@ -103,10 +104,10 @@ export class Recall {
     this.#cancelRetry?.()
   }
 
-  /** A peer came up, the layout changed, something was lost: tries whatever is left to try. */
+  /** Called when a peer came up, the layout changed or something was lost: tries again at once. */
   kick(): void {
     this.#delayMs = RETRY_MS
-    // It was for later, since it seemed that nothing changes.
+    // The retry was put off because nothing seemed to change.
     this.#cancelRetry?.()
     this.#cancelRetry = undefined
     this.#begin()
@@ -159,7 +160,7 @@ export class Recall {
       const why = [...new Set(forgotten.notes.open.map(({ reason }) => reason))]
       logger.warn(
         { partitions: wanted.length, why },
-        'this node may have forgotten something: it does not vote on these partitions before they are compared',
+        'this node may have forgotten something: it does not vote on these partitions until they are compared',
       )
     }
     const alone = wanted.filter((partition) => isAlone(view, partition, self))
@@ -178,7 +179,7 @@ export class Recall {
       if (!(await forgotten.clear(alone, serial, true))) return
       logger.error(
         { partitions: alone.length },
-        'what these partitions have lost is lost for good: they have no other replica',
+        'what these partitions lost is lost for good: they have no other replica',
       )
     }
     const compared = new Map<number, Compared>()
@@ -188,12 +189,16 @@ export class Recall {
       try {
         await this.#compare(peer, view.epoch, fence, possible, compared)
       } catch (error) {
-        logger.debug({ peer, error: String(error) }, 'a peer did not say what should be known')
+        logger.debug(
+          { peer, error: String(error) },
+          'a peer did not answer what this node should know',
+        )
       }
     }
     const cleared = await this.#clear(view, fence, serial, compared)
     const left = this.forgotten().length
-    if (cleared > 0) logger.info({ cleared, left }, 'compared: this node votes again on partitions')
+    if (cleared > 0)
+      logger.info({ cleared, left }, 'this node votes again on partitions that were compared')
     if (left === 0 && wanted.length > 0) {
       await forgotten.closeNotes()
       this.#open = false
@@ -231,7 +236,7 @@ export class Recall {
     return this.#fenced
   }
 
-  /** Steps 2 and 3. Throws when the peer does not answer, or is at another epoch. */
+  /** Steps 2 and 3. Rejects when the peer does not answer, or is at another epoch. */
   async #compare(
     peer: NodeId,
     epoch: number,
@@ -254,7 +259,7 @@ export class Recall {
     }
   }
 
-  /** Of one partition: this node has all that the peer has, or it is left for the next session. */
+  /** Makes this node level with the peer in one partition. What fails is left to the next session. */
   async #level(peer: NodeId, there: WireRecalled, compared: Map<number, Compared>): Promise<void> {
     const { store, exchange, host, puller, lacks, logger } = this.#options
     const { partition } = there
@@ -272,7 +277,7 @@ export class Recall {
       else {
         const { settled, lacksBlocks, keys } = await puller.pull(peer, partition, true)
         for (const key of keys) known.keys.add(key)
-        // Votes do not depend on it, and each start compares everything once more (P7).
+        // Votes do not depend on blocks, and each start compares everything once more (P7).
         if (lacksBlocks) lacks([partition])
         if (!settled) return
       }
@@ -299,9 +304,9 @@ export class Recall {
     let cleared = 0
     let ready: number[] = []
     const flush = async (): Promise<boolean> => {
-      // Checked again after every wait (L6b): whoever has moved on compares anew.
+      // Checked again after every wait (L6b): in a later epoch everything is compared again.
       if (this.#options.view()?.epoch !== view.epoch) return false
-      // What only one set knew of, this node alone, may be lost all the same.
+      // Where this node is the only one of a set, what that set knew may be lost all the same.
       const single = new Set(ready.filter((one) => isAloneInASet(view, one, self)))
       for (const isLost of [false, true]) {
         const some = ready.filter((partition) => single.has(partition) === isLost)
@@ -313,7 +318,7 @@ export class Recall {
     }
     for (const [partition, { peers, keys, same }] of compared) {
       if (!this.isEnough(view, partition, peers)) continue
-      // A replica that has exactly what this node has leaves nothing that nobody else has.
+      // If another replica has exactly what this node has, there is nothing that only this node has.
       if (!same) await this.discard(partition, keys, fence)
       ready.push(partition)
       if (ready.length >= CLEARED_AT_ONCE && !(await flush())) return cleared
@@ -322,7 +327,7 @@ export class Recall {
     return cleared
   }
 
-  /** In each active set that has others so many of them that a majority of the set, this node among it, has one. */
+  /** Whether these peers are enough: every majority of an active set that includes this node also includes one of them. */
   isEnough(view: LayoutView, partition: number, peers: ReadonlySet<NodeId>): boolean {
     const { self } = this.#options
     return view.replicaSets(partition).every((set) => {
@@ -332,7 +337,7 @@ export class Recall {
     })
   }
 
-  /** Step 4, of one partition. */
+  /** Step 4, for one partition. */
   async discard(partition: number, keys: ReadonlySet<RegisterKey>, fence: number): Promise<void> {
     const { store, host, logger } = this.#options
     const { start, end } = partitionRange(partition)
@@ -346,13 +351,13 @@ export class Recall {
     if (gone > 0) {
       logger.warn(
         { partition, registers: gone },
-        'collected or never chosen: no other replica has them',
+        'registers that no other replica has were dropped: they were collected or never chosen',
       )
     }
   }
 }
 
-/** There is nobody to compare with: in JOINT the other set may have others, who know what was chosen since. */
+/** Whether there is no other replica to compare with. In JOINT the other set may have some that know what was chosen since. */
 export function isAlone(view: LayoutView, partition: number, self: NodeId): boolean {
   return view.replicaSets(partition).every((set) => isOnly(set, self))
 }

@@ -1,21 +1,20 @@
 /**
- * Whether this node is what it was when it was last seen (D2). It tells every member its boot, and is told how
- * far that one has ever seen it come. It votes and proposes only when so many members have its boot on
- * their disks that these and itself are a majority.
+ * Finds out whether this node's data directory is an old copy that was put back (D2). The node tells every member its boot,
+ * and each member answers how far it has ever seen this node come. The node votes and proposes only when the members that
+ * have its boot on their disks, together with itself, are a majority.
  *
- * An old copy of a data directory that is put back begins with a boot that was used already, or its log is
- * shorter than somebody saw it. A majority has every boot that ever voted on disk, this node included. So one of
- * those that are heard first says so, unless all of the others that saw the later life are away: see
- * docs/protocol.md, Old copies, for what is then missed. Otherwise the node notes that it has forgotten
- * everything, and takes a boot that was never used, before it has proposed or voted on anything.
+ * An old copy begins with a boot that was used already, or its log is shorter than some member has seen it. A majority,
+ * this node included, has every boot that ever voted on disk. So one of the first members that answer says so, unless all
+ * others that saw the later life are away (docs/protocol.md, Old copies, says what is then missed). The node then notes
+ * that it has forgotten everything, and takes a boot that was never used, before it proposes or votes on anything.
  *
  * Invariants:
  *   - no vote and no proposal before a majority has this boot on disk
- *   - a boot is raised durably before it is told to anyone                                  (P1, G5)
- *   - a position of the log that somebody saw and this log did not have at the start is a loss (D8)
- *   - an old copy abstains from the epoch behind each one that it hears of, until so many members have said theirs that
- *     each majority with this node in it has another one among them. Whoever voted on an entry together with the
- *     earlier life knew the entry before, so this covers that vote (D8). Then it abstains from nothing more
+ *   - a boot is raised durably before any node is told of it                                 (P1, G5)
+ *   - a log position that a member saw and this log did not have at the start is a loss (D8)
+ *   - an old copy abstains from the epoch after each one that it hears of, until every majority that includes this node
+ *     also includes a member that has said its epoch. A member that voted on an entry together with the earlier life knew
+ *     the entry before, so this covers that vote (D8). After that the node abstains from nothing more
  */
 
 import type { NodeId, StorageId } from '../../protocol/ids.ts'
@@ -36,21 +35,21 @@ export interface SelfCheckOptions {
   readonly self: NodeId
   readonly storageId: StorageId
   readonly boot: number
-  /** Records that the log ever had, as this start found it. */
+  /** How many records the log ever had, as this start found it. */
   readonly startSequence: number
-  /** As of now, flushed. */
+  /** How many records the log has had up to now, flushed. */
   readonly sequence: () => number
   readonly forgotten: Pick<Forgotten, 'add'>
   readonly peers: Pick<Peers, 'hello' | 'connected'>
   /** Undefined while this node is no member. */
   readonly view: () => LayoutView | undefined
-  /** Durably: `boot` is this start's, and no earlier one had it. */
+  /** Makes durable that `boot` belongs to this start and to no earlier one. */
   readonly raiseBoot: (boot: number) => Promise<void> | void
-  /** This node may have voted on the layout behind this epoch, and has forgotten it. */
+  /** Called when this node may have voted on the layout entry of this epoch and has forgotten its vote. */
   readonly abstain: (epoch: number) => Promise<void>
-  /** From now on it votes and proposes. */
+  /** Called when this node may vote and propose from now on. */
   readonly onProven: () => void
-  /** It has proposed under a boot that another life had. */
+  /** Called when this node has proposed under a boot that another life of it had. */
   readonly fail: (reason: string) => void
   readonly clock: Clock
   readonly random: Random
@@ -70,7 +69,7 @@ export class SelfCheck {
   readonly #abstainedFor = new Set<NodeId>()
   /** The highest of these. */
   #heardEpoch = 0
-  /** It abstains from every epoch on which the earlier life may have voted. */
+  /** This node abstains from every epoch on which the earlier life may have voted. */
   #isCovered = false
   #work: Promise<void> = Promise.resolve()
 
@@ -124,20 +123,20 @@ export class SelfCheck {
     peers
       .hello(peer, told, { timeoutMs: CALL_TIMEOUT_MS })
       .then((seen) => {
-        // What one member says is worked through before the next one is heard.
+        // One answer is dealt with before the next one.
         this.#work = this.#work.then(() => this.#hear(peer, told, seen))
         return this.#work
       })
       .catch((error: unknown) => {
         logger.debug(
           { peer, error: String(error) },
-          'a member did not say how far it saw this node',
+          'a member did not answer how far it has seen this node come',
         )
       })
   }
 
   async #hear(peer: NodeId, told: Sighting, seen: SeenBefore): Promise<void> {
-    // Of a boot that was given up meanwhile.
+    // The answer is about a boot that was given up meanwhile.
     if (told.life !== this.#life || this.#stopped) return
     const { startSequence } = this.#options
     if (seen.boot > 0) {
@@ -157,7 +156,10 @@ export class SelfCheck {
     this.#conclude()
   }
 
-  /** Until enough have said what they know. A member that comes in later can't have voted with the earlier life. */
+  /**
+   * Abstains from the epoch after the one that the peer named, until enough members have named theirs. A member that
+   * joins later can't have voted with the earlier life.
+   */
   async #abstainBehind(peer: NodeId, epoch: number): Promise<void> {
     if (this.#isCovered) return
     const { view: current, self, abstain } = this.#options
@@ -165,7 +167,7 @@ export class SelfCheck {
     this.#abstainedFor.add(peer)
     this.#heardEpoch = Math.max(this.#heardEpoch, epoch)
     const view = current()
-    // Whoever voted then is looked up among the members of the latest epoch that was heard of.
+    // The voters of that time are looked up among the members of the latest epoch that was heard of.
     if (view === undefined || view.epoch < this.#heardEpoch) return
     const { members } = view.entry
     const others = members.filter(({ nodeId }) => nodeId !== self)
@@ -173,7 +175,7 @@ export class SelfCheck {
     this.#isCovered = heard.length > members.length - majority(members.length)
   }
 
-  /** This directory is older than what the peer has seen of it. */
+  /** Called when the peer has seen a later state of this directory. */
   async #surpassed(peer: NodeId, seen: Sighting, epoch: number): Promise<void> {
     const { raiseBoot, fail, logger } = this.#options
     const was = this.#boot
@@ -197,7 +199,7 @@ export class SelfCheck {
     const { forgotten, abstain, logger } = this.#options
     logger.error(
       { detail },
-      'an old copy of this data directory was put back, or its log has lost its end: it votes again when it was compared with the others',
+      'this data directory is an old copy, or its log has lost its end: the node votes again once it was compared with the others',
     )
     this.#restored = true
     await forgotten.add([{ partitions: 'all', mark: true, reason: 'restored-image', detail }])

@@ -1,4 +1,4 @@
-/** What this node tells a peer about its contents: digests of shared partitions, and what is in one. */
+/** Answers peers that compare with this node: digests of shared partitions, and the keys in one partition. Called by Service. */
 
 import { byteString, bytesOf, readU16, u16 } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'
@@ -32,14 +32,18 @@ import { decodeNumber, encodeNumber, stateOfRow } from '../replica/row-format.ts
 
 /** Partitions in one group of the first level. */
 export const GROUP_PARTITIONS = 128
-/** What is asked for. `names`: blocks, from a node that has all that it ever acknowledged of the partition (D8).
- * `blocks`: those that are here, from any node. */
+/**
+ * What `enumerate` lists. `names` are blocks, from a node that has all that it ever acknowledged of the partition (D8).
+ * `blocks` are the blocks that are here, from any node.
+ */
 export const ENUMERATE = { registers: 0, blocks: 1, minima: 2, names: 3 } as const
 const PAGE_MAX = 2_000
 const ROWS_MAX = 10_000_000
 const MINIMA_DIGEST_BYTES = 16
-/** Partitions whose rows are read in one go: how many at first, at least and at most. It grows while there are few rows:
- * most partitions have none, and a look at the index costs as much as some rows. */
+/**
+ * Partitions whose rows are read at once: at first, at least and at most. The number grows while there are few rows, because
+ * most partitions have none, and a look at the index costs as much as some rows.
+ */
 const SPAN_FIRST = 64
 const SPAN_MIN = 8
 const SPAN_MAX = 4_096
@@ -48,14 +52,16 @@ const LOOK_ROWS = 16
 const NO_BYTES = new Uint8Array(0)
 /** Partitions on one page of a recall. */
 const RECALLED_MAX = 256
-/** Of its keys and what belongs to them: keys have 1,024 bytes and more, and a page must fit into a frame. */
+/** Bytes of one page: keys have up to 1,024 bytes and more, and a page must fit into a frame. */
 const PAGE_BYTES_MAX = 640 << 10
-/** Of one key, besides its own bytes: ballot, generation, the encoding of each. */
+/** Bytes of one entry besides its key: ballot, generation, the encoding of each. */
 const ENTRY_BYTES = 48
-/** Asked about at once. */
+/** Groups in one request. */
 export const GROUPS_MAX = 16
-/** As level 1, for those who want to know which blocks there are: for a partition of which the node may lack blocks,
- * the digest is NO_WITNESS (D8). */
+/**
+ * As level 1, for nodes that ask which blocks exist. The digest is NO_WITNESS for a partition of which this node may lack
+ * blocks (D8).
+ */
 export const BLOCKS_LEVEL = 2
 export const NO_WITNESS: Uint8Array = new Uint8Array(DIGEST_BYTES).fill(0xff)
 
@@ -97,7 +103,7 @@ export class SyncAnswers {
     return row === undefined ? EMPTY_DIGEST : row.slice()
   }
 
-  /** Of the partitions shared with `peer`, group by group. */
+  /** Digests of the partitions shared with `peer`, group by group. */
   async groupDigests(peer: NodeId): Promise<Map<number, Uint8Array>> {
     const { store, clock } = this.#options
     const shared = bitmapOf(this.shared(peer))
@@ -127,7 +133,7 @@ export class SyncAnswers {
       const digests = new Uint8Array(groups * DIGEST_BYTES)
       const found = await this.groupDigests(peer)
       for (const [group, digest] of found) digests.set(digest, group * DIGEST_BYTES)
-      // Begun in one epoch and ready in the next: they are of none (L6b).
+      // Digests begun in one epoch and ready in the next belong to neither (L6b).
       return { epoch: view().epoch === epoch ? epoch : 0, digests }
     }
     const layout = view()
@@ -147,8 +153,8 @@ export class SyncAnswers {
   }
 
   /**
-   * What there is of these partitions (ascending), several at a time. Those that are yielded together are of one moment;
-   * in between it gives way to other work.
+   * Digests of these partitions (ascending), several at a time. Digests that are yielded together are of one moment. In
+   * between, other work gets its turn.
    */
   async *contentsOf(
     partitions: readonly number[],
@@ -169,7 +175,7 @@ export class SyncAnswers {
     }
   }
 
-  /** Contents of those partitions from the first to the last of which there is anything. */
+  /** Digests of the partitions from the first to the last, as far as they contain anything. */
   #contentsIn(
     first: number,
     last: number,
@@ -211,7 +217,7 @@ export class SyncAnswers {
     return { rows, contents }
   }
 
-  /** Of the lowest generations that are obeyed (T8): equal digests, equal minima. */
+  /** Digest of the minimum generations of buckets (T8). Equal digests mean equal minima. */
   minimaDigest(partition: number): Uint8Array<ArrayBuffer> {
     const prefix = `g${u16(partition)}`
     const parts: Uint8Array[] = []
@@ -226,8 +232,11 @@ export class SyncAnswers {
     return digestOfMinima(parts)
   }
 
-  /** What `peer`, which has forgotten, should know of the partitions that both hold, page by page (D8). This
-   * node `votes` on them, or it is no witness. */
+  /**
+   * What `peer`, which may have forgotten something, should know of the partitions that both hold, page by page (D8).
+   *
+   * @param votes whether this node votes on a partition: otherwise it is no witness and leaves it out
+   */
   recall(
     peer: NodeId,
     { wanted, from: first }: WireRecallRequest,
@@ -248,8 +257,10 @@ export class SyncAnswers {
     return { partitions, next: 0 }
   }
 
-  /** Only of the epoch that was asked about, in which the asker has a place: what is here in another one says
-   * nothing there, and may name nodes that the asker's layout does not know. */
+  /**
+   * Lists keys of one partition, only at the epoch that was asked for and for nodes that have a place in it. The contents
+   * of another epoch prove nothing there, and may name nodes that the asker's layout does not know.
+   */
   #mayTell(peer: NodeId, epoch: number): boolean {
     const view = this.#options.view()
     return view.epoch === epoch && view.role(peer) !== undefined
@@ -299,7 +310,7 @@ export class SyncAnswers {
 
 const NOTHING: PartitionDigests = { registers: NO_BYTES, minima: NO_BYTES, floor: ZERO_BALLOT }
 
-/** `parts`: bucket and generation of each minimum, in turn. */
+/** @param parts bucket and generation of each minimum, in turn */
 function digestOfMinima(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return parts.length === 0 ? NO_BYTES : blake3(...parts).slice(0, MINIMA_DIGEST_BYTES)
 }

@@ -1,4 +1,4 @@
-/** What keeps this node's disk in order behind everybody's back: compaction and scrub. */
+/** Keeps this node's disk in order in the background: compaction and scrub. Started by the node's assembly. */
 
 import type { ScrubStatus, UpkeepStatus } from '../../gateway/port/status.ts'
 import type { Gauge } from '../../gateway/port/admin.ts'
@@ -16,13 +16,13 @@ import type { ReferenceCheck, ReferenceCounts } from '../reclaim/reference-check
 export interface UpkeepSettings {
   /** Between two looks for segments to compact. Default 10 s. */
   readonly compactionIntervalMs?: number | undefined
-  /** Copied a second at most. Default 64 MiB. */
+  /** Bytes copied in a second at most. Default 64 MiB. */
   readonly compactionBytesPerSecond?: number | undefined
-  /** Of the whole log, what may be dead while the disk has room. Default 0.4. */
+  /** The share of the log that may be dead while the disk has room. Default 0.4. */
   readonly compactionDeadShare?: number | undefined
-  /** Less is not worth a compaction. Default 1 MiB. */
+  /** A compaction that gains fewer bytes is not made. Default 1 MiB. */
   readonly compactionGainBytes?: number | undefined
-  /** Read a second in the background. Default 16 MiB. */
+  /** Bytes that a scrub in the background reads in a second. Default 16 MiB. */
   readonly scrubBytesPerSecond?: number | undefined
   /** Between two scrubs. Default 7 days. */
   readonly scrubPauseMs?: number | undefined
@@ -35,15 +35,15 @@ export interface UpkeepOptions extends UpkeepSettings {
   readonly clock: Clock
   readonly logger: Logger
   readonly partitions: () => number
-  /** Something of the partition is to be fetched from the other replicas. */
+  /** Fetches what is missing of the partition from the other replicas. */
   readonly resync: (partition: number) => void
-  /** Whether what registers name is there: the second half of a scrub. */
+  /** Checks that the blocks that registers name exist: the second half of a scrub. */
   readonly references: Pick<ReferenceCheck, 'pass'>
 }
 
-/** When somebody waits for it. */
+/** Bytes a second when an operator waits for the scrub. */
 const SCRUB_NOW_RATE = 512 << 20
-/** Registers whose blocks are looked for, when somebody waits and in the background. */
+/** Registers checked in a second, when an operator waits and in the background. */
 const CHECK_NOW_RATE = 20_000
 const CHECK_RATE = 500
 const NOTHING_CHECKED: ReferenceCounts = {
@@ -54,9 +54,9 @@ const NOTHING_CHECKED: ReferenceCounts = {
   unknown: 0,
 }
 const SCRUB_PAUSE_MS = 7 * 86_400_000
-/** After a start others have more to do. */
+/** Not earlier: right after a start there is more urgent work. */
 const SCRUB_DELAY_MS_MIN = 60_000
-/** Where the time of the last scrub stands: for the schedule only. */
+/** The time of the last scrub, used only for the schedule. */
 const SCRUBBED_PATH = 'log/scrubbed'
 
 export class Upkeep {
@@ -69,7 +69,7 @@ export class Upkeep {
   #error: string | undefined
   #cancelTimer: (() => void) | undefined
   #stopped = false
-  /** Of the last scrub, or of the one that runs. */
+  /** Counts of the last scrub, or of the one that runs. */
   #checked: ReferenceCounts = NOTHING_CHECKED
   readonly #totals = { passes: 0, records: 0, bad: 0, badRows: 0, mended: 0 }
 
@@ -98,7 +98,11 @@ export class Upkeep {
     await this.#running
   }
 
-  /** Begins a scrub, or joins the one that runs. `now`: somebody waits for it. */
+  /**
+   * Begins a scrub, unless one runs already.
+   *
+   * @param now an operator waits for it, so it runs fast
+   */
   startScrub(now: boolean): void {
     if (this.#running !== undefined || this.#stopped) return
     const { clock, logger } = this.#options
@@ -238,7 +242,7 @@ export class Upkeep {
     await disk.writeFile(SCRUBBED_PATH, utf8(String(this.#finishedMs))).catch(() => {})
   }
 
-  /** A node that is started often is scrubbed all the same. */
+  /** Schedules the next scrub by the time of the last one, so that a node that restarts often is scrubbed, too. */
   async #schedule(): Promise<void> {
     const { disk, clock, scrubPauseMs = SCRUB_PAUSE_MS } = this.#options
     const bytes = await disk.readFile(SCRUBBED_PATH).catch(() => undefined)
