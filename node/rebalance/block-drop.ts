@@ -1,19 +1,20 @@
 /**
- * Drops what this node keeps of partitions that are no business of its any more (L8): in no active set, in no
- * placement that is planned, and in no source.
+ * Drops what this node still has of partitions that it no longer needs to keep (L8): it is in none of their active sets,
+ * planned placements or sources. Started by BlockMoves.
  *
  *  - Registers: once a majority of every set holds this epoch durably, so that no quorum of the former layout can
  *    come together any more.
- *  - Blocks: a page at a time, each block only when all nodes that hold the partition now have answered, at exactly
- *    this epoch, that they have it, flushed. A holder that lacks one gets it from here and is told that it may lack
- *    more; nothing of it is dropped before a later look has found it there.
+ *  - Blocks: a page at a time. A block is dropped only when all nodes that hold the partition now have answered, at exactly
+ *    this epoch, that they have it, flushed. A holder that lacks a block gets it from here and is told that it may lack
+ *    more. The block is dropped when a later look has found it there.
  *
- * A node whose disk is nearly full does not wait until a source of blocks is over, which may take days: it drops blocks of
- * partitions that it has given away as soon as all present holders have them, by the same question. A later change asks
+ * A node whose disk is nearly full does not wait for the end of a source of blocks, which may take days. It drops blocks of
+ * partitions that it has given away as soon as all present holders have answered that they have them. A later change asks
  * these holders as well, so it misses none of the copies. Registers stay until the source is over.
  *
- * It asks again every time and remembers nothing: what a holder has may change. Only in STABLE; and the epoch is
- * checked again right before the records are appended (L6b).
+ * Invariants:
+ *   - the holders are asked again every time, because what a holder has may change
+ *   - everything happens in STABLE, and the epoch is checked again right before the records are appended (L6b)
  */
 
 import { byteString, bytesOf, readU16, u16 } from '../../protocol/bytes.ts'
@@ -38,15 +39,15 @@ const PASS_MS = 5_000
 /** Between two passes of a node that is nearly full. */
 const TIGHT_PASS_MS = 1_000
 const STATUS_TIMEOUT_MS = 2_000
-/** Of one question; a message takes 1,000. */
+/** Blocks in one question. A message takes 1,000. */
 const PAGE_BLOCKS = 200
-/** Blocks given to holders that lack them, of one partition in one pass. */
+/** Blocks of one partition that are given in one pass to holders that lack them. */
 const GIVEN_MAX = 64
 
 export interface BlockDropOptions {
   readonly self: NodeId
   readonly view: () => LayoutView | undefined
-  /** In every active set a majority holds the epoch of the view, durably. */
+  /** Whether in every active set a majority holds the epoch of the view, durably. */
   readonly isEpochHeld: () => boolean
   readonly store: Pick<Store, 'range'>
   readonly host: Pick<AcceptorHost, 'drop'>
@@ -61,7 +62,7 @@ export interface BlockDropOptions {
 
 export class BlockDrop {
   readonly #options: BlockDropOptions
-  /** Since the start. */
+  /** What was dropped since the start. */
   readonly counters = { registers: 0, blocks: 0, bytes: 0, given: 0, givenBytes: 0 }
   /** Partitions with something left, at the last look. */
   left = 0
@@ -98,12 +99,12 @@ export class BlockDrop {
       try {
         await this.pass()
       } catch (error) {
-        logger.debug({ error: String(error) }, 'what this node need not keep was not all dropped')
+        logger.debug({ error: String(error) }, 'data that other nodes hold was not all dropped')
       }
     }
   }
 
-  /** One look at everything. */
+  /** Looks at every partition once. */
   async pass(): Promise<void> {
     const { view, isEpochHeld, logger } = this.#options
     const layout = view()
@@ -120,7 +121,7 @@ export class BlockDrop {
       await this.#dropAll(layout, foreign, mayDrop, total)
       await this.#relieve(layout, given, mayDrop, total)
     } finally {
-      if (total.partitions > 0) logger.info({ ...total }, 'dropped what other nodes hold')
+      if (total.partitions > 0) logger.info({ ...total }, 'dropped data that other nodes hold')
     }
   }
 
@@ -162,7 +163,7 @@ export class BlockDrop {
     }
   }
 
-  /** Partitions of which a present holder may lack blocks. This only saves questions about each block. */
+  /** Partitions of which a present holder may lack blocks. Knowing them only saves questions about each block. */
   async #lackedPartitions(layout: LayoutView, given: readonly number[]): Promise<Set<number>> {
     const { peers, self } = this.#options
     const lacked = new Set<number>()
@@ -181,8 +182,9 @@ export class BlockDrop {
   }
 
   /**
-   * Partitions that this node does not hold and of which it still has something. `given`: those of a source, for whose
-   * blocks others may still ask this node.
+   * Partitions that this node does not hold and of which it still has something.
+   *
+   * @param given partitions of a source, for whose blocks other nodes may still ask this node
    */
   async #foreign(layout: LayoutView): Promise<{ foreign: number[]; given: number[] }> {
     const { store, clock, self } = this.#options
@@ -201,7 +203,7 @@ export class BlockDrop {
     return { foreign, given }
   }
 
-  /** Partitions that this node held in a source: others may ask it for their blocks. */
+  /** Partitions that this node held in a source: other nodes may ask it for their blocks. */
   asked(layout: LayoutView): Set<number> {
     const { self } = this.#options
     const asked = new Set<number>()
@@ -245,7 +247,7 @@ export class BlockDrop {
     }
   }
 
-  /** What each holder says that it has. Undefined when one of them does not say: then nothing may go. */
+  /** Asks every holder which of the blocks it has. Undefined when one does not answer: then nothing may be dropped. */
   async #lacking(
     layout: LayoutView,
     partition: number,
@@ -264,7 +266,7 @@ export class BlockDrop {
     return held.length === answers.length && held.length > 0 ? held : undefined
   }
 
-  /** Blocks to the holders that lack them. */
+  /** Sends blocks to the holders that lack them. */
   async #give(
     { epoch }: LayoutView,
     partition: number,
@@ -289,7 +291,7 @@ export class BlockDrop {
         const reply = await peers
           .putBlock(node, block, epoch, { timeoutMs: CALL_TIMEOUT_MS })
           .catch(() => {})
-        // Freed for good (G5), and this node was not told.
+        // The data was freed for good (G5), and this node was not told.
         if (reply?.result === BLOCK_RESULT.dead) await blocks.drop([key])
         else {
           this.counters.given++

@@ -20,7 +20,7 @@ const KEY = packedBlockKey(
   dataId('d'.repeat(24)),
 )
 
-/** What node c is stuck with, of a change from a, d and e to a, b and c, after one pass over all partitions. */
+/** Where node c is stuck after one pass over all partitions, in a change from a, d and e to a, b and c. */
 async function stuckOf(
   gives: (node: NodeId) => Promise<undefined>,
   named: readonly NodeId[],
@@ -65,7 +65,7 @@ async function stuckOf(
       preferred: (nodes: readonly NodeId[]) => nodes,
     },
     digestOf: () => new Uint8Array(80),
-    // Somebody did not answer: it may have the block.
+    // A node did not answer: it may have the block.
     lost: { noteIfLost: () => Promise.resolve(false) },
     dead: { has: () => false },
     isBusy: () => false,
@@ -80,7 +80,7 @@ async function stuckOf(
   return [...mover.stuck().values()]
 }
 
-test('a node that names a block and never gives it is said to be waited for', async () => {
+test('a node that names a block and never gives it is reported as failing', async () => {
   const gives = (node: NodeId): Promise<undefined> =>
     node === d ? Promise.reject(new Error('its disk takes too long')) : Promise.resolve(undefined)
   const stuck = await stuckOf(gives, [d, e])
@@ -88,7 +88,7 @@ test('a node that names a block and never gives it is said to be waited for', as
   expect(stuck[0]).toEqual({ unheard: [], unreadable: 1, failing: [d] })
 })
 
-test('a node that can not vouch for what it has says that of itself', async () => {
+test('a node that cannot vouch for what it has names itself', async () => {
   const forgotten = {
     has: () => true,
     lacksBlocks: () => true,

@@ -38,7 +38,7 @@ const PASS_MS = 2_000
 /** Most whole partitions written down in one go, and how long they wait for that. A full source frees copies after it. */
 const WHOLE_AT_ONCE = 256
 const WHOLE_MS = 1_000
-/** A look at a partition costs as much as so many rows. */
+/** A look at a partition costs as much as this many rows. */
 const PARTITION_ROWS = 2
 export interface BlockMoverOptions extends BlockComparisonOptions, BlockFetcherOptions {
   readonly view: () => LayoutView | undefined
@@ -79,7 +79,7 @@ export class BlockMover {
     void this.#run()
   }
 
-  /** The layout has changed. */
+  /** Called when the layout has changed. */
   kick(): void {
     this.#wake?.()
   }

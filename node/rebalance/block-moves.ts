@@ -1,4 +1,4 @@
-/** The data side of a change of the layout, put together: what comes to this node, and what leaves it. */
+/** Wires the data side of a change of the layout: blocks that come to this node, and data that it drops. */
 
 import type { Gauge } from '../../gateway/port/admin.ts'
 import { EMPTY_DIGEST } from '../../protocol/sync/digest.ts'
@@ -38,7 +38,7 @@ export class BlockMoves {
     this.drop.start()
   }
 
-  /** The layout has changed. */
+  /** Called when the layout has changed. */
   kick(): void {
     this.mover.kick()
   }

@@ -1,23 +1,24 @@
 /**
- * Copies what P has of some partitions to this node, at exactly one epoch (L5). One pass:
+ * Copies the registers that P has of some partitions to this node, at exactly one epoch (L5). Called by the learner in
+ * PLANNED and by the syncer in JOINT. One pass:
  *
- * 1. All members of P that are connected say what they have, in digests. Where a majority of a partition's set
- *    answers and has just what this node has, there is nothing to do.
- * 2. Elsewhere a majority is picked, and their keys and ballots are merged.
- * 3. Of a key for which all of them have the same ballot, that ballot is chosen (R1): the state is fetched from the
- *    nearest and installed, its packed blocks first (A5).
- * 4. Other keys: a learner leaves them for its next pass. In JOINT they are settled by an identity change, unless what
- *    is here is as new as anything they have. Copies that this node's floor refuses (G3) are settled the same way, at
- *    once at a ballot above the floor, and without fetching their states.
- * 5. In JOINT this node's mark is raised above all promises that the members of P gave before (A1). A member may have
- *    accepted, alone, what a majority of them promised: from a node of P′ that knew nothing of the promise, a value
- *    with a lower ballot could be chosen, and then be taken for older than that one.
- * 6. Minima are raised to the highest; in JOINT the floor too, when all registers are here: below it nothing could be
- *    installed any more. A learner's floor stays, since no floor rises between PLANNED and STABLE.
+ * 1. Ask all members of P that are connected for digests. Where a majority of a partition's set has exactly what this node
+ *    has, there is nothing to do.
+ * 2. For the other partitions, pick a majority and merge their keys and ballots.
+ * 3. A ballot that all of them have for a key is chosen (R1): fetch the state from the nearest one and install it, its packed
+ *    blocks first (A5).
+ * 4. A learner leaves all other keys to its next pass. In JOINT they are settled by an identity change, unless this node has a
+ *    state as new as any of theirs. Copies that this node's floor refuses (G3) are settled the same way, at a ballot above
+ *    the floor, without fetching their states.
+ * 5. In JOINT, raise this node's mark above all promises that the members of P gave before (A1). A member may have accepted,
+ *    alone, a value that a majority of them promised. If a node of P′ knew nothing of that promise, another value could be
+ *    chosen at a lower ballot and would later look older than the first one.
+ * 6. Raise minima to the highest. In JOINT, raise the floor too, once all registers are here: below the floor nothing could
+ *    be installed any more. A learner's floor stays, because no floor rises between PLANNED and STABLE.
  *
- * Then everything that was chosen before this epoch is here, or something that came after it. What is written
- * meanwhile is written to a majority of P′ (L3). Finished partitions are reported after some thousands of registers at
- * the latest, and registers one by one, so that those who wait for the sync see its progress.
+ * Then this node has everything that was chosen before this epoch, or something later. Values that are written meanwhile go
+ * to a majority of P′ (L3). Finished partitions are reported after a few thousand registers at the latest, and registers one
+ * by one, so that nodes that wait for the sync see its progress.
  *
  * Invariants:
  *   - epoch is checked after every wait; a copy of an earlier one is not installed           (L6, L6b)
@@ -63,11 +64,11 @@ export interface CopierOptions extends CopyOptions {
 export interface CopyResult {
   /** Registers that were installed or settled. */
   readonly copied: number
-  /** Partitions for which too few members of P answer, or of which something failed. */
+  /** Partitions for which too few members of P answered, or in which something failed. */
   readonly left: number
 }
 
-/** Partitions that the same members of P tell of. */
+/** Partitions that are copied from the same members of P. */
 interface Group {
   readonly witnesses: readonly NodeId[]
   readonly partitions: number[]
@@ -81,7 +82,7 @@ export class Copier {
     this.#options = options
   }
 
-  /** One pass. Never rejects for what a peer does. */
+  /** One pass. A peer that fails does not make it reject. */
   async pass(task: CopyTask): Promise<CopyResult> {
     const { layout, partitions, isOver } = task
     const told = await this.#summaries(task)
@@ -118,17 +119,17 @@ export class Copier {
     return { copied, left: isOver() ? partitions.length : left }
   }
 
-  /** Step 5. From here on nothing below it is promised or accepted. */
+  /** Step 5. From here on nothing below the mark is promised or accepted. */
   async raiseMark(marks: ReadonlyMap<NodeId, number>): Promise<void> {
     await this.#options.host.outlaw(Math.max(0, ...marks.values()))
   }
 
-  /** So many members of P have to tell what they have (F+1): one of them has whatever was chosen. */
+  /** How many members of P must answer (F+1), so that one of them has any value that was chosen. */
   needed(replicas: readonly NodeId[]): number {
     return majority(replicas.length)
   }
 
-  /** `level`: a majority of P's set has just what this node has, but for floors. */
+  /** Step 1 for one partition. 'level' when a majority of P's set has exactly what this node has, except for floors. */
   judge(
     mine: PartitionDigests,
     summaries: ReadonlyMap<NodeId, CopySummary>,
@@ -142,12 +143,12 @@ export class Copier {
     return equal >= need ? 'level' : 'differs'
   }
 
-  /** Of a partition that this node holds in P, too. */
+  /** This node's own answer, for a partition that it holds in P, too. */
   isOwn(summaries: ReadonlyMap<NodeId, CopySummary>): boolean {
     return summaries.has(this.#options.self)
   }
 
-  /** To the highest that any member of P has told of. All registers are here by now. */
+  /** Raises the floor to the highest of any member of P. All registers are here by now. */
   async raiseFloors(
     partitions: readonly number[],
     told: ReadonlyMap<number, ReadonlyMap<NodeId, CopySummary>>,
@@ -167,8 +168,10 @@ export class Copier {
     if (records.length > 0) await store.append(records, { urgent: true })
   }
 
-  /** The majority whose keys are merged: the nearest first, this node itself last. What it has agrees with nobody when
-   * it was behind, and each difference costs an identity change. */
+  /**
+   * The majority whose keys are merged: the nearest first, this node itself last. When this node is lagging, its keys agree
+   * with no other node, and each difference costs an identity change.
+   */
   #group(
     groups: Map<string, Group>,
     partition: number,
@@ -187,7 +190,7 @@ export class Copier {
     else group.partitions.push(partition)
   }
 
-  /** Step 1. */
+  /** Step 1: asks for digests. */
   async #summaries(task: CopyTask): Promise<Map<number, Map<NodeId, CopySummary>>> {
     const { layout, partitions } = task
     const { self, peers, exchange, witness, logger } = this.#options
@@ -209,10 +212,10 @@ export class Copier {
       try {
         await this.#ask(task, peer, wanted, told)
       } catch (error) {
-        logger.debug({ peer, error: String(error) }, 'a member did not say what it has')
+        logger.debug({ peer, error: String(error) }, 'a member did not answer what it has')
       }
     })
-    // Meanwhile this node's own contents are read.
+    // This node's own contents are read while the others answer.
     for await (const some of exchange.contentsOf(await witness.sound(layout, own))) {
       for (const [partition, contents] of some) told.get(partition)!.set(self, contents)
     }
@@ -233,7 +236,7 @@ export class Copier {
         timeoutMs: PAIRS_CALL_TIMEOUT_MS,
       })
       if (reply.epoch !== epoch) throw new NoWitness()
-      // What it promises from now on it promises in this epoch, to proposers that ask P′ too.
+      // All that the peer promises from now on belongs to this epoch, and its proposers ask P′ too.
       if (!marks.has(peer)) marks.set(peer, reply.mark)
       for (const { partition, registers, minima, floor } of reply.partitions) {
         const contents = {

@@ -1,6 +1,6 @@
 /**
  * Copies what some members of P have of a group of partitions: steps 2 to 6 of copier.ts. Their keys are merged as they
- * come, page by page.
+ * arrive, page by page.
  */
 
 import { byteString, equalBytes } from '../../protocol/bytes.ts'
@@ -36,10 +36,10 @@ import {
 } from './pair-stream.ts'
 import { STATES_MAX } from './witness.ts'
 
-/** Settling takes two rounds, for which a client that writes the same register waits. */
+/** Few, because settling takes two rounds, and a client that writes the same register waits for them. */
 const SETTLED_AT_ONCE = 32
 const LEARNT_AT_ONCE = 64
-/** RegisterClient copied between two reports of finished partitions, at most. */
+/** Registers copied between two reports of finished partitions, at most. */
 const COPIED_MAX = 2_000
 
 export interface CopyOptions {
@@ -54,20 +54,20 @@ export interface CopyOptions {
   readonly logger: Logger
 }
 
-/** A learner copies what is agreed on. In JOINT the rest is settled as well. */
+/** A learner copies what its witnesses agree on. In JOINT the rest is settled as well. */
 export type CopyMode = 'learn' | 'sync'
 
 export interface CopyTask {
   readonly layout: LayoutView
   readonly partitions: readonly number[]
   readonly mode: CopyMode
-  /** In JOINT: for each member that was asked, the mark that it first told in this epoch. */
+  /** In JOINT, by member, the mark that it first named in this epoch. */
   readonly marks: Map<NodeId, number>
   /** Called before the registers of these partitions are looked at. */
   readonly begun?: (partitions: readonly number[]) => void
   /** Called for each register of the partition that was installed or settled. */
   readonly copied?: (partition: number) => void
-  /** True once the epoch has passed, or the node stops. */
+  /** Whether the epoch is over, or the node stops. */
   readonly isOver: () => boolean
   /** Called when all that P has of these partitions is here or, on a learner, all that it may copy. */
   readonly done: (partitions: readonly number[]) => Promise<void>
@@ -76,21 +76,21 @@ export interface CopyTask {
 /** What one member of P has of one partition. */
 export type CopySummary = PartitionDigests
 
-/** RegisterClient that a node has fetched for changes of the layout since its start. */
+/** What a node has fetched for changes of the layout since its start. */
 export interface CopyCounters {
-  /** States, and the packed blocks and pages that come in front of them. */
+  /** Bytes of states, and of the packed blocks and pages that are stored before them. */
   bytes: number
 }
 
 type RaiseFloors = (partitions: readonly number[]) => Promise<void>
 
-/** `isRefused`: the witnesses agree, but this node's floor refuses their ballot. */
+/** A register to settle. `isRefused` when the witnesses agree, but this node's floor refuses their ballot. */
 interface Unsettled {
   readonly key: RegisterKey
   readonly isRefused: boolean
 }
 
-/** `ballot` is undefined where the witnesses differ. */
+/** A key to deal with. `ballot` is undefined where the witnesses differ. */
 interface Wanted {
   readonly key: RegisterKey
   readonly ballot: Ballot | undefined
@@ -131,7 +131,7 @@ export class Copy {
     this.#told = told
   }
 
-  /** Returns how many partitions are not done. */
+  /** Resolves with how many partitions are not done. */
   async run(raiseFloors: RaiseFloors): Promise<number> {
     this.#task.begun?.(this.#partitions)
     try {
@@ -190,7 +190,7 @@ export class Copy {
     await this.#take(batch)
   }
 
-  /** Takes the lowest key of all streams, and says what has to be done about it. */
+  /** Takes the lowest key of all streams, and returns what has to be done with it. */
   #next(streams: readonly PairStream[]): Wanted | 'fine' | undefined {
     const { host, self } = this.#options
     let key: RegisterKey | undefined
@@ -212,7 +212,7 @@ export class Copy {
     const highest = pairs.reduce((most, pair) => maxBallot(most, pair.ballot), ZERO_BALLOT)
     const isDamagedThere = pairs.some((pair) => sameBallot(pair.ballot, ZERO_BALLOT))
     if (isFaulty) {
-      // First it must be mended with what the others agree on (D3).
+      // The damaged register must first be repaired from what the others agree on (D3).
       this.#fail(key)
       return 'fine'
     }
@@ -297,7 +297,7 @@ export class Copy {
     return found
   }
 
-  /** True when the register is here, at this ballot or a later one. */
+  /** Resolves with true when the register is here, at this ballot or a later one. */
   async #learn(key: RegisterKey, accepted: Accepted): Promise<boolean> {
     const { host } = this.#options
     await this.#pullBlocks(accepted)
@@ -312,7 +312,7 @@ export class Copy {
     this.#task.copied?.(partitionOfKey(key))
   }
 
-  /** Packed blocks and pages go in front of the state that names them (A5). */
+  /** Packed blocks and pages are stored before the state that names them (A5). */
   async #pullBlocks({ value }: Accepted): Promise<void> {
     const { blocks, peers } = this.#options
     for (const key of value.blocks) {
@@ -329,7 +329,7 @@ export class Copy {
     }
   }
 
-  /** Step 4: the result is chosen in this epoch, whatever it is. */
+  /** Step 4. Any result is chosen in this epoch. */
   async #settle({ key, isRefused }: Unsettled): Promise<boolean> {
     const { registers, blocks, lost } = this.#options
     const settled = await (isRefused
@@ -339,7 +339,7 @@ export class Copy {
     for (const block of settled?.value.blocks ?? []) {
       if (!blocks.has(block)) await lost.noteIfLost(block)
     }
-    // Above the floor, and without blocks that are lost (G3, A5).
+    // The new state is above the floor and names no lost blocks (G3, A5).
     return this.#isSettled(key, await this.#settleAboveFloor(key))
   }
 
@@ -350,11 +350,11 @@ export class Copy {
   }
 
   async #isSettled(key: RegisterKey, settled: Accepted | undefined): Promise<boolean> {
-    // Nothing was chosen, and nothing that a member of P has can be chosen from now on.
+    // No value was chosen, and no value that a member of P has can be chosen from now on.
     if (settled === undefined) return true
     const { copied } = this
     if (!(await this.#learn(key, settled))) return false
-    // The settling change has brought it here, since this node agreed to it.
+    // The settling change has stored it here, because this node agreed to it.
     if (this.copied === copied) this.#copied(key)
     return true
   }

@@ -1,4 +1,4 @@
-/** What stays good of a partition when entries of the layout are adopted, some of them left out (L9). */
+/** Which partitions stay held when entries of the layout are adopted, and when some of them are left out (L9). */
 
 import { expect, test } from 'vitest'
 import { decidedEntry, testMember, stable } from '../../protocol/layout/testing/entries.ts'
@@ -45,15 +45,15 @@ function isHeldAfter(...entries: LayoutEntry[]): boolean {
   return new Entering(options as unknown as EnteringOptions).serves(0)
 }
 
-test('a plan that was given up ends what was learnt in it', () => {
+test('what was learnt in a plan is not held after the plan was abandoned', () => {
   expect(isHeldAfter(PLANNED, ABANDONED, { ...SYNCED, epoch: 12 })).toBe(false)
 })
 
-test('so may one that this node was never told of', () => {
+test('nor when the node was never told of the plan’s end', () => {
   expect(isHeldAfter(PLANNED, SYNCED)).toBe(false)
 })
 
-test('with every entry in sight it stays', () => {
+test('it stays held when the node sees every entry', () => {
   const joint: LayoutEntry = { ...PLANNED, epoch: 11, state: 'JOINT', cause: 'joint' }
   expect(isHeldAfter(PLANNED, joint, { ...SYNCED, epoch: 12 })).toBe(true)
 })

@@ -1,14 +1,14 @@
 /**
- * Which partitions this node may vote on by what it has (L9). A node that enters the replica set of a partition, and
- * was out of it in any epoch since it last served it, may still have registers of that time: they were overwritten or
- * collected since, by replicas that did not ask it. They are dropped, durably, before it votes.
+ * Which partitions this node may vote on with the registers that it has (L9). A node that enters the replica set of a
+ * partition, and was out of it in any epoch since it last served it, may still have registers of that time. Other replicas
+ * may have overwritten or collected them since, without asking it. They are dropped, durably, before the node votes.
  *
- * Every entry of the layout is looked at, also when several are adopted at once and after a start: a partition that
- * the node neither holds nor learns in one of them is not held any more. So what a learner pulls is good for one run of
- * PLANNED entries, and for the JOINT entry that follows them: a STABLE entry in between ends it.
+ * Every entry of the layout is looked at, also when several are adopted at once, and after a start. A partition that the
+ * node neither holds nor learns in one of them is not held any more. So what a learner pulls is good for one run of PLANNED
+ * entries, and for the JOINT entry that follows them. A STABLE entry in between ends it.
  *
- * Who was away for long is told what proves the layout, not each entry. A STABLE entry may be among those that were left
- * out, and so one is taken to be wherever some were.
+ * A node that was away for long gets the entries that prove the layout, not all entries. A STABLE entry may be among those
+ * that were left out, so the node assumes one wherever entries are missing.
  */
 
 import type { NodeId, StorageId } from '../../protocol/ids.ts'
@@ -23,13 +23,13 @@ import type { Forgotten } from '../repair/forgotten.ts'
 import { bitmapOf, emptyBitmap, type Bitmap } from '../../protocol/keyspace/bitmap.ts'
 import { MOVE_FILE, unlessNoSpace, type MoveFile } from './move-file.ts'
 
-/** Partitions written down in one go: a cluster has 33,024, and each write costs a flush. */
+/** Partitions written down at once: a cluster has 33,024, and each write costs a flush. */
 const HELD_AT_ONCE = 4_096
 const PARTITION_ROWS = 4
 
 export interface Chain {
   current(): LayoutView | undefined
-  /** Decided entries behind this epoch. */
+  /** Decided entries after this epoch. */
   entriesAfter(epoch: number): readonly DecidedEntry[]
 }
 
@@ -46,7 +46,7 @@ export interface EnteringOptions {
 
 export class Entering {
   readonly #options: EnteringOptions
-  /** Of the last entry that was looked at. */
+  /** The epoch of the last entry that was looked at. */
   #view: LayoutView | undefined
 
   constructor(options: EnteringOptions) {
@@ -54,7 +54,7 @@ export class Entering {
     this.follow()
   }
 
-  /** Looks at the entries that were adopted since. Cheap when there is none. */
+  /** Looks at the entries that were adopted since the last look. Cheap when there is none. */
   follow(): void {
     const { chain, file } = this.#options
     const current = chain.current()
@@ -69,7 +69,7 @@ export class Entering {
     }
   }
 
-  /** As if STABLE(P) followed the last entry that was looked at: the end of a plan that was given up. */
+  /** Acts as if STABLE(P) followed the last entry that was looked at: the end of a plan that was abandoned. */
   followGap(): void {
     const { chain, file } = this.#options
     const before = chain.entriesAfter(0).findLast(({ entry }) => entry.epoch <= file.epoch)
@@ -83,27 +83,27 @@ export class Entering {
     file.follow(file.epoch, this.#places(view), sources)
   }
 
-  /** Entries that were adopted since the last look, each of them. */
+  /** Looks at each of the entries that were adopted since the last look. */
   unseen(): readonly DecidedEntry[] {
     const { chain, file } = this.#options
     return chain.entriesAfter(file.epoch)
   }
 
-  /** What is here of the partition is not left over. */
+  /** Whether the registers here of the partition are not left over from an earlier time. */
   serves(partition: number): boolean {
     this.follow()
     return this.#options.file.isHeld(partition)
   }
 
-  /** Of these, those of which something may be left over. */
+  /** Those of these partitions of which something may be left over. */
   among(partitions: readonly number[]): number[] {
     return partitions.filter((partition) => !this.serves(partition))
   }
 
-  /** Drops what is left over of them. They are held when it resolves, unless the layout has changed meanwhile. */
+  /** Drops what is left over of these partitions. They are held when it resolves, unless the layout has changed. */
   async clear(partitions: readonly number[], isOver: () => boolean): Promise<void> {
     const { store, host, clock, file, logger } = this.#options
-    // What had passed the check of an earlier epoch may be on its way to the disk (L6b).
+    // Accepts that passed the check in an earlier epoch may be on their way to the disk (L6b).
     await host.settled()
     const turns = new Turns(clock)
     let gone = 0
@@ -131,12 +131,12 @@ export class Entering {
       const { length } = partitions
       logger.info(
         { registers: gone, partitions: length },
-        'dropped what was left of an earlier time',
+        'dropped data that was left over from an earlier time',
       )
     }
   }
 
-  /** Partitions of which the registers here stay good: those that the node holds, and those that it learns. */
+  /** Partitions whose registers here stay good: those that the node holds, and those that it learns. */
   #places(view: LayoutView): Bitmap {
     const { members, next } = view.entry
     const { self } = this.#options
@@ -155,10 +155,11 @@ export class Entering {
 }
 
 /**
- * Before anything is asked of a node whose file is new or gone. Of an old directory nothing was ever left over, since
- * layouts changed only while nobody held anything. Where data may have moved, a file that is missing is damage: then
- * this node can't tell what is left over, and what no other replica has goes when the partitions are compared (D8).
- * A `forgotten` of an earlier program is told of which partitions blocks that are missing can still harm.
+ * Prepares the file of moves at the start, before the node answers anything. The file is new for a directory of an earlier
+ * program; nothing was ever left over there, because layouts changed only while no node held data. Where data may have
+ * moved, a missing file is damage: this node can't tell what is left over, and registers that no other replica has are
+ * dropped when the partitions are compared (D8). A `forgotten` file of an earlier program also gets the partitions of
+ * which missing blocks can still do harm.
  */
 export async function settleMoveFile(
   file: MoveFile,
@@ -174,15 +175,18 @@ export async function settleMoveFile(
   )
   if (file.found === 'unreadable' || hasMoved) {
     const why = file.found === 'unreadable' ? 'it is damaged' : 'it is missing'
-    logger.error({ file: MOVE_FILE }, `what is left over of earlier layouts is not known: ${why}`)
+    logger.error(
+      { file: MOVE_FILE },
+      `it is not known what is left over of earlier layouts: ${why}`,
+    )
     const detail = `${MOVE_FILE}: ${why}`
     await forgotten.add([{ partitions: 'all', mark: false, reason: 'damage', detail }])
   }
-  // Without room for it now it is written later: until then a start finds it as this one did.
+  // When there is no room for it now, it is written later. Until then each start finds it as this one did.
   await file.begin(chain.current()?.epoch ?? 0, emptyBitmap().fill(0xff)).catch(unlessNoSpace)
 }
 
-/** Partitions that have a source, or are about to, and of which not all blocks are here. */
+/** Partitions that have a source, or will have one, and of which not all blocks are here. */
 function movingPartitions(file: MoveFile, view: LayoutView | undefined): Set<number> {
   const moving = new Set<number>(view?.moved())
   for (const source of view?.sources ?? []) {

@@ -1,10 +1,10 @@
 /**
- * A node that will hold partitions copies them while the layout is PLANNED: a head start for the sync in JOINT, which
- * then has little left to do. It has no vote, proposes nothing, and counts nowhere (L1b).
+ * Copies partitions to a node that will hold them, while the layout is PLANNED, so that the sync in JOINT has little left
+ * to do. The node has no vote, proposes nothing and counts in no quorum (L1b). Called by Rebalance.
  *
- * 1. What an earlier life left of these partitions is dropped (L9).
- * 2. Pass after pass, whatever a majority of P has agreed on and is not here yet is copied.
- * 3. It has caught up when a pass was short, or found little.
+ * 1. Drop what an earlier life left of these partitions (L9).
+ * 2. Pass after pass, copy what a majority of P agrees on and this node does not have yet.
+ * 3. The node has caught up when a pass was short or found little.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -17,7 +17,7 @@ import type { Entering } from './entering.ts'
 const PAUSE_MS = 500
 /** JOINT takes about as long as the last pass. */
 const SHORT_PASS_MS = 2_000
-/** Registers. */
+/** Registers that a pass may have found and still count as little. */
 const LITTLE = 500
 
 export interface LearnerOptions {
@@ -34,7 +34,7 @@ export interface LearningProgress {
   readonly isCaughtUp: boolean
 }
 
-/** Of one PLANNED epoch. */
+/** Learns in one PLANNED epoch. */
 export class Learner {
   readonly #options: LearnerOptions
   readonly #view: LayoutView
@@ -57,7 +57,7 @@ export class Learner {
     return { total: this.#partitions.length, done: this.#done, isCaughtUp: this.#isCaughtUp }
   }
 
-  /** Until the epoch is over. */
+  /** Runs until the epoch is over. */
   async run(isOver: () => boolean): Promise<void> {
     if (this.#partitions.length === 0) return
     while (!isOver()) {

@@ -1,6 +1,6 @@
 /**
- * How far this node has come with changes of the layout, durably: of which partitions it may have registers at all
- * (L9), which it has synced (L5), and of which its blocks are whole. A file of two slots of 48 KiB (two-slot-file.ts).
+ * How far this node has come with changes of the layout, durably: which partitions it may have registers of at all (L9),
+ * which it has synced (L5), and which have all their blocks here. A file of two slots of 48 KiB (two-slot-file.ts).
  *
  * ```
  * 0       8         9         16            24            32            40
@@ -10,17 +10,17 @@
  *
  *   held     partitions whose registers here are those of a replica that has served since without a gap, or of a
  *            learner's run that is under way; at `epoch`, the last entry of the layout that was looked at
- *   synced   at exactly the JOINT epoch `joint`
- *   whole    of the blocks of the source that began with that epoch
+ *   synced   partitions that are synced at exactly the JOINT epoch `joint`
+ *   whole    partitions that have all blocks of the source that began with that epoch
  *
- * A bit that is taken away is so at once. On the disk it may still be there: after a start the entries behind `epoch`
- * are looked at again, and take it away once more. A bit that is added counts when it is durable.
+ * A bit that is removed no longer counts at once. It may still be on the disk: after a start the entries after `epoch` are
+ * looked at again, and remove it once more. A bit that is added counts when it is durable.
  *
  * Invariants:
  *   - nothing is reported before it is durable
- *   - what was synced at one epoch is worth nothing at another                                     (L6)
- *   - without a sound slot nothing is synced and nothing whole. What is held is then for the caller to decide, since
- *     "nothing" would throw away registers that may have been voted for
+ *   - what was synced at one epoch proves nothing at another                                       (L6)
+ *   - without a sound slot nothing is synced and nothing whole. The caller then decides what is held, because
+ *     "nothing" would throw away registers that this node may have voted for
  */
 
 import { utf8 } from '../../protocol/bytes.ts'
@@ -50,7 +50,7 @@ const SOURCES_AT = SYNCED_AT + BITMAP_BYTES
 const SOURCE_BYTES = 8 + BITMAP_BYTES
 
 interface State {
-  /** Of the last entry that was looked at. */
+  /** The epoch of the last entry that was looked at. */
   epoch: number
   readonly held: Bitmap
   joint: number
@@ -60,16 +60,16 @@ interface State {
 }
 
 export class MoveFile {
-  /** How the file was found. `none`: it was made now. */
+  /** How the file was found. `none` when it did not exist. */
   readonly found: 'sound' | 'none' | 'unreadable'
   readonly #file: TwoSlotFile
-  /** With what is on its way to the disk. */
+  /** The state with changes that are on their way to the disk. */
   readonly #next: State
   readonly #durable: State
-  /** Another one after each time that something held was taken away: an older write does not bring it back. */
+  /** Changes whenever a held partition is removed, so that an older write does not bring it back. */
   #serial = 0
   #writing: Promise<void> = Promise.resolve()
-  /** A write that has not begun yet: whoever comes meanwhile shares it. */
+  /** A write that has not begun yet. Calls that come meanwhile share it. */
   #queued: Promise<void> | undefined
 
   private constructor(disk: Disk, found: MoveFile['found'], stored?: FoundSlot) {
@@ -90,38 +90,38 @@ export class MoveFile {
     const file = new MoveFile(disk, 'sound', latest)
     if (latest.isAlone) {
       logger.warn({ file: MOVE_FILE }, 'one of its two copies was damaged or torn')
-      // Its other copy counts, also while a full disk has no room for this one.
+      // The other copy counts, also while a full disk has no room for this one.
       await file.settle().catch(unlessNoSpace)
     }
     return file
   }
 
-  /** It could not be written, or never was. */
+  /** Whether the file could not be written, or never was. */
   get isOwed(): boolean {
     return this.#file.isMissing
   }
 
-  /** Whether many entries of the layout were looked at and are not written down yet. */
+  /** Whether many entries of the layout were looked at and not written down yet. */
   get isBehind(): boolean {
     return this.#next.epoch - this.#durable.epoch >= ENTRIES_UNWRITTEN_MAX
   }
 
-  /** Writes what counts, as after a full disk. */
+  /** Writes the present state, for example once a full disk has room again. */
   settle(): Promise<void> {
     return this.#write()
   }
 
-  /** Entries of the layout up to this one were looked at. */
+  /** The epoch up to which entries of the layout were looked at. */
   get epoch(): number {
     return this.#next.epoch
   }
 
-  /** Its registers here are good to vote by. */
+  /** Whether this node may vote with its registers of the partition. */
   isHeld(partition: number): boolean {
     return hasBit(this.#durable.held, partition)
   }
 
-  /** A later entry was looked at: of everything else than `kept`, what is here is left over from now on. */
+  /** Notes that a later entry was looked at: registers of partitions outside `kept` are left over from now on. */
   follow(epoch: number, kept: Uint8Array, sources: readonly number[]): void {
     let changed = false
     for (const state of [this.#next, this.#durable]) {
@@ -135,13 +135,14 @@ export class MoveFile {
     this.#next.epoch = epoch
   }
 
-  /** What was left over is gone: these are held. Durable when it resolves; but for what was taken away meanwhile. */
+  /** Notes that left-over registers of these partitions are dropped, so that they are held. Durable when it resolves, except
+   * for partitions that were removed meanwhile. */
   async hold(partitions: Iterable<number>): Promise<void> {
     for (const partition of partitions) addBit(this.#next.held, partition)
     await this.#write()
   }
 
-  /** What is here of these is left over, whatever was said before. Durable when it resolves. */
+  /** Notes that registers of these partitions are left over, even if they were held. Durable when it resolves. */
   async release(partitions: readonly number[]): Promise<void> {
     const held = partitions.filter((partition) => hasBit(this.#next.held, partition))
     if (held.length === 0) return
@@ -152,14 +153,14 @@ export class MoveFile {
     await this.#write()
   }
 
-  /** Everything in `bits`, at `epoch`: of a file that is missing or unreadable. */
+  /** Sets which partitions are held, at `epoch`, after the file was missing or unreadable. */
   async begin(epoch: number, bits: Uint8Array): Promise<void> {
     this.#next.epoch = epoch
     for (let at = 0; at < BITMAP_BYTES; at++) this.#next.held[at]! |= bits[at] ?? 0
     await this.#write()
   }
 
-  /** Durably synced at exactly this JOINT epoch. */
+  /** Whether the partition is durably synced at exactly this JOINT epoch. */
   isSynced(epoch: number, partition: number): boolean {
     return this.#durable.joint === epoch && hasBit(this.#durable.synced, partition)
   }
@@ -176,13 +177,13 @@ export class MoveFile {
     await this.#write()
   }
 
-  /** Of the source that began with this epoch: durably, every block of the partition is here. */
+  /** Whether every block of the partition, of the source that began with this epoch, is here durably. */
   isWhole(source: number, partition: number): boolean {
     const bits = this.#durable.whole.get(source)
     return bits !== undefined && hasBit(bits, partition)
   }
 
-  /** Durable when it resolves, unless the source or the partition was taken away meanwhile. */
+  /** Durable when it resolves, unless the source or the partition was removed meanwhile. */
   async addWhole(source: number, partitions: Iterable<number>): Promise<void> {
     const { whole } = this.#next
     let bits = whole.get(source)
@@ -194,7 +195,7 @@ export class MoveFile {
     await this.#write()
   }
 
-  /** One write after the other; each writes what is known when it begins. */
+  /** Writes run one after the other. Each writes the state of the moment in which it begins. */
   #write(): Promise<void> {
     this.#queued ??= this.#writing.then(() => {
       this.#queued = undefined
@@ -217,20 +218,20 @@ export class MoveFile {
     durable.epoch = epoch
     durable.joint = joint
     durable.synced = synced
-    // Something was taken away meanwhile: whoever added waits for the write that follows.
+    // A partition was removed meanwhile: callers that added wait for the write that follows.
     if (serial !== this.#serial) return
     durable.held.set(held)
     for (const [source, bits] of whole) durable.whole.set(source, bits)
   }
 }
 
-/** A start goes on without what a full disk has no room for. */
+/** A start goes on when a full disk has no room for the file. */
 export function unlessNoSpace(error: unknown): void {
   if (!isNoSpace(error)) throw error
 }
 
 function newState(): State {
-  // Of a new directory: nothing in it is left over.
+  // A new directory: nothing in it is left over.
   const held = emptyBitmap().fill(0xff)
   return { epoch: 0, held, joint: 0, synced: emptyBitmap(), whole: new Map() }
 }

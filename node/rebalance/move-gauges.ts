@@ -1,10 +1,10 @@
-/** What the metrics say of data that moves. */
+/** Metrics of data that moves. */
 
 import type { Gauge } from '../../gateway/port/admin.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 
-/** Blocks that move in and that are dropped, since the start of this node. */
+/** Blocks that arrive here and that are dropped, since the start of this node. */
 export interface MoveFigures {
   progress(): {
     readonly pendingBytes: number
@@ -43,23 +43,39 @@ export function moveGauges(
       'Bytes of registers, and of packed blocks with them, fetched for changes of the layout',
       copiedBytes,
     ),
-    gauge('shoal_move_pending_bytes', 'About what is left of them', pendingBytes),
-    gauge('shoal_move_bytes_per_second', 'Over the last seconds', bytesPerSecond),
+    gauge('shoal_move_pending_bytes', 'Bytes of blocks still to fetch, estimated', pendingBytes),
+    gauge(
+      'shoal_move_bytes_per_second',
+      'Bytes of blocks fetched in a second, over the last seconds',
+      bytesPerSecond,
+    ),
     gauge(
       'shoal_move_stuck_partitions',
       'Partitions whose blocks wait for a node',
       moves.mover.stuck().size,
     ),
     ...stateGauges(view, gauge),
-    gauge('shoal_degraded_partitions', 'With a holder that is down', degraded(view, isUp)),
+    gauge(
+      'shoal_degraded_partitions',
+      'Partitions with a holder that is down',
+      degraded(view, isUp),
+    ),
     gauge('shoal_dropped_blocks_total', 'Blocks left to the present holders', counters.blocks),
-    gauge('shoal_dropped_bytes_total', 'Bytes of these', counters.bytes),
+    gauge(
+      'shoal_dropped_bytes_total',
+      'Bytes of the blocks left to the present holders',
+      counters.bytes,
+    ),
     gauge(
       'shoal_given_bytes_total',
       'Bytes of blocks that a present holder lacked',
       counters.givenBytes,
     ),
-    gauge('shoal_foreign_partitions', 'With something that others hold now', left),
+    gauge(
+      'shoal_foreign_partitions',
+      'Partitions that other nodes hold now, and of which something is left here',
+      left,
+    ),
   ]
 }
 
@@ -88,7 +104,7 @@ function stateGauges(
   ]
 }
 
-/** As this node sees it. */
+/** How many partitions have a holder that is down, as this node sees it. */
 function degraded(view: LayoutView | undefined, isUp: (node: NodeId) => boolean): number {
   const down = new Set(view?.members.map(({ nodeId }) => nodeId).filter((node) => !isUp(node)))
   if (view === undefined || down.size === 0) return 0

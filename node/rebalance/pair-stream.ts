@@ -1,4 +1,4 @@
-/** What one member of P has of some partitions, key by key in ascending order, at exactly one epoch. */
+/** The keys that one member of P has of some partitions, in ascending order, at exactly one epoch. */
 
 import { byteString, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
@@ -13,18 +13,18 @@ export const PAIRS_CALL_TIMEOUT_MS = 10_000
 
 export interface Pair {
   readonly key: RegisterKey
-  /** ZERO_BALLOT: it is damaged there. */
+  /** ZERO_BALLOT when the register is damaged there. */
   readonly ballot: Ballot
 }
 
-/** The epoch is over, or the peer does not answer for all of the partitions (any more). */
+/** The epoch is over, or the peer is no longer a witness of all the partitions. */
 export class NoWitness extends Error {
   override readonly name = 'NoWitness'
 }
 
 export type PairPeers = Pick<Peers, 'pairs'>
 
-/** Pages in order. Throws NoWitness, or what the call throws. */
+/** Yields the pages in order. Rejects with NoWitness, or with the error of the call. */
 export async function* pairPages(
   peers: PairPeers,
   peer: NodeId,
@@ -39,7 +39,8 @@ export async function* pairPages(
     if (page.epoch !== epoch || !page.answered) throw new NoWitness()
     yield page
     if (page.after.length === 0) return
-    if (byteString(page.after) <= byteString(after)) throw new Error('pages that lead nowhere')
+    if (byteString(page.after) <= byteString(after))
+      throw new Error('a page does not go on from the one before')
     after = page.after
   }
 }
@@ -57,7 +58,7 @@ export class PairStream {
     this.#pages = pairPages(peers, peer, epoch, wanted, ENUMERATE.registers)
   }
 
-  /** The next page has to be fetched before `head` tells. */
+  /** Whether the next page has to be fetched before `head` is known. */
   get isDry(): boolean {
     return !this.#isOver && this.#at === this.#pairs.length
   }
@@ -70,12 +71,12 @@ export class PairStream {
       this.#pairs = done === true ? [] : pairsOf(value)
       this.#isOver = done === true
       this.#coming = this.#isOver ? undefined : this.#pages.next()
-      // Its error is for the next call.
+      // The next call reports its error.
       this.#coming?.catch(() => {})
     }
   }
 
-  /** Undefined at the end. */
+  /** The present key. Undefined at the end. */
   get head(): Pair | undefined {
     return this.#pairs[this.#at]
   }

@@ -1,16 +1,16 @@
-/** A rate in bytes a second, for work in the background: each piece waits until those before it had their time. */
+/** Rates in bytes a second for background work, and slots for work that runs at once. */
 
 import type { Clock } from '../env/ports.ts'
 import { sleep } from '../tools/sleep.ts'
 
-/** What was not used lately may be caught up with. */
+/** How much of the time that was not used may be made up for. */
 const BURST_MS = 250
 
 export class ByteRate {
   readonly #clock: Clock
   /** 0: no limit. */
   readonly #bytesPerSecond: number
-  /** Up to here everything is given away. */
+  /** The time up to which the rate is used up. */
   #takenUntilMs: number
 
   constructor(clock: Clock, bytesPerSecond: number) {
@@ -19,7 +19,7 @@ export class ByteRate {
     this.#takenUntilMs = clock.monotonicMs()
   }
 
-  /** Resolves when so many bytes may move. */
+  /** Resolves when this many bytes may move. */
   async take(bytes: number): Promise<void> {
     if (this.#bytesPerSecond === 0) return
     const nowMs = this.#clock.monotonicMs()
@@ -59,7 +59,7 @@ export class Throughput {
   }
 }
 
-/** So many at once, in order. */
+/** Lets a fixed number of callers in at once, in the order in which they come. */
 export class Slots {
   readonly #waiting: (() => void)[] = []
   #free: number
@@ -68,7 +68,7 @@ export class Slots {
     this.#free = count
   }
 
-  /** Resolves with what gives the slot back. */
+  /** Resolves with a function that gives the slot back. */
   async take(): Promise<() => void> {
     if (this.#free > 0) this.#free--
     else await new Promise<void>((resolve) => this.#waiting.push(resolve))

@@ -1,6 +1,6 @@
 /**
  * How this node takes part in a change of the layout that moves data: what it learns, syncs and drops, epoch by epoch.
- * It decides nothing: node/layout asks how far it has come.
+ * It decides nothing: node/layout asks how far this node has come. Started by the node's assembly.
  */
 
 import type { StorageId } from '../../protocol/ids.ts'
@@ -28,17 +28,17 @@ export interface RebalanceOptions extends Omit<CopierOptions, 'witness'> {
   readonly votes: (partition: number) => boolean
   readonly forgotten: Pick<Forgotten, 'has' | 'lacksBlocks'>
   readonly random: Random
-  /** How far the blocks are. */
+  /** Progress of the blocks. */
   readonly move: () => RegisterMoveProgress['move']
 }
 
-/** How far this node has come. Bits: partition p is bit 7 - p % 8 of byte p / 8. */
+/** How far this node has come. In bits, partition p is bit 7 - p % 8 of byte p / 8. */
 export interface RegisterMoveProgress {
   /** In PLANNED. */
   readonly learning: LearningProgress
   /** In JOINT: partitions that are synced at exactly this epoch, durably. */
   readonly synced: Uint8Array
-  /** In JOINT: registers that were copied for that. Zero again when the node starts again. */
+  /** In JOINT: registers that were copied for the sync, since the node started. */
   readonly copied: number
   /** In STABLE with sources: partitions of which every block is here, durably, by the source's epoch. */
   readonly whole: readonly {
@@ -53,14 +53,14 @@ export interface RegisterMoveProgress {
 }
 
 export class Rebalance {
-  /** What this node tells those who copy. */
+  /** Answers the nodes that copy from this one. */
   readonly witness: Witness
   readonly #options: RebalanceOptions
   readonly #entering: Entering
   readonly #copier: Copier
   #learner: Learner | undefined
   #syncer: Syncer | undefined
-  /** Of the epoch at work. */
+  /** The work of the present epoch. */
   #epoch = 0
   #started = false
   #stopped = false
@@ -77,12 +77,12 @@ export class Rebalance {
     this.#copier = new Copier({ ...options, witness: this.witness })
   }
 
-  /** What this node has of the partition is not left over from an earlier time: it may vote (L9). */
+  /** Whether this node may vote on the partition: its registers are not left over from an earlier time (L9). */
   serves(partition: number): boolean {
     return this.#entering.serves(partition)
   }
 
-  /** The partition's blocks are on their way to this node, by a mover that keeps to a rate. */
+  /** Whether the block mover brings the partition's blocks to this node, at a rate of its own. */
   movesBlocks(partition: number): boolean {
     const { chain, file, self } = this.#options
     const view = chain.current()
@@ -99,7 +99,7 @@ export class Rebalance {
     )
   }
 
-  /** The network is up. */
+  /** Called when the network is up. */
   start(): void {
     this.#started = true
     this.#begin()
@@ -110,7 +110,7 @@ export class Rebalance {
     this.#stopped = true
   }
 
-  /** A later entry was adopted, or several. */
+  /** Called when one or several later entries were adopted. */
   adopted(): void {
     this.#entering.follow()
     const { file } = this.#options
@@ -155,7 +155,7 @@ export class Rebalance {
     return { total, done: 0, isCaughtUp: total === 0 }
   }
 
-  /** A start on a full disk puts its file off. Before data moves it should be there: one that is missing then is damage. */
+  /** Writes the file of moves, which a start on a full disk leaves out. Once data moves, a missing file counts as damage. */
   async #keepFile(): Promise<void> {
     const { file, clock } = this.#options
     while (file.isOwed && !this.#stopped) {
@@ -172,7 +172,10 @@ export class Rebalance {
       this.#stopped || this.#options.chain.current()?.epoch !== view.epoch
     this.#learner = undefined
     this.#work(view, isOver).catch((error: unknown) => {
-      this.#options.logger.warn({ error: String(error) }, 'a change of the layout is stuck here')
+      this.#options.logger.warn(
+        { error: String(error) },
+        'this node does not get on with a change of the layout',
+      )
     })
   }
 
@@ -206,7 +209,10 @@ export class Rebalance {
       try {
         await this.#entering.clear(left, isOver)
       } catch (error) {
-        logger.warn({ error: String(error) }, 'what is left of an earlier time is not gone yet')
+        logger.warn(
+          { error: String(error) },
+          'data that is left over from an earlier time is not dropped yet',
+        )
       }
       if (isOver() || this.#entering.among(left).length === 0) return
       await sleep(clock, RETRY_MS)

@@ -1,7 +1,7 @@
 /**
- * Sync of a member of P′ in JOINT (L5): it has synced a partition once everything is here that a majority of P's set
- * has, at exactly this epoch. Members that hold the partition already are no exception, since they may be behind.
- * What is synced is written down with the epoch, and worth nothing in another one (L6).
+ * Syncs a member of P′ in JOINT (L5). A partition is synced once this node has everything that a majority of P's set has, at
+ * exactly this epoch. Members that hold the partition already sync it, too, because they may be lagging. What is synced is
+ * written down with the epoch, and proves nothing in another one (L6). Called by Rebalance.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -28,7 +28,7 @@ export interface SyncerOptions {
   readonly logger: Logger
 }
 
-/** Of one JOINT epoch. */
+/** Syncs in one JOINT epoch. */
 export class Syncer {
   readonly #options: SyncerOptions
   readonly #view: LayoutView
@@ -50,14 +50,14 @@ export class Syncer {
   }
 
   /**
-   * Registers that were copied or settled so far. Those of a partition that is looked at again and again no longer count:
-   * clients write them all the time, and a sync that gets nowhere would seem to make progress.
+   * Registers that were copied or settled so far. Those of a partition that is looked at again and again do not count:
+   * clients write them all the time, and a sync that is stuck would seem to make progress.
    */
   get copied(): number {
     return this.#copied
   }
 
-  /** Until all is synced, or the epoch is over. */
+  /** Runs until all is synced, or the epoch is over. */
   async run(isOver: () => boolean): Promise<void> {
     const { clock, random, logger } = this.#options
     let delayMs = RETRY_MS
@@ -103,7 +103,7 @@ export class Syncer {
       },
       isOver,
       done: async (partitions) => {
-        // What was lost meanwhile may be what was copied (D8).
+        // The registers that were lost meanwhile may be those that were copied (D8).
         const whole = partitions.filter((partition) => !forgotten.has(partition))
         if (!isOver() && whole.length > 0) await file.addSynced(epoch, whole)
       },
@@ -111,7 +111,7 @@ export class Syncer {
   }
 }
 
-/** Partitions that other nodes hold in P′ than in P, and that the node holds in P′. */
+/** Partitions that the node holds in P′, and whose holders differ between P and P′. */
 export function toSync(view: LayoutView, node: NodeId): number[] {
   const next = view.nextPlacement
   if (next === undefined) return []

@@ -72,7 +72,7 @@ async function peer() {
   return { held, exchange, witness, host, found }
 }
 
-test('a summary of all partitions says what each has, in few pages and few turns of the event loop', async () => {
+test('a summary of all partitions takes few pages and few turns of the event loop', async () => {
   const { exchange, witness, host, found } = await peer()
   const all = Array.from({ length: VIEW.partitions }, (_, partition) => partition)
   const wanted = bitmapOf(all)

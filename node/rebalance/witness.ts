@@ -1,8 +1,11 @@
 /**
- * What a member of P tells those who will hold a partition after the change that is under way: which registers,
- * minima and floor it has of it (L5). It tells that at exactly the epoch that was asked about, and only of
- * partitions on which it votes itself: a member that has forgotten something is no witness (D8), and neither is one
- * with a register that is FAULTY, since that register is in no digest (R3).
+ * Answers nodes that will hold a partition after the change that is under way: which registers, minima and floor this
+ * member of P has of it (L5). Called by Service.
+ *
+ * Invariants:
+ *   - an answer belongs to exactly the epoch that was asked for
+ *   - a member answers only for partitions on which it votes itself: a member that has forgotten something is no
+ *     witness (D8), and neither is one with a FAULTY register, which is in no digest (R3)
  */
 
 import { byteString, bytesOf, EMPTY_BYTES, readU16, u16 } from '../../protocol/bytes.ts'
@@ -32,13 +35,13 @@ import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 
 /** Partitions on one page of a summary: up to a hundred bytes each, which must fit into a message. */
 export const SUMMARIES_MAX = 4_096
-/** On one page of pairs: keys, partitions looked at, and bytes, which must fit into a message. */
+/** Limits of one page of pairs: keys, partitions looked at, and bytes, which must fit into a message. */
 const PAIRS_MAX = 2_000
 const PARTITIONS_MAX = 1_024
 const PAIRS_BYTES_MAX = 640 << 10
-/** Of one key, besides its own bytes: ballot, generation, the encoding of each. */
+/** Bytes of one entry besides its key: ballot, generation, the encoding of each. */
 const PAIR_BYTES = 48
-/** Asked for in one message. */
+/** States in one request. */
 export const STATES_MAX = 256
 const STATES_BYTES_MAX = 640 << 10
 export interface WitnessOptions {
@@ -47,15 +50,17 @@ export interface WitnessOptions {
   readonly host: AcceptorHost
   readonly exchange: SyncAnswers
   readonly view: () => LayoutView
-  /** It is a replica, and votes on the partition. */
+  /** Whether this node is a replica of the partition and votes on it. */
   readonly votes: (partition: number) => boolean
   readonly clock: Clock
 }
 
 export class Witness {
   readonly #options: WitnessOptions
-  /** Partitions with registers that were FAULTY when they were looked for. They only become fewer: a register
-   * becomes FAULTY when the log is read at the start. */
+  /**
+   * Partitions with registers that were FAULTY when they were looked for. They only become fewer, because a register
+   * becomes FAULTY when the log is read at the start.
+   */
   #faulty: Promise<Map<number, RegisterKey[]>> | undefined
 
   constructor(options: WitnessOptions) {
@@ -86,7 +91,7 @@ export class Witness {
         partitions.push(summaryOf(partition, contents))
       }
     }
-    // Begun in one epoch and ready in the next: it is of none (L6b).
+    // An answer begun in one epoch and ready in the next belongs to neither (L6b).
     const present = view().epoch
     if (present !== epoch) return { ...nothing, epoch: present }
     return { epoch, partitions, next, mark: host.mark }
@@ -106,7 +111,7 @@ export class Witness {
     }
     if (epoch !== layout.epoch) return reply
     if (what !== ENUMERATE.registers && what !== ENUMERATE.minima) {
-      throw new MessageError('pairs are of registers or of minima')
+      throw new MessageError('pairs are either of registers or of minima')
     }
     const letter = what === ENUMERATE.registers ? 'r' : 'g'
     let cursor = byteString(after)
@@ -159,7 +164,7 @@ export class Witness {
     return reply
   }
 
-  /** Of P's set: what P′'s other nodes have says nothing of what was chosen before. */
+  /** The replica set in P. What the other nodes of P′ have does not show what was chosen before. */
   isWitness(layout: LayoutView, partition: number): boolean {
     const { self, votes } = this.#options
     return layout.placement.replicas(partition).includes(self) && votes(partition)
@@ -173,7 +178,7 @@ export class Witness {
     )
   }
 
-  /** A register of it is FAULTY still. */
+  /** Whether a register of the partition is still FAULTY. */
   isFaulty(faulty: Map<number, RegisterKey[]>, partition: number): boolean {
     const keys = faulty.get(partition)
     if (keys === undefined) return false
