@@ -1,9 +1,9 @@
-/** Who does not answer any more, as one driver sees it. For liveness only: nothing that is safe rests on it. */
+/** Which nodes no longer answer, as one driver sees it. For liveness only: no safety depends on it. */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Timer } from './timer.ts'
 
-/** A node that does not answer for so long is not waited for. */
+/** A node that does not answer for this long is not waited for. */
 export const GONE_MS = 30_000
 
 export class Absences {
@@ -19,7 +19,7 @@ export class Absences {
     this.#silentMs.clear()
   }
 
-  /** Those of `nodes` that are gone, once these have answered. */
+  /** Notes which nodes have answered, and returns those of `nodes` that are gone. */
   gone(nodes: readonly NodeId[], answered: ReadonlySet<NodeId>): Set<NodeId> {
     const nowMs = this.#timer.nowMs()
     const gone = new Set<NodeId>()
@@ -28,7 +28,7 @@ export class Absences {
         this.#silentMs.delete(node)
         continue
       }
-      // Not from the last answer on: who asks seldom must not take one lost message for an absence.
+      // Not counted from the last answer: a driver that asks seldom must not take one lost message for an absence.
       const sinceMs = this.#silentMs.get(node) ?? nowMs
       this.#silentMs.set(node, sinceMs)
       if (nowMs - sinceMs >= GONE_MS) gone.add(node)

@@ -1,4 +1,4 @@
-/** A node that does not vote on the next entry has the others decide one (D8). */
+/** A node that does not vote on the next entry gets the others to decide one (D8). */
 
 import { expect, test } from 'vitest'
 import { LAYOUT_RPC } from './messages.ts'
@@ -20,7 +20,7 @@ async function cluster(world: LayoutWorld, count: number): Promise<FakeNode[]> {
   return nodes
 }
 
-/** A world passes ten minutes at once at most. */
+/** The longest time that a world lets pass at once. */
 async function minutes(world: LayoutWorld, count: number): Promise<void> {
   for (let i = 0; i < count; i++) await world.pass(MINUTE_MS)
 }
@@ -35,7 +35,7 @@ async function loseVote(world: LayoutWorld, node: FakeNode): Promise<void> {
   expect(abstains(node)).toBe(true)
 }
 
-test('it votes again soon, and the entry says what the one before said', async () => {
+test('the node votes again soon, and the entry changes nothing', async () => {
   const world = new LayoutWorld()
   const [a, b] = await cluster(world, 3)
   await loseVote(world, b!)
@@ -68,7 +68,7 @@ test('a member of an earlier program, or one that is cut off, is passed over', a
   }
 })
 
-test('messages that are lost only delay it', async () => {
+test('lost messages only delay it', async () => {
   const world = new LayoutWorld(5)
   const [, b] = await cluster(world, 3)
   await loseVote(world, b!)
@@ -98,7 +98,7 @@ test('nothing is proposed while a change is under way, whose next step ends it',
   await world.until(() => !abstains(b!))
 })
 
-test('a file that is lost again and again does not make entries without end', async () => {
+test('a file that is lost again and again makes only a limited number of entries', async () => {
   const world = new LayoutWorld()
   const [a, b] = await cluster(world, 3)
   const before = epochOf(a!)
@@ -106,7 +106,7 @@ test('a file that is lost again and again does not make entries without end', as
     await loseVote(world, b!)
     await world.pass(MINUTE_MS)
   }
-  // Each of the two others gave what it gives in an hour.
+  // Each of the two others has proposed as many entries as it may in an hour.
   expect(epochOf(a!) - before).toBe(16)
   expect(abstains(b!)).toBe(true)
   await minutes(world, 70)
@@ -133,7 +133,7 @@ test.each([2, 3])(
   },
 )
 
-test('with its file back, it is a member like any other: the others forget what it said', async () => {
+test('a node that has its file back is a member like any other, and the others forget its abstention', async () => {
   const world = new LayoutWorld()
   const [a, b] = await cluster(world, 2)
   const file = b!.files.get(VOTE)!

@@ -1,13 +1,13 @@
 /**
- * Ends an abstention (D8). A node that may have forgotten its vote on the next entry votes again behind that entry, and
- * while all goes well nobody has a reason to propose one. If then another member of three died for good, one vote would
- * be left, and the dead node could be neither removed nor replaced.
+ * Ends an abstention (D8). A node that may have forgotten its vote on the next entry votes again after that entry. While all
+ * goes well, no member has a reason to propose one. If another member of three then died for good, one vote would be left,
+ * and the dead node could be neither removed nor replaced.
  *
  *   1. The node that abstains asks the other voters, in random order, until one proposes. It can't propose itself: a
  *      proposer promises its own ballot first, and this one may have used any ballot already (P1).
  *   2. The voter that is asked proposes an entry that changes nothing: the join tokens as they are. Every earlier
  *      program knows that step.
- *   3. While that has not helped, the node asks again after pauses that double.
+ *   3. Until that helps, the node asks again after pauses that double.
  *
  * Invariants:
  *   - an entry is proposed only for the epoch that the asker named, so several askers get one entry
@@ -30,7 +30,7 @@ import type { Timer } from './timer.ts'
 
 const PAUSE_MS_MIN = 10_000
 const PAUSE_MS_MAX = 300_000
-/** How long a voter's word about itself counts: it may have got its file back. Milliseconds. */
+/** How long a voter's answer about itself counts, in milliseconds. Its file may be back after that. */
 const HEARD_MS = 2 * PAUSE_MS_MAX
 const DECIDE_MS = 5_000
 const ENTRIES_MAX = 8
@@ -47,9 +47,9 @@ export interface AbstentionParts {
   readonly catchUp: (epoch: number, from: NodeId) => Promise<void>
 }
 
-/** Who does not vote on the next entry, as far as this node knows. */
+/** Which members do not vote on the next entry, as far as this node knows. */
 export interface Abstaining {
-  /** The epoch on which they don't vote. */
+  /** The epoch on which they do not vote. */
   readonly epoch: number
   readonly nodes: readonly NodeId[]
   readonly voters: number
@@ -60,7 +60,7 @@ export interface Abstaining {
 }
 
 interface Answer {
-  /** The epoch of the one who answers. */
+  /** The epoch of the node that answers. */
   readonly epoch: number
   readonly abstains: boolean
   readonly proposes: boolean
@@ -78,7 +78,7 @@ export class Abstention {
     this.#parts = parts
   }
 
-  /** Undefined when there are none, as far as this node knows. */
+  /** Which members abstain. Undefined when this node knows of none. */
   now(): Abstaining | undefined {
     const { log, peers, timer } = this.#parts
     if (log.view === undefined) return undefined
@@ -150,7 +150,7 @@ export class Abstention {
         const body = await peers.call(node, LAYOUT_RPC.abstains, epochMessage.encode(epoch))
         answer = abstainsAnswer.decode(body)
       } catch {
-        // It is away, or an earlier program that does not know the message.
+        // The voter is away, or its program does not know the message.
         continue
       }
       if (answer.epoch >= epoch) {
@@ -163,7 +163,7 @@ export class Abstention {
     }
   }
 
-  /** In random order, so that not all askers come to the same one. */
+  /** The other voters in random order, so that not all askers choose the same one. */
   #others(): NodeId[] {
     const { log, peers, random, connected } = this.#parts
     return log.voters

@@ -6,7 +6,7 @@ import { JoinAdmission } from './admission.ts'
 import type { AdmissionParts } from './admission.ts'
 import { joinReply, joinRequest } from './join-messages.ts'
 
-test('whoever asks to join and is refused fills no log', async () => {
+test('refused joiners do not fill the log', async () => {
   const clock = new StreamClock()
   const lines: Record<string, unknown>[] = []
   const warn = (fields: Record<string, unknown>): void => void lines.push(fields)

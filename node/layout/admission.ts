@@ -1,7 +1,7 @@
 /**
- * A member's half of joining: checks the token's proof, gathers joiners that come at the same time, and
- * proposes one entry for all of them, in which their tokens are redeemed: JOINT at once in an empty cluster, a plan
- * where there is data to copy first. Who is a member gets the cluster secret; who only shows a token does not.
+ * A member's half of joining. It checks the token's proof, gathers joiners that come at the same time, and proposes one entry
+ * for all of them, in which their tokens are redeemed. In an empty cluster that is JOINT at once; where there is data to
+ * copy first, it is a plan. A joiner gets the cluster secret once it is a member; a token alone does not get it.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -35,7 +35,7 @@ import { equalSecrets, tokenVerifier } from './token-codec.ts'
 /** How long the first joiner waits for others, so that they enter in one epoch. */
 const BATCH_MS = 50
 const DECIDE_MS = 5_000
-/** Anybody may ask and be refused: one line says how many were. */
+/** Any stranger may ask and be refused, so one log line counts the refusals of this time. */
 const REFUSALS_EVERY_MS = 10_000
 /** Joiners in one entry. */
 const BATCH_MAX = 256
@@ -58,7 +58,7 @@ export interface AdmissionParts {
 interface Waiting {
   readonly member: Member
   readonly tokenId: string
-  /** Of its program (join-messages.ts). */
+  /** What its program can do (join-messages.ts). */
   readonly features: number
   /** Node id or name of the member whose place it takes. */
   readonly replace: string | undefined
@@ -69,7 +69,7 @@ export class JoinAdmission {
   readonly #parts: AdmissionParts
   #batch: Waiting[] = []
   #admitting = false
-  /** Refused since the last line in the log. */
+  /** Joiners refused since the last line in the log. */
   #refused = 0
   #saidMs = Number.NEGATIVE_INFINITY
 
@@ -108,7 +108,7 @@ export class JoinAdmission {
     const isFormer = known === undefined || view.role(from) === 'source'
     const left = isFormer ? droppedIn(log, member) : undefined
     if (known === undefined && left === undefined) return this.#answerStranger(view, request)
-    // The handshake has proved which member asks, or which one it was: it needs no token.
+    // The handshake has proved which member or former member asks, so it needs no token.
     if (known !== undefined && known.storageId !== member.storageId) {
       return refused(
         'replaced',
@@ -120,13 +120,13 @@ export class JoinAdmission {
     }
     if (left !== undefined) return refused('removed', removedLine(left))
     const { epoch } = log
-    // In JOINT a member of before can't be told from one that may never be. A learner is none yet.
+    // In JOINT the node may or may not become a member. A learner is none yet.
     return view.state !== 'JOINT' && view.isMember(from)
       ? { status: 'admitted', epoch, clusterSecret }
       : { status: 'admitted', epoch }
   }
 
-  /** Only who stands in the layout may read it: anybody else may join. */
+  /** Checks the token. Only nodes in the layout may read it; other nodes may only join. */
   async #answerStranger(
     view: LayoutView,
     { kind, claim, features = 1, replace, ...shown }: JoinRequest,
@@ -148,7 +148,7 @@ export class JoinAdmission {
     if (view.known.some((other) => other.storageId === member.storageId)) {
       return refused('replaced', 'this data directory is a copy of the one of another member')
     }
-    // The code is one that earlier joiners know.
+    // Earlier joiners know this code.
     if (features < featuresOf(this.#parts.log)) return refused('holds-data', TOO_OLD)
     return this.#enqueue({ member, tokenId: token.id, features, replace })
   }
@@ -205,7 +205,7 @@ export class JoinAdmission {
     // The short way: in an empty cluster there is nothing to copy.
     const isShort = !holds && batch.every(({ replace }) => replace === undefined)
 
-    // What one of the batch takes, the next one can't have.
+    // A token use that one of the batch takes is not there for the next one.
     let tokens = view.entry.tokens ?? []
     let next: NextLayout = {
       members: view.entry.next ?? view.entry.members,
@@ -215,7 +215,7 @@ export class JoinAdmission {
     for (const waiting of batch) {
       const { member, tokenId, answer } = waiting
       if (next.members.some(({ storageId }) => storageId === member.storageId)) {
-        // Another member has let it in meanwhile.
+        // Another member has admitted the joiner meanwhile.
         answer({ status: 'admitted', epoch: view.epoch })
         continue
       }
@@ -249,7 +249,7 @@ export class JoinAdmission {
     for (const { member, answer } of joiners) answer(outcomeOf(decided, member))
   }
 
-  /** The layout with this joiner too, or why not. */
+  /** The layout with this joiner added, or why it is refused. */
   #with(
     view: LayoutView,
     { members, replication }: NextLayout,

@@ -17,10 +17,13 @@ export class CatchUp {
     this.#peers = peers
   }
 
-  /** One fetch from a peer at a time, shared by all who ask meanwhile. What the peer did not have when an
-   * earlier caller's fetch began, it may have by now: only a fetch that began after the call ends it. */
+  /**
+   * Adopts entries of the node `from` until this node has the epoch. There is one fetch from a node at a time, which all
+   * callers share. The node may have got entries since an earlier caller's fetch began, so only a fetch that began after
+   * the call makes it fail.
+   */
   async to(epoch: number, from: NodeId): Promise<void> {
-    // A stranger to the cluster gets its first entries by joining only.
+    // A stranger to the cluster gets its first entries only by joining.
     if (this.#log.view === undefined) {
       throw new MembershipError('no-answer', 'this node is in no cluster yet')
     }

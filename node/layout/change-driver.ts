@@ -1,6 +1,6 @@
 /**
- * Leads a change of the layout from step to step (L2, L5, L7, L8). Any voter may, several at once do no harm: what
- * they propose is decided once. Which step comes next is said by planned-step.ts, joint-step.ts and moved-step.ts.
+ * Leads a change of the layout from step to step (L2, L5, L7, L8). Any voter may lead it. Several at once do no harm, because
+ * each entry is decided once. planned-step.ts, joint-step.ts and moved-step.ts say which step comes next.
  */
 
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
@@ -39,14 +39,16 @@ export class ChangeDriver {
     return this.#driving !== undefined
   }
 
-  /** This voter has something to lead: a change, or blocks that still move. */
+  /** Whether this voter has something to lead: a change, or blocks that still move. */
   get isNeeded(): boolean {
     const { view, votes } = this.#parts.log
     return votes && view !== undefined && (view.state !== 'STABLE' || view.sources.length > 0)
   }
 
-  /** As far as it goes now: a JOINT to its end; a plan, and blocks that move, until they have to be waited for. Never
-   * rejects. */
+  /**
+   * Leads the change as far as possible now: a JOINT to its end, a plan or a move of blocks until there is something to wait
+   * for. Never rejects.
+   */
   drive(): Promise<void> {
     this.#driving ??= this.#run()
       .catch((error: unknown) => {

@@ -1,6 +1,6 @@
 /**
- * Whether a change of the members may begin now. One change is under way at a time; those that are asked for within
- * FOLD_MS of the plan go into it.
+ * Says whether a change of the members may begin now. One change is under way at a time. Changes that are asked for within
+ * FOLD_MS of the plan go into the plan.
  */
 
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
@@ -22,16 +22,16 @@ export class ChangeGate {
     this.#timer = timer
   }
 
-  /** With each entry that this node adopts. */
+  /** Called with each entry that this node adopts. */
   adopted({ state }: LayoutView): void {
     if (state === 'PLANNED') this.#plannedMs ??= this.#timer.nowMs()
     else this.#plannedMs = undefined
   }
 
   /**
-   * Why no other change may come now, one line; undefined when one may.
+   * Why no other change may begin now, in one line. Undefined when one may.
    *
-   * @param movesNothing whether the change leaves everything where it is: it waits for no blocks
+   * @param movesNothing whether the change moves no data, so that it does not wait for blocks
    */
   refusal(entry: LayoutEntry, movesNothing: () => boolean = () => false): string | undefined {
     const sources = entry.sources?.length ?? 0

@@ -1,13 +1,13 @@
 /**
- * Changes of the members that an operator asks for: what one would do, making it, going back.
+ * Changes of the members that an operator asks for: planning one, making it, going back.
  *
  *   plan(change)    what would move, without changing anything
- *   apply(change)   STABLE → PLANNED; the driver leads it on. Into a plan that is FOLD_MS old at most it is folded
+ *   apply(change)   STABLE → PLANNED; the driver leads it on. A plan that is at most FOLD_MS old takes the change in
  *   dropSources()   STABLE with sources → STABLE, although blocks are missing
  *   proceed()       PLANNED → JOINT, without waiting for learners
  *   cancel()        back to P, as long as the change has not come through (L8)
  *
- * All fail with a MembershipError whose message is one line for the operator.
+ * All reject with a MembershipError whose message is one line for the operator.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -36,7 +36,7 @@ import type { LayoutProposer } from './layout-proposer.ts'
 import type { Timer } from './timer.ts'
 
 const DECIDE_MS = 5_000
-/** How long other entries may come in between. */
+/** How long other entries may come first before the change fails. */
 const APPLY_MS = 15_000
 const ASK_AGAIN_MS = 100
 const COME_THROUGH = 'the change has come through already: ask for the opposite one'
@@ -57,7 +57,7 @@ export class ChangeOffice {
     this.#parts = parts
   }
 
-  /** Rejects when the change can not be made at all; the plan names other faults. */
+  /** Rejects when the change cannot be made at all. The plan names smaller faults. */
   plan(
     change: MemberChange,
     usedBytes: (node: NodeId) => number | undefined = () => undefined,
@@ -72,7 +72,7 @@ export class ChangeOffice {
   }
 
   /**
-   * Resolves with the entry that plans it, once decided.
+   * Resolves with the entry that plans the change, once it is decided.
    *
    * @param force remove a node although it is up
    */
@@ -88,7 +88,7 @@ export class ChangeOffice {
         void driver.drive()
         return decided
       }
-      // Another entry came first: the change is tried again behind that one.
+      // Another entry came first: the change is tried again after that one.
       if (timer.nowMs() >= untilMs) {
         throw new MembershipError('no-answer', 'other changes of the layout came first: try again')
       }
@@ -97,8 +97,8 @@ export class ChangeOffice {
   }
 
   /**
-   * Ends PLANNED at the operator's word; resolves with the JOINT entry. Slow learners fetch the rest in JOINT, which goes
-   * back when it makes no progress. Throws while some partition has no majority of its new holders up: in JOINT both
+   * Ends PLANNED because the operator says so. Resolves with the JOINT entry. Slow learners fetch the rest in JOINT, which
+   * goes back when it makes no progress. Rejects while some partition has no majority of its new holders up: in JOINT both
    * sets have to answer (L3), so its keys could be neither read nor written.
    */
   async proceed(): Promise<LayoutEntry> {
@@ -124,10 +124,10 @@ export class ChangeOffice {
   }
 
   /**
-   * Ends sources at the operator's word: blocks that only their nodes may have count as lost. Resolves once the layout
-   * has none of these sources.
+   * Ends sources because the operator says so. Blocks that only their nodes may have then count as lost. Resolves once the
+   * layout has none of these sources.
    *
-   * @param epoch the layout that was judged; throws 'under-way' when there is a later one
+   * @param epoch the layout that the operator has seen; rejects with 'under-way' when there is a later one
    * @param sources epochs with which the sources began
    */
   async dropSources(epoch: number, sources: readonly number[]): Promise<void> {
@@ -152,7 +152,7 @@ export class ChangeOffice {
     }
   }
 
-  /** Resolves once the layout is as it was. */
+  /** Goes back to the layout before the change. Resolves once it is in force. */
   async cancel(): Promise<LayoutEntry> {
     const { proposer, log } = this.#parts
     const { epoch, state, sources } = this.#votersView()
@@ -169,7 +169,7 @@ export class ChangeOffice {
     }
   }
 
-  /** What the layout would be. Throws when the change can not be made. */
+  /** The layout after the change. Throws when the change cannot be made. */
   #nextAfter(entry: LayoutEntry, change: MemberChange): NextLayout {
     const members = entry.next ?? entry.members
     const next = nextOf(members, nextReplicationOf(entry), [change])

@@ -1,7 +1,7 @@
 /**
- * Sees to it that what was begun is led to its end, whoever began it: a JOINT or an accepted entry that its proposer
- * left, a plan, blocks that move. The first voter that is up looks often, the others now and then, in case that one is
- * up and does nothing. Who is up is a matter of liveness only: several at once do no harm.
+ * Makes sure that every change comes to its end, even when the node that began it is gone: a JOINT or an accepted entry
+ * that its proposer left, a plan, blocks that move. The first voter that is up looks often, the others now and then, in
+ * case the first one does nothing. This is for liveness only: several nodes that lead a change at once do no harm.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -12,11 +12,11 @@ import type { Timer } from './timer.ts'
 
 /** A JOINT epoch, or an accepted proposal that is not decided, is taken over after about this. */
 const TAKE_OVER_MS = 3_000
-/** How often the first voter looks whether learners have caught up. */
+/** How often the first voter checks whether learners have caught up. */
 const PLANNED_MS = 1_000
-/** And whether blocks have moved. */
+/** How often the first voter checks whether blocks have moved. */
 const MOVED_MS = 5_000
-/** The second voter waits so many times as long, the third twice that … */
+/** The second voter waits this many times as long, the third twice that, and so on. */
 const BEHIND = 10
 const PAUSE_MS_MAX = 300_000
 const DECIDE_MS = 5_000
@@ -38,7 +38,7 @@ export class ChangeWatch {
     this.#parts = parts
   }
 
-  /** After each entry, each vote, and now and then. */
+  /** Called after each entry, after each vote, and now and then. */
   look(): void {
     if (this.#watching || !this.#isUnfinished()) return
     this.#watching = true

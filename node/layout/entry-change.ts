@@ -1,6 +1,6 @@
 /**
- * A change of the layout that leaves the members as they are (join tokens, the cluster secret): one more entry, decided
- * between two changes of the members. One that is under way is driven on meanwhile.
+ * A change of the layout that keeps the members (join tokens, the cluster secret): one more entry, decided between two
+ * changes of the members. A change of the members that is under way goes on meanwhile.
  */
 
 import { entryHash, type LayoutEntry } from '../../protocol/layout/entry.ts'
@@ -13,18 +13,18 @@ import type { Timer } from './timer.ts'
 const DECIDE_MS = 5_000
 
 export interface EntryChange {
-  /** The layout as this node knows it. What it throws ends the change. */
+  /** The layout as this node knows it. An error ends the change. */
   readonly view: () => LayoutView
   /** Tokens may change while a change of the members is planned, too. */
   readonly alsoPlanned?: boolean | undefined
-  /** The entry to follow this one. Called again for each try; what it throws ends the change. */
+  /** The entry that follows this one. Called for each try. An error ends the change. */
   readonly entryAfter: (view: LayoutView) => LayoutEntry
-  /** How long a change of the members may hold this one up. */
+  /** How long a change of the members may delay this one. */
   readonly waitMsMax: number
   readonly askAgainMs: number
 }
 
-/** The entry that was decided. Throws MembershipError. */
+/** Resolves with the entry that was decided. Rejects with MembershipError. */
 export async function decideEntry(
   parts: {
     readonly proposer: LayoutProposer

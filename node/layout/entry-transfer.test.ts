@@ -1,4 +1,4 @@
-/** Joiners and those who were away for long are told what proves the layout, not each of its entries. */
+/** Joiners and nodes that were away for long get the entries that prove the layout, not all entries. */
 
 import { expect, test } from 'vitest'
 import { cluster, memberIds, joinTokenOf, viewOf } from './testing/clusters.ts'
@@ -20,7 +20,7 @@ async function issueAndRevoke(node: FakeNode): Promise<void> {
 const epochs = (node: FakeNode): number[] =>
   storedEntries(node.files.get('layout.json')!).map(({ entry }) => entry.epoch)
 
-test('of a long chain', async () => {
+test('a joiner gets the entries that prove a long chain', async () => {
   const world = new LayoutWorld()
   const [a, b, c] = (await cluster(world, 'a', 'b', 'c')) as [FakeNode, FakeNode, FakeNode]
   c.crash()
@@ -41,7 +41,7 @@ test('of a long chain', async () => {
   expect(viewOf(d).entry).toEqual(viewOf(a).entry)
   expect(memberIds(d)).toHaveLength(4)
 
-  // They vote, start again from what they have, and bring others in.
+  // They vote, restart from what they have, and admit others.
   for (const node of [a, b]) node.crash()
   for (const node of [a, b]) await world.run(node.restart())
   for (const node of [c, d]) {

@@ -1,4 +1,4 @@
-/** Decided entries on their way to another node: their text in chunks, since a message has a limit. */
+/** Sends decided entries to another node as text in chunks, because a message has a limit. */
 
 import { utf8 } from '../../protocol/bytes.ts'
 import { decidedJson, readDecided } from '../../protocol/layout/certificate.ts'
@@ -7,7 +7,7 @@ import { listOf, parseJson, ShapeError } from '../../protocol/layout/json.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { EntriesChunk } from './messages.ts'
 
-/** Characters: three bytes each at most, so that a chunk stays well below a message's 1 MiB. */
+/** Characters in a chunk. Each has three bytes at most, so that a chunk stays well below a message's 1 MiB. */
 const CHUNK_LENGTH = 256 * 1024
 const TEXT_LENGTH_MAX = 1 << 28
 const ENTRIES_MAX = 1_000_000
@@ -15,13 +15,13 @@ const ENTRIES_MAX = 1_000_000
 const ENTRIES_AT_ONCE = 64
 
 export function chunkOfEntries(log: LayoutLog, after: number, offset: number): EntriesChunk {
-  // A chain only grows. A text taken again later differs only if fewer than the limit were there, or if a later
-  // entry proves the chain now: the total tells the receiver, which then starts over.
+  // A chain only grows. A later text differs only if there were fewer entries than the limit, or if a later entry proves
+  // the chain now. The total shows that to the receiver, which then starts again.
   const text = JSON.stringify(log.entriesFor(after).slice(0, ENTRIES_AT_ONCE).map(decidedJson))
   return { total: text.length, text: text.slice(offset, offset + CHUNK_LENGTH) }
 }
 
-/** Entries behind `after`, in order; at most some dozens at a time, none when there are none. */
+/** Resolves with entries after `after`, in order, a few dozen at most. */
 export async function fetchEntries(
   after: number,
   ask: (after: number, offset: number) => Promise<EntriesChunk>,

@@ -1,4 +1,4 @@
-/** Who has which epoch: told to the others, learned from them. Each entry reaches everyone by several ways. */
+/** Tells other members this node's epoch, and learns theirs. Each entry reaches every member in several ways. */
 
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
 import type { NodeId } from '../../protocol/ids.ts'
@@ -29,13 +29,13 @@ export class EpochGossip {
     this.#parts = parts
   }
 
-  /** A new entry: a few each are enough, since who learns of it tells others in turn. */
+  /** Spreads a new entry. A few peers are enough, because each of them tells others in turn. */
   spread(known: NodeId[]): void {
     this.publish()
     this.notify(this.#some(known, NOTIFY_MAX))
   }
 
-  /** A member that hears nobody's gossip still learns of later epochs. */
+  /** Makes sure that a member that hears no gossip still learns of later epochs. */
   beat(): void {
     this.publish()
     const peers = this.#parts.log.view?.members.map((member) => member.nodeId) ?? []
@@ -86,7 +86,7 @@ export class EpochGossip {
     void catchUp(epoch, from).catch(() => undefined)
   }
 
-  /** Up to `count` of them, by chance. */
+  /** Up to `count` of the nodes, at random. */
   #some(peers: NodeId[], count: number): NodeId[] {
     const { random } = this.#parts
     for (let i = 0; i < Math.min(count, peers.length); i++) {

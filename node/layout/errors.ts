@@ -1,4 +1,4 @@
-/** What joining and layout changes can end with. Messages are one line, fit for a terminal. */
+/** Errors of joining and of layout changes. Messages are one line, fit for a terminal. */
 
 import type { Member } from '../../protocol/layout/entry.ts'
 import { shownName } from '../../protocol/layout/member-names.ts'
@@ -7,9 +7,9 @@ export type MembershipErrorCode =
   /** The token is not a token, or was changed. */
   | 'bad-token'
   | 'expired-token'
-  /** It has admitted as many nodes as it may. */
+  /** The token has admitted as many nodes as it may. */
   | 'used-token'
-  /** There is none with this id. */
+  /** There is no token with this id. */
   | 'no-such-token'
   | 'too-many-tokens'
   /** The token, or this data directory, belongs to another cluster. */
@@ -18,19 +18,19 @@ export type MembershipErrorCode =
   | 'holds-data'
   /** The members run an earlier program, which does not understand this one's request. */
   | 'old-members'
-  /** This change of the layout can not be made. The message says why, and what to do instead. */
+  /** This change of the layout cannot be made. The message says why, and what to do instead. */
   | 'bad-change'
   /** Another change of the layout comes first. */
   | 'under-way'
-  /** It was a member, and is none any more: its data directory is over. */
+  /** The node was a member once and was removed: its data directory is of no use any more. */
   | 'removed'
   /** A known node came back with another storage id (D1). */
   | 'replaced'
   /** This data directory holds registers, or a layout, that a joiner must not bring. */
   | 'not-empty'
-  /** Nobody answered, or no majority came together, within the deadline. */
+  /** No node answered, or no majority did, within the deadline. */
   | 'no-answer'
-  /** Entries or signatures that do not fit: never obeyed. */
+  /** Entries or signatures that do not fit. They are never obeyed. */
   | 'bad-layout'
   /** layout.json does not decode. */
   | 'damaged'
@@ -53,7 +53,7 @@ export const OLD_MEMBERS =
   'the members run an earlier version of the program, which cannot take in this one: install this version on them ' +
   'first, or start this node with theirs'
 
-/** A node that is up has data that others may need: it is drained, so that they can copy from it. */
+/** A node that is up has data that other nodes may need. It has to be drained, so that they can copy from it. */
 export function stillUp(member: Member, what: 'removed' | 'replaced'): string {
   return `node ${shownName(member)} is up: drain it instead, or stop it before it is ${what}`
 }

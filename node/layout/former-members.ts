@@ -1,6 +1,6 @@
 /**
- * Who was a member once: the layout's chain says so, with the epoch at which each left. Only the entries that change
- * the members of P are read.
+ * Which nodes were members once, and in which epoch each left, from the layout's chain of entries. Only the entries that
+ * change the members of P are read.
  */
 
 import type { NodeId, StorageId } from '../../protocol/ids.ts'
@@ -14,7 +14,7 @@ export class FormerMembers {
   #members: ReadonlySet<string> = new Set()
   #read = 0
 
-  /** Reads what the chain has got since the last call. Undefined: it is a member, or never was one. */
+  /** Reads the entries that were added since the last call. Undefined when the node is a member, or never was one. */
   leftEpoch(chain: readonly ChainLine[], nodeId: NodeId, storageId: StorageId): number | undefined {
     for (const line of chain.slice(this.#read)) if (CHANGES.has(line.cause)) this.#add(line)
     this.#read = chain.length

@@ -1,4 +1,4 @@
-/** Who was a member once, and what the chain of entries says of it. */
+/** Nodes that were members once: what the chain of entries and the log lines say of them. */
 
 import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
 import type { LayoutLog } from './layout-log.ts'
@@ -6,7 +6,7 @@ import { FEATURES } from './join-messages.ts'
 
 type Identity = Pick<Member, 'nodeId' | 'storageId'>
 
-/** The epoch from which on a node was no member any more. Undefined: it was never one, or is one. */
+/** The epoch since which a node is no member any more. Undefined when it was never one, or is one. */
 export function droppedIn(log: LayoutLog, { nodeId, storageId }: Identity): number | undefined {
   return log.leftEpoch(nodeId, storageId)
 }
@@ -15,7 +15,7 @@ export function removedLine(epoch: number): string {
   return `this node was removed from the cluster in epoch ${epoch}: empty its data directory to join again`
 }
 
-/** What the node itself says. */
+/** The log line of the node itself. */
 export function leftLine(epoch: number): string {
   return (
     `this node has left the cluster (epoch ${epoch}): it may be switched off, and its data directory deleted. ` +
@@ -28,7 +28,7 @@ export function featuresOf(log: LayoutLog): number {
   return log.hasEntry(isNew) ? FEATURES : 1
 }
 
-/** Earlier programs refuse the entry. */
+/** Whether earlier programs refuse the entry. */
 function isNew(entry: LayoutEntry): boolean {
   const { state, cause, members, next = [] } = entry
   if (state === 'PLANNED' || cause === 'abandoned' || cause === 'moved') return true

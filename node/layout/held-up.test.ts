@@ -75,7 +75,7 @@ test('a node that answers but can’t say what it has does not help, unless all 
   })
 })
 
-test('the log says it once, not for a moment, and again after it was over', () => {
+test('the log says it once, not for a short absence, and again when it happens again', () => {
   const lines: string[] = []
   const logger: Logger = {
     debug() {},

@@ -1,9 +1,9 @@
 /**
- * Why a change of the layout does not move on: for some partition too few nodes answer, or too few of those that answer
- * say what they have. This is shown to people only; nothing is decided by it.
+ * Finds out why a change of the layout does not move on: for some partition too few nodes answer, or too few of those that
+ * answer say what they have. This is only shown to people, and decides nothing.
  *
- *   PLANNED, JOINT        a majority of P's set has to tell what it has; in JOINT, a majority of P′'s has to sync it
- *                         (L5, L7). A member with a damaged register tells nothing of its partition (A4)
+ *   PLANNED, JOINT        a majority of P's set has to say what it has; in JOINT, a majority of P′'s set has to sync it
+ *                         (L5, L7). A member with a damaged register says nothing of its partition (A4)
  *   STABLE with sources   a majority of the source's set and one of the present set have to name their blocks, counting
  *                         only nodes that lack nothing; or all nodes of the set have to answer (L5, D8)
  */
@@ -20,11 +20,11 @@ export interface HeldUp {
   readonly partitions: number
   /** Nodes whose return would help. */
   readonly nodes: readonly NodeId[]
-  /** Nodes that answer but, damaged or forgetful, do not say what they have. Absent when none. */
+  /** Nodes that answer, but are damaged or have forgotten something, so that they do not say what they have. */
   readonly mute?: readonly NodeId[] | undefined
 }
 
-/** What the nodes that answer say of themselves. */
+/** What the nodes that answer can say of a partition. */
 export interface Telling {
   /** The node says which registers it has of the partition. */
   readonly registers: (node: NodeId, partition: number) => boolean
@@ -34,7 +34,7 @@ export interface Telling {
 
 /**
  * @param lacks whether some holder may still lack blocks of the source. Default: true for every partition that moved
- * @param tells default: every node that answers
+ * @param tells what each node can say. Default: every node that answers says all
  */
 export function heldUp(
   view: LayoutView,
@@ -65,7 +65,7 @@ export function heldUp(
     look(partition, before!, tells?.registers)
     if (after !== undefined) look(partition, after)
   }
-  // In JOINT no block is waited for.
+  // JOINT does not wait for blocks.
   const sources = view.state === 'JOINT' ? [] : view.sources
   for (const source of sources) {
     for (const partition of source.movedTo()) {
@@ -83,12 +83,12 @@ export function heldUp(
 }
 
 /**
- * Writes one line to the log when a change is held up, and another one when the reason changes. `line` is that of
- * `shoal layout show`, which rests on what the nodes say of themselves.
+ * Writes one line to the log when a change is held up, and another one when the reason changes. `line` is the line of
+ * `shoal layout show`, which uses what the nodes say of themselves.
  */
 export class HeldUpLog {
   readonly #logger: Logger
-  /** As of the last look. A node that is away for a moment is no news. */
+  /** The reason at the last look. A node that is away only for a moment is not reported. */
   #seen = ''
   #said = ''
 
@@ -117,7 +117,7 @@ export class HeldUpLog {
   }
 }
 
-/** With a line for people. */
+/** Partitions that are held up, with a line for people. */
 export interface HeldPartitions extends HeldUp {
   readonly line: string
 }
@@ -130,7 +130,7 @@ export interface HeldUpWatchParts {
   readonly logger: Logger
 }
 
-/** Looks now and then why a change does not move on, by connections or, where `report` is set, by asking the nodes. */
+/** Looks now and then why a change does not move on, by its connections or, where `report` is set, by asking the nodes. */
 export class HeldUpWatch {
   /** Asks all nodes. */
   report: ((view: LayoutView) => Promise<HeldPartitions | undefined>) | undefined

@@ -1,6 +1,6 @@
 /**
- * Whether any member holds registers, as far as they answer: a look before a change, so that it goes the right way.
- * Only what is said in JOINT decides (joint-step.ts).
+ * Asks whether any member holds registers, to choose between the short and the long way of a change before it begins.
+ * Only the answers in JOINT decide (joint-step.ts).
  */
 
 import type { LayoutView } from '../../protocol/layout/view.ts'

@@ -1,7 +1,6 @@
 /**
- * Exchange of a joiner, still a stranger, with a member: `/shoal/join/1`, inside TLS, which proves both
- * node ids. The same request again is answered from how things stand by then, so that a joiner simply
- * repeats it until it is a member.
+ * The exchange of a joiner, still a stranger, with a member: `/shoal/join/1`, inside TLS, which proves both node ids. A
+ * repeated request is answered by the state of that moment, so a joiner simply repeats it until it is a member.
  */
 
 import { bytesOfHex, hex, utf8 } from '../../protocol/bytes.ts'
@@ -25,16 +24,16 @@ import { readClaim } from './token-codec.ts'
 export const JOIN_PROTOCOL = '/shoal/join/1'
 
 /**
- * What a joiner's program can do. 1: it says nothing of it, and reads no entry of a change that moves data. 2: it
- * does. Members refuse a joiner that could not follow the layout.
+ * What a joiner's program can do. 1: the program does not send this field, and cannot read entries of a change that moves
+ * data. 2: it can. Members refuse a joiner that could not follow the layout.
  */
 export const FEATURES = 2
 
-/** Who is known by the handshake shows no token. */
+/** In place of a token, for a node that is known by the handshake. */
 export const NO_TOKEN_ID = '0'.repeat(16)
 export const NO_PROOF = '0'.repeat(64)
 
-/** `join`: admit me. `entries`: the layout behind epoch `after`, once admitted. */
+/** `join` asks to be admitted. `entries` asks for the layout after epoch `after`, once admitted. */
 export interface JoinRequest {
   readonly kind: 'join' | 'entries'
   readonly clusterId: ClusterId
@@ -45,7 +44,7 @@ export interface JoinRequest {
   readonly member: Member
   readonly after: number
   readonly offset: number
-  /** Absent: 1. Earlier members refuse a request that has the field. */
+  /** 1 when not set. Earlier members refuse a request that has the field. */
   readonly features?: number | undefined
   /** Node id or name of the member whose place it takes. */
   readonly replace?: string | undefined
@@ -63,16 +62,16 @@ export const REFUSALS = [
 ] as const satisfies readonly MembershipErrorCode[]
 
 export type JoinReply =
-  /** A member at `epoch`. The secret comes once that is STABLE: a change that goes back has given it to nobody. */
+  /** The joiner is a member at `epoch`. It gets the secret once that is STABLE: a change that goes back gives it to no node. */
   | {
       readonly status: 'admitted'
       readonly epoch: number
       readonly clusterSecret?: Uint8Array | undefined
     }
   | { readonly status: 'entries'; readonly chunk: EntriesChunk }
-  /** Ask again: another change is under way, or no majority answers at the moment. */
+  /** The joiner should ask again: another change is under way, or no majority answers at the moment. */
   | { readonly status: 'busy'; readonly reason: string }
-  /** Asking again is of no use. */
+  /** The joiner is refused for good. */
   | {
       readonly status: 'refused'
       readonly code: (typeof REFUSALS)[number]

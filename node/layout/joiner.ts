@@ -1,9 +1,9 @@
 /**
- * The joiner's half: asks the members that the token names until this node is a member of a STABLE
- * epoch. It gives up with a MembershipError, and never founds a cluster of its own (L1). Once it was in a plan it has
- * no deadline any more: copying what it will hold takes as long as it takes, and when it was dropped meanwhile it asks
- * again. One that was stopped after it had been admitted goes on without a token: the handshake proves who it is, and
- * the layout that it has names the members. Only when it was dropped meanwhile does it need one.
+ * The joiner's half of joining: asks the members that the token names until this node is a member of a STABLE epoch. It
+ * gives up with a MembershipError, and never founds a cluster of its own (L1). Once it was in a plan it has no deadline any
+ * more, because copying its data may take long. When it was dropped from the plan meanwhile, it asks again. A node that was
+ * stopped after it had been admitted goes on without a token: the handshake proves which node it is, and the layout that
+ * it has names the members. It needs a token only when it was dropped meanwhile.
  *
  * A member of an earlier program silently drops a request with fields that it does not know. So after a dropped request
  * the joiner asks a question that earlier programs understand and that changes nothing. A member that answers this one
@@ -36,11 +36,11 @@ const ASK_AGAIN_MS_MAX = 2_000
 /** How often it looks for an entry. */
 const LOOK_MS = 25
 const LOOK_MS_LONG = 250
-/** While it copies. Each entry comes to it without being asked for. */
+/** How often it asks while it copies. Entries come to it without being asked for. */
 const LEARNER_ASK_MS = 10_000
-/** How often it says that it still waits. */
+/** How often it logs that it still waits. */
 const SAY_AGAIN_MS = 10_000
-/** After so many dropped requests in a row a member that answers questions of earlier programs counts as one of them. */
+/** After this many dropped requests in a row, a member that answers questions of earlier programs counts as one of them. */
 const DROPS = 3
 const DROPPED =
   'this node was about to join the cluster, and was left out while it was away: give it a token with --join-file'
@@ -61,23 +61,23 @@ export interface JoinerParts {
 
 export class Joiner {
   readonly #parts: JoinerParts
-  /** Undefined: it was admitted in an earlier run. */
+  /** Undefined when it was admitted in an earlier run. */
   readonly #token: JoinToken | undefined
   readonly #clusterId: ClusterId
   /** Addresses by node, in the order of the token. */
   readonly #targets: readonly (readonly [NodeId, readonly string[]])[]
   #lastReason = ''
   #saidMs = Number.NEGATIVE_INFINITY
-  /** It stood in P′ once. */
+  /** This node was in P′ once. */
   #wasPlanned = false
-  /** Somebody did not answer. */
+  /** A member did not answer. */
   #wasSilence = false
   /** Requests dropped in a row, by nodes that answer questions of earlier programs. */
   readonly #drops = new Map<NodeId, number>()
 
   constructor(parts: JoinerParts, token: JoinToken | undefined) {
     const clusterId = token?.clusterId ?? parts.log.view?.clusterId
-    assert(clusterId !== undefined, 'a joiner has a token, or stands in the layout')
+    assert(clusterId !== undefined, 'a joiner has a token, or is in the layout')
     this.#parts = parts
     this.#token = token
     this.#clusterId = clusterId
@@ -138,7 +138,7 @@ export class Joiner {
     }
   }
 
-  /** Those of the token, and when one of them did not answer the members: those of the token may have left. */
+  /** The nodes of the token. When one of them did not answer, also the members, since the nodes of the token may have left. */
   #allTargets(): readonly (readonly [NodeId, readonly string[]])[] {
     if (this.#token !== undefined && !this.#wasSilence) return this.#targets
     const named = new Set(this.#targets.map(([node]) => node))
@@ -155,7 +155,7 @@ export class Joiner {
     ]
   }
 
-  /** It stands in P′. */
+  /** Whether this node is in P′. */
   #isPlanned(): boolean {
     const { log, member, logger } = this.#parts
     const { nodeId, storageId } = member()
@@ -219,7 +219,7 @@ export class Joiner {
     return { claim: { id, epoch }, proof: secret }
   }
 
-  /** Asks once more, as an earlier program would, and counts the dropped request when that is answered. */
+  /** Asks once more as an earlier program would, and counts the dropped request when that is answered. */
   async #noteDropped(node: NodeId, addresses: readonly string[]): Promise<void> {
     const reason = this.#lastReason
     const reply = await this.#ask(node, addresses, { kind: 'entries', after: 0, offset: 0 }, false)
@@ -229,7 +229,7 @@ export class Joiner {
   }
 
   /**
-   * Undefined when the node can't be reached, or drops the request.
+   * Resolves with undefined when the node can't be reached, or drops the request.
    *
    * @param saysFeatures false to ask as earlier programs do
    */
@@ -260,7 +260,7 @@ export class Joiner {
         request,
         { timeoutMs: ASK_TIMEOUT_MS },
       )
-      // Someone else at this address: whatever it says is not the cluster's word.
+      // Another node at this address does not speak for the cluster.
       if (peer !== node) throw new Error('another node answers at this address')
       return joinReply.decode(reply)
     } catch (error) {
@@ -279,14 +279,14 @@ export class Joiner {
     }
   }
 
-  /** A member that has been given what members share. */
+  /** Whether this node is a member and has the cluster secret. */
   #isIn(): boolean {
     const { log, member, hasClusterSecret } = this.#parts
     return isStableMember(log, member()) && hasClusterSecret()
   }
 }
 
-/** The node is a member of the last epoch known, and that one is STABLE. */
+/** Whether the node is a member of the last epoch known, and that epoch is STABLE. */
 export function isStableMember(
   log: LayoutLog,
   { nodeId, storageId }: { nodeId: NodeId; storageId: StorageId },

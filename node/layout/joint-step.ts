@@ -1,15 +1,15 @@
 /**
- * What a JOINT epoch should end with. In JOINT, at exactly its epoch, the members of P and P′ say what they hold and
- * what they have synced.
+ * Says how a JOINT epoch ends. In JOINT, at exactly its epoch, the members of P and P′ say what they hold and what they have
+ * synced.
  *
- *   - nobody holds anything: all of them say so. Nothing was accepted in an earlier epoch, and nothing can be any
- *     more, since they refuse earlier epochs from now on (L4); and the joiners are up, and keep nothing from an earlier
- *     life (L9). STABLE(P′), and P is no source. Majorities are not enough: who does not answer may hold what was
- *     accepted at a ballot of which nobody of P′ has heard (L5)
- *   - somebody holds something: STABLE(P′) once, of each partition that moves, a majority of its P′ set has synced
- *     at exactly this epoch, durably (L5, L7). P becomes a source of blocks
- *   - no progress for too long: back to STABLE(P), which is always allowed (L8). A synced partition and a copied or
- *     settled register count as progress, since a large partition takes long
+ *   - all of them say that they hold nothing: STABLE(P′), and P is no source. Nothing was accepted in an earlier epoch, and
+ *     nothing can be any more, because they refuse earlier epochs from now on (L4). The joiners are up and keep nothing
+ *     from an earlier life (L9). Majorities are not enough: a node that does not answer may hold a value that was accepted
+ *     at a ballot of which no node of P′ has heard (L5)
+ *   - one of them holds something: STABLE(P′) once a majority of the P′ set of each partition that moves has synced it at
+ *     exactly this epoch, durably (L5, L7). P becomes a source of blocks
+ *   - no progress for too long: back to STABLE(P), which is always allowed (L8). A synced partition and a copied or settled
+ *     register count as progress, because a large partition takes long
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -26,12 +26,12 @@ import type { Timer } from './timer.ts'
 
 /** How long a JOINT epoch of an empty cluster may wait for answers before it goes back. */
 const JOINT_MS_MAX = 10_000
-/** How long all nodes have to say that they hold nothing. Then the change goes on as one with data. */
+/** How long all nodes may take to say that they hold nothing. After that the change goes on as one with data. */
 const JOINT_ALL_MS = 2_000
-/** With data: how long no node may make progress before the change goes back. */
+/** How long, with data, no node may make progress before the change goes back. */
 export const JOINT_STALL_MS = 20_000
 const ASK_AGAIN_MS = 200
-/** A node that starts more often in one JOINT has to come further than ever before: else it could hold it open. */
+/** A node that starts more often in one JOINT has to come further than before. Otherwise it could hold JOINT open. */
 const STARTS_COUNTED = 3
 
 export interface JointStepParts {
@@ -49,7 +49,7 @@ export class JointStep {
     this.#parts = parts
   }
 
-  /** The entry to follow; undefined once there is a later epoch anyway. */
+  /** The entry that follows. Undefined once there is a later epoch anyway. */
   async next(view: LayoutView): Promise<LayoutEntry | undefined> {
     const { entry } = view
     const look = await this.#look(view)
@@ -59,7 +59,7 @@ export class JointStep {
     return this.#untilSynced(view)
   }
 
-  /** Does anybody hold registers? */
+  /** Finds out whether any node holds registers. */
   async #look(view: LayoutView): Promise<'empty' | 'holds' | 'no-answer' | 'over'> {
     const { peers, timer, witness, epoch } = this.#parts
     const sinceMs = timer.nowMs()
@@ -111,7 +111,7 @@ export class JointStep {
   }
 }
 
-/** A majority of each active set of every partition is among `nodes` (L3). */
+/** Whether a majority of each active set of every partition is among `nodes` (L3). */
 function coversAll(view: LayoutView, nodes: readonly NodeId[]): boolean {
   for (let p = 0; p < view.partitions; p++) {
     if (!isQuorum(view.replicaSets(p), nodes)) return false
@@ -119,7 +119,7 @@ function coversAll(view: LayoutView, nodes: readonly NodeId[]): boolean {
   return true
 }
 
-/** L7: a majority of the P′ set of each partition that moves. */
+/** Whether a majority of the P′ set of each partition that moves has synced it (L7). */
 function isSynced(view: LayoutView, moved: readonly number[], { at }: Polled): boolean {
   const next = view.nextPlacement!
   return moved.every((partition) => {
@@ -133,13 +133,13 @@ function isSynced(view: LayoutView, moved: readonly number[], { at }: Polled): b
 interface Come {
   /** Most partitions that it has said it has synced. */
   readonly synced: number
-  /** Registers and bytes when it was asked last, and the most that count. They begin anew where it starts again. */
+  /** Registers and bytes of its last answer, and the most that count. They begin at 0 when the node restarts. */
   readonly work: number
   readonly most: number
   readonly starts: number
 }
 
-/** Some node has come further than it ever was, or than it was since it has started again, a few times. */
+/** Whether some node has come further than ever before or, for its first few restarts, than since its restart. */
 function hasMoved(before: Map<NodeId, Come>, { at }: Polled): boolean {
   let moved = false
   for (const [node, { synced, move }] of at) {

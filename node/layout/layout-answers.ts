@@ -64,7 +64,7 @@ export class LayoutAnswers {
       },
       [LAYOUT_RPC.ready]: async (from, body) => {
         await this.#tryCatchUp(from, body)
-        // The epoch first: what is held is looked up after the node has moved to it.
+        // The epoch is read first, so that holdsRegisters is asked after the node has moved to it.
         const { epoch } = log
         return readyMessage.encode({ epoch, holds: parts.holdsRegisters() })
       },

@@ -10,7 +10,7 @@
  * Every line ends in a line feed. The checksum is that of checked-json.ts, over the line's other fields. Programs
  * before version 2 wrote a single JSON object, `{"version":1,"entries":[{"entry":…,"ballot":…,"signatures":…},…]}`.
  *
- * Lines are read when somebody asks for their entry: a long chain is kept as text.
+ * Lines are decoded when their entry is asked for. A long chain is kept as text.
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -32,7 +32,7 @@ const HEADER = '{"version":2}'
 const LINE_FEED = 10
 const OLD_VERSION = 1
 const ENTRIES_MAX = 10_000_000
-/** How a line begins: what this says of its entry is known without reading the rest. */
+/** How a line begins. The epoch of its entry is known without decoding the rest. */
 const HEAD =
   /^\{"epoch":(\d{1,16}),"entry":"\{\\"version\\":1,\\"epoch\\":\1,\\"previousHash\\":\\"[0-9a-f]{64}\\",\\"state\\":\\"([A-Z]+)\\",\\"cause\\":\\"([a-z-]+)\\",/
 const HEAD_LENGTH_MAX = 256
@@ -64,7 +64,7 @@ export class ChainLine {
     return new ChainLine(utf8(text), decided.entry, decided)
   }
 
-  /** Throws ShapeError. Whether the line is whole is seen when it is read. */
+  /** Throws ShapeError. Only decoding shows whether the line is whole. */
   static parse(bytes: Uint8Array): ChainLine {
     const start = String.fromCharCode(...bytes.subarray(0, HEAD_LENGTH_MAX))
     const head = HEAD.exec(start)
@@ -95,11 +95,11 @@ export class ChainLine {
 
 export interface LayoutLines {
   readonly lines: readonly Uint8Array[]
-  /** Bytes follow that make no whole line. */
+  /** Bytes follow the last whole line. */
   readonly isCut: boolean
 }
 
-/** Undefined: no file of this version. */
+/** Undefined when this is no file of this version. */
 export function splitLayout(bytes: Uint8Array): LayoutLines | undefined {
   const header = utf8(`${HEADER}\n`)
   if (bytes.length < header.length) return undefined
@@ -124,7 +124,7 @@ export function layoutLength(lines: readonly ChainLine[]): number {
   return lines.reduce((sum, { bytes }) => sum + bytes.length + 1, HEADER.length + 1)
 }
 
-/** What is written behind a file for these lines. */
+/** The bytes to append to a file for these lines. */
 export function appendedBytes(lines: readonly ChainLine[]): Uint8Array {
   assert(lines.length > 0, 'there is something to append')
   return joined(lines.map(({ bytes }) => bytes))
@@ -141,7 +141,7 @@ function joined(lines: readonly Uint8Array[]): Uint8Array {
   return bytes
 }
 
-/** Names the lines so far and this one, in their order. */
+/** A digest of the lines so far and this one, in their order. */
 export function nextDigest(digest: Uint8Array, line: Uint8Array): Uint8Array {
   return blake3(digest, line)
 }
@@ -155,8 +155,7 @@ export function readOldLayout(bytes: Uint8Array): { lines: ChainLine[]; checked:
   return { lines: entries.map((entry) => ChainLine.of(entry)), checked }
 }
 
-/** The last entry of a layout.json, for those who only want to know it: nothing is verified. Throws where there is
- * none. */
+/** The last entry of a layout.json, without verification. Throws when there is none. */
 export function lastEntryOf(bytes: Uint8Array): LayoutEntry {
   const split = splitLayout(bytes)
   const last =

@@ -3,15 +3,15 @@
  *
  * Invariants:
  *   - an entry is adopted only with the signatures of a majority of the last STABLE members (L1)
- *   - an entry and a vote are flushed before anyone can see them (A1, L4)
- *   - signatures are verified once: a start trusts what it finds noted as verified (layout-store.ts)
- *   - epochs never go back. Some may be missing: a joiner, and who was away for long, gets only those entries that
- *     prove the last one (`spineOf`). None is missing that changed the members
- *   - the vote belongs to the epoch behind the last entry, or is over
+ *   - an entry and a vote are flushed before any node can see them (A1, L4)
+ *   - signatures are verified once: a start trusts entries that are noted as verified (layout-store.ts)
+ *   - epochs never go back. Some may be missing: a joiner, and a node that was away for long, gets only those entries that
+ *     prove the last one (`spineOf`). No entry that changed the members is missing
+ *   - the vote belongs to the epoch after the last entry, or no longer counts
  *   - a node that may have forgotten a vote abstains from its epoch (D8). A vote is given only on the epoch
- *     behind the last adopted entry, and entries are never un-adopted: so a vote that can't be read belongs to
- *     the next epoch or to an earlier one. The node votes again from the epoch after that on.
- *   - the vote file exists before the first entry does, so that one that is missing is noticed
+ *     after the last adopted entry, and entries stay adopted. So a vote that can't be read belongs to the next epoch
+ *     or to an earlier one. The node votes again from the epoch after the next one on.
+ *   - the vote file exists before the first entry does, so that a missing vote file is noticed
  *
  * Adoption and voting run one after the other, so that no vote is given on a decided epoch.
  */
@@ -40,10 +40,10 @@ export interface LayoutIdentity {
   readonly storageId: StorageId
 }
 
-/** More than these are not told one by one. */
+/** A node that lacks more entries than this gets only those that prove the last one. */
 const ENTRIES_TOLD_MAX = 64
 
-/** A node that was a member once and is nothing to the layout any more. */
+/** A node that was a member once and is unknown to the layout now. */
 export interface FormerMember {
   readonly leftEpoch: number
 }
@@ -55,9 +55,9 @@ export class LayoutLog {
   readonly #former = new FormerMembers()
   readonly #listeners: ((view: LayoutView) => void)[] = []
   #vote: Vote | undefined
-  /** No vote in this epoch or an earlier one. */
+  /** This node does not vote on this epoch or an earlier one. */
   #abstainsUntil = 0
-  /** The vote file does not say so yet: the disk was full. */
+  /** The vote file does not say so yet, because the disk was full. */
   #owesVoteFile = false
   #view: LayoutView | undefined
   #queue: Promise<unknown> = Promise.resolve()
@@ -91,41 +91,41 @@ export class LayoutLog {
     if (stored.type === 'abstains') this.#abstainsUntil = stored.epoch
     if (isLost && !this.#votesAlone()) this.#abstainsUntil = this.epoch + 1
     this.#owesVoteFile = isLost || (stored.type === 'none' && chain.length > 0)
-    const isSettled = await ifRoom(() => this.#settleVoteFile())
-    // Of a chain that an earlier program wrote, a missing vote file is none that was lost: that must stay so.
-    if (!isSettled && !checked) return
+    const isRenewed = await ifRoom(() => this.#renewVoteFile())
+    // An earlier program wrote no vote file, so a missing one beside its chain was not lost. That must stay so.
+    if (!isRenewed && !checked) return
     if (stored.type === 'vote' && !stored.checked) {
       await ifRoom(() => this.#store.writeVote(stored.vote))
     }
     if (verified < chain.length) await this.#noteVerified(verified)
   }
 
-  /** A full disk put it off. Until then each start finds the file as this one did, and abstains again. */
-  async #settleVoteFile(): Promise<void> {
+  /** Writes the vote file, if the disk has room. Until then each start finds the file as this one did, and abstains again. */
+  async #renewVoteFile(): Promise<void> {
     if (!this.#owesVoteFile) return
     await this.#store.writeAbstention(this.#abstainsUntil)
     this.#owesVoteFile = false
   }
 
-  /** What was verified just now is so for good. A full disk doesn't keep the node from starting. */
+  /** Notes the entries as verified. A full disk does not keep the node from starting. */
   async #noteVerified(before: number): Promise<void> {
     try {
       await this.#store.writeChain(this.#chain, 0)
     } catch {
-      // Of a chain that is as it was put there, everything is verified again at the next start. Behind a note lies
-      // what may not have been flushed, and was not obeyed: the others tell it again.
+      // Without the note, everything is verified again at the next start. Lines after those of the note may not have been
+      // flushed, and were not obeyed: the other members send them again.
       if (before === 0) return
       this.#chain.length = before
       this.#view = new LayoutView(this.last!)
     }
   }
 
-  /** The only one that decides the next entry: only it can have proposed, and it knows what was decided. */
+  /** Whether this node alone decides the next entry. Then only it can have proposed, and it knows what was decided. */
   #votesAlone(): boolean {
     return this.votes && this.voters.length === 1
   }
 
-  /** Durably: no vote on `epoch` or an earlier one, since this node may have given and forgotten it (D2). */
+  /** Makes durable that this node votes on neither `epoch` nor an earlier one: it may have forgotten such a vote (D2). */
   abstain(epoch: number): Promise<void> {
     return this.#serially(async () => {
       if (this.#votesAlone()) return
@@ -134,7 +134,7 @@ export class LayoutLog {
         this.#vote = undefined
         this.#owesVoteFile = true
       }
-      await this.#settleVoteFile()
+      await this.#renewVoteFile()
     })
   }
 
@@ -144,7 +144,7 @@ export class LayoutLog {
     return this.#chain.length > 0 && next <= this.#abstainsUntil ? next : undefined
   }
 
-  /** 0 without a layout. */
+  /** The last epoch; 0 without a layout. */
   get epoch(): number {
     return this.#chain.at(-1)?.epoch ?? 0
   }
@@ -153,7 +153,7 @@ export class LayoutLog {
     return this.#view
   }
 
-  /** The last entry, when there is one. */
+  /** The last entry, if there is one. */
   get last(): LayoutEntry | undefined {
     return this.#chain.at(-1)?.decided.entry
   }
@@ -174,7 +174,7 @@ export class LayoutLog {
     return votersOf(this.stable)
   }
 
-  /** Whether this node votes on the next epoch: as (node id, storage id) (D1). */
+  /** Whether this node, by its node id and storage id, votes on the next epoch (D1). */
   get votes(): boolean {
     if (this.#chain.length === 0) return false
     const { signer, storageId } = this.#identity
@@ -183,13 +183,13 @@ export class LayoutLog {
     )
   }
 
-  /** Decided entries behind `epoch`. */
+  /** Decided entries after `epoch`. */
   entriesAfter(epoch: number): readonly DecidedEntry[] {
     const after = this.#chain.findLastIndex((line) => line.epoch <= epoch) + 1
     return this.#chain.slice(after).map(({ decided }) => decided)
   }
 
-  /** For a node that knows the chain up to `epoch`: what it lacks, or, where that is much, what proves the last one. */
+  /** For a node that knows the chain up to `epoch`: the entries that it lacks or, where these are many, those that prove the last one. */
   entriesFor(epoch: number): readonly DecidedEntry[] {
     const after = this.#chain.findLastIndex((line) => line.epoch <= epoch) + 1
     const lacking = this.#chain.slice(after)
@@ -197,7 +197,7 @@ export class LayoutLog {
     return told.map(({ decided }) => decided)
   }
 
-  /** Whether some entry is like this; asked of the latest ones first. */
+  /** Whether any entry passes the test. The latest ones are tried first. */
   hasEntry(is: (entry: LayoutEntry) => boolean): boolean {
     return this.#chain.findLast(({ decided }) => is(decided.entry)) !== undefined
   }
@@ -209,7 +209,7 @@ export class LayoutLog {
     return leftEpoch === undefined ? undefined : { leftEpoch }
   }
 
-  /** Of the first STABLE entry without a node that was a member before. Blocks may still be copied from it. */
+  /** The epoch of the first STABLE entry without a node that was a member before. Blocks may still be copied from it. */
   leftEpoch(nodeId: NodeId, storageId: StorageId): number | undefined {
     return this.#former.leftEpoch(this.#chain, nodeId, storageId)
   }
@@ -219,8 +219,8 @@ export class LayoutLog {
   }
 
   /**
-   * Verifies, flushes and adopts the entries that follow; known ones are passed over. Throws
-   * MembershipError 'bad-layout' on the first that must not be obeyed; what came before it stays.
+   * Verifies, flushes and adopts the entries that follow. Known ones are passed over. Rejects with MembershipError
+   * 'bad-layout' at the first that must not be obeyed; those before it stay adopted.
    */
   adopt(decided: readonly DecidedEntry[]): Promise<void> {
     return this.#serially(async () => {
@@ -238,7 +238,7 @@ export class LayoutLog {
       const last = fresh.at(-1)
       if (last !== undefined) {
         if (this.#chain.length === 0) this.#owesVoteFile = true
-        await this.#settleVoteFile()
+        await this.#renewVoteFile()
         await this.#store.writeChain(chain, fresh.length)
         this.#chain.push(...fresh)
         const view = new LayoutView(last.decided.entry, this.#view)
@@ -250,8 +250,8 @@ export class LayoutLog {
   }
 
   /**
-   * Votes on an epoch and flushes the vote before it is told. Undefined when the next epoch is
-   * another one by now, or this node has no vote.
+   * Votes on an epoch and flushes the vote before the answer leaves. Resolves with undefined when the next epoch is another
+   * one by now, or this node has no vote.
    */
   vote(
     epoch: number,
@@ -295,7 +295,7 @@ export class LayoutLog {
   }
 }
 
-/** False where a full disk has no room for it. */
+/** Resolves with false when a full disk has no room for it. */
 async function ifRoom(write: () => Promise<void>): Promise<boolean> {
   try {
     await write()

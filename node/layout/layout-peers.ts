@@ -1,4 +1,4 @@
-/** Calls about the layout to one member. This node answers itself without the network. */
+/** Calls about the layout to members. A call to this node itself does not use the network. */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Network } from '../env/ports.ts'
@@ -32,8 +32,9 @@ export class LayoutPeers {
   }
 
   /**
-   * Asks all of `nodes` at once. Resolves as soon as `enough` says so, or all have answered or
-   * failed. `taken` gets each answer; what it throws counts as a failure of that node.
+   * Asks all of `nodes` at once. Resolves as soon as `enough` is true, or all have answered or failed.
+   *
+   * @param taken gets each answer. An error that it throws counts as a failure of that node
    */
   gather(
     nodes: readonly NodeId[],

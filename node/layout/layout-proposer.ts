@@ -2,11 +2,12 @@
  * Decides the entry of the next epoch: prepare, accept, certificate (L1). Any member of the last
  * STABLE entry may propose; of several proposals exactly one is decided, and all proposers learn it.
  *
- *   1. Promise the ballot to oneself, durably, so that no counter is used twice (P1).
- *   2. Prepare at the others. With a majority of promises, propose what the highest of them has
- *      accepted, or else the own entry.
- *   3. Accept, oneself first. A majority of signatures at this ballot is the certificate.
- *   4. On a conflict, go past what was seen after a randomised delay that grows (P6).
+ *   1. Promise the ballot to itself, durably, so that no counter is used twice (P1).
+ *   2. Send prepare to the others. With a majority of promises, propose the entry accepted at the highest ballot, or else
+ *      its own entry.
+ *   3. Accept the entry itself, and then send accept to the others. A majority of signatures at this ballot is the
+ *      certificate.
+ *   4. On a conflict, take a higher ballot than the one seen, after a randomised delay that grows (P6).
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -52,8 +53,8 @@ export class LayoutProposer {
   }
 
   /**
-   * Resolves with the entry that was decided for that epoch, which may be another one, once it is
-   * adopted here. Throws MembershipError 'no-answer' at the deadline.
+   * Resolves with the entry that was decided for that epoch, which may be another one, once it is adopted here. Rejects with
+   * MembershipError 'no-answer' at the deadline.
    */
   async decide(entry: LayoutEntry, timeoutMs: number): Promise<LayoutEntry> {
     const deadlineMs = this.#timer.nowMs() + timeoutMs
@@ -105,12 +106,12 @@ export class LayoutProposer {
     if (signatures.length === 0) return
     await this.#ask(others, LAYOUT_RPC.accept, accept, accepted, enoughSignatures)
     if (!enoughSignatures()) return
-    // Later answers must not change what is signed for.
+    // Later answers must not change the entry that is signed.
     const certificate = { ballot, signatures: signatures.slice(0, needed) }
     await this.#log.adopt([{ entry, certificate }])
   }
 
-  /** Gathers answers; on the way, learns of higher ballots and of decided epochs. */
+  /** Gathers answers, and learns from them of higher ballots and of decided epochs. */
   async #ask(
     nodes: readonly NodeId[],
     type: number,

@@ -5,22 +5,22 @@
  *   layout-checked.json  up to which entry this node has verified the chain, and has obeyed it
  *   layout-vote.json     this node's vote on the next epoch (acceptor.ts), flushed before the reply (A1)
  *
- * An entry costs one line, and a start verifies signatures only where the note does not say that it was done before:
+ * An entry costs one line. A start verifies only the signatures that layout-checked.json (the note) does not name as verified:
  *
  *   {"version": 1, "digest": "over the lines so far, hex", "last": "the last of them", …}
  *
  * Invariants:
- *   - the note is written when the lines that it speaks of are flushed, and before anybody can see the entries
- *   - so lines behind it were never obeyed: one that is torn there is cut off, and a whole one counts once its
+ *   - the note is written when the lines that it names are flushed, and before any node can see the entries
+ *   - so lines after those were never obeyed: a torn line there is cut off, and a whole one counts once its
  *     signatures are verified
- *   - lines that the note speaks of are there: a chain that ends earlier is an error (A4, L4), also when each of
- *     its lines is sound. Without a note every line must be sound, the last one too
- *   - the last line is in the note as well: of an entry that was decided a moment ago there may be no other copy
- *     that a node which was not told can put in place of a damaged one
- *   - after a failed write or flush the file is written again, whole and under its name at once (D5)
+ *   - lines that the note names exist: a chain that ends earlier is an error (A4, L4), even if each of
+ *     its lines is sound. Without a note every line must be sound, the last one, too
+ *   - the last line is in the note as well: an entry that was decided a moment ago may have no other copy from
+ *     which a damaged line could be restored
+ *   - after a failed write or flush the whole file is written again and replaced at once (D5)
  *
- * They are no index: a damaged layout is an error, never an empty one (A4). A damaged vote is told apart from none,
- * since this node may have given it. Where a node abstains from an epoch the vote file says so instead of a vote:
+ * A damaged layout is an error, never an empty layout (A4). A damaged vote is not the same as no vote, because this node may
+ * have given it. When a node abstains from an epoch, the vote file says so instead of a vote:
  *
  *   {"version": 1, "abstains": 7, …}     0: it has not voted yet
  */
@@ -53,9 +53,9 @@ const NO_DIGEST: Uint8Array = new Uint8Array(32)
 
 export interface StoredChain {
   readonly chain: readonly ChainLine[]
-  /** So many of them, from the first on, this node has verified before. */
+  /** How many of them, from the first one on, this node has verified before. */
   readonly verified: number
-  /** Written by a program that writes a vote file before it (LayoutLog). */
+  /** Whether the program that wrote it writes a vote file first (LayoutLog). */
   readonly checked: boolean
 }
 
@@ -77,14 +77,14 @@ export class LayoutStore {
   #digest: Uint8Array = NO_DIGEST
   #count = 0
   #bytes = 0
-  /** The file is not as this node left it, or as it is written now. */
+  /** The file is not in the form in which this node writes it. */
   #mustRewrite = true
 
   constructor(disk: Disk) {
     this.#disk = disk
   }
 
-  /** Throws MembershipError 'damaged'. */
+  /** Reads the chain. Throws MembershipError 'damaged'. */
   async readChain(): Promise<StoredChain> {
     const bytes = await this.#disk.readFile(LAYOUT_FILE)
     const note = await this.#readNote()
@@ -101,12 +101,12 @@ export class LayoutStore {
       const covered = note === undefined ? 0 : coveredBy(note, split.lines)
       const chain = split.lines.slice(0, covered).map((line) => ChainLine.parse(line))
       const why = takeSoundLines(chain, split)
-      // What is not sound was never obeyed, or is in the note as well.
+      // A line that is not sound was never obeyed, or is in the note as well.
       if (why !== undefined && note === undefined) throw why
       this.#count = chain.length
       this.#bytes = layoutLength(chain)
       this.#digest = digestOf(chain, NO_DIGEST)
-      // What lies behind the note may not have been flushed yet.
+      // Lines after those of the note may not have been flushed yet.
       this.#mustRewrite = covered < chain.length
       return { chain: reaching(chain, note, why), verified: covered, checked: true }
     } catch (error) {
@@ -115,7 +115,7 @@ export class LayoutStore {
   }
 
   /**
-   * The chain, of which all lines but the last `added` were written before or read from disk. Resolves when it is
+   * Writes the chain, of which all lines but the last `added` were written before or read from disk. Resolves when it is
    * durable and noted as verified.
    */
   async writeChain(chain: readonly ChainLine[], added: number): Promise<void> {
@@ -141,7 +141,7 @@ export class LayoutStore {
     this.#mustRewrite = false
   }
 
-  /** Behind what counts of the file: a torn line goes. */
+  /** Appends after the last line that counts. A torn line is cut off. */
   async #append(bytes: Uint8Array): Promise<void> {
     const file = await this.#disk.open(LAYOUT_FILE, 'write')
     try {
@@ -154,7 +154,7 @@ export class LayoutStore {
     }
   }
 
-  /** Undefined when there is none, or none that can be read: then the chain is verified again. */
+  /** Undefined when there is none, or it can't be read. Then the chain is verified again. */
   async #readNote(): Promise<CheckedNote | undefined> {
     const bytes = await this.#disk.readFile(CHECKED_FILE)
     if (bytes === undefined) return undefined
@@ -201,7 +201,7 @@ export class LayoutStore {
   }
 }
 
-/** All members have the same layout, so there are always copies of it. */
+/** The message names a way out: all members have the same layout, so there are always copies of it. */
 export function damagedLayout(why: string): MembershipError {
   return new MembershipError(
     'damaged',
@@ -209,14 +209,14 @@ export function damagedLayout(why: string): MembershipError {
   )
 }
 
-/** `before`: of the lines before these. */
+/** @param before the digest of the lines before these */
 function digestOf(lines: readonly ChainLine[], before: Uint8Array): Uint8Array {
   let digest = before
   for (const { bytes } of lines) digest = nextDigest(digest, bytes)
   return digest
 }
 
-/** Decoded, or why it can't be. */
+/** The decoded line, or why it can't be decoded. */
 function readLine(bytes: Uint8Array): ChainLine | Error {
   try {
     const line = ChainLine.parse(bytes)
@@ -226,7 +226,7 @@ function readLine(bytes: Uint8Array): ChainLine | Error {
   }
 }
 
-/** Adds the lines behind those that are there, up to the first that is not sound. Why that is so. */
+/** Adds the lines that follow, up to the first that is not sound. Returns what is wrong with that one. */
 function takeSoundLines(chain: ChainLine[], { lines, isCut }: LayoutLines): Error | undefined {
   for (const bytes of lines.slice(chain.length)) {
     const line = readLine(bytes)
@@ -236,7 +236,7 @@ function takeSoundLines(chain: ChainLine[], { lines, isCut }: LayoutLines): Erro
   return isCut ? new Error('its last line is cut short') : undefined
 }
 
-/** How many lines the note speaks of: all up to its epoch, or none when they are not the ones that it saw. */
+/** How many lines the note names: all up to its epoch, or none when the lines are not those that it saw. */
 function coveredBy({ digest, last }: CheckedNote, lines: readonly Uint8Array[]): number {
   let so = NO_DIGEST
   for (const [i, line] of lines.entries()) {
@@ -247,8 +247,10 @@ function coveredBy({ digest, last }: CheckedNote, lines: readonly Uint8Array[]):
 }
 
 /**
- * The chain, with the last entry that this node has obeyed if just that is missing. Throws where more is: a node must
- * not go back behind what it obeyed. `why`: what was wrong with the line behind the chain.
+ * The chain, completed with the last entry that this node has obeyed if only that one is missing. Throws when more is
+ * missing: a node must not go back before an entry that it obeyed.
+ *
+ * @param why what was wrong with the line after the chain
  */
 function reaching(
   chain: readonly ChainLine[],

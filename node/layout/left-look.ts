@@ -1,7 +1,7 @@
 /**
- * How a node that was away learns that it is no member any more. Its peers refuse it as a stranger, so it would wait for
- * them for ever: when it has been without a majority of the members it knows for a while, it asks them as a stranger
- * does, who answer by the handshake alone that a former member may read what came after (admission.ts).
+ * Lets a node that was away learn that it is no member any more. Its peers refuse it as a stranger, so it would wait for them
+ * for ever. When it has been without a majority of the members it knows for a while, it asks them as a stranger does. The
+ * handshake proves that it is a former member, so they let it read the later entries (admission.ts).
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -15,9 +15,9 @@ import { withNode } from './token-codec.ts'
 
 const LOOK_MS = 10_000
 const ASK_TIMEOUT_MS = 5_000
-/** Asked in one look. */
+/** Members asked in one look. */
 const ASKED_MAX = 3
-/** A former member has no token to show, and needs none. */
+/** A former member has no token, and needs none. */
 const NO_CLAIM = { id: NO_TOKEN_ID, epoch: 1 }
 
 export interface LeftLookParts {
@@ -29,18 +29,18 @@ export interface LeftLookParts {
 
 export class LeftLook {
   readonly #parts: LeftLookParts
-  /** Members take turns. */
+  /** Where the next look begins, so that members take turns. */
   #turn = 0
 
   constructor(parts: LeftLookParts) {
     this.#parts = parts
   }
 
-  /** Until stopped: rejects then. */
+  /** Runs until the timer is stopped, and then rejects. */
   async run(): Promise<void> {
     let wasAlone = false
     for (;;) {
-      // Without jitter: only who is alone asks anybody.
+      // Without jitter, because only a node that is alone asks.
       await this.#parts.timer.sleep(LOOK_MS)
       const isAlone = this.#isAlone()
       if (isAlone && wasAlone) await this.#ask()

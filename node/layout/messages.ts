@@ -1,6 +1,6 @@
 /**
- * Messages about the layout between members, as JSON: they are rare and small, and one that does not
- * have exactly its fields is refused. Type numbers 200 to 239 are theirs (protocol/rpc/message.ts).
+ * Messages about the layout between members, as JSON, because they are rare and small. A message that does not have exactly
+ * its fields is refused. They have the types 200 to 239 (protocol/rpc/message.ts).
  */
 
 import { bytesOfHex, hex, utf8, utf8Text } from '../../protocol/bytes.ts'
@@ -50,11 +50,11 @@ export type VoteAnswer =
   | { readonly type: 'promised'; readonly accepted?: AcceptedEntry | undefined }
   | { readonly type: 'accepted'; readonly signature: Uint8Array }
   | { readonly type: 'conflict'; readonly seen: LayoutBallot }
-  /** The receiver stands at another epoch: past the one asked for, or before it. */
+  /** The receiver is at another epoch: a later one than was asked for, or an earlier one. */
   | { readonly type: 'epoch'; readonly epoch: number }
   | { readonly type: 'no-vote' }
 
-/** A piece of the text of entries: they may exceed one message. */
+/** A piece of the text of entries, which may not fit into one message. */
 export interface EntriesChunk {
   /** Length of the whole text. */
   readonly total: number
@@ -118,7 +118,7 @@ export const voteAnswer = {
   },
 }
 
-/** Notice, its answer, and what `ready` asks. */
+/** An epoch: a notice, its answer, and the question of `ready`. */
 export const epochMessage = {
   encode: (epoch: number) => json({ epoch }),
   decode(bytes: Uint8Array): number {

@@ -1,8 +1,8 @@
 /**
- * Which source of blocks is over: STABLE with sources. A source goes by an epoch, when the nodes that hold its
- * partitions now, where other nodes held them then, say durably that they have every block of them. A majority of
- * each set is what safety needs (L5, P7); all that are alive are waited for, so that the rest is no work for resync.
- * Those that are gone are not: nobody could be replaced while as many sources as there may be waited for the dead.
+ * Says which source of blocks is over, in STABLE with sources. A source ends with an entry. Before that, the present holders
+ * of every partition that other nodes held in the source have to say that they have all its blocks durably. Safety needs a
+ * majority of each set (L5, P7). All nodes that are alive are waited for, so that nothing is left to resync. Nodes that are
+ * gone are not waited for: otherwise no node could be replaced once the greatest number of sources waits for dead nodes.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -34,12 +34,12 @@ export class MovedStep {
     this.#logger = logger
   }
 
-  /** The entry to follow; undefined while blocks are missing somewhere. */
+  /** The entry that follows. Undefined while blocks are missing somewhere. */
   async next(view: LayoutView): Promise<LayoutEntry | undefined> {
     const oldest = view.sources[0]
     if (oldest === undefined) return undefined
     if (oldest.epoch !== this.#source) {
-      // Nobody was asked since the one before.
+      // No node was asked since the look before.
       this.#source = oldest.epoch
       this.#absences.reset()
     }
@@ -78,7 +78,7 @@ export class MovedStep {
   }
 }
 
-/** Nodes that are waited for to say that they are whole, and of how many partitions. */
+/** Nodes that have not yet said that they are whole, and for how many partitions. */
 function lacking(
   view: LayoutView,
   source: SourceView,
@@ -98,7 +98,7 @@ function lacking(
   return left
 }
 
-/** A node is whole as to a source when it is as to that one or to a later one: each was copied with all before. */
+/** A node that is whole as to a source is whole as to all earlier ones: they are copied together. */
 function isWhole(
   progress: PartitionProgress | undefined,
   epoch: number,

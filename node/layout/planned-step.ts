@@ -1,6 +1,6 @@
 /**
- * What a PLANNED epoch should go on to. Learners copy; they have no vote and count for nothing (L1b), so nothing
- * here is a matter of safety: JOINT begins when it promises to be short.
+ * Says how a PLANNED epoch goes on. Learners copy and have no vote (L1b), so no safety depends on this. JOINT begins when it
+ * promises to be short.
  *
  *   - every node of P′ that has something to copy has caught up: JOINT
  *   - a learner that does not answer for GONE_MS is dropped from the plan. When too few nodes would be left
@@ -43,14 +43,14 @@ export class PlannedStep {
   }
 
   /**
-   * The entry to follow; undefined while there is nothing to do but wait.
+   * The entry that follows. Undefined while there is nothing to do but wait.
    *
-   * @param run names the plan, whatever it was folded with: the epoch of the last STABLE entry
+   * @param run names the plan by the epoch of the last STABLE entry, also when other changes were added to it
    */
   async next(view: LayoutView, run: number): Promise<LayoutEntry | undefined> {
     const { entry } = view
     if (run !== this.#run) {
-      // Who was away during an earlier plan may well be here for this one.
+      // A node that was away during an earlier plan may be here for this one.
       this.#run = run
       this.#absences.reset()
       this.#saidMs = Number.NEGATIVE_INFINITY
@@ -82,7 +82,7 @@ export class PlannedStep {
     return undefined
   }
 
-  /** Nodes that the plan removes stay removed. */
+  /** The plan without the learners that are gone. Nodes that the plan removes stay removed. */
   #without({ entry, epoch }: LayoutView, lost: readonly Member[]): LayoutEntry {
     const dropped = new Set(lost.map(({ nodeId }) => nodeId))
     const members = entry.next!.filter(({ nodeId }) => !dropped.has(nodeId))
@@ -91,7 +91,7 @@ export class PlannedStep {
       { epoch, nodes: [...dropped], seconds: GONE_MS / 1_000 },
       'a change of the layout: nodes that were to join do not answer and are left out',
     )
-    // With fewer members than replicas, every loss would be felt more than that of the node to be replaced.
+    // With fewer members than replicas, any loss would do more harm than that of the node to be replaced.
     const least = Math.min(replication, entry.members.length, replicationOf(entry))
     const replanned = replanEntry(entry, { members, replication })
     const isPossible = members.length >= least && transitionFault(entry, replanned) === undefined
@@ -112,7 +112,7 @@ export class PlannedStep {
   }
 }
 
-/** Of the P′ set of each partition that moves. */
+/** Whether a majority of the P′ set of each partition that moves has caught up. */
 export function hasMajorities(view: LayoutView, nodes: ReadonlySet<NodeId>): boolean {
   return view.moved().every((partition) => {
     const set = view.nextPlacement!.replicas(partition)

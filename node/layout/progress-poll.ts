@@ -1,4 +1,4 @@
-/** Asks nodes how far they have come. What counts is said at exactly the epoch that was asked about. */
+/** Asks nodes how far they have come. Only answers at exactly the epoch that was asked about count. */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
@@ -8,9 +8,9 @@ import { epochMessage, LAYOUT_RPC } from './messages.ts'
 import { progressMessage, type PartitionProgress } from './progress.ts'
 
 export interface Polled {
-  /** Of those that stand at the epoch asked about. */
+  /** Answers of the nodes at the epoch that was asked about. */
   readonly at: ReadonlyMap<NodeId, PartitionProgress>
-  /** Everyone who answered, at whatever epoch. */
+  /** All nodes that answered, at any epoch. */
   readonly answered: ReadonlySet<NodeId>
 }
 

@@ -11,13 +11,13 @@ const PROGRESS: PartitionProgress = {
   move: { pendingBytes: 7, doneBytes: 11, bytesPerSecond: 13 },
 }
 
-test('is told and read', () => {
+test('progress is encoded and decoded', () => {
   expect(progressMessage.decode(progressMessage.encode(PROGRESS))).toEqual(PROGRESS)
 })
 
-test('registers that were copied are told in fields that every version of the program reads', () => {
+test('copied registers are sent in fields that every version of the program reads', () => {
   const bytes = progressMessage.encode({ ...PROGRESS, copied: 100 })
-  // It refuses what it does not know, and a JOINT whose members it can't read goes back.
+  // An earlier program refuses fields that it does not know, and a JOINT whose answers it can't read goes back.
   const told = fieldsOf(parseJson(bytes), ['epoch', 'holds', 'learning', 'synced', 'whole', 'move'])
   fieldsOf(told.move, ['pendingBytes', 'doneBytes', 'bytesPerSecond'])
   expect(progressMessage.decode(bytes).move).toEqual({ ...PROGRESS.move, doneBytes: 111 })

@@ -1,10 +1,10 @@
 /**
- * How far a node has come in a change of the layout: what the driver asks for (change-driver.ts).
+ * How far a node has come in a change of the layout. The driver asks for it (change-driver.ts).
  *
  *   PLANNED               learning   how much of the partitions that it will hold it has copied
  *   JOINT                 synced     partitions that it has synced at exactly this epoch, durably (L5)
- *                         copied     registers that it has copied for that; shows only that it makes progress. It is
- *                                    sent as part of move.doneBytes: earlier programs refuse a field of its own
+ *                         copied     registers that it has copied for that; only shows that it makes progress. It is
+ *                                    sent as part of move.doneBytes, because earlier programs refuse a new field
  *   STABLE with sources   whole      partitions of which it has every block, durably, source by source
  *
  * Bits: partition p is bit 7 - p % 8 of byte p / 8.
@@ -15,9 +15,9 @@ import { fieldsOf, integerOf, listOf, parseJson, ShapeError } from '../../protoc
 import type { LayoutView } from '../../protocol/layout/view.ts'
 
 export interface PartitionProgress {
-  /** Of the layout of the one who answers. All else is said of exactly this epoch. */
+  /** The epoch of the node that answers. All else is true of exactly this epoch. */
   readonly epoch: number
-  /** It holds registers. */
+  /** Whether the node holds registers. */
   readonly holds: boolean
   readonly learning: {
     readonly total: number
@@ -25,9 +25,9 @@ export interface PartitionProgress {
     readonly isCaughtUp: boolean
   }
   readonly synced: Uint8Array
-  /** Registers copied in this JOINT. Absent when none, and from other nodes. */
+  /** Registers copied in this JOINT. Not set when none were copied, and in answers of other nodes. */
   readonly copied?: number
-  /** Of each source, by its epoch. */
+  /** For each source, by its epoch. */
   readonly whole: readonly WholeBits[]
   readonly move: {
     readonly pendingBytes: number
@@ -41,17 +41,17 @@ export interface WholeBits {
   readonly bits: Uint8Array
 }
 
-/** What copies data for a change knows. Always of the view that the node has adopted last. */
+/** Reports how far this node has copied data for a change, in the view that it adopted last. */
 export interface MoveReporter {
   progress(): Omit<PartitionProgress, 'epoch' | 'holds'>
 }
 
-/** All zero, or all one. */
+/** A bitmap with all bits 0 or all bits 1. */
 export function bitsOf(partitions: number, value: boolean): Uint8Array {
   return new Uint8Array(Math.ceil(partitions / 8)).fill(value ? 0xff : 0)
 }
 
-/** Of a node that copies nothing. Without any register it has all there is, with some it never has. */
+/** Reports for a node that copies nothing: without registers it has caught up, with registers it never will. */
 export function emptyReporter(
   view: () => LayoutView | undefined,
   holds: () => boolean,
@@ -72,7 +72,7 @@ export function emptyReporter(
 }
 
 const NUMBER_MAX = Number.MAX_SAFE_INTEGER
-/** Of 2^17 partitions at most, base64. */
+/** Base64 of the bits of 2^17 partitions at most. */
 const BITS = /^[A-Za-z0-9+/]{0,65536}={0,2}$/
 const SOURCES_TOLD_MAX = 16
 

@@ -1,9 +1,8 @@
 /**
  * Removes members that are away for good (`removeAfter`), when the operator wants that. A node that one member does not
- * reach may well be up: it is removed only when a majority of the voters say that they have not been connected to it
- * for so long. It is kept when fewer members than replicas would be left, since removing it would then gain nothing. It is
- * also kept when the others, or those of a zone, have no room for what it held, or too few zones for the replicas would
- * be left.
+ * reach may be up. So it is removed only when a majority of the voters say that they have not been connected to it for that
+ * long. It is kept when fewer members than replicas would be left, because its removal would then gain nothing. It is also
+ * kept when the others, or those of a zone, have no room for its data, or when too few zones for the replicas would be left.
  */
 
 import { utf8 } from '../../protocol/bytes.ts'
@@ -21,10 +20,10 @@ import { LAYOUT_RPC } from './messages.ts'
 import type { Timer } from './timer.ts'
 
 const LOOK_MS_MAX = 60_000
-/** Looks within the time after which a member is removed. */
+/** How often the node looks within the time after which a member is removed. */
 const LOOKS = 4
 
-/** Why a member that is away must be kept, in one line that says what to do; undefined when it may be removed. */
+/** Why a member that is away must be kept, in one line that says what to do. Undefined when it may be removed. */
 export type KeptBecause = (node: NodeId) => Promise<string | undefined>
 
 export interface RemovalParts {
@@ -40,11 +39,11 @@ export class Removal {
   readonly #parts: RemovalParts
   readonly #removeAfterMs: number | undefined
   readonly #startMs: number
-  /** Since when it is not connected. Absent: since the start. */
+  /** Since when each node is not connected. Nodes that are not listed: since the start. */
   readonly #downMs = new Map<NodeId, number>()
-  /** Members that can not be removed were named in the log. */
+  /** Members that cannot be removed and are named in the log. */
   readonly #said = new Set<NodeId>()
-  /** Asks whether the others can do without the member. Default: they can. */
+  /** Resolves with why the member must be kept. Default: it need not be. */
   judge: KeptBecause = () => Promise.resolve(undefined)
 
   constructor(
@@ -60,7 +59,7 @@ export class Removal {
     if (this.#removeAfterMs !== undefined) void this.#run(this.#removeAfterMs).catch(() => {})
   }
 
-  /** It is connected, or no more. */
+  /** Called when a node is connected, or no longer connected. */
   peer(node: NodeId, type: 'up' | 'down'): void {
     if (type === 'down') this.#downMs.set(node, this.#parts.timer.nowMs())
     this.#said.delete(node)
@@ -71,7 +70,7 @@ export class Removal {
     return silenceMessage.encode(this.silentMs(nodeMessage.decode(body)))
   }
 
-  /** How long it has not been connected, milliseconds; 0 while it is connected. */
+  /** How long the node has not been connected, in milliseconds; 0 while it is connected. */
   silentMs(node: NodeId): number {
     const { connected, timer } = this.#parts
     if (connected(node)) return 0
@@ -92,7 +91,7 @@ export class Removal {
     const { log, peers, connected, changes, logger } = this.#parts
     const { view } = log
     if (view?.state !== 'STABLE' || !log.votes) return
-    // One of the voters is enough.
+    // One voter that looks is enough.
     if (log.voters.filter(connected).toSorted()[0] !== peers.self) return
     for (const { nodeId } of view.members) {
       if (this.silentMs(nodeId) < removeAfterMs) continue
@@ -110,7 +109,7 @@ export class Removal {
         { peer: nodeId, removeAfterMs },
         'a member has been away for longer than removeAfter: it is removed',
       )
-      // Another one that is away comes with the next look.
+      // The next look deals with another member that is away.
       await changes.apply({ kind: 'remove', nodeId })
       return
     }

@@ -1,6 +1,6 @@
 /**
- * Secrets at rest: AES-256-GCM under a key derived from the cluster secret. Synchronous and with the
- * nonce as an argument, so that a simulation's order and bytes are its seed's.
+ * Encrypts secrets at rest: AES-256-GCM under a key derived from the cluster secret. Synchronous, with the nonce as an
+ * argument, so that a simulation's order and bytes depend on its seed only.
  */
 
 import { createCipheriv, createDecipheriv } from 'node:crypto'
@@ -27,7 +27,7 @@ export function encryptSecret(
   return Buffer.concat([nonce, cipher.getAuthTag(), text]).toString('base64')
 }
 
-/** Throws when it was sealed by another cluster, or altered. */
+/** Throws when another cluster encrypted the text, or when it was altered. */
 export function unseal(clusterSecret: Uint8Array, sealed: string): string {
   const bytes = Buffer.from(sealed, 'base64')
   const nonce = bytes.subarray(0, NONCE_BYTES)
@@ -42,14 +42,16 @@ export function unseal(clusterSecret: Uint8Array, sealed: string): string {
 
 /** The cluster secrets that this node knows. */
 export interface SealingSecrets {
-  /** In force: it seals. */
+  /** The secret in force, with which new texts are encrypted. */
   readonly secret: Uint8Array
-  /** Until everything is sealed anew. */
+  /** The one before, known until everything is encrypted again. */
   readonly previous?: { readonly secret: Uint8Array } | undefined
 }
 
-/** Of a record that may have been sealed before the last rotation. Throws Unavailable while this node has not been
- * given the secret that opens it. */
+/**
+ * Decrypts a record that may have been encrypted before the last rotation. Throws Unavailable while this node has not been
+ * given the secret that it needs.
+ */
 export function unsealed(
   { secret, previous }: SealingSecrets,
   {
@@ -62,7 +64,7 @@ export function unsealed(
   if (before !== undefined && (sealedWith === undefined || sealedWith === secretId(before))) {
     return unseal(before, sealedSecret)
   }
-  // Never rotated: the first one is in force.
+  // The secret was never rotated: the first one is in force.
   if (sealedWith === undefined && before === undefined) return unseal(secret, sealedSecret)
   throw new StoreError('Unavailable', 'this node has not been given the cluster secret yet')
 }

@@ -1,13 +1,13 @@
 /**
- * The cluster secret: which one is in force, which ones this node has, and how the next one comes.
+ * The cluster secret: which one is in force, which ones this node has, and how it is rotated.
  *
- *   1. A member draws it, keeps it durably, and offers it to all members, which keep it durably too.
- *   2. With a majority that has it, it proposes the layout entry that names it. A member votes for such an entry
- *      only once it has the secret: one that is decided is on the disks of a majority, whoever dies.
- *   3. Who adopts the entry without having the secret asks the others until it has it.
+ *   1. A member draws the next secret, keeps it durably, and offers it to all members, which keep it durably, too.
+ *   2. Once a majority has it, the member proposes the layout entry that names it. A member votes for such an entry only once
+ *      it has the secret. So a decided secret is on the disks of a majority, even when members die.
+ *   3. A member that adopts the entry without having the secret asks the others until it has it.
  *
- * Broken off before the decision, the offered secret is forgotten with the next rotation and nothing has changed.
- * Members are who is in P: a joiner gets it once its own entry is STABLE, and who is no member any more never.
+ * When a rotation ends before the decision, nothing has changed, and the next rotation drops the offered secret. Only members
+ * of P get the secret: a joiner once its own entry is STABLE, a former member never.
  */
 
 import { bytesOfHex, hex, utf8 } from '../../protocol/bytes.ts'
@@ -32,12 +32,12 @@ const ROTATE_MS = 15_000
 const ASK_AGAIN_MS = 200
 const ASK_AGAIN_MS_MAX = 5_000
 
-/** What a node keeps of it, durably when it returns or resolves. */
+/** Where a node keeps its secrets. Writes are durable when they return or resolve. */
 export interface SecretStore {
   /** The one in force when it was last written, or the first. */
   get(): Uint8Array | undefined
   set(secret: Uint8Array): Promise<void> | void
-  /** Others: the one before, and one that may come. Absent: this host can't rotate. */
+  /** The one before, and one that was offered. Not set when this host can't rotate. */
   readonly more?:
     | {
         get(): readonly Uint8Array[]
@@ -46,7 +46,7 @@ export interface SecretStore {
     | undefined
 }
 
-/** Of the root's secret: from one cluster secret to another. */
+/** Encrypts the root account's secret under another cluster secret. */
 export type ResealRoot = (sealed: string, from: Uint8Array, to: Uint8Array) => string
 
 export interface SecretOfficeParts {
@@ -65,7 +65,7 @@ export interface SecretOfficeParts {
 export class SecretOffice {
   readonly #parts: SecretOfficeParts
   #rotations: Promise<unknown> = Promise.resolve()
-  /** What is kept is read and written by one at a time. */
+  /** Reads and writes of the store run one at a time. */
   #writes: Promise<unknown> = Promise.resolve()
   #fetching = false
 
@@ -77,13 +77,13 @@ export class SecretOffice {
     return this.#parts.log.view?.entry.secret
   }
 
-  /** The one in force. Undefined while this node has not been given it. */
+  /** The secret in force. Undefined while this node has not been given it. */
   current(): Uint8Array | undefined {
     const { record } = this
     return record === undefined ? this.#parts.store.get() : this.find(record.id)
   }
 
-  /** The one before, to open what it has sealed and signed. */
+  /** The one before, to decrypt and verify what was encrypted or signed with it. */
   previous(): Uint8Array | undefined {
     const { record } = this
     return record && this.find(record.previousId)
@@ -93,16 +93,16 @@ export class SecretOffice {
     return this.#all().find((secret) => secretId(secret) === id)
   }
 
-  /** Whether this node may vote for the entry: it has the secret that it brings. */
+  /** Whether this node may vote for the entry, because it has the secret that the entry names. */
   mayAccept(entry: LayoutEntry): boolean {
     return entry.cause !== 'secret' || this.find(entry.secret!.id) !== undefined
   }
 
   /**
-   * Resolves when the next secret is in force. Throws MembershipError.
+   * Resolves when the next secret is in force. Rejects with MembershipError.
    *
-   * @param from the generation that is to be followed: what was sealed with the one before it would be lost, so
-   * that who has not asked for another generation must not get one
+   * @param from the generation that is to be replaced. Records encrypted with the one before it would be lost, so a caller
+   *   that did not ask for a further generation must not get one
    */
   rotate(overlapMs: number, from = generationOf(this.record)): Promise<SecretRecord> {
     const result = this.#rotations.then(() => this.#rotate(overlapMs, from + 1))
@@ -113,24 +113,24 @@ export class SecretOffice {
   /** Handler of LAYOUT_RPC.offer: keeps the secret, answers once that is durable. */
   async offered(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
     this.#mustBeMember(from)
-    // Beside one that is in force only: an offer may never come.
+    // Kept beside the one in force, because an offered secret may never come into force.
     if (this.current() === undefined) throw noSecret()
     await this.#keep(secretMessage.decode(body))
     return EMPTY
   }
 
-  /** Handler of LAYOUT_RPC.secret: the one with this id. Throws when this node has not got it either. */
+  /** Handler of LAYOUT_RPC.secret: the secret with this id. Rejects when this node does not have it. */
   asked(from: NodeId, body: Uint8Array): Uint8Array {
     this.#mustBeMember(from)
     const id = idMessage.decode(body)
     const { record } = this
-    // Not one that may never come, and not one that is over.
+    // Neither one that may never come into force, nor an earlier one.
     const secret = id === record?.id || id === record?.previousId ? this.find(id) : undefined
     if (secret === undefined) throw new MembershipError('no-answer', 'this node has no such secret')
     return secretMessage.encode(secret)
   }
 
-  /** After each adopted entry, and at the start: sees to it that this node has what the entry names. */
+  /** Called after each adopted entry and at the start: gets the secret that the entry names. */
   adopted(): void {
     if (this.#fetching || this.record === undefined) return
     this.#fetching = true
@@ -146,7 +146,8 @@ export class SecretOffice {
   async #rotate(overlapMs: number, generation: number): Promise<SecretRecord> {
     const { log, clock, random, store, resealRoot } = this.#parts
     const fresh = random.bytes(SECRET_BYTES)
-    if (store.more === undefined) throw new MembershipError('no-answer', 'this node can not rotate')
+    if (store.more === undefined)
+      throw new MembershipError('no-answer', 'this node cannot rotate the secret')
     if (generationOf(this.record) + 1 !== generation) throw tooLate()
     await this.#keep(fresh)
     await this.#offer(fresh)
@@ -176,7 +177,7 @@ export class SecretOffice {
     return decided.secret as SecretRecord
   }
 
-  /** Those that are away learn it when they are back. */
+  /** Offers the secret to all members. Those that are away get it when they are back. */
   async #offer(secret: Uint8Array): Promise<void> {
     const { log, peers } = this.#parts
     const { voters } = log
@@ -193,7 +194,7 @@ export class SecretOffice {
     throw new MembershipError('no-answer', 'no majority of the members answers')
   }
 
-  /** Until this node has the secret in force. */
+  /** Asks the other members until this node has the secret in force. */
   async #settle(): Promise<void> {
     const { timer, logger } = this.#parts
     let waitMs = ASK_AGAIN_MS
@@ -230,7 +231,7 @@ export class SecretOffice {
     if (found[0] !== undefined) await this.#keep(found[0])
   }
 
-  /** The one in force first, the one before behind it; what never came and what is over is forgotten. */
+  /** Keeps the secret in force and the one before it, and drops all others. */
   #promote(record: SecretRecord): Promise<void> {
     return this.#alone(() => this.#promoteNow(record))
   }
@@ -242,7 +243,7 @@ export class SecretOffice {
     const rest = previous === undefined ? [] : [previous]
     const isStored = secretIdOf(store.get()) === id && store.more?.get().length === rest.length
     if (isStored && secretIdOf(store.more?.get()[0]) === secretIdOf(previous)) return
-    // Both are there at each moment.
+    // Both are kept at every moment.
     await store.more?.set([current, ...rest])
     await store.set(current)
     await store.more?.set(rest)
@@ -269,7 +270,7 @@ export class SecretOffice {
     const { record } = this
     const needed = (one: Uint8Array): boolean =>
       record !== undefined && [record.id, record.previousId].includes(secretId(one))
-    // Of those that were offered and did not come, the last few.
+    // Of the secrets that were offered and did not come into force, the last few are kept.
     const offered = more.filter((one) => !needed(one)).slice(-OFFERED_MAX)
     await store.more?.set([...more.filter(needed), ...offered, secret])
   }

@@ -1,4 +1,4 @@
-/** Waiting by the clock port, ended early by `stop`. */
+/** Waits on the clock until `stop` is called. */
 
 import type { Clock, Random } from '../env/ports.ts'
 import { MembershipError } from './errors.ts'
@@ -22,7 +22,7 @@ export class Timer {
     return this.#clock.monotonicMs()
   }
 
-  /** Between half of `delayMs` and the whole of it. */
+  /** A random delay between half of `delayMs` and the whole of it. */
   jittered(delayMs: number): number {
     return delayMs * (0.5 + this.#random.float() / 2)
   }

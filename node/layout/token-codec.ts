@@ -1,16 +1,16 @@
 /**
  * Join tokens: base64url of JSON {v, cluster, id, epoch, expiresMs, secret, addresses}.
  *
- * The secret is random and in the token alone: the layout keeps what follows from it (protocol/layout/tokens.ts),
- * with how often it may be used and who used it. It opens nothing but the door: the cluster secret is handed
- * out by a member once the joiner is one. A joiner never sends the token's secret: it proves that it has it, for its
- * own node id (which the TLS handshake proves) and its own storage id.
+ * The secret is random and stored only in the token. The layout keeps a verifier of it (protocol/layout/tokens.ts), how
+ * often the token may be used, and which nodes used it. The token only lets a node join. A member hands out the cluster
+ * secret once the joiner is a member, too. A joiner never sends the token's secret: it proves that it has the secret, for
+ * its own node id (which the TLS handshake proves) and its own storage id.
  *
  *   verifier = BLAKE3("shoal join verifier" ‖ secret)
  *   proof    = BLAKE3("shoal join proof" ‖ verifier ‖ node id ‖ 0x00 ‖ storage id)
  *
- * All parts but the node id have a fixed length; BLAKE3 has no length extension, so a hash with a
- * secret in front is a message authentication code.
+ * All parts except the node id have a fixed length, and BLAKE3 has no length extension. So a hash that begins with a
+ * secret is a message authentication code.
  */
 
 import { bytesOfHex, equalBytes, hex, utf8 } from '../../protocol/bytes.ts'
@@ -37,7 +37,7 @@ export interface JoinToken {
   readonly clusterId: ClusterId
   /** 8 random bytes, hex. */
   readonly id: string
-  /** Of the layout that was the first to have it. */
+  /** The epoch of the first layout that has the token. */
   readonly epoch: number
   readonly expiresMs: number
   /** Hex. Never sent, never logged. */
@@ -59,7 +59,7 @@ export function encodeToken(token: JoinToken): string {
   return Buffer.from(JSON.stringify(json)).toString('base64url')
 }
 
-/** Throws MembershipError 'bad-token'. */
+/** Decodes a token. Throws MembershipError 'bad-token'. */
 export function decodeToken(text: string): JoinToken {
   try {
     const trimmed = matchOf(text.trim(), /^[A-Za-z0-9_-]+$/)
@@ -94,14 +94,14 @@ export function readClaim(fields: { readonly id: unknown; readonly epoch: unknow
 }
 
 /**
- * Hex. `secret` as in the token. Whoever may read the layout knows it, and former members do: it proves nothing. The
- * secret does, and travels inside TLS to a node that the token names.
+ * The verifier of a token's secret, in hex. All nodes that may read the layout know it, and so do former members, so it
+ * proves nothing.
  */
 export function tokenVerifier(secret: string): string {
   return hex(blake3(utf8('shoal join verifier'), bytesOfHex(secret)))
 }
 
-/** Compares digests of both, so that the time taken tells nothing of where they differ. */
+/** Compares digests of both, so that the time does not show where they differ. */
 export function equalSecrets(a: string, b: string): boolean {
   return equalBytes(blake3(utf8(a)), blake3(utf8(b)))
 }

@@ -1,6 +1,6 @@
 /**
- * Issues, lists and revokes join tokens. Each change is an entry of the layout, so that every member knows the
- * same tokens, and one that was revoked admits nobody from the moment on at which its revocation is decided.
+ * Issues, lists and revokes join tokens. Each change is an entry of the layout, so that every member knows the same tokens,
+ * and a revoked token admits no node from the moment at which its revocation is decided.
  */
 
 import { hex } from '../../protocol/bytes.ts'
@@ -16,15 +16,15 @@ import type { LayoutProposer } from './layout-proposer.ts'
 import type { Timer } from './timer.ts'
 import { encodeToken, tokenVerifier, withNode } from './token-codec.ts'
 
-/** How long a change of the members may hold one of the tokens up. */
+/** How long a change of the members may delay a change of the tokens. */
 const CHANGE_MS = 15_000
 const ASK_AGAIN_MS = 100
-/** Other members' addresses in a token, besides this node's. */
+/** How many other members' addresses a token names, besides this node's. */
 const TOKEN_MEMBERS_MAX = 4
 
 export interface TokenOptions {
   readonly ttlMs: number
-  /** Nodes that it may admit. Default 1. */
+  /** How many nodes the token may admit. Default 1. */
   readonly uses?: number | undefined
 }
 
@@ -42,14 +42,14 @@ type Tokens = readonly TokenRecord[]
 
 export class TokenOffice {
   readonly #parts: TokenOfficeParts
-  /** One at a time: two would only be in each other's way. */
+  /** Changes run one at a time, because two would only hinder each other. */
   #queue: Promise<unknown> = Promise.resolve()
 
   constructor(parts: TokenOfficeParts) {
     this.#parts = parts
   }
 
-  /** Its text, which is nowhere else. Throws MembershipError. */
+  /** Resolves with the token's text, which is stored nowhere. Rejects with MembershipError. */
   async issue({ ttlMs, uses = 1 }: TokenOptions): Promise<string> {
     const { clock, random, network } = this.#parts
     const id = hex(random.bytes(8))
@@ -72,12 +72,12 @@ export class TokenOffice {
     return encodeToken({ clusterId: genesis.clusterId, id, epoch, expiresMs, secret, addresses })
   }
 
-  /** Those that have not expired, as this node knows them. */
+  /** Tokens that have not expired, as far as this node knows. */
   list(): Tokens {
     return this.#live(this.#parts.log.view?.entry.tokens ?? [])
   }
 
-  /** Throws MembershipError 'no-such-token'. Members that it has admitted stay. */
+  /** Revokes a token. Members that it has admitted stay. Rejects with MembershipError 'no-such-token'. */
   async revoke(id: string): Promise<void> {
     await this.#change((tokens) => {
       const rest = tokens.filter((token) => token.id !== id)
@@ -86,7 +86,11 @@ export class TokenOffice {
     })
   }
 
-  /** The entry that was decided. `edit` sees those that have not expired, and is called again on each try. */
+  /**
+   * Resolves with the entry that was decided.
+   *
+   * @param edit gets the tokens that have not expired; called again for each try
+   */
   #change(edit: (tokens: Tokens) => Tokens): Promise<LayoutEntry> {
     const result = this.#queue.then(() => this.#try(edit))
     this.#queue = result.catch(() => undefined)

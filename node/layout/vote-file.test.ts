@@ -24,7 +24,7 @@ async function cluster(world: LayoutWorld, ...names: string[]): Promise<FakeNode
   return nodes
 }
 
-/** Of a joiner, for one node if nothing else is said. */
+/** Issues a join token, for one node unless told otherwise. */
 function tokenOf(member: FakeNode, uses = 1): Promise<string> {
   return member.world.run(member.manager.tokens.issue({ ttlMs: HOUR_MS, uses }))
 }
@@ -71,7 +71,7 @@ const DAMAGES: readonly [string, (node: FakeNode) => void][] = [
 ]
 
 describe.each(DAMAGES)('a vote file that lost %s', (_, damage) => {
-  test('gives no vote on the epoch that it may be of, not after another restart either', async () => {
+  test('gives no vote on the epoch of the lost vote, even after another restart', async () => {
     const { world, nodes } = await damaged(damage)
     const [a, b] = nodes
     expect((await prepare(world, b!, a!, 17)).type).toBe('no-vote')
@@ -93,7 +93,7 @@ describe.each(DAMAGES)('a vote file that lost %s', (_, damage) => {
   })
 })
 
-test('the only member of a cluster votes all the same: nobody else can have proposed', async () => {
+test('the only member of a cluster still votes: no other node can have proposed', async () => {
   const world = new LayoutWorld()
   const a = await world.found('a')
   a.crash()
@@ -104,7 +104,7 @@ test('the only member of a cluster votes all the same: nobody else can have prop
   expect(b.manager.isMember()).toBe(true)
 })
 
-test('and so does the only voter while others learn', async () => {
+test('the only voter still votes while others learn', async () => {
   const world = new LayoutWorld()
   const a = await world.found('a')
   a.holds = true
@@ -123,7 +123,7 @@ test('and so does the only voter while others learn', async () => {
   expect(b.manager.isMember()).toBe(true)
 })
 
-test('files of an earlier program are accepted once and written with a checksum', async () => {
+test('files of an earlier program are accepted once, and then written with a checksum', async () => {
   const world = new LayoutWorld()
   const [a, b] = await cluster(world, 'a', 'b', 'c')
   await prepare(world, b!, a!, 17)
@@ -140,7 +140,7 @@ test('files of an earlier program are accepted once and written with a checksum'
   expect(b!.files.get(LAYOUT)).toEqual(layout)
 })
 
-test('a vote of a later epoch than the layout: it was put back from an old copy, no vote', async () => {
+test('a vote of a later epoch than the layout means an old copy of the layout: no vote', async () => {
   const world = new LayoutWorld()
   const [a, b] = await cluster(world, 'a', 'b', 'c')
   const old = b!.files.get(LAYOUT)!
@@ -151,7 +151,7 @@ test('a vote of a later epoch than the layout: it was put back from an old copy,
   b!.crash()
   b!.filter = () => false
   b!.files.set(LAYOUT, old)
-  // Beside the note of what this node has obeyed it would not start at all (sim/layout-log.test.ts).
+  // With the note of what this node has obeyed, it would not start at all (sim/layout-log.test.ts).
   b!.files.delete(CHECKED)
   await world.run(b!.restart())
   expect((await prepare(world, b!, a!, 100)).type).toBe('no-vote')

@@ -1,7 +1,10 @@
 /**
- * This node's half of deciding an entry (L1): promises, and accepts with a signature, each flushed
- * before it is told (A1). An entry that is no legal step from the last one is never accepted, nor one that brings
- * a cluster secret which this node has not got.
+ * This node's vote on layout entries (L1): promises, and accepts with a signature. Called by LayoutAnswers.
+ *
+ * Invariants:
+ *   - a promise or an accept is flushed before the answer leaves (A1)
+ *   - an entry that is no legal step from the last one is never accepted, and neither is one that names a cluster secret
+ *     which this node does not have
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -21,7 +24,7 @@ export class Voter {
   readonly #catchUp: (epoch: number, from: NodeId) => Promise<void>
   readonly #mayAccept: (entry: LayoutEntry) => boolean
 
-  /** `catchUp` fetches and adopts what `from` knows up to an epoch; it may fail (L4). */
+  /** @param catchUp fetches and adopts entries that `from` knows, up to an epoch; it may fail (L4) */
   constructor(
     log: LayoutLog,
     signer: Signer,
@@ -66,7 +69,7 @@ export class Voter {
 
   async #reach(epoch: number, from: NodeId): Promise<void> {
     if (this.#log.epoch >= epoch || from === this.#signer.nodeId) return
-    // Staying behind is an answer of its own.
+    // When catching up fails, the answer names this node's earlier epoch.
     await this.#catchUp(epoch, from).catch(() => undefined)
   }
 }

@@ -1,4 +1,4 @@
-/** What stands in a node's layout.json. */
+/** The entries of a node's layout.json. */
 
 import { utf8 } from '../../../protocol/bytes.ts'
 import { decidedJson } from '../../../protocol/layout/certificate.ts'
@@ -10,7 +10,7 @@ export function storedEntries(bytes: Uint8Array): DecidedEntry[] {
   return splitLayout(bytes)!.lines.map((line) => ChainLine.parse(line).decided)
 }
 
-/** As earlier programs wrote it: one JSON object. */
+/** A layout.json as earlier programs wrote it: one JSON object. */
 export function earlierLayout(entries: readonly DecidedEntry[], checked: boolean): Uint8Array {
   const fields = { version: 1, entries: entries.map(decidedJson) }
   return utf8(JSON.stringify(checked ? withChecksum(fields) : fields))

@@ -1,6 +1,6 @@
 /**
- * A few nodes' worth of ports in memory, for the tests of this folder: virtual time that jumps to the
- * next timer once nothing else can run, messages that take a millisecond, nodes that can be cut off.
+ * Ports of a few nodes in memory, for the tests of this folder: virtual time that jumps to the next timer once nothing else
+ * can run, messages that take a millisecond, nodes that can be cut off.
  */
 
 import { setImmediate } from 'node:timers/promises'
@@ -26,7 +26,7 @@ import { bitsOf, type MoveReporter } from '../progress.ts'
 
 const WALL_START_MS = 1_700_000_000_000
 const LATENCY_MS = 1
-/** Virtual. A test that needs more hangs. */
+/** Virtual time. A test that needs more hangs. */
 const PATIENCE_MS = 600_000
 
 export class LayoutWorld {
@@ -79,7 +79,10 @@ export class LayoutWorld {
       if (run.isDone) break
       this.#timers.sort((a, b) => a.atMs - b.atMs || a.order - b.order)
       const timer = this.#timers.shift()
-      assert(timer !== undefined && timer.atMs <= untilMs, 'the world stands still')
+      assert(
+        timer !== undefined && timer.atMs <= untilMs,
+        'no timer is left that could end the wait',
+      )
       this.#nowMs = Math.max(this.#nowMs, timer.atMs)
       timer.run()
     }
@@ -147,12 +150,12 @@ export class FakeNode {
   holds = false
   up = true
   filter: MessageFilter = () => true
-  /** How far it says it is with copying. */
+  /** What the node reports of its copying. */
   readonly moves = { isCaughtUp: true, isSynced: true, isWhole: true, copied: 0, doneBytes: 0 }
-  /** What its log said, warnings and errors apart from the rest. */
+  /** Lines of the node's log, warnings and errors apart from the rest. */
   readonly lines: string[] = []
   readonly warnings: string[] = []
-  /** No connection to these. */
+  /** Nodes to which it has no connection. */
   readonly cut = new Set<NodeId>()
   secret: Uint8Array | undefined
   moreSecrets: readonly Uint8Array[] = []
@@ -227,7 +230,7 @@ export class FakeNode {
     }
   }
 
-  /** As kill -9: what is on disk stays. */
+  /** As kill -9: what is flushed stays. */
   crash(): void {
     this.up = false
     this.manager.stop()
@@ -257,7 +260,7 @@ export class FakeNode {
     if (!this.up) throw new Error('the node is gone')
   }
 
-  /** Of a file that is there. What is not flushed is lost by a crash. */
+  /** Opens a file that exists. A crash loses what is not flushed. */
   #openFile(path: string): DiskFile {
     let bytes = this.files.get(path) ?? new Uint8Array()
     const file: Pick<DiskFile, 'sizeBytes' | 'truncate' | 'write' | 'flush' | 'close'> = {
@@ -347,14 +350,14 @@ export class FakeNode {
     })
   }
 
-  /** Both run, let each other in, and are not cut off from each other. */
+  /** Whether both run, let each other in, and are not cut off from each other. */
   #isConnected(peer: NodeId): boolean {
     const node = this.world.nodes.get(peer)
     if (node === undefined || !this.up || !node.up || !this.members.has(peer)) return false
     return node.members.has(this.nodeId) && !this.cut.has(peer) && !node.cut.has(this.nodeId)
   }
 
-  /** A lost message is a call that only its deadline ends. */
+  /** When a message is lost, only the deadline ends the call. */
   async #deliver(to: NodeId, type: number | string): Promise<FakeNode> {
     const verdict = this.filter(this.nodeId, to, type)
     await this.world.sleep(typeof verdict === 'number' ? verdict : LATENCY_MS)
@@ -383,7 +386,7 @@ export function fakeNodeId(name: string): NodeId {
   )
 }
 
-/** No signature scheme: it only tells one signer and one text from another. */
+/** Not a real signature scheme: it only tells one signer and one text from another. */
 export function fakeSigner(self: NodeId): Signer {
   const signature = (node: NodeId, bytes: Uint8Array): Uint8Array =>
     blake3(utf8(`signature of ${node}`), bytes)
