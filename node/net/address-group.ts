@@ -1,12 +1,12 @@
 /**
- * What counts as one address: an IPv4 address, or a /64 of IPv6, since a machine that has one address of a /64 has all
- * of them.
+ * Groups addresses for limits: an IPv4 address or a /64 of IPv6 counts as one, because a host with one address of a /64 can use
+ * all of them.
  */
 
 import { isIPv6 } from 'node:net'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
-/** Undefined where the address names no IP address: a host name, a Unix socket. */
+/** The group of an address. Undefined when it names no IP address, such as a host name or a Unix socket. */
 export function groupOfAddress(address: Multiaddr): string | undefined {
   for (const { name, value } of address.getComponents()) {
     if (name === 'ip4') return value

@@ -1,4 +1,4 @@
-/** Multiaddresses as text, with and without the id of the node behind them. */
+/** Multiaddresses as text, with and without the node's id. */
 
 import type { PeerId } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -10,7 +10,7 @@ export function nodeInAddress(peer: PeerId): NodeId {
   return nodeId(peer.toString())
 }
 
-/** The address with the node's id at its end; none when it is malformed or another node's. */
+/** The address with the node's id at its end. Empty when it is malformed or belongs to another node. */
 export function parseAddress(text: string, node: string): Multiaddr[] {
   try {
     return withPeer(multiaddr(text), node)
@@ -25,7 +25,7 @@ export function withPeer(address: Multiaddr, node: string): Multiaddr[] {
   return named === node ? [address] : []
 }
 
-/** libp2p dials addresses of one node at a time; those that name none are dialled one by one. */
+/** Addresses by node, as libp2p dials them. Addresses that name no node are dialled one by one. */
 export function groupByPeer(addresses: readonly string[]): Multiaddr[][] {
   const groups = new Map<string, Multiaddr[]>()
   for (const text of addresses) {

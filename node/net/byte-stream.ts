@@ -1,4 +1,4 @@
-/** What the RPC needs of a libp2p stream, so that its tests can do without libp2p. */
+/** The part of a libp2p stream that the RPC uses, so that its tests need no libp2p. */
 
 export interface ByteChunks extends Iterable<Uint8Array> {
   readonly byteLength: number
@@ -6,11 +6,11 @@ export interface ByteChunks extends Iterable<Uint8Array> {
 
 export interface ByteStream {
   readonly status: string
-  /** When it is true, `send` only queues; wait for 'drain'. */
+  /** While true, `send` only queues: wait for 'drain'. */
   readonly writableNeedsDrain: boolean
   send(bytes: Uint8Array): boolean
   pause(): void
-  /** Throws once closed. Delivers what has gathered, synchronously. */
+  /** Delivers what has gathered, synchronously. Throws once the stream is closed. */
   resume(): void
   close(): Promise<void>
   abort(error: Error): void

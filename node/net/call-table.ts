@@ -89,7 +89,7 @@ export class CallTable {
     })
   }
 
-  /** The answer to call `id`; one that comes late, twice or unasked is ignored. */
+  /** Resolves call `id`. An answer that comes late, twice or unasked is ignored. */
   answer(id: number, kind: FrameKind, reply: NetworkMessage, refusal: () => string): void {
     const call = this.#inFlight.get(id)
     if (call === undefined) return
@@ -101,9 +101,9 @@ export class CallTable {
     }
   }
 
-  /** The stream is gone. */
+  /** Fails all calls, because the stream is gone. */
   failAll(reason: string): void {
-    // The waiting ones first, so that none takes the place of one in flight.
+    // Waiting calls fail first, so that none takes the place of one in flight.
     for (const call of [...this.#waiting, ...this.#inFlight.values()]) {
       this.#fail(call, 'UNREACHABLE', reason)
     }

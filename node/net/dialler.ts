@@ -1,6 +1,6 @@
 /**
- * Keeps one member connected: dials until a link is ready, with randomised exponential back-off, and
- * again at once when the link is lost or silent, or the peer shows up by itself. One attempt at a time.
+ * Keeps one member connected. It dials until a link is ready, with randomised exponential back-off, and dials again at once
+ * when the link is lost or silent, or when the peer connects by itself. One attempt runs at a time.
  */
 
 import type { Clock, Random } from '../env/ports.ts'
@@ -9,7 +9,7 @@ import { REDIAL_DELAY_MS_MAX, REDIAL_DELAY_MS_MIN, STABLE_LINK_MS } from './limi
 export interface DiallerInit {
   readonly clock: Clock
   readonly random: Random
-  /** When two peers start to dial each other at once, one of them waits for this long. */
+  /** When two peers would dial each other at once, one of them waits this long. */
   readonly courtesyMs: number
   readonly connected: () => boolean
   /** Makes one attempt. `failed`: the attempts that failed before it. */
@@ -36,13 +36,15 @@ export class Dialler {
     this.#schedule(courtesyMs + this.#init.random.float() * REDIAL_DELAY_MS_MIN)
   }
 
-  /** A link is ready. */
+  /** Called when a link is ready. */
   up(): void {
     this.#upAtMs = this.#init.clock.monotonicMs()
   }
 
-  /** The link is lost. One that did not live for long counts as a failed dial: whatever closed it, a
-   * peer of another version for instance, would close the next one as well. */
+  /**
+   * Called when the link is lost. A link that was short-lived counts as a failed dial: its cause, for instance a peer of
+   * another version, would close the next link as well.
+   */
   down(): void {
     if (this.#init.clock.monotonicMs() - this.#upAtMs >= STABLE_LINK_MS) {
       this.kick()
@@ -78,7 +80,7 @@ export class Dialler {
     this.#scheduleRetry(this.#init.clock.monotonicMs() - startMs)
   }
 
-  /** `tookMs`: an attempt that only its deadline ended has waited enough. */
+  /** @param tookMs how long the attempt took: one that ran into its deadline has waited long enough */
   #scheduleRetry(tookMs = 0): void {
     const doubled = REDIAL_DELAY_MS_MIN * 2 ** Math.min(this.#attempts, 16)
     const delayMs = Math.min(doubled, REDIAL_DELAY_MS_MAX)

@@ -1,4 +1,4 @@
-/** What calls fail with. */
+/** Errors of calls and streams. */
 
 import type { NetworkError } from '../env/ports.ts'
 
@@ -14,7 +14,7 @@ export class NetworkFailure extends Error implements NetworkError {
   }
 }
 
-/** The stream carries something else than our frames. Its peer is reset, the node goes on. */
+/** The stream carries something other than our frames. The stream is reset, and the node goes on. */
 export class FrameError extends Error {
   override readonly name = 'FrameError'
 }

@@ -1,6 +1,6 @@
 /**
- * One finite exchange on a stream of its own: join, locate. Composed with it-pipe, since here nothing is
- * large enough to need back-pressure on reading; sizes are capped as the bytes come.
+ * One short exchange on a stream of its own: join, locate. It uses it-pipe, because no message here is large enough to need
+ * back-pressure on reading. Sizes are limited as the bytes come.
  *
  *   request:  length u32 | bytes
  *   reply:    length u32 | status u8 (0 answered, 1 refused) | bytes, or the refusal as UTF-8
@@ -18,7 +18,7 @@ const WRITE_BYTES = 64 * KIB
 
 type Chunks = AsyncIterable<Uint8Array | Iterable<Uint8Array>>
 
-/** Sends `request`, resolves with the reply. Resets the stream on any failure, `signal` included. */
+/** Sends `request` and resolves with the reply. Any failure resets the stream, and so does `signal`. */
 export async function exchange(
   stream: Stream,
   request: Uint8Array,
@@ -37,7 +37,7 @@ export async function exchange(
   })
 }
 
-/** Reads one request, answers it. Never rejects: what goes wrong resets the stream. */
+/** Reads one request and answers it. Never rejects: a failure resets the stream. */
 export async function answerExchange(
   stream: Stream,
   requestBytesMax: number,
@@ -97,7 +97,7 @@ async function writeAll(stream: Stream, source: Iterable<Uint8Array>): Promise<v
   }
 }
 
-/** By hand: `onDrain()` resolves at once after its first use. */
+/** Waits for 'drain' by its event, because libp2p's `onDrain()` resolves at once after its first use. */
 async function drained(stream: Stream): Promise<void> {
   while (stream.writableNeedsDrain && stream.status === 'open') {
     await new Promise<void>((resolve) => {

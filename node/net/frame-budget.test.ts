@@ -25,7 +25,7 @@ function budgetOf(dialled = false) {
 
 const { burst, perSecond } = STRANGER_ALLOWANCE.streams
 
-test('streams are counted however the bytes are cut, and come back with time', () => {
+test('streams are counted however the bytes are cut, and the allowance comes back with time', () => {
   const { clock, budget } = budgetOf()
   for (const byte of openedAndReset(burst)) budget.take(new Uint8Array([byte]))
   expect(() => budget.take(openedAndReset(1))).toThrow('too many streams')
@@ -34,7 +34,7 @@ test('streams are counted however the bytes are cut, and come back with time', (
   expect(() => budget.take(openedAndReset(1))).toThrow('too many streams')
 })
 
-test('a peer that becomes a member has the allowance of one, and loses it with its membership', () => {
+test('a peer that becomes a member has a member’s allowance, and loses it with its membership', () => {
   const { world, budget } = budgetOf()
   world.isMember = true
   for (let i = 0; i < MEMBER_ALLOWANCE.streams.burst; i++) budget.take(openedAndReset(1))
@@ -74,7 +74,7 @@ test.each([
   const block = yamuxFrame('data', 0, id, new Uint8Array(64 * KIB))
   world.streams = [{ id: `${id}`, direction: 'outbound', protocol: '/shoal/join/1' }]
   for (let i = 0; i < 128; i++) budget.take(block)
-  // Once the request is over, no reader bounds it.
+  // Once the request is over, no one reads these bytes.
   world.streams = []
   expect(() => {
     for (let i = 0; i < 5; i++) budget.take(block)

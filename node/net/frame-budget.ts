@@ -1,7 +1,6 @@
 /**
- * What the peer of one connection may still send (limits.ts), judged by the headers of yamux's frames before
- * yamux sees them: a stream that is opened and reset costs as much as one that is used, and most never reach a
- * handler that could count them.
+ * Limits what the peer of one connection may send (limits.ts), by the headers of yamux's frames before yamux sees them. A
+ * stream that is opened and reset costs as much as one that is used, and most never reach a handler that could count them.
  *
  * A peer may become a member, or cease to be one, while its connection lasts. Each side of that has its own
  * rates.
@@ -14,18 +13,18 @@ import { TokenBucket } from './token-bucket.ts'
 import { YamuxFlag, YamuxHeaders, YamuxType } from './yamux-headers.ts'
 import type { YamuxHeader } from './yamux-headers.ts'
 
-/** A stream as the multiplexer has it. */
+/** A stream of the multiplexer. */
 export interface MuxedStream {
   readonly id: string
   readonly direction: 'inbound' | 'outbound'
-  /** Empty until it is agreed on. */
+  /** Empty until the protocol is agreed on. */
   readonly protocol: string
 }
 
 export interface FrameBudgetInit {
   readonly clock: Pick<Clock, 'monotonicMs'>
   readonly isMember: () => boolean
-  /** We dialled: the peer's streams have even numbers. */
+  /** Whether we dialled, so that the peer's streams have even numbers. */
   readonly dialled: boolean
   readonly streams: () => readonly MuxedStream[]
   /** Shared by all strangers. */
@@ -45,7 +44,7 @@ export class FrameBudget {
     this.#rates = new Rates(STRANGER_ALLOWANCE, init.clock)
   }
 
-  /** Throws when the peer sends more than it may: its connection is to be closed, and the bytes dropped. */
+  /** Throws when the peer sends more than it may. The caller then drops the bytes and closes the connection. */
   take(chunks: Uint8Array | Iterable<Uint8Array>): void {
     const { isMember, clock } = this.#init
     if (isMember() !== this.#isMember) {
@@ -81,7 +80,7 @@ export class FrameBudget {
       if (young + length > NEGOTIATION_BYTES_MAX) throw new Error('too much before a protocol')
       this.#young.set(stream, young + length)
     }
-    // Answers to our own requests are bounded by their reader.
+    // The reader of an answer to our own request limits its size.
     const isOurs = (stream % 2 === 0) !== this.#init.dialled
     if (isOurs && this.#asksOn(stream)) return
     if (!bytes.take(length)) throw new Error('too many bytes')
@@ -93,7 +92,7 @@ export class FrameBudget {
     return this.#init.streams().some((one) => one.id === id && one.protocol.startsWith('/shoal/'))
   }
 
-  /** Streams whose protocol is agreed on since, and those that are gone. */
+  /** Forgets streams whose protocol is agreed on by now, and those that are closed. */
   #forgetGrown(): void {
     if (this.#young.size === 0) return
     const streams = new Map(this.#init.streams().map((stream) => [stream.id, stream]))

@@ -1,10 +1,9 @@
 /**
  * The sending half of a long-lived stream: a queue of frames, written in batches.
  *
- * All frames queued in one turn of the event loop's microtasks leave in one write, since each
- * write costs a TLS record and most of a system call. When `send()` says that the stream is full, the
- * rest waits here for 'drain': `onDrain()` of libp2p 3 resolves at once after its first use, and sending
- * on regardless makes the stream's own queue grow without bound (and quadratic to work off).
+ * All frames queued in one turn of the event loop's microtasks leave in one write, because each write costs a TLS record and
+ * a system call. When `send()` says that the stream is full, the rest waits here for the 'drain' event. `onDrain()` of libp2p
+ * 3 resolves at once after its first use, and sending without waiting makes the stream's own queue grow without bound.
  */
 
 import type { ByteStream } from './byte-stream.ts'
@@ -14,9 +13,9 @@ import { BATCH_BYTES, COPIED_PAYLOAD_BYTES_MAX } from './limits.ts'
 import type { NetworkStats } from './stats.ts'
 
 export interface QueuedFrame {
-  /** Gone once sent or dropped, so that a payload is not kept by what waits behind it. */
+  /** Removed once sent or dropped, so that later entries do not keep a payload alive. */
   frame: Frame | undefined
-  /** `sent` once it was handed to the stream; a frame dropped before that never leaves. */
+  /** True once the frame was handed to the stream. A frame that is dropped before never leaves. */
   state: 'queued' | 'sent' | 'dropped'
 }
 
@@ -27,7 +26,7 @@ export class FrameWriter {
   readonly #onRoom: () => void
   #queue: QueuedFrame[] = []
   #head = 0
-  /** Frames of the queue that were dropped. */
+  /** Bytes of the frames in the queue. */
   #dropped = 0
   #queuedBytes = 0
   #scheduled = false
@@ -63,14 +62,14 @@ export class FrameWriter {
     return queued
   }
 
-  /** Takes a frame back. False when it has left already. */
+  /** Takes a frame back. Returns false when it has left already. */
   drop(queued: QueuedFrame): boolean {
     const { frame } = queued
     if (queued.state !== 'queued' || frame === undefined) return queued.state === 'dropped'
     queued.state = 'dropped'
     queued.frame = undefined
     this.#queuedBytes -= frameBytes(frame)
-    // A stopped peer's calls all end here: what they leave behind must not gather.
+    // All calls to a stopped peer end here, so dropped entries must not gather.
     if (++this.#dropped > 1024 && this.#dropped * 2 > this.#queue.length - this.#head) {
       this.#queue = this.#queue.slice(this.#head).filter(({ state }) => state === 'queued')
       this.#head = 0
@@ -79,7 +78,7 @@ export class FrameWriter {
     return true
   }
 
-  /** Nothing is written after this. */
+  /** Drops the queue. Nothing is written after this. */
   close(): void {
     this.#closed = true
     this.#queue = []
@@ -141,7 +140,7 @@ export class FrameWriter {
   }
 }
 
-/** Frames as few buffers: everything small copied together, large payloads as they are. */
+/** Joins frames into few buffers: small parts are copied together, large payloads stay as they are. */
 function joinSmall(frames: readonly Frame[]): Uint8Array[] {
   const buffers: Uint8Array[] = []
   let first = 0

@@ -34,7 +34,7 @@ function readAll(chunks: readonly Uint8Array[]): Frame[] {
   return read
 }
 
-/** Cuts `bytes` where `cuts` say, modulo its length. */
+/** Cuts `bytes` at the positions `cuts`, modulo its length. */
 function split(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
   const at = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b)
   const ends = [...at, bytes.length]
@@ -51,7 +51,7 @@ test('frames come back whole, however the stream is cut', () => {
   )
 })
 
-test('one byte at a time', () => {
+test('frames come back whole when the stream comes one byte at a time', () => {
   const frame: Frame = {
     kind: FrameKind.request,
     type: 0x1234,
@@ -64,7 +64,7 @@ test('one byte at a time', () => {
   expect(readAll([...wire].map((byte) => new Uint8Array([byte])))).toEqual([frame])
 })
 
-test('garbage throws FrameError and nothing else, and reads no more', () => {
+test('garbage throws FrameError and nothing else, and ends the reading', () => {
   fc.assert(
     fc.property(
       fc.array(fc.uint8Array({ maxLength: 64 }), { maxLength: 8 }),

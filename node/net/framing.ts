@@ -12,10 +12,9 @@
  * `type` is the RPC's number (protocol/rpc/message.ts), `id` joins a reply to its request and is
  * counted by each side on its own.
  *
- * The reader takes the stream in the pieces in which it comes. A body or payload that is within one piece becomes a view
- * of it when it fills a good part of that piece's memory. Otherwise it is copied, once, so that a small message never
- * keeps a large receive buffer alive. Malformed bytes, an unknown version or a size beyond the limits throw FrameError,
- * after which the reader takes nothing more.
+ * The reader takes the stream in pieces of any size. A body or payload within one piece becomes a view of it, if it fills a
+ * good part of that piece's memory. Otherwise it is copied once, so that a small message never keeps a large receive buffer
+ * alive. Malformed bytes, an unknown version or a size beyond the limits throw FrameError, and the reader takes nothing more.
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -29,7 +28,7 @@ const LENGTH_FIELD_BYTES = 4
 const PAYLOAD_FLAG = 0x80
 
 export const FrameKind = {
-  /** Both sides send it first; the stream is ready when the other's has come. */
+  /** Both sides send it first. The stream is ready when that of the other side has come. */
   hello: 1,
   request: 2,
   reply: 3,
@@ -60,7 +59,7 @@ export function fitsFrame(body: Uint8Array, payload: Uint8Array | undefined): bo
   return body.length <= BODY_BYTES_MAX && (payload?.length ?? 0) <= PAYLOAD_BYTES_MAX
 }
 
-/** Writes the 16 bytes of the header; body and payload follow it on the wire as they are. */
+/** Writes the 16 bytes of the header. Body and payload follow it on the wire. */
 export function writeFrameHeader(frame: Frame, into: Uint8Array, at: number): void {
   assert(fitsFrame(frame.body, frame.payload), 'a frame within its limits')
   writeU32(into, at, frameBytes(frame) - LENGTH_FIELD_BYTES)
@@ -86,12 +85,12 @@ interface Header {
   readonly type: number
   readonly id: number
   readonly bodyBytes: number
-  /** -1: no payload. */
+  /** -1 when there is no payload. */
   readonly payloadBytes: number
 }
 
 export class FrameReader {
-  /** A header that came in pieces. */
+  /** The header, while it comes in pieces. */
   readonly #partialHeader = new Uint8Array(FRAME_HEADER_BYTES)
   #header: Header | undefined
   #body: Uint8Array | undefined
@@ -161,7 +160,7 @@ export class FrameReader {
     if (payloadBytes > PAYLOAD_BYTES_MAX)
       this.#fail(`a payload of ${payloadBytes} bytes is too large`)
     if (payloadBytes > 0 && !hasPayload)
-      this.#fail('bytes behind the body of a frame without payload')
+      this.#fail('bytes after the body of a frame without payload')
     return {
       kind: kind as FrameKind,
       type: ((bytes[at + 6] ?? 0) << 8) | (bytes[at + 7] ?? 0),
@@ -171,12 +170,12 @@ export class FrameReader {
     }
   }
 
-  /** Where the part of `size` bytes, of which some may be there already, ends in `chunk`. */
+  /** Where a part of `size` bytes, of which some may have come already, ends in `chunk`. */
   #wanted(size: number, chunk: Uint8Array, at: number): number {
     return Math.min(chunk.length, at + size - this.#filled)
   }
 
-  /** The whole part once its last byte is there, undefined before. */
+  /** The whole part once its last byte has come, undefined before. */
   #part(size: number, chunk: Uint8Array, at: number): Uint8Array | undefined {
     if (size === 0) return EMPTY_BYTES
     const end = this.#wanted(size, chunk, at)
@@ -199,8 +198,10 @@ export class FrameReader {
   }
 }
 
-/** A view keeps the chunk's whole memory alive: worth it only when it is a good part of that. Never a
- * Buffer, whose `slice` would not copy. */
+/**
+ * A view of the chunk, or a copy: a view keeps the chunk's whole memory alive, so it must be a good part of it. Never a
+ * Buffer, whose `slice` would not copy.
+ */
 function viewOrCopy(chunk: Uint8Array, at: number, end: number): Uint8Array {
   if ((end - at) * 2 >= chunk.buffer.byteLength) {
     return new Uint8Array(chunk.buffer, chunk.byteOffset + at, end - at)

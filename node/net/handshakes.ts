@@ -1,10 +1,10 @@
 /**
- * Inbound connections until their peers are known: who gets a place (places.ts), from which address how many may
- * come, and how much one may send.
+ * Limits inbound connections until their peers are known: which of them get a place (places.ts), how many may come from one
+ * address, and how much one may send.
  *
- * A member always finds a place at once: the newest connection never waits for older ones to give up, and the addresses
- * of members are the last to lose places. Within one address, connections that have said nothing lose their places
- * before those that have begun with TLS.
+ * A member always finds a place at once: the newest connection never waits for older ones, and addresses of members are the
+ * last to lose their places. Among connections of one address, silent ones lose their places before those that have begun
+ * with TLS.
  */
 
 import type { Clock } from '../env/ports.ts'
@@ -28,7 +28,7 @@ export class Handshakes {
   readonly #places: Places
   readonly #strangers: TokenBucket
   #nextTlsMs = 0
-  /** By group, the one that was used last at the end. */
+  /** By group, in the order of their last use. */
   readonly #rates = new Map<string, TokenBucket>()
 
   constructor(clock: Clock, isMembersAddress: (group: string) => boolean) {
@@ -47,8 +47,8 @@ export class Handshakes {
   }
 
   /**
-   * Undefined when too many connections come from there. Otherwise to be called when the peer is known, or the
-   * connection closed.
+   * Takes a place. Undefined when too many connections come from the address. The caller calls the returned function when
+   * the peer is known or the connection is closed.
    */
   begin(occupant: Occupant): (() => void) | undefined {
     const { group } = occupant
@@ -83,15 +83,15 @@ export class Handshakes {
 const TLS_LINE = '/tls/1.0.0\n'
 
 /**
- * What one peer may send before it is known. multistream-select answers any number of lines, so the line that
- * asks for TLS must be among the first bytes.
+ * Limits what one peer may send before it is known. multistream-select answers any number of lines, so the line that asks
+ * for TLS must be among the first bytes.
  */
 export class Opening {
   #bytes = 0
   #start = ''
   #isTls = false
 
-  /** It has asked for TLS, as those who only hold their place do not. */
+  /** Whether the peer has asked for TLS. Peers that only hold a place do not. */
   get isTls(): boolean {
     return this.#isTls
   }

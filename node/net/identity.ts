@@ -33,7 +33,7 @@ export function generateNodeKey(): NodeKey {
   return { privateKey, nodeId: nodeIdOfKey(privateKey) }
 }
 
-/** The stored key, or a new one when there is none. Throws on bytes that are no Ed25519 key. */
+/** The stored key, or a new one when there is none. Throws when the bytes are no Ed25519 key. */
 export function loadOrCreateKey(stored?: Uint8Array): NodeKey {
   return stored === undefined
     ? generateNodeKey()

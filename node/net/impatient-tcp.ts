@@ -1,6 +1,6 @@
 /**
- * libp2p's TCP with a deadline of its own for connecting: where nothing answers, a new attempt is quicker than
- * TCP's next repetition (limits.ts), while the handshake behind it may take as long as the caller allows.
+ * libp2p's TCP with its own deadline for connecting. Where no answer comes, a new attempt is quicker than TCP's next
+ * repetition (limits.ts). The handshake after it may take as long as the caller allows.
  */
 
 import { tcp } from '@libp2p/tcp'
@@ -32,7 +32,7 @@ async function dialWithin(dial: Dial, ...[address, given]: Parameters<Dial>): Re
     return await dial(address, {
       ...given,
       signal: AbortSignal.any([given.signal, connecting.signal]),
-      // All that TCP asks of it when it dials.
+      // TCP uses only this when it dials.
       upgrader: {
         upgradeOutbound: (connection, options) => {
           clearTimeout(timer)

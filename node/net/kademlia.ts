@@ -58,9 +58,9 @@ export class Kademlia {
   readonly #firstSlice: number
   /** Ascending. */
   #slices: readonly number[] = []
-  /** Raised when the wanted slices change: an older pass gives up. */
+  /** Raised when the wanted slices change, which ends an older pass. */
   #generation = 0
-  /** Somebody waits for the pass under way, or to come. */
+  /** A caller waits for the pass under way, or for the next one. */
   #first = true
   #running: Promise<void> | undefined
   #cancelNext = (): void => {}
@@ -71,7 +71,7 @@ export class Kademlia {
     this.#firstSlice = self.toMultihash().bytes.at(-1) ?? 0
   }
 
-  /** Announces these slices from now on, and no others. Resolves after the first pass. */
+  /** Announces only these slices from now on. Resolves after the first pass. */
   async provideSlices(slices: readonly number[]): Promise<void> {
     const gone = this.#slices.filter((slice) => !slices.includes(slice))
     this.#slices = [...slices].sort((a, b) => a - b)
@@ -86,7 +86,7 @@ export class Kademlia {
     return this.#slices.includes(slice)
   }
 
-  /** A peer that has none of our records appeared. */
+  /** Called when a peer appears, which has none of our records. */
   peerUp(): void {
     if (this.#slices.length === 0) return
     this.#scheduleNext(PROVIDE_AFTER_UP_MS)
@@ -98,7 +98,7 @@ export class Kademlia {
     this.#stopping.abort()
   }
 
-  /** Providers of a slice as the walk meets them, the local store's first. Ends when `signal` fires. */
+  /** Yields providers of a slice as the walk meets them, those of the local store first. Ends when `signal` fires. */
   async *providers(slice: number, signal: AbortSignal): AsyncGenerator<FoundProvider> {
     const asked = new Set<string>()
     const both = AbortSignal.any([signal, this.#stopping.signal])
@@ -120,12 +120,12 @@ export class Kademlia {
         if (event.name === 'FINAL_PEER') return event.peer.multiaddrs
       }
     } catch {
-      // No member knows it now.
+      // No member knows the peer now.
     }
     return []
   }
 
-  /** One pass at a time; one that starts while another gives up follows it. */
+  /** One pass runs at a time. A pass that starts while another one ends follows it. */
   #run(): Promise<void> {
     const before = this.#running ?? Promise.resolve()
     const run = before.then(() => this.#pass(this.#generation))

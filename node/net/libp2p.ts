@@ -32,7 +32,7 @@ export interface Libp2pOptions {
   readonly guard: PortGuard
 }
 
-/** Not started yet. */
+/** Creates the node without starting it. */
 export function makeLibp2p(options: Libp2pOptions): Promise<Libp2p<ShoalServices>> {
   const { privateKey, listen, announce, gate, guard } = options
   return createLibp2p({
@@ -52,13 +52,13 @@ export function makeLibp2p(options: Libp2pOptions): Promise<Libp2p<ShoalServices
       guard.yamux(
         yamux({
           maxInboundStreams: MEMBER_ALLOWANCE.streamsOpenMax,
-          // It would grow to 16 MiB, the read buffer stops at 4 MiB: a paused stream would be reset.
+          // The window would grow to 16 MiB, but the read buffer ends at 4 MiB: a paused stream would be reset.
           streamOptions: { maxStreamWindowSize: 4 * MIB },
         }),
       ),
     ],
     connectionManager: {
-      // Ours bound these (handshakes.ts): libp2p would refuse members when strangers have come first.
+      // handshakes.ts limits these: libp2p would refuse members when strangers have come first.
       inboundConnectionThreshold: Infinity,
       maxIncomingPendingConnections: Infinity,
       maxConnections: 65_536,
@@ -67,7 +67,7 @@ export function makeLibp2p(options: Libp2pOptions): Promise<Libp2p<ShoalServices
       dialTimeout: DIAL_TIMEOUT_MS,
       reconnectRetries: 0,
     },
-    // A stopped process would lose its connections after 15 s; our own deadlines judge.
+    // A stopped process would lose its connections after 15 s. Our own deadlines decide instead.
     connectionMonitor: { abortConnectionOnPingFailure: false },
     services: {
       identify: identify(),
@@ -83,7 +83,7 @@ export function makeLibp2p(options: Libp2pOptions): Promise<Libp2p<ShoalServices
         gossipsub({
           allowPublishToZeroTopicPeers: true,
           fallbackToFloodsub: false,
-          // Many nodes of one machine or site are no attack.
+          // Many nodes on one machine or site are not an attack.
           scoreParams: { IPColocationFactorWeight: 0 },
         })(gate.components(components)),
     },

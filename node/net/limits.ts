@@ -5,14 +5,14 @@ import type { TrafficClass } from '../env/ports.ts'
 export const KIB = 1024
 export const MIB = 1024 * KIB
 
-/** One block, and some room for what may wrap it. */
+/** One block, and some room for what is around it. */
 export const PAYLOAD_BYTES_MAX = MIB + 4 * KIB
 /** Encoded message: a listing page is the largest. */
 export const BODY_BYTES_MAX = MIB
 
 /**
- * Bytes of requests sent to one peer and not yet answered, by class. Further calls wait in the caller,
- * which is how slowness reaches the HTTP socket.
+ * Bytes of requests sent to one peer and not yet answered, by class. Further calls wait in the caller, so that the HTTP socket
+ * slows down, too.
  */
 export const IN_FLIGHT_BYTES_MAX: Readonly<Record<TrafficClass, number>> = {
   control: 8 * MIB,
@@ -22,23 +22,25 @@ export const IN_FLIGHT_BYTES_MAX: Readonly<Record<TrafficClass, number>> = {
 export const WAITING_CALLS_MAX = 65_536
 /** The same in bytes. */
 export const WAITING_BYTES_MAX = 64 * MIB
-/** Requests of one peer served at once, by class; further ones wait. A bulk reply may be a block. */
+/** Requests of one peer served at once, by class. Further ones wait. A bulk reply may be a block. */
 export const SERVED_AT_ONCE_MAX: Readonly<Record<TrafficClass, number>> = {
   control: 8_192,
   bulk: 64,
 }
 /** Replies queued for one peer before its next requests wait to be served. */
 export const REPLY_QUEUE_BYTES_MAX = 16 * MIB
-/** Requests of one peer being served, by class; beyond either, they are answered as OVERLOADED, unserved.
- * Twice what a peer keeps in flight: only one meets it whose calls ran into their deadlines. */
+/**
+ * Requests of one peer being served, by class. Beyond either, further ones are answered as OVERLOADED, unserved. This is twice
+ * what a peer keeps in flight, so only a peer whose calls ran into their deadlines reaches it.
+ */
 export const SERVED_BYTES_MAX = 32 * MIB
 export const SERVED_REQUESTS_MAX = 65_536
-/** Requests of all peers being served; beyond it they are answered as OVERLOADED, unserved. */
+/** Requests of all peers being served. Beyond it, further ones are answered as OVERLOADED, unserved. */
 export const SERVED_BYTES_MAX_NODE = 256 * MIB
 
 /** Frames gathered into one write. */
 export const BATCH_BYTES = 256 * KIB
-/** Payloads from this size on are handed over as they are; smaller ones are copied into the batch. */
+/** Payloads from this size on are sent as they are. Smaller ones are copied into the batch. */
 export const COPIED_PAYLOAD_BYTES_MAX = 16 * KIB
 
 /** TCP sends its first packet again after 1, 3, 7 s: past the first of these a new attempt is quicker. */
@@ -49,7 +51,7 @@ export const DIAL_TIMEOUT_MS = 5_000
 export const REDIAL_DELAY_MS_MIN = 50
 /** From the beginning of one attempt to that of the next one, for attempts that fail sooner. */
 export const REDIAL_DELAY_MS_MAX = 1_000
-/** A link that lasted this long is dialled again at once when it is lost. */
+/** A link that lived this long is dialled again at once when it is lost. */
 export const STABLE_LINK_MS = 2_000
 /** When two peers would dial each other at once, the one with the higher id waits this long. */
 export const DIAL_COURTESY_MS = 300
@@ -68,7 +70,7 @@ export const DROPPED_BEATS = 120
 
 export const STRANGER_REQUEST_BYTES_MAX = 64 * KIB
 export const STRANGER_REPLY_BYTES_MAX = 8 * MIB
-/** Requests of strangers worked on at once. Reading one is bounded for each connection instead. */
+/** Requests of strangers worked on at once. Reading them is limited for each connection instead. */
 export const STRANGER_EXCHANGES_MAX = 32
 export const STRANGER_TIMEOUT_MS = 15_000
 /** Inbound connections of peers that are no members; of one address (address-group.ts) among them. */
@@ -81,23 +83,25 @@ export const STRANGER_LIFETIME_MS = 60_000
 /** Inbound connections whose peer is not known yet; of one address where no member lives. */
 export const HANDSHAKES_MAX = 256
 export const HANDSHAKES_MAX_ADDRESS = 32
-/** By then the dialling side has given up as well. */
+/** By then the dialling peer has given up as well. */
 export const HANDSHAKE_TIMEOUT_MS = DIAL_TIMEOUT_MS
 /** What a peer sends before it is known: two lines of multistream-select, then some 2 KiB of TLS. */
 export const OPENING_BYTES_MAX = 128
 export const HANDSHAKE_BYTES_MAX = 64 * KIB
-/** New connections from one address where no member lives, and from all of these: each costs some 12 ms of
- * CPU here, for a certificate that is made and another one that is read. */
+/**
+ * New connections from one address where no member lives, and from all of these. Each costs about 12 ms of CPU here, for a
+ * certificate that is made and another one that is read.
+ */
 export const ADDRESS_CONNECTS: Rate = { burst: 32, perSecond: 4 }
 export const STRANGER_CONNECTS: Rate = { burst: 64, perSecond: 16 }
-/** Between the beginnings of their TLS handshakes, so that a burst does not fill one turn of the event loop. */
+/** The time between the beginnings of their TLS handshakes, so that a burst does not fill one turn of the event loop. */
 export const STRANGER_TLS_PAUSE_MS = 25
 /** Addresses whose rates are remembered. */
 export const ADDRESSES_MAX = 4_096
-/** Inbound connections of one member: it has two, and some more for a minute after each cut. */
+/** Inbound connections of one member. It has two, and a few more for a minute after each cut. */
 export const MEMBER_CONNECTIONS_MAX = 16
 
-/** So many at once, and so many a second in the long run. */
+/** A burst, and a rate a second in the long run. */
 export interface Rate {
   readonly burst: number
   readonly perSecond: number
@@ -139,13 +143,15 @@ export const STRANGER_STREAMS: Rate = { burst: 192, perSecond: 96 }
 export const NEGOTIATION_BYTES_MAX = 512
 export const NEGOTIATION_TIMEOUT_MS = 5_000
 
-/** Between two announcements of slices: each costs some 50 ms of CPU here, so a tenth of a core at the
- * most, a thirtieth later on. */
+/**
+ * The time between two announcements of slices. Each costs about 50 ms of CPU here, so a tenth of a core at most, and a
+ * thirtieth later.
+ */
 export const PROVIDE_PAUSE_MS = 1_500
-/** The same while no other node knows of them: after a start, and when a layout has moved them. */
+/** The same while no node knows of them: after a start, and when a layout has moved them. */
 export const PROVIDE_PAUSE_MS_FIRST = 400
 export const PROVIDE_TIMEOUT_MS = 10_000
-/** Records are kept in memory by others and lost when they restart, so they are announced again. */
+/** Other nodes keep records in memory and lose them when they restart, so they are announced again after this time. */
 export const PROVIDE_AGAIN_MS = 60 * 60_000
-/** After a peer appears, which has no records yet. */
+/** The delay after a peer appears, which has no records yet. */
 export const PROVIDE_AFTER_UP_MS = 10_000

@@ -1,9 +1,9 @@
 /**
  * All links of a node, and which peers are up.
  *
- * A peer is up while one of its links is not lost. Calls go on the link that became ready last among those that
- * are heard. One that becomes ready takes over from those that are silent: they are dropped, so that calls
- * that wait on them fail now and are made again.
+ * A peer is up while one of its links is not lost. Calls use the link that became ready last among those that are not silent.
+ * A link that becomes ready replaces silent ones. These are dropped, so that calls that wait on them fail now and are made
+ * again.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -16,9 +16,9 @@ export interface LinksInit {
   readonly stats: NetworkStats
   readonly serve: (from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>
   readonly onPeer: (event: PeerEvent) => void
-  /** All links to the peer are silent: dial another one beside them. */
+  /** Called when all links to the peer are silent: another one should be dialled beside them. */
   readonly onSilence: (peer: NodeId) => void
-  /** The connection is of no use any more. */
+  /** Called when the connection is of no use any more. */
   readonly onDead: (connectionId: string) => void
 }
 
@@ -26,7 +26,7 @@ export class Links {
   readonly #init: LinksInit
   /** By connection and by who opened the streams. */
   readonly #links = new Map<string, PeerLink>()
-  /** Ready ones, the latest last. */
+  /** Ready links, the latest last. */
   readonly #ready = new Map<NodeId, readonly PeerLink[]>()
   readonly #up = new Set<NodeId>()
 
@@ -56,7 +56,7 @@ export class Links {
     return link
   }
 
-  /** Where to send: the link that became ready last, of those that are heard. */
+  /** The link to send on: the one that became ready last, among those that are not silent. */
   of(peer: NodeId): PeerLink | undefined {
     const links = this.#ready.get(peer) ?? []
     return (
@@ -70,7 +70,7 @@ export class Links {
     return this.#ready.get(peer)?.some(({ hearing }) => hearing === 'clear') ?? false
   }
 
-  /** Whether there is a link to the peer, be it silent. */
+  /** Whether there is a link to the peer, even a silent one. */
   hasAny(peer: NodeId): boolean {
     return this.#ready.has(peer)
   }

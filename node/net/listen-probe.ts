@@ -1,4 +1,4 @@
-/** Whether addresses are free to listen on, found out before anything else is done. */
+/** Checks that addresses are free to listen on, before anything else is done. */
 
 import { createServer } from 'node:net'
 
@@ -10,7 +10,7 @@ export interface ListenAddress {
 
 /**
  * Listens on each address for an instant, all at once. Rejects with the operating system's error:
- * EADDRINUSE, EADDRNOTAVAIL, EACCES. It is a courtesy: another process may come in between.
+ * EADDRINUSE, EADDRNOTAVAIL, EACCES. Another process may still take an address before the node does.
  */
 export async function probeListen(addresses: readonly ListenAddress[]): Promise<void> {
   const servers = addresses.map(() => createServer())

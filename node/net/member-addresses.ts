@@ -1,4 +1,4 @@
-/** The addresses at which members live: what the layout says, and where they were seen. */
+/** The addresses of members: those of the layout, and those from which they connected. */
 
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { NodeId } from '../../protocol/ids.ts'
@@ -7,7 +7,7 @@ import { parseAddress } from './addresses.ts'
 
 export class MemberAddresses {
   readonly #announced = new Map<NodeId, readonly string[]>()
-  /** Behind NAT it is not what the member announces. The last one of each. */
+  /** By member, the last address from which it connected. Behind NAT that is not the one it announces. */
   readonly #seen = new Map<NodeId, string>()
   #groups = new Set<string>()
 
@@ -28,7 +28,7 @@ export class MemberAddresses {
     this.#gather()
   }
 
-  /** A member has connected from there. */
+  /** Called when a member has connected from an address. */
   saw(peer: NodeId, address: Multiaddr): void {
     const group = groupOfAddress(address)
     if (group === undefined || this.#seen.get(peer) === group) return

@@ -3,9 +3,9 @@
  *
  * libp2p's own way, `use(protocol, [middleware])`, appends the protocol's handler to the very array it was
  * given, on every inbound stream: the second stream is handled twice, and outbound streams of that
- * protocol are handled as if they were inbound. So the services get a registrar of ours instead: their
- * handlers see members' streams only, and so do their topologies (who to open streams to). A peer that
- * becomes a member after it was identified is introduced then.
+ * protocol are handled as if they were inbound. So the services get our own registrar instead: their handlers and topologies
+ * (which say to whom streams are opened) see only members. A peer that becomes a member after it was identified is
+ * introduced then.
  */
 
 import type { Connection, PeerId, StreamHandler, Topology } from '@libp2p/interface'

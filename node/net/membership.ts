@@ -1,9 +1,9 @@
 /**
- * The members: whom to dial, whom to let in, and what becomes of connections.
+ * The members: which peers to dial, which to let in, and when to close connections.
  *
- * Both sides dial, each opens the two streams of a link on the connection that it then has; what the
- * other side opened is as good. One link more than needed, after simultaneous dials, is kept: closing one
- * would need an agreement on which.
+ * Both sides dial, and each opens the two streams of a link on its connection. A link that the other side opened is as good.
+ * After simultaneous dials there may be one link more than needed. It is kept, because the sides would have to agree on which
+ * one to close.
  */
 
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
@@ -34,7 +34,7 @@ const BULK_PROTOCOL = '/shoal/bulk/1'
 export interface MembershipInit {
   readonly libp2p: Libp2p
   readonly gate: MemberGate
-  /** The members without this node. Others read it; only this class changes it. */
+  /** The members without this node. Shared with all that ask for them, and changed only here. */
   readonly members: Map<NodeId, readonly string[]>
   readonly homes: MemberAddresses
   readonly links: Links
@@ -49,7 +49,7 @@ export class Membership {
   readonly #init: MembershipInit
   readonly #self: NodeId
   readonly #diallers = new Map<NodeId, Dialler>()
-  /** What the DHT said lately of members whose known addresses failed. */
+  /** Addresses that the DHT gave lately for members whose known addresses failed. */
   readonly #found = new Map<NodeId, readonly Multiaddr[]>()
   readonly #lookups = new Set<NodeId>()
   #state: 'new' | 'started' | 'stopped' = 'new'
@@ -111,7 +111,7 @@ export class Membership {
     else dialler?.down()
   }
 
-  /** All links to it are silent. */
+  /** Called when all links to a member are silent. */
   onSilence(peer: NodeId): void {
     this.#kick(peer)
   }
@@ -152,14 +152,14 @@ export class Membership {
     const { libp2p, links, members } = this.#init
     const known = (members.get(peer) ?? []).flatMap((text) => parseAddress(text, peer))
     if (known.length === 0) await this.#lookUp(peer)
-    // Beside the attempt: a search in a network that is cut takes seconds.
+    // The search runs beside the attempt, because it takes seconds in a network that is cut.
     else if (failed > 0 && failed % DIALS_BEFORE_LOOKUP === 0)
       void this.#lookUp(peer).catch(() => {})
     const found = (this.#found.get(peer) ?? []).flatMap((address) => withPeer(address, peer))
     const addresses = [...known, ...found]
     if (addresses.length === 0) throw new Error('no address is known')
     const signal = AbortSignal.timeout(failed === 0 ? DIAL_TIMEOUT_MS_FIRST : DIAL_TIMEOUT_MS)
-    // What is connected already is silent, or carries no link yet.
+    // A connection that exists already is silent, or carries no link yet.
     const force = links.hasAny(peer)
     const connection = await libp2p.dial(addresses, { signal, force })
     if (force && links.has(connection.id)) throw new Error('no other connection could be made')
@@ -212,7 +212,7 @@ export class Membership {
     const peer = nodeInAddress(connection.remotePeer)
     if (this.#init.members.has(peer)) {
       if (connection.direction === 'inbound') this.#onMembersConnection(peer, connection)
-      // It is back: should it not open its streams, we do.
+      // The member is back. If it does not open its streams, this node does.
       if (!this.#init.links.hears(peer)) this.#kick(peer, DIAL_COURTESY_MS)
       return
     }
@@ -225,7 +225,7 @@ export class Membership {
     const inbound = libp2p
       .getConnections(connection.remotePeer)
       .filter((one) => one.direction === 'inbound' && one !== connection && one.status === 'open')
-    // The oldest: it dials because it finds those of no use.
+    // The oldest ones are closed: the member dials because they are of no use to it.
     if (inbound.length >= MEMBER_CONNECTIONS_MAX) {
       inbound[0]?.abort(new Error('too many connections of one member'))
     }
@@ -239,7 +239,7 @@ export class Membership {
     const [left] = libp2p.getConnections(peer).filter(({ id }) => id !== connection.id)
     // gossipsub had its stream on one of the connections and opens no other by itself.
     if (left !== undefined) this.#introduce(left)
-    // What strangers say of themselves would be kept for hours.
+    // Otherwise libp2p would keep for hours what strangers say of themselves.
     else if (!members.has(nodeInAddress(peer))) libp2p.peerStore.delete(peer).catch(() => {})
   }
 

@@ -37,7 +37,7 @@ async function pair(): Promise<[Libp2pNetwork, Libp2pNetwork]> {
   return [a, b]
 }
 
-/** A libp2p node of the same protocols that is no member. */
+/** A libp2p node with the same protocols that no node counts as a member. */
 async function openStranger(): ReturnType<typeof makeLibp2p> {
   const stranger = await makeLibp2p({
     privateKey: libp2pKey(generateNodeKey().privateKey),
@@ -93,7 +93,7 @@ test('10,000 small calls at once, both ways, with blocks among them', async () =
 
 test('a restarted peer is found again, at its old address and at a new one', async () => {
   const key = generateNodeKey()
-  // No port that the system may give to somebody else meanwhile.
+  // A port that the system does not give to another process meanwhile.
   const address = `/ip4/127.0.0.1/tcp/${20_000 + Math.floor(Math.random() * 10_000)}`
   const [a, b, c] = [await open(), await open(key, address), await open()]
   introduce([a, b, c])
@@ -112,7 +112,7 @@ test('a restarted peer is found again, at its old address and at a new one', asy
   const reply = await a.call(again.self, 'bulk', { type: 1, body: utf8('x') }, { timeoutMs })
   expect(utf8Text(reply.body)).toBe('x')
 
-  // Elsewhere: it knows only c's address and a knows only its old one; c tells them by Kademlia.
+  // At the new address: b knows only c's address and a knows only b's old one. They find each other through c by Kademlia.
   await again.stop()
   await until(() => !a.connected(b.self))
   const moved = await open(key)
@@ -155,7 +155,7 @@ test.each([
     await closed.promise
     expect(stream.status).toBe('reset')
   } catch (error) {
-    // Refused already while the protocol was agreed on.
+    // Refused already while the protocol was being agreed on.
     expect(String(error)).toMatch(/reset|closed/i)
   }
   const reply = await b.call(a.self, 'control', { type: 1, body: utf8('x') }, { timeoutMs })
@@ -197,7 +197,7 @@ async function rawMember(
   return { stream: await connection.newStream(protocol), connection }
 }
 
-test('garbage of a member resets its stream, and nothing else', async () => {
+test('garbage from a member resets its stream, and nothing else', async () => {
   const [a, b] = [await open(), await open()]
   const { stream, connection } = await rawMember(a, '/shoal/control/1')
   const closed = new Promise<void>((resolve) => stream.addEventListener('close', () => resolve()))
@@ -209,7 +209,7 @@ test('garbage of a member resets its stream, and nothing else', async () => {
   await until(() => allConnected([a, b]))
 })
 
-test('garbage on the bare port harms nobody', async () => {
+test('garbage on the bare port harms no one', async () => {
   const [a, b] = await pair()
   const port = Number(/tcp\/(\d+)/.exec(a.addresses()[0]!)![1])
   for (const bytes of ['GET / HTTP/1.1\r\n\r\n', '\u0013/multistream/1.0.0\n', '']) {
@@ -224,7 +224,7 @@ test('garbage on the bare port harms nobody', async () => {
   expect(utf8Text(reply.body)).toBe('x')
 })
 
-test('what a member sends beyond its share is refused, and the others are served', async () => {
+test('requests of a member beyond its share are refused, and other members are served', async () => {
   const a = await open()
   a.serve(async (_from, { type }) => {
     // Nothing is answered before the bound is met.

@@ -3,10 +3,10 @@
  *
  *   - Every member is dialled until connected, from both sides (membership.ts); a link is a control and a bulk
  *     stream, long-lived, with our own framing (peer-link.ts, rpc-stream.ts, framing.ts).
- *   - Peers that are no members reach only identify, ping and the protocols of `serveStrangers`. This is decided for each
- *     stream and not for the connection, because a joiner becomes a member on an open connection.
+ *   - A peer that is no member reaches only the protocols of `serveStrangers`, identify and ping. This is decided for each
+ *     stream, not for the connection: a joiner becomes a member on an existing connection.
  *   - Kademlia finds newer addresses of members, and providers of slices for `walk` (kademlia.ts).
- *   - gossipsub carries what may be late.
+ *   - gossipsub carries messages that may be late.
  */
 
 import type { Libp2p, PeerId } from '@libp2p/interface'
@@ -45,14 +45,14 @@ export interface NetworkOptions {
   readonly privateKey: Uint8Array
   /** Multiaddresses, "/ip4/127.0.0.1/tcp/9002"; port 0 takes any. */
   readonly listen: readonly string[]
-  /** What others are told instead, behind NAT or a proxy. */
+  /** Addresses that other nodes are told instead, behind NAT or a proxy. */
   readonly announce?: readonly string[]
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
 }
 
-/** Not started: register handlers first. */
+/** Creates a network without starting it, so that handlers can be registered first. */
 export async function createNetwork(options: NetworkOptions): Promise<Libp2pNetwork> {
   const members = new Map<NodeId, readonly string[]>()
   const isMember = (peer: PeerId): boolean => members.has(peer.toString() as NodeId)

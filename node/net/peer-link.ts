@@ -6,8 +6,8 @@
  * that became ready last (it is the live one when the peer was restarted), and answers on whichever a
  * request came in.
  *
- * After a cut, TCP sends again at intervals that have doubled for as long as the cut lasted: a link that is
- * silent says so (`hearing`), and is replaced by a new one (links.ts), rather than waited for.
+ * After a cut, TCP sends again at intervals that have doubled for as long as the cut lasted. So a silent link says that it is
+ * silent (`hearing`), and is replaced by a new one (links.ts).
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -24,7 +24,7 @@ import {
 import { RpcStream } from './rpc-stream.ts'
 import type { NetworkStats } from './stats.ts'
 
-/** clear: something was heard lately. silent: another link should be tried. lost: the peer counts as down. */
+/** clear: bytes came lately. silent: another link should be tried. lost: the peer counts as down. */
 export type Hearing = 'clear' | 'silent' | 'lost'
 
 export interface PeerLinkInit {
@@ -91,7 +91,7 @@ export class PeerLink {
       onClose: (reason) => this.close(reason),
     })
     this.#streams.set(traffic, rpc)
-    // It may have closed while it was made.
+    // A stream may have closed while the link was made.
     if (this.#closed) rpc.abort('the link is closed')
   }
 
@@ -129,7 +129,7 @@ export class PeerLink {
     this.#settle()
   }
 
-  /** Counts beats, not time: after our own process was stopped only one has passed. */
+  /** Counts heartbeats, not time: after this process was stopped, only one has passed. */
   #scheduleHeartbeat(): void {
     this.#cancelHeartbeat = this.#init.clock.after(HEARTBEAT_MS, () => {
       const before = this.hearing
@@ -147,7 +147,7 @@ export class PeerLink {
 
   #heard(): boolean {
     for (const stream of this.#streams.values()) {
-      // One that we do not read ourselves can't be heard.
+      // A stream that this node does not read cannot give a sign of life.
       if (stream.lastHeardMs >= this.#lastBeatMs || stream.paused) return true
     }
     return false

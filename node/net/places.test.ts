@@ -49,7 +49,7 @@ test('when there is no place, the oldest of the group with the most makes room',
   expect(places.size).toBe(4)
 })
 
-test('the idle make room before the busy', () => {
+test('idle holders make room before busy ones', () => {
   const { take, evicted, busy } = room({ max: 9, groupMax: 2 })
   busy.add('a1')
   take('a1', 'a')
@@ -58,7 +58,7 @@ test('the idle make room before the busy', () => {
   expect(evicted).toEqual(['a2'])
 })
 
-test('a favoured group has no bound of its own, and makes room only when nobody else can', () => {
+test('a favoured group has no limit of its own, and makes room only when no other group can', () => {
   const { take, evicted } = room({ max: 4, groupMax: 2, favoured: 'm' })
   for (const name of ['m1', 'm2', 'm3']) take(name, 'm')
   take('a1', 'a')
@@ -79,7 +79,7 @@ test('a place that was given back is free', () => {
   expect(places.size).toBe(2)
 })
 
-test('a rate lets a burst through, and then as many as time allows', () => {
+test('a rate lets a burst through, and then the number that it allows', () => {
   const clock = new StreamClock()
   const bucket = new TokenBucket(clock, { burst: 3, perSecond: 2 })
   expect([1, 2, 3, 4].map(() => bucket.take())).toEqual([true, true, true, false])
@@ -90,7 +90,7 @@ test('a rate lets a burst through, and then as many as time allows', () => {
   expect(bucket.take(3)).toBe(true)
 })
 
-test('strangers from one address come at a rate, members as often as they like', () => {
+test('strangers from one address are limited by a rate, members are not', () => {
   const clock = new StreamClock()
   const handshakes = new Handshakes(clock, (group) => group === 'member')
   const begin = (group: string): boolean =>
@@ -104,7 +104,7 @@ test('strangers from one address come at a rate, members as often as they like',
   expect(begin('a')).toBe(true)
 })
 
-test('strangers from ever new addresses come at a rate, too, and take no memory without end', () => {
+test('strangers from ever new addresses are limited by a rate, too, and take bounded memory', () => {
   const clock = new StreamClock()
   const handshakes = new Handshakes(clock, () => false)
   let letIn = 0

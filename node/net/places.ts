@@ -1,26 +1,26 @@
 /**
- * A bounded number of places. A newcomer always gets one. When none is left, an occupant of the group that holds the most
- * loses its place: idle ones before busy ones, and the oldest of these. Favoured groups lose places only when no other
- * group holds any.
+ * A bounded number of places. A newcomer always gets one. When none is left, a holder of the group with the most places loses
+ * its place: an idle one before a busy one, and the oldest of these. Favoured groups lose places only when no other group
+ * holds any.
  */
 
 export interface Occupant {
   readonly group: string
   readonly busy?: () => boolean
-  /** It has lost its place. */
+  /** Called when a holder loses its place. */
   readonly evict: (reason: string) => void
 }
 
 export interface PlacesInit {
   readonly max: number
-  /** Most places of one group that is not favoured. */
+  /** Places of one group that is not favoured. */
   readonly groupMax: number
   readonly favours: (group: string) => boolean
 }
 
 export class Places {
   readonly #init: PlacesInit
-  /** The occupants of each group, the oldest first. */
+  /** The holders of each group, the oldest first. */
   readonly #groups = new Map<string, Set<Occupant>>()
   #count = 0
 
@@ -32,7 +32,7 @@ export class Places {
     return this.#count
   }
 
-  /** The returned function gives the place back; more than once is harmless. */
+  /** Takes a place. The returned function gives it back; calling it twice is harmless. */
   take(occupant: Occupant): () => void {
     const { max, groupMax, favours } = this.#init
     const { group } = occupant

@@ -1,6 +1,6 @@
 /**
- * The bounds of libp2p's port, put around its parts: the TCP listener (handshakes.ts), TLS, which says who
- * a connection's peer is, and yamux (frame-budget.ts).
+ * Puts limits around the parts of libp2p's port: the TCP listener (handshakes.ts), TLS, which proves the id of a connection's
+ * peer, and yamux (frame-budget.ts).
  *
  * TCP connections and multiplexers of libp2p are given bytes by a call of their `onData`; replacing it on
  * the instance is the one way to see bytes before they are worked on.
@@ -64,7 +64,7 @@ export class PortGuard {
     }
   }
 
-  /** All that a listener asks of it. */
+  /** The part of it that a listener uses. */
   #boundedUpgrader(upgrader: Upgrader): Upgrader {
     const upgradeInbound = async (
       connection: MultiaddrConnection,
@@ -117,7 +117,7 @@ export class PortGuard {
       encrypter.secureInbound = async (connection, options) => {
         await this.handshakes.turn(this.#groups.get(connection) ?? '')
         const secured = await secureInbound(connection, options)
-        // Agreed on inside TLS by every node; multistream-select would answer any number of lines.
+        // Every node agrees on it inside TLS. multistream-select would answer any number of lines.
         if (secured.streamMuxer === undefined) {
           const error = new Error('no multiplexer was agreed on in the handshake')
           secured.connection.abort(error)
@@ -176,7 +176,7 @@ export class PortGuard {
   }
 }
 
-/** Shows `look` all bytes first, and passes on what it lets through. The returned function ends that. */
+/** Shows all bytes to `look` first, and passes on those that it accepts. The returned function ends that. */
 function intercept(target: object, look: (bytes: Bytes) => boolean): () => void {
   const receiver = target as Receiver
   const onData = receiver.onData.bind(receiver)

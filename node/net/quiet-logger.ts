@@ -1,4 +1,4 @@
-/** libp2p logs several lines a message, formatted or not: none of them. Our own logs say what matters. */
+/** A logger that drops the lines of libp2p, which writes several for each message. Our own log says what matters. */
 
 import type { ComponentLogger, Logger } from '@libp2p/interface'
 

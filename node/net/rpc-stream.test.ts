@@ -43,14 +43,14 @@ function end(
   return { rpc, stream, stats, events }
 }
 
-/** Lets promises settle. */
-function settled(): Promise<void> {
+/** Waits until all promises that can resolve have done so. */
+function allResolved(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
 /** Delivers both ways until nothing moves. */
 async function flow(a: FakeStream, b: FakeStream): Promise<void> {
-  do await settled()
+  do await allResolved()
   while ([a.deliver(), b.deliver()].includes(true))
 }
 
@@ -77,15 +77,15 @@ function outcome(call: Promise<NetworkMessage>): Promise<unknown> {
   )
 }
 
-test('ready only when the hello of the other side has come', async () => {
+test('a stream is ready only when the hello of the other side has come', async () => {
   const clock = new StreamClock()
   const [left, right] = fakePair()
   const a = end(left, clock, echo)
-  await settled()
+  await allResolved()
   left.deliver()
   expect(a.rpc.ready).toBe(false)
   end(right, clock, echo)
-  await settled()
+  await allResolved()
   right.deliver()
   expect(a.events).toEqual(['ready'])
 })
@@ -96,7 +96,7 @@ test('calls of one turn leave in one write', async () => {
   const calls = Promise.all(
     Array.from({ length: 100 }, (_, i) => a.rpc.call(request(`${i}`), { timeoutMs })),
   )
-  await settled()
+  await allResolved()
   expect(a.stream.sent).toHaveLength(1)
   await flow()
   expect((await calls).map(({ body }) => utf8Text(body))).toEqual(
@@ -108,7 +108,7 @@ test('a large payload is handed over as it is, not copied', async () => {
   const { a, flow } = await readyPair()
   const payload = new Uint8Array(MIB)
   const call = a.rpc.call(request('x', payload), { timeoutMs })
-  await settled()
+  await allResolved()
   expect(a.stream.sent).toContain(payload)
   await flow()
   expect((await call).payload).toHaveLength(MIB)
@@ -119,24 +119,24 @@ test('nothing is sent to a full stream until it drains', async () => {
   const calls = Array.from({ length: 10 }, () =>
     outcome(a.rpc.call(request('x', new Uint8Array(300_000)), { timeoutMs })),
   )
-  await settled()
+  await allResolved()
   const writes = a.stream.sent.length
   expect(a.stream.writableNeedsDrain).toBe(true)
   expect(writes).toBeLessThan(5)
-  await settled()
+  await allResolved()
   expect(a.stream.sent).toHaveLength(writes)
   await flow()
   expect(await Promise.all(calls)).toEqual(Array.from({ length: 10 }, () => 'x'))
 })
 
-test('a call that times out before it left was certainly not delivered, and never leaves', async () => {
+test('a call that times out before it leaves was certainly not delivered, and never leaves', async () => {
   let served = 0
   const { a, clock, flow } = await readyPair((message) => {
     served++
     return echo(message)
   })
   const first = outcome(a.rpc.call(request('1', new Uint8Array(300_000)), { timeoutMs }))
-  await settled()
+  await allResolved()
   const second = outcome(a.rpc.call(request('2', new Uint8Array(300_000)), { timeoutMs }))
   clock.advance(timeoutMs)
   expect(await first).toBe('TIMEOUT true')
@@ -182,7 +182,7 @@ test('an aborted signal takes back what has not left', async () => {
 test('when the stream closes, calls fail by whether they left', async () => {
   const { a, b } = await readyPair()
   const sent = outcome(a.rpc.call(request('x'), { timeoutMs }))
-  await settled()
+  await allResolved()
   const queued = outcome(a.rpc.call(request('y'), { timeoutMs }))
   b.rpc.abort('gone')
   expect(await sent).toBe('UNREACHABLE true')
@@ -205,13 +205,13 @@ test('a late reply is ignored', async () => {
   expect(a.events).toEqual(['ready'])
 })
 
-test('so many requests are served at once, the others wait their turn', async () => {
+test('a limited number of requests is served at once, and the others wait', async () => {
   let active = 0
   let most = 0
   const { a, b, flow } = await readyPair(
     async (message) => {
       most = Math.max(most, ++active)
-      await settled()
+      await allResolved()
       active--
       return message
     },
@@ -246,7 +246,7 @@ test('requests that hang, given up by their caller and followed by more, never h
   expect(b.stats.bytesInService).toBeLessThanOrEqual(SERVED_BYTES_MAX)
   expect(all.slice(0, 31)).toEqual(Array.from({ length: 31 }, () => 'TIMEOUT true'))
   expect(all.slice(31)).toEqual(Array.from({ length: 29 }, () => 'OVERLOADED true'))
-  // What is small is served all the same: a vote needs no disk.
+  // A small request is still served: a vote needs no disk.
   const small = outcome(a.rpc.call(request('small'), { timeoutMs }))
   await flow()
   expect(b.stats.requestsInService).toBe(32)
@@ -271,29 +271,29 @@ test('a peer that sends too much and reads no answers is no longer read until it
   }
   left.send(encodeFrame({ kind: FrameKind.hello, type: 0, id: 0, body: EMPTY_BYTES }))
   send(SERVED_BYTES_MAX / MIB + 1)
-  await settled()
+  await allResolved()
   expect([right.paused, b.stats.requestsRefused]).toEqual([false, 2])
   right.writableNeedsDrain = true
   for (const answer of answers.splice(0, 20)) answer()
-  await settled()
+  await allResolved()
   expect(right.paused).toBe(false)
   send(SERVED_BYTES_MAX / MIB)
-  await settled()
+  await allResolved()
   expect(right.paused).toBe(true)
   right.writableNeedsDrain = false
   right.emit('drain', { data: EMPTY_BYTES })
-  await settled()
+  await allResolved()
   expect(right.paused).toBe(false)
 })
 
-test('what a closed stream was serving is given back', async () => {
+test('a closed stream gives back the room of requests that it was serving', async () => {
   const { a, b, flow } = await readyPair(() => new Promise(() => {}), { servedAtOnceMax: 1 })
   const calls = [1, 2, 3].map(() => outcome(a.rpc.call(request('x'), { timeoutMs })))
   await flow()
   expect(b.stats.requestsInService).toBe(3)
   a.rpc.abort('gone')
   await Promise.all(calls)
-  // The one that was begun may still run.
+  // The request that was begun may still run.
   expect(b.stats.requestsInService).toBe(1)
 })
 
@@ -320,7 +320,7 @@ test('whatever a peer sends, the stream is reset and the node goes on', async ()
         const call = rpc.call(request('x'), { timeoutMs }).catch(() => {})
         for (const chunk of chunks) if (left.status === 'open') left.send(chunk)
         left.deliver()
-        await settled()
+        await allResolved()
         rpc.abort('over')
         await call
         expect(events.filter((event) => event.startsWith('closed'))).toHaveLength(1)
@@ -343,7 +343,7 @@ test('every frame that left is well formed', async () => {
   const { a } = await readyPair()
   for (const size of [0, 10, 16_384, 16_385, 300_000]) {
     void outcome(a.rpc.call(request('x', new Uint8Array(size)), { timeoutMs }))
-    await settled()
+    await allResolved()
     a.stream.deliver()
   }
   const reader = new FrameReader()

@@ -1,16 +1,15 @@
 /**
  * Requests and replies in both directions over one long-lived stream of one traffic class.
  *
- *   1. Both sides send a hello; the stream is ready when the other's has come. (That a stream opened says
- *      nothing: the other side may refuse it after the protocol was agreed on.)
+ *   1. Both sides send a hello. The stream is ready when that of the other side has come. (An open stream proves nothing: the
+ *      other side may refuse it after the protocol was agreed on.)
  *   2. Each side numbers its own requests; replies come in any order.
- *   3. A caller keeps a bounded number of request bytes in flight (call-table.ts). Beyond twice that its
- *      requests are refused unserved: their callers have given up on the first of them, since the disk
- *      hangs, and send more. Reading goes on: an unread stream would also hold back the replies to our
- *      own calls, and with them whatever clients ask of this node (D11).
- *   4. So many requests are served at once; the next ones wait, also while the replies queued for this
- *      peer are too many bytes. Reading goes on, so two peers never wait for each other; but for a peer
- *      that sends too much and does not read the answers either.
+ *   3. A caller keeps a bounded number of request bytes in flight (call-table.ts). Beyond twice that number its requests are
+ *      refused unserved: the disk hangs, their callers have given up on the first of them and send more. Reading goes on. An
+ *      unread stream would also hold back the replies to our own calls, and with them the requests of clients (D11).
+ *   4. A bounded number of requests is served at once. The next ones wait, also while too many bytes of replies are queued
+ *      for this peer. Reading goes on, so that two peers never wait for each other. Only a peer that sends too much and does
+ *      not read the answers is no longer read.
  *   5. A malformed frame resets the stream, and nothing else.
  */
 
@@ -33,7 +32,7 @@ import type { NetworkStats } from './stats.ts'
 
 export interface RpcStreamInit {
   readonly clock: Clock
-  /** Those of the whole node: `bytesInService` bounds the requests of all peers together. */
+  /** Counters of the whole node. Its `bytesInService` limits what all peers together may have served. */
   readonly stats: NetworkStats
   readonly inFlightBytesMax: number
   readonly servedAtOnceMax: number
@@ -92,7 +91,7 @@ export class RpcStream {
     return this.#lastHeardMs
   }
 
-  /** The peer sends more than is served, and reads no answers: nothing is read for now. */
+  /** Whether nothing is read for now, because the peer sends too much and reads no answers. */
   get paused(): boolean {
     return this.#paused
   }
@@ -190,7 +189,7 @@ export class RpcStream {
     this.#serveDelayed()
   }
 
-  /** Votes and the like are small and need no disk as a rule: they have room beside what hangs. */
+  /** Small requests, such as votes, usually need no disk. They have room beside requests that hang. */
   #isBeyondShare({ payload }: Frame, bytes: number): boolean {
     const shares = payload === undefined ? 2 : 1
     return (
@@ -200,7 +199,7 @@ export class RpcStream {
   }
 
   #serveDelayed(): void {
-    // Most often there is one request, which waits for nothing.
+    // Most often there is one request, which does not wait.
     let next = 0
     while (next < this.#delayed.length && this.#mayServe()) {
       const request = this.#delayed[next++]
@@ -267,7 +266,7 @@ export class RpcStream {
   }
 
   #overServed(): boolean {
-    // Resumes at half, so that it does not flutter.
+    // Resumes at half, so that reading does not stop and start all the time.
     const share = this.#paused ? 0.5 : 1
     return (
       this.#writer.queuedBytes > REPLY_QUEUE_BYTES_MAX * share &&

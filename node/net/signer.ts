@@ -1,6 +1,6 @@
 /**
- * Ed25519 signatures by node:crypto, synchronous, with the same key as the libp2p identity. Any
- * node's signature is checked with its id alone, since the id holds the public key.
+ * Ed25519 signatures by node:crypto, synchronous, with the same key as the libp2p identity. The signature of any node is checked
+ * with its id alone, because the id holds the public key.
  */
 
 import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
@@ -13,7 +13,7 @@ import type { Signer } from '../env/ports.ts'
 const PKCS8_HEAD = Buffer.from('302e020100300506032b657004220420', 'hex')
 const SPKI_HEAD = Buffer.from('302a300506032b6570032100', 'hex')
 
-/** Public keys kept parsed; more nodes than this only cost parsing again. */
+/** Public keys kept parsed. With more nodes than this, keys are parsed again. */
 const CACHED_KEYS_MAX = 4096
 
 export class Ed25519Signer implements Signer {
@@ -36,7 +36,7 @@ export class Ed25519Signer implements Signer {
     return new Uint8Array(sign(null, bytes, this.#key))
   }
 
-  /** False as well when `signer` is no Ed25519 identity or the signature has another length. */
+  /** Also false when `signer` is no Ed25519 identity or the signature has another length. */
   verify(signer: NodeId, bytes: Uint8Array, signature: Uint8Array): boolean {
     if (signature.length !== 64) return false
     const key = this.#publicKey(signer)

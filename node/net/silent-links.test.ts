@@ -45,7 +45,7 @@ class Proxy {
     return `/ip4/127.0.0.1/tcp/${(this.#server.address() as AddressInfo).port}`
   }
 
-  /** Lets nothing pass on the open connections any more, and tells neither side. */
+  /** Lets nothing pass any more on the present connections, without closing them. */
   hold(): void {
     for (const socket of this.#pairs.flat()) socket.pause()
   }
@@ -94,7 +94,7 @@ test('a silent link is replaced by one dialled beside it', async () => {
   const heldMs = performance.now()
   while (!((await answers(a, b)) && (await answers(b, a)))) await sleep(20)
   expect(performance.now() - heldMs).toBeLessThan(6_000)
-  // For good: it is not the old one that came back.
+  // The new link stays: it is not the old one that came back.
   await sleep(1_000)
   expect(await answers(a, b)).toBe(true)
 }, 20_000)
@@ -106,7 +106,7 @@ test('a call that waits on a silent link fails when the link is replaced, not at
   await expect(call).rejects.toMatchObject({ code: 'UNREACHABLE', maybeDelivered: true })
 }, 10_000)
 
-test('a deaf peer counts as down, is dialled with restraint, and is up again as soon as it hears', async () => {
+test('a deaf peer counts as down, is dialled at growing intervals, and is up again as soon as it hears', async () => {
   const { a, b, proxies, both } = await pair()
   const events: PeerEvent['type'][] = []
   a.onPeer(({ type }) => events.push(type))

@@ -1,4 +1,4 @@
-/** Counters of one node's network, for metrics. Plain numbers that only rise, besides the gauges. */
+/** Counters of one node's network, for metrics. Except for the gauges, they only rise. */
 
 export interface NetworkStats {
   bytesSent: number
@@ -18,7 +18,7 @@ export interface NetworkStats {
   bytesInService: number
   /** Gauge: members with a ready link. */
   peersConnected: number
-  /** Inbound connections that were refused or closed for lack of places, or for what their peers sent. */
+  /** Inbound connections that were refused or closed because of missing places, or because of what their peers sent. */
   connectionsRefused: number
   /** Gauge: inbound connections whose peers are not known yet. */
   handshakes: number

@@ -43,7 +43,7 @@ function world() {
   return { clock, strangers, meet }
 }
 
-test('one that idles is closed; one that joins stays until its time is over', () => {
+test('an idle stranger is closed; one that joins stays until its time is over', () => {
   const { clock, meet } = world()
   const idle = meet(new FakeConnection('idle'))
   const joins = meet(new FakeConnection('joins'))
@@ -54,7 +54,7 @@ test('one that idles is closed; one that joins stays until its time is over', ()
   expect(joins.status).toBe('closed')
 })
 
-test('one that has become a member is let alone', () => {
+test('a stranger that has become a member is not closed', () => {
   const { clock, strangers, meet } = world()
   const joiner = meet(new FakeConnection('joiner'))
   strangers.forget('joiner')
@@ -63,7 +63,7 @@ test('one that has become a member is let alone', () => {
   expect(strangers.size).toBe(0)
 })
 
-test('from many addresses, too, there are only so many; the greediest address makes room', () => {
+test('strangers from many addresses are limited, too; the address with the most makes room', () => {
   const { strangers, meet } = world()
   const greedy = [1, 2, 3].map((i) => meet(new FakeConnection(`g${i}`, '192.0.2.9')))
   const others = Array.from({ length: STRANGER_CONNECTIONS_MAX - 1 }, (_, i) =>
@@ -74,7 +74,7 @@ test('from many addresses, too, there are only so many; the greediest address ma
   expect(others.at(-1)!.status).toBe('open')
 })
 
-test('connections that we dialled take no places', () => {
+test('connections that this node dialled take no places', () => {
   const { strangers, meet } = world()
   meet(new FakeConnection('ours', '192.0.2.1', 'outbound'))
   expect(strangers.size).toBe(0)

@@ -1,4 +1,4 @@
-/** Peers that are no members, and members that misbehave: what they cost, and what others notice (F21). */
+/** Strangers, and members that misbehave: they cost little and do not harm others (F21). */
 
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -60,7 +60,7 @@ async function idleSockets(
   return sockets
 }
 
-/** So many connections that say nothing, each of them made again when it is closed. */
+/** Silent connections, each of them made again when it is closed. */
 function besiege(network: Libp2pNetwork, count: number): void {
   const sockets = new Map<number, Socket>()
   let over = false
@@ -93,7 +93,7 @@ async function flood(connection: RawConnection, count: number): Promise<void> {
   await connection.closed
 }
 
-test('a stranger that opens and resets streams is cut off, whatever else it is', async () => {
+test('a stranger that opens and resets streams is cut off', async () => {
   const [a, b] = [await open(), await open()]
   introduce([a, b])
   await until(() => allConnected([a, b]))
@@ -166,7 +166,7 @@ test('a stranger within its allowance stays', async () => {
   expect(connection.isOpen).toBe(true)
 })
 
-test('a member may send more than a stranger, but not without end', async () => {
+test('a member may send more than a stranger, but only up to its limit', async () => {
   const node = await open()
   const peer = await rawPeer()
   node.setMembers(new Map([[nodeId(peer.id), []]]))
@@ -183,7 +183,7 @@ test('a member may send more than a stranger, but not without end', async () => 
   expect(node.stats().connectionsRefused).toBe(2)
 })
 
-test('a member finds a place at once among 300 sockets that say nothing and come again', async () => {
+test('a member finds a place at once among 300 silent sockets that come again', async () => {
   const [a, b] = [await open(), await open()]
   // The address counts as a member's, so that no rate hides what places do; a itself can't dial.
   a.setMembers(new Map([[b.self, ['/ip4/127.0.0.1/tcp/1']]]))
@@ -215,11 +215,11 @@ test.each<[string, string | Uint8Array]>([
   socket!.resume()
   await new Promise<void>((resolve) => socket!.once('close', () => resolve()))
   await until(() => node.stats().handshakes === 0)
-  // It was refused: a deadline would not count as a refusal.
+  // The refusal ended it, not the deadline.
   expect(node.stats().connectionsRefused).toBe(1)
 })
 
-test('who has begun with TLS keeps its place before those who have said nothing', async () => {
+test('a peer that has begun with TLS keeps its place before silent ones', async () => {
   const [node, member] = [await open(), await open()]
   node.setMembers(new Map([[member.self, ['/ip4/127.0.0.1/tcp/1']]]))
   const [first] = await idleSockets(node, 1, '\u0013/multistream/1.0.0\n\u000b/tls/1.0.0\n')
@@ -238,12 +238,12 @@ test('a multiplexer is agreed on inside TLS, or not at all', async () => {
   const connection = await (await rawPeer({ bare: true })).connect(node.addresses())
   connection.send(utf8(`\u0013/multistream/1.0.0\n${'\u0003ls\n'.repeat(100)}`))
   await connection.closed
-  // It has not even been answered.
+  // The peer has not even been answered.
   expect(connection.receivedBytes).toBe(0)
   expect(node.stats().strangers).toBe(0)
 })
 
-test('from an address where no member lives come only so many connections', async () => {
+test('connections from an address where no member lives are limited', async () => {
   const node = await open()
   await idleSockets(node, 100)
   await until(() => node.stats().handshakes + node.stats().connectionsRefused >= 100)
@@ -266,7 +266,7 @@ test('strangers have places of their own: the oldest makes room, members keep th
   expect(await answers(b, a)).toBe(true)
 })
 
-test('of one member, the oldest connections make room', async () => {
+test('the oldest connections of a member make room for its new ones', async () => {
   const node = await open()
   const peer = await rawPeer()
   node.setMembers(new Map([[nodeId(peer.id), []]]))
@@ -278,7 +278,7 @@ test('of one member, the oldest connections make room', async () => {
   expect(connections.at(-1)!.isOpen).toBe(true)
 })
 
-test('those who send their requests slowly keep no one from joining', async () => {
+test('strangers that send their requests slowly keep no one from joining', async () => {
   const node = await open()
   node.serveStrangers('/shoal/test/1', (_from, request) => Promise.resolve(request))
   const slow = await rawPeer()

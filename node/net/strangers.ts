@@ -1,7 +1,6 @@
 /**
- * Peers that are no members: they may connect, a bounded number of them in places of their own, for a bounded
- * time, and have finite exchanges on the protocols that are served to them (join). What they may send on a
- * connection is frame-budget.ts's.
+ * Peers that are no members. A bounded number of them may connect, for a bounded time, in places of their own, and use the
+ * protocols that are served to strangers (join). frame-budget.ts limits what they may send on a connection.
  */
 
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
@@ -27,7 +26,7 @@ export class Strangers {
   readonly #libp2p: Libp2p
   readonly #clock: Clock
   readonly #logger: Logger
-  /** By connection, what gives up its place and its time limit. */
+  /** By connection, the function that gives back its place and ends its time limit. */
   readonly #connections = new Map<string, () => void>()
   readonly #places = new Places({
     max: STRANGER_CONNECTIONS_MAX,
@@ -66,13 +65,13 @@ export class Strangers {
     watch()
   }
 
-  /** Its peer has become a member, or it is closed. */
+  /** Called when the peer of a connection has become a member, or the connection is closed. */
   forget(connectionId: string): void {
     this.#connections.get(connectionId)?.()
     this.#connections.delete(connectionId)
   }
 
-  /** Connections that we dialled need none. */
+  /** Called for a new connection. Connections that this node dialled need no place. */
   #takePlace(connection: Connection): () => void {
     if (connection.direction === 'outbound') return () => {}
     return this.#places.take({
@@ -119,7 +118,7 @@ export class Strangers {
     const answer = async (stream: Stream, connection: Connection): Promise<void> => {
       const signal = AbortSignal.timeout(STRANGER_TIMEOUT_MS)
       await answerExchange(stream, STRANGER_REQUEST_BYTES_MAX, signal, async (request) => {
-        // Counted from here: those who send slowly, or nothing, keep no one else out.
+        // Counted only from here, so that peers that send slowly, or nothing, keep no other peer out.
         if (this.#exchanges >= STRANGER_EXCHANGES_MAX) throw new Error('too many exchanges')
         this.#exchanges++
         try {

@@ -16,7 +16,7 @@ export class TokenBucket {
     this.#filledAtMs = clock.monotonicMs()
   }
 
-  /** False, and nothing is taken, when there are fewer. */
+  /** Takes some. Returns false and takes none when there are fewer. */
   take(count = 1): boolean {
     const { burst, perSecond } = this.#rate
     if (burst === Infinity) return true
@@ -29,7 +29,7 @@ export class TokenBucket {
     return true
   }
 
-  /** Nothing was taken lately. */
+  /** Whether the bucket is full, because nothing was taken lately. */
   get full(): boolean {
     return this.take(0) && this.#tokens === this.#rate.burst
   }

@@ -1,6 +1,6 @@
 /**
- * From a partition to its replica set without the layout: walk the DHT to a provider of the partition's
- * slice, then ask that provider. Request: partition u16. Reply: node ids, a line each.
+ * Finds the replica set of a partition without the layout: walks the DHT to a provider of the partition's slice, and asks that
+ * provider. Request: partition u16. Reply: node ids, one on each line.
  */
 
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
@@ -65,9 +65,9 @@ export class Walker {
         if (replicas !== undefined) return { replicas, provider, hops }
       }
     } catch {
-      // Out of time, or the walk ended in nothing.
+      // The time is over, or the walk found no provider.
     }
-    // Others are asked first; a node that provides the slice itself can do without.
+    // Other nodes are asked first. A node that provides the slice itself can answer without them.
     if (!own || this.#handler === undefined) return undefined
     return { replicas: this.#handler(partition), provider: self, hops }
   }

@@ -1,6 +1,5 @@
 /**
- * The headers of yamux's frames in a stream of bytes, seen as soon as they are whole, before the data behind
- * them has come.
+ * Finds the headers of yamux's frames in a stream of bytes, as soon as they are whole and before their data has come.
  *
  *   version u8 | type u8 | flags u16 | stream u32 | length u32 | data, in frames of type 0 only
  *
@@ -16,7 +15,7 @@ export interface YamuxHeader {
   readonly type: number
   readonly flags: number
   readonly stream: number
-  /** Bytes of data, or what the type makes of it. */
+  /** Bytes of data. Other types use the field in their own way. */
   readonly length: number
 }
 

@@ -1,4 +1,4 @@
-/** Two ends of a stream in one process, for tests: bounded like yamux, delivered when told to. */
+/** Two ends of a stream in one process, for tests: limited like yamux, and bytes arrive when the test says so. */
 
 import type { Clock } from '../../env/ports.ts'
 import type { ByteChunks, ByteStream } from '../byte-stream.ts'
@@ -29,7 +29,7 @@ export class FakeStream implements ByteStream {
     return !this.writableNeedsDrain
   }
 
-  /** Hands the peer what was sent, unless it has paused. True when there was anything. */
+  /** Delivers to the peer what was sent, unless it has paused. Returns whether there was anything. */
   deliver(): boolean {
     if (this.#undelivered.length === 0 || this.peer === undefined || this.peer.paused) return false
     const bytes = this.#undelivered
@@ -83,7 +83,7 @@ export function fakePair(windowBytes = 64 * 1024): [FakeStream, FakeStream] {
   return [a, b]
 }
 
-/** A clock that moves only when it is told to. */
+/** A clock that moves only when the test says so. */
 export class StreamClock implements Clock {
   #nowMs = 1_000
   readonly #timers = new Map<object, { atMs: number; run: () => void }>()

@@ -1,4 +1,4 @@
-/** A peer that speaks TLS as libp2p does, and behind it bytes of its own instead of yamux. */
+/** A peer that speaks TLS as libp2p does, and then sends its own bytes instead of yamux. */
 
 import type { MessageStream, PrivateKey, StreamMuxer } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
@@ -12,7 +12,7 @@ export const SYN = 1
 export const FIN = 4
 export const RST = 8
 
-/** A frame of yamux. Data frames carry `data`, and announce `length` bytes of it if that is given. */
+/** A frame of yamux. Data frames carry `data`, and announce `length` bytes if that is given. */
 export function yamuxFrame(
   type: 'data' | 'window' | 'ping' | 'go-away',
   flags: number,
@@ -29,7 +29,7 @@ export function yamuxFrame(
   return typeof data === 'number' ? header : Buffer.concat([header, data])
 }
 
-/** So many streams, each opened and reset at once, from this number on. */
+/** Frames that open and reset a number of streams, from this stream number on. */
 export function openedAndReset(count: number, firstStream = 1): Uint8Array {
   const frames: Uint8Array[] = []
   for (let i = 0; i < count; i++) {
@@ -41,13 +41,13 @@ export function openedAndReset(count: number, firstStream = 1): Uint8Array {
 
 export interface RawPeerOptions {
   readonly privateKey?: PrivateKey
-  /** It offers no multiplexer inside TLS, and what is sent follows the handshake at once. */
+  /** The peer offers no multiplexer inside TLS, and its bytes follow the handshake at once. */
   readonly bare?: boolean
 }
 
 export class RawPeer {
   readonly #libp2p: Awaited<ReturnType<typeof createLibp2p>>
-  /** The streams of connections that are ready for bytes, in order. */
+  /** Connections that are ready for bytes, in order. */
   readonly #streams: MessageStream[]
 
   private constructor(libp2p: Awaited<ReturnType<typeof createLibp2p>>, streams: MessageStream[]) {
@@ -103,14 +103,14 @@ export class RawPeer {
       const where = addresses.map((address) => multiaddr(address))
       this.#libp2p.dial(where, { force: true }).then(
         () => {
-          // libp2p answers a dial that meets one under way with that one's connection.
+          // When a dial to the same peer is under way, libp2p returns its connection.
           if (!isNew()) setImmediate(dial)
         },
         (error: unknown) => (failure = error),
       )
     }
     dial()
-    // A bare connection never counts as dialled, so the stream is what to wait for.
+    // A bare connection never counts as dialled, so wait for the stream.
     while (!isNew()) {
       if (failure !== undefined) throw failure
       await new Promise((resolve) => setImmediate(resolve))
@@ -143,7 +143,7 @@ export class RawConnection {
     return this.#stream.status === 'open'
   }
 
-  /** False when it must be waited for `drained`. */
+  /** Returns false when the caller must wait for `drained`. */
   send(bytes: Uint8Array): boolean {
     return this.isOpen && this.#stream.send(bytes)
   }
