@@ -10,7 +10,6 @@ import type { Config } from '../process/config.ts'
 import type { RootCredentials } from '../process/credential-files.ts'
 import type { DataDirectory } from '../process/data-directory.ts'
 import { isMemberDirectory } from '../process/known-directory.ts'
-import { UsageError } from '../tools/usage-error.ts'
 
 const ACCESS_KEY_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
@@ -48,12 +47,9 @@ function storedCredentials(directory: DataDirectory, logger: Logger): RootCreden
   }
 }
 
-/** As the user gave them, or random. */
+/** As the user gave them, or random. The configuration has both keys or neither. */
 function drawCredentials(config: Config, random: Random): RootCredentials {
   const { rootAccessKey, rootSecretKey } = config
-  if ((rootAccessKey === undefined) !== (rootSecretKey === undefined)) {
-    throw new UsageError('SHOAL_ROOT_ACCESS_KEY and SHOAL_ROOT_SECRET_KEY go together')
-  }
   if (rootAccessKey !== undefined && rootSecretKey !== undefined) {
     return { accessKeyId: rootAccessKey, secretAccessKey: rootSecretKey }
   }

@@ -5,11 +5,22 @@ import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { WireStatusReply } from '../../protocol/rpc/messages.js'
 import { awayLines } from './spare-replicas.ts'
-import type { StatusOptions } from './status-options.ts'
 
 /** A disk that has not answered for longer is warned of. */
 const DISK_SILENT_SECONDS = 3
 
+/** The parts of this node that are asked. */
+export interface WarningSources {
+  readonly layout: { status(): { readonly undecided: boolean } }
+  readonly peers: { connected(node: NodeId): boolean }
+  readonly store: { stats(): { readonly full: boolean } }
+  readonly disk: { silentMs(): number }
+  readonly blocks: { readonly damagedCount: number }
+  readonly damaged: { waiting(): number }
+  readonly upkeep: { status(): { readonly scrub: { readonly left: number } } }
+}
+
+/** What is known of the cluster. */
 export interface WarningFacts {
   readonly view: LayoutView
   readonly replies: ReadonlyMap<NodeId, WireStatusReply>
@@ -21,7 +32,7 @@ export interface WarningFacts {
 }
 
 export function warningsOf(
-  { layout, peers, store, disk, blocks, damaged, upkeep }: StatusOptions,
+  { layout, peers, store, disk, blocks, damaged, upkeep }: WarningSources,
   { view, replies, lost, held, abstains }: WarningFacts,
 ): string[] {
   const silentSeconds = Math.floor(disk.silentMs() / 1_000)
