@@ -38,7 +38,7 @@ function factsOf(
 
 const facts = factsOf([a, b, c])
 
-describe('the warnings of a status', () => {
+describe('the warnings about the cluster', () => {
   it('are none for a sound cluster of three', () => {
     expect(warningsOf(SOUND, facts)).toEqual([])
   })
@@ -79,6 +79,16 @@ describe('the warnings of a status', () => {
     ])
   })
 
+  it('count what is lost for good', () => {
+    const object = { bucket: 'b', key: 'k', versionId: 'null', sizeBytes: 1, foundMs: 0 }
+    const lost = { objects: [object, object], unanswered: 0 }
+    expect(warningsOf(SOUND, { ...facts, lost })).toEqual([
+      '2 LOST for good: `shoal status --lost` names them',
+    ])
+  })
+})
+
+describe('the disk of this node', () => {
   it.each<[string, Partial<WarningSources>, string]>([
     ['silent', { disk: { silentMs: () => 3_400 } }, 'the disk has not answered for 3 s'],
     [
@@ -97,19 +107,11 @@ describe('the warnings of a status', () => {
       { upkeep: { status: () => ({ scrub: { left: 5 } }) } },
       'the last scrub could not repair 5: run `shoal scrub` again',
     ],
-  ])('say that the disk is %s', (_, changed, line) => {
+  ])('is warned of when it is %s', (_, changed, line) => {
     expect(warningsOf({ ...SOUND, ...changed }, facts)).toEqual([line])
   })
 
-  it('do not mention a disk that was silent for a moment', () => {
+  it('is not warned of when it was silent for a moment', () => {
     expect(warningsOf({ ...SOUND, disk: { silentMs: () => 2_900 } }, facts)).toEqual([])
-  })
-
-  it('count what is lost for good', () => {
-    const object = { bucket: 'b', key: 'k', versionId: 'null', sizeBytes: 1, foundMs: 0 }
-    const lost = { objects: [object, object], unanswered: 0 }
-    expect(warningsOf(SOUND, { ...facts, lost })).toEqual([
-      '2 LOST for good: `shoal status --lost` names them',
-    ])
   })
 })
