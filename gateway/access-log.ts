@@ -31,6 +31,7 @@ const NAMING_DETAILS = ['Header', 'ArgumentName', 'Parameter', 'Element', 'Condi
 /** Characters that terminals and editors do not show as text, besides those that JSON escapes. */
 const DECEPTIVE = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
 
+/** Writes the line of a request once, when server.ts has finished the request. */
 export class AccessLog {
   readonly #options: AccessLogOptions
 

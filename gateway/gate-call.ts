@@ -26,6 +26,7 @@ const POLICY_OPERATIONS: ReadonlySet<string> = new Set([
   'DeleteBucketPolicy',
 ])
 
+/** The parts of the gate that a request in its handler uses. */
 export interface GateCallOptions {
   readonly backend: Backend
   readonly region: string
@@ -34,6 +35,7 @@ export interface GateCallOptions {
   readonly workQueue: WorkQueue
 }
 
+/** Made by gate.ts for each authenticated request, and given to its handler as `Call`. */
 export class GateCall implements Call, Applicant {
   readonly operation: Operation
   readonly request: S3Request

@@ -15,7 +15,7 @@ import { reasonOf, type Refusals } from './overload/refusals.ts'
 import { RequestAborted, type Exchange } from './http/exchange.ts'
 import { GateCall } from './gate-call.ts'
 import type { IamBackend } from './port/iam-backend.ts'
-import { isQueryRequest } from './iam/face.ts'
+import { isQueryRequest } from './iam/query-api.ts'
 import type { GatewayLogger } from './port/logger.ts'
 import type { WorkQueue } from './http/work-queue.ts'
 import { QueryCall } from './query-call.ts'
@@ -50,6 +50,7 @@ const ENDED = {
   closing: 'This node is stopping. Try again.',
 } as const
 
+/** One for each gateway. It keeps no state of requests. */
 export class Gate {
   readonly options: GateOptions
   readonly #lookup: Pick<AuthOptions, 'lookup' | 'lookupSession' | 'region' | 'sigv2'>

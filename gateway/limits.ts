@@ -4,6 +4,7 @@ import { ADMISSION_LIMITS, type AdmissionLimits } from './overload/admission.ts'
 import { CONNECTION_LIMITS, type ConnectionLimits } from './overload/connections.ts'
 import { WATCH_LIMITS, type WatchLimits } from './overload/watch.ts'
 
+/** Bytes and milliseconds. */
 export interface GatewayLimits extends AdmissionLimits, ConnectionLimits {
   readonly headBytesMax: number
   readonly headTimeoutMs: number

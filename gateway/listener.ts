@@ -37,6 +37,7 @@ class LeanKoa extends Koa {
   }
 }
 
+/** One for each gateway, made before it listens. */
 export class Listener {
   readonly #options: ListenerOptions
   readonly #server: Server

@@ -1,4 +1,4 @@
-/** One request of the query API of IAM and STS (iam/face.ts): its body, signature, rights and audit line. */
+/** One request of the query API of IAM and STS (iam/query-api.ts): its body, signature, rights and audit line. */
 
 import { auditLine, auditedNames } from './auth/audit.ts'
 import { ANONYMOUS, authorize } from './auth/authorize.ts'
@@ -10,7 +10,7 @@ import type { Admission } from './overload/admission.ts'
 import type { Exchange } from './http/exchange.ts'
 import type { GatewayLogger } from './port/logger.ts'
 import type { IamBackend, QueryRecord } from './port/iam-backend.ts'
-import { answerQuery, type QueryGate } from './iam/face.ts'
+import { answerQuery, type QueryGate } from './iam/query-api.ts'
 import { IAM_ACTIONS } from './iam/operations.ts'
 import type { WorkQueue } from './http/work-queue.ts'
 import type { InTurns } from './port/in-turns.ts'
@@ -40,6 +40,7 @@ const UNREAD: AuthResult = {
   signing: undefined,
 }
 
+/** Made by gate.ts for each request of this API. */
 export class QueryCall implements QueryGate {
   readonly iam: IamBackend
   readonly nowMs: number

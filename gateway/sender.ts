@@ -22,6 +22,7 @@ export interface SenderOptions {
 const LINGER_BYTES_MAX = 16 * 1024 * 1024
 const LINGER_MS = 2_000
 
+/** One for each gateway. */
 export class Sender {
   readonly #options: SenderOptions
   /** The gateway is closing: every answer is the last one of its connection. */

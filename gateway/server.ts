@@ -51,6 +51,7 @@ export interface GatewayOptions {
   readonly limits?: Partial<GatewayLimits> | undefined
 }
 
+/** The S3 port of one node. */
 export interface Gateway {
   listen(address: { host: string; port: number }): Promise<{ url: string; port: number }>
   /** Below HTTP: returns the response record, its stream unread. */
@@ -59,6 +60,7 @@ export interface Gateway {
   close(options: { drainMs: number }): Promise<void>
 }
 
+/** Does not listen yet: call `listen`. */
 export function createGateway(options: GatewayOptions): Gateway {
   return new HttpGateway(options)
 }

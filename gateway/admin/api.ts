@@ -51,6 +51,7 @@ export interface AdminOptions {
   readonly logger: { error(fields: Record<string, unknown>, message: string): void }
 }
 
+/** The admin port of one node. */
 export interface Admin {
   listen(address: { host: string; port: number }): Promise<{ url: string; port: number }>
   close(): Promise<void>
@@ -99,6 +100,7 @@ const OPEN: ReadonlySet<string> = new Set(['/health/live', '/health/ready', '/me
 /** All routes as 'METHOD /path'. */
 export const ADMIN_ROUTES: readonly string[] = [...routes.keys()]
 
+/** Does not listen yet: call `listen`. */
 export function createAdmin(options: AdminOptions): Admin {
   const app = new Koa()
   app.silent = true

@@ -37,6 +37,7 @@ export class OperationMetrics {
   }
 }
 
+/** A value that is read at the time of a scrape. */
 export interface GaugeReading {
   readonly name: string
   readonly help: string
@@ -53,6 +54,7 @@ interface Sample {
 
 type AddMetric = (name: string, help: string, type: string, values: readonly Sample[]) => void
 
+/** The counters of the S3 port. server.ts and the overload/ classes write them, the admin port reads them. */
 export class GatewayMetrics {
   readonly #operations = new Map<string, OperationMetrics>()
   /** Requests being answered now. */

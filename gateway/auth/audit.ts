@@ -9,6 +9,7 @@ import type { GatewayLogger } from '../port/logger.ts'
 import type { QueryRecord } from '../port/iam-backend.ts'
 import type { S3Request } from '../http/request.ts'
 
+/** What a line of the audit log says. */
 export interface Audited {
   readonly identity: Identity
   /** For example 's3:PutBucketPolicy'. */
@@ -23,6 +24,7 @@ export interface Audited {
   readonly outcome: string
 }
 
+/** Writes one line at level `info`, marked `audit: true`. */
 export function auditLine(logger: GatewayLogger, audited: Audited): void {
   const { identity, action, target, names, request, requestId, outcome } = audited
   logger.info(
@@ -58,6 +60,7 @@ const NAMES: Readonly<Record<string, string>> = {
 }
 const NAME_CHARACTERS_MAX = 256
 
+/** The names in a form, at most 256 characters each, by the field of the line. */
 export function auditedNames(form: QueryRecord): Record<string, string> {
   const names: Record<string, string> = {}
   for (const [parameter, field] of Object.entries(NAMES)) {

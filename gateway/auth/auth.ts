@@ -31,6 +31,7 @@ export interface SigningContext {
 /** Where a request may carry a signature of version 2: anywhere, in its query only, nowhere. */
 export type SigV2 = 'on' | 'presigned' | 'off'
 
+/** Who signed a request, and how its body is covered. */
 export interface AuthResult {
   /** Undefined for anonymous requests. */
   readonly credential: Credential | undefined
@@ -44,6 +45,7 @@ export interface AuthResult {
   readonly signedMs?: number | undefined
 }
 
+/** What a verification needs to know: keys, sessions, the time, the region and the setting of SigV2. */
 export interface AuthOptions {
   lookup(accessKeyId: string): Promise<Credential | undefined>
   /** For requests with a session token. Without it such requests are refused (InvalidToken). */

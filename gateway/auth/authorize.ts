@@ -27,6 +27,7 @@ export const ANONYMOUS: Identity = {
   policies: [],
 }
 
+/** One right that a request needs on one resource. */
 export interface Access {
   readonly action: string
   /** ARN. */
@@ -47,6 +48,7 @@ export function authorize(access: Access, about: Applicant): void | Promise<void
   return about.inTurns(authorizing(access, about))
 }
 
+/** The decision without an error: for callers that choose between two answers. */
 export function isAllowed(access: Access, about: Applicant): boolean | Promise<boolean> {
   return about.inTurns(allowing(access, about))
 }

@@ -25,6 +25,7 @@ export interface JudgedOperation {
   readonly refusedHeaders: ReadonlySet<string>
 }
 
+/** Everything about a request that condition values are made of. */
 export interface Circumstances {
   readonly request: S3Request
   readonly auth: AuthResult
@@ -35,6 +36,7 @@ export interface Circumstances {
   readonly operation?: JudgedOperation | undefined
 }
 
+/** Computes values on demand and keeps them for the other policies of the same decision. */
 export class ConditionValues implements ContextValues {
   readonly #about: Circumstances
   readonly #versionId: string | undefined

@@ -33,6 +33,7 @@ import type { AuthResult } from '../auth/auth.ts'
 
 export { storedContentEncoding } from './decode.ts'
 
+/** How to read the body of an object or part. */
 export interface OpenBodyOptions {
   /** Larger bodies are refused with EntityTooLarge. 5 GiB when absent. */
   readonly maxBytes?: number | undefined
@@ -45,6 +46,7 @@ export interface OpenBodyOptions {
   readonly algorithms?: (() => readonly ChecksumAlgorithm[]) | undefined
 }
 
+/** How to read a document or form. */
 export interface ReadBodyOptions {
   /** Larger bodies are refused with MalformedXML, before anything is read if the length was announced. */
   readonly maxBytes: number

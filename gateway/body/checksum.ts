@@ -48,12 +48,14 @@ const NOT_VALUES: ReadonlySet<string> = new Set([
   'x-amz-checksum-mode',
 ])
 
+/** Computes one checksum. The caller adds bytes with `update` and reads the result once. */
 export interface ChecksumHasher {
   update(bytes: Uint8Array): void
   /** Big-endian. Nothing can be added afterwards. */
   digest(): Uint8Array
 }
 
+/** The checksum that a request declares for its body. */
 export interface DeclaredChecksum {
   readonly algorithm: ChecksumAlgorithm
   /** Base64 from the header; undefined when the trailer will bring it. */
@@ -74,6 +76,7 @@ export function checksumHeader(algorithm: ChecksumAlgorithm): string {
   return PREFIX + lowerCase(algorithm)
 }
 
+/** A new hasher for one body. */
 export function createChecksum(algorithm: ChecksumAlgorithm): ChecksumHasher {
   switch (algorithm) {
     case 'CRC32':

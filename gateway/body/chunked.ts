@@ -27,6 +27,7 @@ import { EMPTY_SHA256, hmacHex } from '../auth/sigv4/canonical.ts'
 import { equalSignatures } from '../auth/auth.ts'
 import type { SigningContext } from '../auth/auth.ts'
 
+/** What the headers of a request say about its framing. */
 export interface ChunkedOptions {
   /** x-amz-decoded-content-length. */
   readonly decodedBytes: number
@@ -51,6 +52,7 @@ const CR = 13
 
 type State = 'header' | 'data' | 'data-end' | 'last-end' | 'trailer' | 'done' | 'after'
 
+/** Decodes one body. Call `push` for each piece of raw bytes, then `end` once. */
 export class ChunkedDecoder {
   readonly #options: ChunkedOptions
   #state: State = 'header'

@@ -11,6 +11,7 @@ export const CRC32C_POLYNOMIAL = 0x82f63b78
 export const CRC64NVME_LOW = 0xac4bc9b5
 export const CRC64NVME_HIGH = 0x9a6c9329
 
+/** A CRC that is computed piece by piece. */
 export interface Crc {
   update(bytes: Uint8Array): void
   /** Big-endian, 4 or 8 bytes. */

@@ -2,6 +2,7 @@
 
 import { S3Error } from './errors.ts'
 
+/** The object that a copy reads. */
 export interface NamedSource {
   readonly bucket: string
   readonly key: string

@@ -202,6 +202,7 @@ export interface S3ErrorOptions {
   readonly cause?: unknown
 }
 
+/** A failure that the client is told about. All others are answered with InternalError. */
 export class S3Error extends Error {
   override readonly name = 'S3Error'
   readonly code: S3ErrorCode

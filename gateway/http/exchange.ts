@@ -7,9 +7,11 @@ import type { Credential } from '../port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { S3Request } from './request.ts'
 
+/** Why a request was ended: by its client, by a limit, or by the node. */
 export type AbortCause =
   'client-gone' | 'body-cut' | 'deadline' | 'too-slow' | 'displaced' | 'closing'
 
+/** The reason of a signal that was aborted. */
 export class RequestAborted extends Error {
   override readonly name = 'AbortError'
 
@@ -25,6 +27,7 @@ export interface Failed {
   readonly details?: Readonly<Record<string, string | number>> | undefined
 }
 
+/** A request below HTTP, as simulations send it. HttpExchange is one over HTTP. */
 export class Exchange implements RequestContext {
   operation = 'Unknown'
   rounds = 0

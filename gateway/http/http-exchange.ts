@@ -10,6 +10,7 @@ const DISCARD_BYTES_MAX = 64 * 1024
 /** The same expression as Node's, which emits `checkContinue` for it. */
 const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
 
+/** Made by server.ts for each request that Node has parsed. */
 export class HttpExchange extends Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse

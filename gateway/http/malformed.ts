@@ -5,6 +5,7 @@
 
 import type { Duplex } from 'node:stream'
 
+/** A refusal without a body, and why. */
 export interface PlainRefusal {
   readonly status: number
   /** The HTTP parser's code for the error. */
@@ -22,6 +23,7 @@ const PHRASES: Readonly<Record<number, string>> = {
 /** Shoal is an origin server, which need not offer tunnels (RFC 9110 9.1, 9.3.6). */
 export const NO_TUNNELS: PlainRefusal = { status: 501, code: 'CONNECT', reason: 'no tunnels' }
 
+/** The refusal for an error of Node's HTTP parser. */
 export function refusalOf(error: NodeJS.ErrnoException): PlainRefusal {
   const { code = 'unknown', message } = error
   const status =

@@ -2,6 +2,7 @@
 
 import { S3Error } from './errors.ts'
 
+/** Bytes of an object: from `start` inclusive to `end` exclusive. */
 export interface ByteRange {
   readonly start: number
   readonly end: number

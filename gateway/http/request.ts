@@ -18,6 +18,7 @@ import { hostName, isHost, parseTarget } from './target.ts'
 /** Headers by lower-case name; values as received (latin1, joined with ',' when sent repeatedly). */
 export type HeaderRecord = Readonly<Record<string, string | undefined>>
 
+/** A parsed request. Everything in it comes from the client and may be malicious. */
 export interface S3Request {
   readonly method: string
   /** Path as sent, percent-encoded, without the query. */

@@ -5,6 +5,7 @@ import { XML_DECLARATION, S3_NAMESPACE } from './xml-text.ts'
 
 export type ResponseHeaders = Record<string, string>
 
+/** An answer. Handlers return it and the gate adds the common headers. */
 export interface S3Response {
   readonly status: number
   /** Without the common headers (request id, Date …), which the gate adds. */
@@ -30,6 +31,7 @@ export function xmlResponse(
   }
 }
 
+/** 200 with a JSON document. */
 export function jsonResponse(value: unknown): S3Response {
   const headers = { 'Content-Type': 'application/json' }
   return { status: 200, headers, body: `${JSON.stringify(value)}\n` }

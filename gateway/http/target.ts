@@ -6,6 +6,7 @@
 import { lowerCase } from './ascii.ts'
 import { S3Error } from './errors.ts'
 
+/** The parts of a request target. */
 export interface RequestTarget {
   /** Percent-encoded, beginning with '/'. */
   readonly rawPath: string

@@ -3,6 +3,7 @@
 import { trim } from './ascii.ts'
 import { S3Error } from './errors.ts'
 
+/** Which values a header may have. */
 export interface ValueRule {
   readonly accepted: readonly string[]
   /** Values that AWS accepts and Shoal answers with 501. `others`: all but the accepted ones. */
@@ -17,6 +18,7 @@ export interface ValueRule {
 
 const DIRECTIVE: ValueRule = { accepted: ['COPY', 'REPLACE'], notBuilt: [] }
 
+/** The rules by header name, in lower case. */
 export const VALUE_RULES: ReadonlyMap<string, ValueRule> = new Map<string, ValueRule>([
   [
     // The accepted ones ask for what is always the case: only the owner has rights.

@@ -30,6 +30,7 @@ interface Task {
   readonly reject: (error: unknown) => void
 }
 
+/** One for each gateway; requests use it through `inTurns`. */
 export class WorkQueue {
   readonly #clock: Pick<GatewayClock, 'after' | 'monotonicMs'>
   #waiting: Task[] = []

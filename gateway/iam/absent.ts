@@ -28,4 +28,5 @@ UpdateServiceSpecificCredential UpdateSigningCertificate UploadSSHPublicKey Uplo
 UploadSigningCertificate AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot
 DecodeAuthorizationMessage GetFederationToken`
 
+/** AWS's names of these actions. */
 export const ABSENT_ACTIONS: readonly string[] = NAMES.split(/[ \n]+/).filter((name) => name !== '')

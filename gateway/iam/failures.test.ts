@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { RequestAborted } from '../http/exchange.ts'
-import { queryFailure } from './face.ts'
+import { queryFailure } from './query-api.ts'
 
 it('an aborted request is not a failure of the server', () => {
   const logged: unknown[] = []

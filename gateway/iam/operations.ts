@@ -25,6 +25,7 @@ import {
 import type { ResourceRule } from './resource.ts'
 import type { QueryService } from './xml.ts'
 
+/** The definition of one action. */
 export interface IamAction {
   /** AWS's name of the action. */
   readonly name: string

@@ -3,6 +3,7 @@
 import { lowerCase } from '../http/ascii.ts'
 import { IamError, type QueryRecord, type QueryValue } from '../port/iam-backend.ts'
 
+/** The rule for one parameter or one member of a list or record. */
 export type ParameterRule =
   | {
       readonly type: 'text'
@@ -28,10 +29,12 @@ export type ParameterRule =
 
 export type ParameterRules = Readonly<Record<string, ParameterRule>>
 
+/** The same rule, for a parameter that must be present. */
 export function required(rule: ParameterRule): ParameterRule {
   return { ...rule, required: true }
 }
 
+/** `min` and `max` limit the length, in UTF-16 units. */
 export function plainText(max: number, pattern?: RegExp, min = 1): ParameterRule {
   return { type: 'text', min, max, pattern }
 }
@@ -46,6 +49,7 @@ export function choice(...choices: readonly string[]): ParameterRule {
 
 export const boolean: ParameterRule = { type: 'choice', choices: ['true', 'false'] }
 
+/** A list of at most `max` items. */
 export function list(items: ParameterRule, max: number): ParameterRule {
   return { type: 'list', items, max }
 }

@@ -4,6 +4,7 @@ import { entityArn, POLICY_ARN } from '../../protocol/iam/identity.ts'
 import type { Identity } from '../port/identity.ts'
 import type { NamedKind, QueryRecord } from '../port/iam-backend.ts'
 
+/** How to find the ARN in the parameters of an action. */
 export type ResourceRule =
   /** The entity that a parameter names, with its path. With `orCaller`, the caller when the parameter is absent. */
   | {
@@ -29,6 +30,7 @@ export type ResourceRule =
   | { readonly of: 'account'; readonly parameter?: string }
   | { readonly of: 'anything' }
 
+/** Finds the ARN of an existing entity, including its path. */
 export type ArnOf = (accountId: string, kind: NamedKind, name: string) => Promise<string>
 
 /** Undefined when the rule does not apply, because no new name was given. */

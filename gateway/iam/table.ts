@@ -3,6 +3,7 @@
 import { ABSENT_ACTIONS } from './absent.ts'
 import { IAM_ACTIONS } from './operations.ts'
 
+/** An action, and whether Shoal implements it. */
 export interface QueryOperation {
   readonly service: 'iam' | 'sts'
   readonly name: string

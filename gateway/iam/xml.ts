@@ -26,6 +26,7 @@ export function resultXml(
   )
 }
 
+/** The error document of IAM and STS, which differs from that of S3. */
 export function queryErrorXml(
   service: QueryService,
   error: { readonly code: string; readonly status: number; readonly message: string },

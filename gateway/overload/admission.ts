@@ -17,6 +17,7 @@ import { S3Error } from '../http/errors.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { SharedBudget, type ShareHolder, type Lease } from './shares.ts'
 
+/** Requests, bytes and milliseconds, for the whole gateway. */
 export interface AdmissionLimits {
   /** Further requests get 503 SlowDown. */
   readonly requestsMax: number
@@ -39,6 +40,7 @@ export const ADMISSION_LIMITS: AdmissionLimits = {
   shares: { address: 0.25, caller: 0.5 },
 }
 
+/** Bodies announced with at most this size may use the reserve. */
 export const SMALL_BODY_BYTES = 64 * 1024
 /** The part of the memory for bodies that only small ones use. */
 const SMALL_SHARE = 0.25
@@ -48,6 +50,7 @@ export class Overload extends Error {
   override readonly name = 'Overload'
 }
 
+/** The 503 for a request that exceeds a limit. Clients repeat it after a second. */
 export function slowDown(reason: string): S3Error {
   return new S3Error('SlowDown', undefined, {
     headers: { 'retry-after': '1' },
@@ -69,6 +72,7 @@ interface Standing {
   isGathering: boolean
 }
 
+/** One for each gateway. A request calls `enter`, maybe `identified`, `gather` and `gathered`, and always `leave`. */
 export class Admission {
   readonly #clock: GatewayClock
   readonly #limits: AdmissionLimits

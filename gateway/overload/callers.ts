@@ -8,6 +8,7 @@ import type { Identity } from '../port/identity.ts'
 import { ANONYMOUS } from '../auth/authorize.ts'
 import type { ShareHolder } from './shares.ts'
 
+/** The largest parts of a resource that one holder may use, 0 to 1. */
 export interface CallerShares {
   /** The share of one remote address, for requests without a verified signature. */
   readonly address: number
@@ -33,6 +34,7 @@ export function stranger(address: string, shares: CallerShares): ShareHolder[] {
   ]
 }
 
+/** The sender of a request with a valid signature. */
 export function holdersOf(
   identity: Identity,
   address: string,

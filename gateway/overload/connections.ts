@@ -39,6 +39,7 @@ interface Connection {
   readonly waiting: Waiting[]
 }
 
+/** One for each gateway. listener.ts tells it about every connection and request. */
 export class Connections {
   readonly #limits: ConnectionLimits
   readonly #starts: Starts

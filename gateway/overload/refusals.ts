@@ -10,6 +10,7 @@ const LINE_EVERY_MS = 10_000
 /** Bounds the number of series, in case a reason ever contains a key or another variable text. */
 const REASONS_MAX = 24
 
+/** One for each gateway. The gate notes every 503. */
 export class Refusals {
   readonly byReason = new Map<string, number>()
   readonly #clock: GatewayClock
@@ -45,6 +46,7 @@ export class Refusals {
   }
 }
 
+/** The reason of a 503, for counters and logs. */
 export function reasonOf(error: unknown, exchange: Exchange): string {
   if (exchange.aborted !== undefined) return `the request was ended: ${exchange.aborted}`
   if (error instanceof StoreError) return error.message

@@ -20,6 +20,7 @@ export interface Lease {
   giveBack(): void
 }
 
+/** A resource of a fixed size, such as requests in flight or bytes of memory. */
 export class SharedBudget {
   readonly size: number
   readonly #held = new Map<string, number>()

@@ -10,6 +10,7 @@ import type { GatewayClock } from '../http/clock.ts'
 /** Each takes a few tenths of a millisecond. */
 const STARTS_PER_TURN = 32
 
+/** Used by connections.ts for every request. */
 export class Starts {
   readonly #clock: Pick<GatewayClock, 'after'>
   #left = STARTS_PER_TURN

@@ -25,6 +25,7 @@ export const WATCH_LIMITS: WatchLimits = {
   stallMs: 60_000,
 }
 
+/** One for each gateway: knows all requests in flight, and ends those that are stuck. */
 export class Watch {
   readonly inFlight = new Set<Exchange>()
   readonly #clock: GatewayClock

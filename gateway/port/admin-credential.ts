@@ -12,6 +12,7 @@ export const ADMIN_CREDENTIAL_FILE = 'admin-credential'
 /** 256 random bits, hex. */
 export const ADMIN_CREDENTIAL = /^[0-9a-f]{64}$/
 
+/** The credential of this run of the node. */
 export interface AdminCredential {
   readonly secret: string
   /** The file that holds it. Refusals name it. */

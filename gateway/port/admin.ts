@@ -4,6 +4,7 @@ import type { LayoutBackend } from './layout.ts'
 import type { LocateResult } from './locate-result.ts'
 import type { LostStatus, NodeStatus, ScrubStatus, SecretStatus, TokenStatus } from './status.ts'
 
+/** What a node offers to its operator. node/ implements it. */
 export interface AdminBackend extends LayoutBackend {
   /** Why the node is not ready; undefined when it is. */
   notReadyReason(): string | undefined
@@ -28,6 +29,7 @@ export interface AdminBackend extends LayoutBackend {
   gauges(): readonly Gauge[]
 }
 
+/** A value for Prometheus, without labels. */
 export interface Gauge {
   readonly name: string
   readonly help: string

@@ -14,6 +14,7 @@ export interface FinishedBody {
   readonly checksumType?: 'FULL_OBJECT' | 'COMPOSITE' | undefined
 }
 
+/** A body that arrives in chunks. */
 export interface ObjectBody {
   /** The exact size in bytes after decoding, when the client announced it. S3 clients always do. */
   readonly sizeBytes?: number | undefined

@@ -3,6 +3,7 @@
 import type { RequestContext } from '../../protocol/context.ts'
 import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
 
+/** What never changes about a bucket. */
 export interface BucketInfo {
   readonly name: string
   readonly ownerAccount: string
@@ -12,6 +13,7 @@ export interface BucketInfo {
 
 export type Versioning = 'Enabled' | 'Suspended'
 
+/** AWS's four switches against public access. */
 export interface PublicAccessBlock {
   readonly blockPublicAcls: boolean
   readonly ignorePublicAcls: boolean
@@ -54,6 +56,7 @@ export interface BucketChange {
   readonly abortRules?: readonly AbortRule[] | null
 }
 
+/** Operations on buckets. Those on an existing bucket throw NoSuchBucket when there is none. */
 export interface BucketBackend {
   /** For the decision about a request. The answer is at most 1 s old (T7). Throws NoSuchBucket, or
    * Unavailable when it cannot be read. */

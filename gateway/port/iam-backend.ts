@@ -31,6 +31,7 @@ export type ResultValue =
 
 export type IamResult = { readonly [name: string]: ResultValue }
 
+/** One action with everything that its implementation needs. */
 export interface IamCall {
   readonly context: RequestContext
   readonly caller: Identity

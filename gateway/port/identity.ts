@@ -30,12 +30,14 @@ export interface Identity {
   readonly tokenIssuedMs?: number | undefined
 }
 
+/** An access key. The gateway verifies signatures with its secret. */
 export interface Credential {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   readonly identity: Identity
 }
 
+/** Finds out whose access key signed a request. */
 export interface CredentialBackend {
   /** Undefined when the key does not exist or is inactive. The answer is at most 1 s old; throws Unavailable
    * rather than trust an older one (T7). */

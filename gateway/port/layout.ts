@@ -22,6 +22,7 @@ export const NODE_STATES = ['member', 'learner', 'joining', 'leaving', 'source']
  */
 export type NodeState = (typeof NODE_STATES)[number]
 
+/** A node in the layout, now and after the change that is under way. */
 export interface LayoutNode {
   readonly node: string
   /** Its short id when it has no name. */
@@ -50,6 +51,7 @@ export interface LayoutNode {
   readonly move?: Move | undefined
 }
 
+/** The layout of the cluster, and the change that is under way. */
 export interface LayoutTable {
   readonly cluster: string
   readonly epoch: number
@@ -107,6 +109,7 @@ export type PlannedChange =
     }
   | { readonly kind: 'add'; readonly zone: string; readonly capacityBytes: number }
 
+/** What a planned change means for one node. */
 export interface PlanNode extends Omit<PlannedShare, 'nodeId'> {
   readonly node: string
 }
@@ -144,6 +147,7 @@ export interface LossReport {
   readonly refusal?: string | undefined
 }
 
+/** An earlier set of members whose blocks are still missing. */
 export interface LostSource {
   /** The epoch with which these members became a source. */
   readonly epoch: number
@@ -157,6 +161,7 @@ export interface LostSource {
   readonly unreadable: number
 }
 
+/** A damaged register without another replica. */
 export interface LostRegister {
   readonly partition: number
   /** 'object', 'bucket', 'user' … */

@@ -23,6 +23,7 @@ export interface WriteCondition {
   readonly ifMatchLastModifiedMs?: number | undefined
 }
 
+/** The metadata of one version of an object. */
 export interface ObjectInfo extends ObjectHeaders, FinishedBody {
   readonly key: string
   readonly sizeBytes: number
@@ -40,6 +41,7 @@ export interface ObjectPart {
   readonly checksum?: string | undefined
 }
 
+/** An object that was found, and its bytes. */
 export interface ObjectReader {
   readonly info: ObjectInfo
   /** The bucket has or had versioning, so answers name the version. */
@@ -55,6 +57,7 @@ export interface ObjectReader {
   readonly bytes?: Uint8Array | undefined
 }
 
+/** The version that a write made. */
 export interface PutResult {
   /** 'null': the null version. */
   readonly versionId: string
@@ -62,6 +65,7 @@ export interface PutResult {
   readonly lastModifiedMs: number
 }
 
+/** What a delete made or removed. */
 export interface DeleteResult {
   /** The delete marker that was made, or the version that was removed, if there was one. */
   readonly versionId?: string | undefined
@@ -78,6 +82,7 @@ export interface ListRequest {
   readonly limit: number
 }
 
+/** An entry of a listing of objects. */
 export interface ListedObject {
   readonly key: string
   readonly sizeBytes: number
@@ -97,6 +102,7 @@ export interface ListPage {
   readonly next?: string | undefined
 }
 
+/** Operations on objects. All throw NoSuchBucket, and PreconditionFailed when a condition fails. */
 export interface ObjectBackend {
   putObject(
     context: RequestContext,

@@ -65,6 +65,7 @@ export interface LostStatus {
   readonly unanswered: number
 }
 
+/** Compaction and scrub of this node. */
 export interface UpkeepStatus {
   readonly compaction: {
     readonly state: 'idle' | 'working' | 'stopped'
@@ -79,6 +80,7 @@ export interface UpkeepStatus {
   readonly scrub: ScrubStatus
 }
 
+/** What `shoal status` shows: this node, and the cluster as this node sees it. */
 export interface NodeStatus {
   readonly node: string
   readonly cluster: string

@@ -4,6 +4,7 @@ import type { RequestContext } from '../../protocol/context.ts'
 import type { ChecksumAlgorithm, Checksums, ObjectBody, FinishedBody, SmallBody } from './body.ts'
 import type { ObjectHeaders, PutResult, WriteCondition } from './objects.ts'
 
+/** An open upload. */
 export interface UploadInfo extends ObjectHeaders {
   readonly key: string
   readonly uploadId: string
@@ -12,6 +13,7 @@ export interface UploadInfo extends ObjectHeaders {
   readonly checksumType?: 'FULL_OBJECT' | 'COMPOSITE' | undefined
 }
 
+/** A stored part of an open upload. */
 export interface PartInfo extends FinishedBody {
   readonly partNumber: number
   readonly sizeBytes: number
@@ -42,6 +44,7 @@ export interface CompletedPart {
   readonly checksums: Checksums
 }
 
+/** Operations on multipart uploads. Those on an existing upload throw NoSuchUpload when there is none. */
 export interface UploadBackend {
   createUpload(
     context: RequestContext,

@@ -7,6 +7,7 @@ import type { QueryOperation } from '../iam/table.ts'
 import type { Operation } from '../s3/operation.ts'
 import { jsonResponse, type S3Response } from '../http/response.ts'
 
+/** `unconfigured`: answers as S3 does when nothing is configured. */
 export type Support = 'full' | 'unconfigured' | 'none'
 
 export function supportOf(operation: Operation): Support {

@@ -6,8 +6,10 @@ import type { Operation } from '../s3/operation.ts'
 import { nameOfMark } from '../s3/table/define.ts'
 import { VALUE_RULES, type ValueRule } from '../http/values.ts'
 
+/** What Shoal does with a name. `misplaced`: AWS refuses it for this operation. */
 export type Fate = 'accepted' | 'refused' | 'misplaced' | 'ignored'
 
+/** A query parameter or header that AWS documents for an operation. */
 export interface DocumentedName {
   readonly place: 'query' | 'header'
   readonly name: string

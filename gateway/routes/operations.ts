@@ -32,6 +32,7 @@ const SERVICE_OPERATIONS: readonly Operation[] = [
   ),
 ]
 
+/** All operations of S3, including those that Shoal does not implement. */
 export const OPERATIONS: readonly Operation[] = [
   ...SERVICE_OPERATIONS,
   ...BUCKET_OPERATIONS,

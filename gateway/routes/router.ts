@@ -45,6 +45,7 @@ function splitMark(mark: string): readonly [string, string | undefined] {
   return at < 0 ? [mark, undefined] : [mark.slice(0, at), mark.slice(at + 1)]
 }
 
+/** Whether a request is about the service, a bucket or an object. */
 export function levelOf(request: S3Request): Level {
   if (request.bucket === undefined) return 'service'
   return request.key === undefined ? 'bucket' : 'object'

@@ -5,6 +5,7 @@ const IP_ADDRESS = /^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$/
 const PREFIXES = ['xn--', 'sthree-', 'amzn-s3-demo-']
 const SUFFIXES = ['-s3alias', '--ol-s3', '.mrap', '--x-s3', '--table-s3']
 
+/** Whether a new bucket may have this name. */
 export function isBucketName(name: string): boolean {
   return (
     SHAPE.test(name) &&

@@ -19,6 +19,7 @@ import {
 } from '../body/checksum.ts'
 import { S3Error } from '../http/errors.ts'
 
+/** FULL_OBJECT: of all bytes. COMPOSITE: of the checksums of the parts. */
 export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE'
 
 /** The checksum of the whole object as CompleteMultipartUpload declares it. */

@@ -17,6 +17,7 @@ import { parameter, userMetadata, type HeaderRecord, type S3Request } from '../h
 import type { Call } from './operation.ts'
 import type { ResponseHeaders } from '../http/response.ts'
 
+/** AWS's maximum for one PUT, one part and the source of one copy. */
 export const MAX_OBJECT_PUT_BYTES = 5 * 1024 ** 3
 export const MAX_PARTS = 10_000
 const MAX_PAGE = 1000
@@ -31,6 +32,7 @@ export const SYSTEM_HEADERS: readonly (readonly [stored: string, answered: strin
   ['expires', 'Expires'],
 ]
 
+/** What AWS answers for objects without a Content-Type. */
 export const DEFAULT_CONTENT_TYPE = 'binary/octet-stream'
 
 /** The headers that PutObject, CopyObject with REPLACE and CreateMultipartUpload store with the object. */
@@ -123,6 +125,7 @@ export function algorithmHeader(
   return upper
 }
 
+/** The element that names the owner of a bucket, object or upload. */
 export function ownerXml(account: string, element = 'Owner'): string {
   const id = escapeXml(account)
   return `<${element}><ID>${id}</ID><DisplayName>${id}</DisplayName></${element}>`
@@ -134,6 +137,7 @@ export async function bucketOwner(call: Call): Promise<string> {
   return info.ownerAccount
 }
 
+/** InvalidArgument with the name and the value of the argument. */
 export function invalidArgument(name: string, value: string, message?: string): S3Error {
   return new S3Error('InvalidArgument', message, {
     details: { ArgumentName: name, ArgumentValue: value },

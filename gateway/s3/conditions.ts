@@ -6,6 +6,7 @@ import { S3Error } from '../http/errors.ts'
 import type { HeaderRecord } from '../http/request.ts'
 import { parseExtendedDate, parseHttpDate } from '../http/http-date.ts'
 
+/** What the conditions of a request are compared with. */
 export interface ConditionTarget {
   /** Without quotes. */
   readonly etag: string

@@ -49,6 +49,7 @@ export async function deleteBucketLifecycle(call: Call): Promise<S3Response> {
   return emptyResponse(204)
 }
 
+/** The configuration as GetBucketLifecycleConfiguration shows it. */
 export function lifecycleXml(rules: readonly AbortRule[]): string {
   return rules.map(ruleXml).join('')
 }

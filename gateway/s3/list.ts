@@ -14,6 +14,7 @@ import { bucketOwner, invalidArgument, ownerXml, pageSize } from './common.ts'
 /** Writes names as XML, or form-encoded when the client asked for that. */
 export type NameWriter = (text: string) => string
 
+/** The parameters of a listing. */
 export interface Listing {
   readonly prefix: string
   readonly delimiter: string | undefined
@@ -89,10 +90,12 @@ export function listingOf(call: Call, sizeParameter: string): Listing {
   }
 }
 
+/** An element with a name, written as the client asked for it. */
 export function named(element: string, value: string, write: NameWriter): string {
   return `<${element}>${write(value)}</${element}>`
 }
 
+/** The common prefixes of a page. */
 export function prefixesXml(
   call: Call,
   prefixes: readonly string[],

@@ -9,6 +9,7 @@ import type { S3Request } from '../http/request.ts'
 import type { S3Response } from '../http/response.ts'
 import type { AuthResult, SigV2 } from '../auth/auth.ts'
 
+/** What the path of a request names. */
 export type Level = 'service' | 'bucket' | 'object'
 export type Method = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
 
@@ -48,8 +49,10 @@ export interface Call {
   access(bucket: string): Promise<BucketAccess>
 }
 
+/** Answers one operation. Throws S3Error and StoreError. */
 export type Handler = (call: Call) => Promise<S3Response>
 
+/** The definition of one operation of S3. defineOperation makes it (table/define.ts). */
 export interface Operation {
   readonly service: 's3' | 'iam' | 'sts'
   /** AWS's name of the operation. */

@@ -22,6 +22,7 @@ import { settingBody, settingXml } from './versioning.ts'
 
 /** More than the maximum size of a policy, so that the refusal of a larger one can say what is wrong. */
 const MAX_POLICY_BODY_BYTES = 1024 * 1024
+/** Room for the four switches. */
 export const BLOCK_LIMITS: XmlLimits = { maxBytes: 16 * 1024, maxElements: 16, maxDepth: 3 }
 const CONFIRM = 'x-amz-confirm-remove-self-bucket-access'
 

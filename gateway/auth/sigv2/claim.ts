@@ -5,6 +5,7 @@ import { S3Error } from '../../http/errors.ts'
 import { parseBasicDate, parseExtendedDate, parseHttpDate } from '../../http/http-date.ts'
 import type { S3Request } from '../../http/request.ts'
 
+/** The parts of a signature of version 2. */
 export interface SigV2Claim {
   readonly accessKeyId: string
   /** The HMAC-SHA1 in base64, as sent. */

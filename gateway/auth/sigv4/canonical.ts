@@ -11,6 +11,7 @@ import type { S3Request } from '../../http/request.ts'
 import { decodePath } from '../../http/request.ts'
 
 export const ALGORITHM = 'AWS4-HMAC-SHA256'
+/** The SHA-256 of an empty body. */
 export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 
 const UNRESERVED = /^[A-Za-z0-9\-._~]*$/
@@ -25,6 +26,7 @@ export function uriEncode(text: string): string {
   )
 }
 
+/** The path decoded and encoded again, so that clients may escape it differently. */
 export function canonicalPath(rawPath: string): string {
   if (UNRESERVED_PATH.test(rawPath)) return rawPath
   return uriEncode(decodePath(rawPath)).replaceAll('%2F', '/')
@@ -73,6 +75,7 @@ function canonicalValue(value: string): string {
   return trimmed.includes('  ') ? trimmed.replace(/ {2,}/g, ' ') : trimmed
 }
 
+/** The text whose HMAC is the signature. */
 export function stringToSign(timestamp: string, scope: string, canonical: string): string {
   // Only header values can have characters beyond ASCII. As latin1 they are the bytes that the client hashed.
   const digest = hash('sha256', Buffer.from(canonical, 'latin1'), 'hex')

@@ -7,6 +7,7 @@ import { basicDate, parseBasicDate, parseHttpDate } from '../../http/http-date.t
 import type { S3Request } from '../../http/request.ts'
 import { ALGORITHM } from './canonical.ts'
 
+/** The parts of a signature of version 4. */
 export interface Claim {
   readonly accessKeyId: string
   /** 20130524 */

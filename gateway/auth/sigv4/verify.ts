@@ -17,6 +17,7 @@ import { canonicalRequest, hmacHex, signingKey, stringToSign } from './canonical
 import { parseHeaderClaim, parseQueryClaim } from './claim.ts'
 import type { Claim } from './claim.ts'
 
+/** The services whose forms are signed with SigV4 too. */
 export const QUERY_SERVICES: readonly string[] = ['iam', 'sts']
 
 /** Throws S3Error and StoreError (authenticate.ts). */

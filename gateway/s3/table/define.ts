@@ -5,6 +5,7 @@ import { removeFromBucket } from '../unconfigured.ts'
 import { COMMON_HEADERS, HTTP_HEADERS } from '../../http/names.ts'
 import { DOCUMENTED } from '../../http/documented.ts'
 
+/** The checksum headers that writes understand. */
 export const CHECKSUMS = [
   'x-amz-sdk-checksum-algorithm',
   'x-amz-checksum-crc32',
@@ -13,6 +14,7 @@ export const CHECKSUMS = [
   'x-amz-checksum-sha1',
   'x-amz-checksum-sha256',
 ]
+/** The headers that writes store with the object. */
 export const STORED = ['x-amz-meta-*', 'x-amz-storage-class', 'x-amz-acl']
 export const COPY_SOURCE = [
   'x-amz-copy-source',
@@ -30,6 +32,7 @@ export const READ_CONDITIONS = [
   'if-unmodified-since',
   'if-range',
 ]
+/** Parameters that set headers of the answer. */
 export const OVERRIDES = [
   'response-content-type',
   'response-content-language',
@@ -49,6 +52,7 @@ export const NO_ENCRYPTION_OF_READS = Object.fromEntries(
 )
 export const LISTING = ['prefix', 'delimiter', 'encoding-type']
 
+/** The fields of an operation that differ from the usual ones. */
 export interface Extras {
   readonly marks?: readonly string[]
   readonly markHeader?: string
@@ -68,6 +72,7 @@ export interface Extras {
   readonly audited?: boolean
 }
 
+/** Names that AWS documents for the operation and that are not listed are refused with 501. */
 export function defineOperation(
   name: string,
   method: Method,

@@ -58,6 +58,7 @@ export interface QueryGate {
 
 const FORM = /^application\/x-www-form-urlencoded[ \t]*(;|$)/i
 
+/** Whether a request belongs to this API instead of S3: decided before it is authenticated. */
 export function isQueryRequest(request: S3Request): boolean {
   if (request.bucket !== undefined) return false
   if (request.method === 'POST') return FORM.test(request.headers['content-type'] ?? '')
