@@ -56,7 +56,7 @@ export class Accounts {
       entriesMax: ACCOUNTS_MAX,
       full: () => limitExceeded(`Cannot exceed quota for AccountsPerCluster: ${ACCOUNTS_MAX}`),
       exists: async (context, _cluster, { id }) =>
-        (await this.#standing(context, id)) !== undefined,
+        (await this.#existing(context, id)) !== undefined,
     })
   }
 
@@ -123,7 +123,7 @@ export class Accounts {
       ids,
       pageOf(call),
       (id) => id,
-      (id) => this.#standing(context, id),
+      (id) => this.#existing(context, id),
     )
     return { Accounts: items.map((account) => this.#shown(account)), ...more }
   }
@@ -206,12 +206,12 @@ export class Accounts {
   /** The account that the call names. Throws NoSuchEntity. */
   async #named(call: IamCall): Promise<AccountRecord> {
     const accountId = requiredText(call, 'AccountId')
-    const account = await this.#standing(call.context, accountId)
+    const account = await this.#existing(call.context, accountId)
     if (account === undefined) throw noAccount(accountId)
     return account
   }
 
-  async #standing(context: RequestContext, accountId: string): Promise<AccountRecord | undefined> {
+  async #existing(context: RequestContext, accountId: string): Promise<AccountRecord | undefined> {
     const account = await this.#options.records.read(context, ACCOUNT, accountId)
     if (account !== undefined) return account.closed ? undefined : account
     const first = this.#options.firstAccount().accountId === accountId

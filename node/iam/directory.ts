@@ -118,9 +118,9 @@ export class Directory {
     let dropped = false
     for (let at = 0; at < old.length; at += WIDTH) {
       const some = old.slice(at, at + WIDTH)
-      const stand = await Promise.all(some.map((entry) => exists(context, accountId, entry)))
+      const present = await Promise.all(some.map((entry) => exists(context, accountId, entry)))
       for (const [index, entry] of some.entries()) {
-        if (stand[index] === true) continue
+        if (present[index] === true) continue
         await this.drop(context, accountId, entry)
         dropped = true
       }

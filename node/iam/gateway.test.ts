@@ -188,8 +188,8 @@ describe('rights in the query API', () => {
   it('allows only what a policy allows and none denies (F30)', async () => {
     const nobody = await signerOf('nobody')
     const forbidden = await signerOf('forbidden', allow('*'), deny('*'))
-    for (const [name, row] of IAM_ACTIONS) {
-      const expected = row.authorizedBy === 'nobody' ? undefined : 'AccessDenied'
+    for (const [name, operation] of IAM_ACTIONS) {
+      const expected = operation.authorizedBy === 'nobody' ? undefined : 'AccessDenied'
       const own = name === 'GetSessionToken' ? undefined : expected
       expect([name, await codeOf(nobody, name, sample(name))]).toEqual([name, own])
       expect([name, await codeOf(forbidden, name, sample(name))]).toEqual([name, expected])

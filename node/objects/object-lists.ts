@@ -72,21 +72,21 @@ export class ObjectLists {
     let last: ByteString | undefined
     if (request.limit === 0) return { objects, prefixes }
     for (;;) {
-      const row = await walk.next()
-      if (row === undefined) return { objects, prefixes }
-      const summary = summaryOf(row.body)
+      const entry = await walk.next()
+      if (entry === undefined) return { objects, prefixes }
+      const summary = summaryOf(entry.body)
       if (summary === undefined) continue
       if (objects.length + prefixes.length >= request.limit) {
         return { objects, prefixes, next: textOfUtf8(last!) }
       }
-      const common = commonPrefix(row.name, folding)
+      const common = commonPrefix(entry.name, folding)
       if (common !== undefined) {
         last = common
         prefixes.push(textOfUtf8(last))
         walk.skipTo(last + ABOVE_KEYS)
       } else {
-        last = row.name
-        objects.push(listedOf(row.name, summary))
+        last = entry.name
+        objects.push(listedOf(entry.name, summary))
       }
     }
   }
@@ -105,16 +105,16 @@ export class ObjectLists {
     }
     const walk = this.#walk(context, bucket, folding, request.keyMarker, request.limit)
     for (;;) {
-      const row = await walk.next()
-      if (row === undefined) return page.end()
-      const record = objectOfBody(row.body)
+      const entry = await walk.next()
+      if (entry === undefined) return page.end()
+      const record = objectOfBody(entry.body)
       if (record.versions.length === 0) continue
-      const common = commonPrefix(row.name, folding)
+      const common = commonPrefix(entry.name, folding)
       if (common !== undefined) {
         if (!page.takePrefix(common)) return page.more()
         walk.skipTo(common + ABOVE_KEYS)
       } else {
-        const expansion = { name: row.name, key: row.key, record, below: Infinity }
+        const expansion = { name: entry.name, key: entry.key, record, below: Infinity }
         if (!(await this.#expand(context, bucket, page, expansion))) return page.more()
       }
     }
@@ -124,9 +124,9 @@ export class ObjectLists {
   async isEmpty(context: RequestContext, bucket: Bucket): Promise<boolean> {
     const walk = this.#walk(context, bucket, { prefix: '', delimiter: '' }, undefined, 1)
     for (;;) {
-      const row = await walk.next()
-      if (row === undefined) return true
-      if (objectOfBody(row.body).versions.length > 0) return false
+      const entry = await walk.next()
+      if (entry === undefined) return true
+      if (objectOfBody(entry.body).versions.length > 0) return false
     }
   }
 

@@ -47,14 +47,14 @@ export async function listUploads(
   const prefixes: string[] = []
   let last: { key: string; uploadId: string } | undefined
   for (;;) {
-    const row = await walk.next()
-    if (row === undefined) return { uploads, prefixes }
-    const record = uploadCodec.decode(row.body)
+    const entry = await walk.next()
+    if (entry === undefined) return { uploads, prefixes }
+    const record = uploadCodec.decode(entry.body)
     if (record.state !== UPLOAD_OPEN) continue
     if (uploads.length + prefixes.length >= request.limit) {
       return { uploads, prefixes, nextKeyMarker: last?.key, nextUploadIdMarker: last?.uploadId }
     }
-    const name = row.name.slice(0, row.name.length - 17)
+    const name = entry.name.slice(0, entry.name.length - 17)
     const cut = delimiter === '' ? -1 : name.indexOf(delimiter, prefix.length)
     if (cut >= 0) {
       const common = name.slice(0, cut + delimiter.length)
@@ -62,7 +62,7 @@ export async function listUploads(
       last = { key: textOfUtf8(common), uploadId: '' }
       walk.skipTo(`${common}\xff`)
     } else {
-      const uploadId = hex(bytesOf(uploadIdOf(row.key)))
+      const uploadId = hex(bytesOf(uploadIdOf(entry.key)))
       uploads.push(uploadInfoOf(record, uploadId))
       last = { key: record.key, uploadId }
     }

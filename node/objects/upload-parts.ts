@@ -116,9 +116,9 @@ export class UploadParts {
       expected,
     })
     for (;;) {
-      const row = await walk.next()
-      if (row === undefined) return
-      yield { key: row.key, part: partCodec.decode(row.body) }
+      const entry = await walk.next()
+      if (entry === undefined) return
+      yield { key: entry.key, part: partCodec.decode(entry.body) }
     }
   }
 

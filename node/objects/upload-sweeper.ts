@@ -203,10 +203,10 @@ export class UploadSweeper implements UploadSweep {
       while (clock.monotonicMs() < until) {
         const batch: Promise<void>[] = []
         while (batch.length < ABANDONED_AT_ONCE) {
-          const row = await walk.next()
-          if (row === undefined) break
-          const place = { ...uploadPlaceOf(row.key, partitionBits()), fence: bucket }
-          const record = await this.#read(context, row.key)
+          const entry = await walk.next()
+          if (entry === undefined) break
+          const place = { ...uploadPlaceOf(entry.key, partitionBits()), fence: bucket }
+          const record = await this.#read(context, entry.key)
           if (record === undefined) continue
           const work = this.#abandon(context, bucket, place, record)
           work.catch(() => {})

@@ -44,7 +44,7 @@ export interface ListerOptions {
 }
 
 /** A live register. Tombstones are left out. */
-export interface ListedRow {
+export interface ListedRegister {
   /** The part of the key behind bucket id and shard. */
   readonly name: ByteString
   readonly key: RegisterKey
@@ -126,7 +126,7 @@ export class ListWalk {
   }
 
   /** The next live row; undefined at the end. */
-  async next(): Promise<ListedRow | undefined> {
+  async next(): Promise<ListedRegister | undefined> {
     for (;;) {
       if (this.#dry) {
         this.#dry = false

@@ -6,7 +6,7 @@ import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { WireEnumerateReply } from '../../protocol/rpc/messages.js'
 import { registerRow } from '../replica/index-rows.ts'
-import { HeldStore } from '../objects/testing/held-store.ts'
+import { HeldStore } from '../log/testing/held-store.ts'
 import { fitsFrame } from '../net/framing.ts'
 import { ENUMERATE, SyncAnswers, type ExchangeOptions } from './sync-answers.ts'
 

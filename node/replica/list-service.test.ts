@@ -10,7 +10,7 @@ import { applyRecord } from './apply-record.ts'
 import { RECORD } from './record-types.ts'
 import { ListService } from './list-service.ts'
 import type { AcceptorHost } from './acceptor-host.ts'
-import { HeldStore } from '../objects/testing/held-store.ts'
+import { HeldStore } from '../log/testing/held-store.ts'
 
 const BUCKET = 'b'.repeat(16) as BucketId
 const SHARDS = 256

@@ -82,9 +82,12 @@ export class IamWorld {
     action: string,
     parameters: Readonly<Record<string, string>> = {},
   ): Promise<IamResult> {
-    const row = IAM_ACTIONS.get(action)
-    if (row === undefined) throw new Error(`${action} is in no table of operations`)
-    const checked: QueryRecord = checkParameters(row.parameters, unfold(Object.entries(parameters)))
+    const operation = IAM_ACTIONS.get(action)
+    if (operation === undefined) throw new Error(`${action} is in no table of operations`)
+    const checked: QueryRecord = checkParameters(
+      operation.parameters,
+      unfold(Object.entries(parameters)),
+    )
     return this.identities.service.run({
       context: internalContext(),
       caller,

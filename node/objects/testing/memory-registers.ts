@@ -63,11 +63,11 @@ export class MemoryRegisters {
       let start = asked.after
       return {
         next: () => {
-          const rows = asked.shards.flatMap((shard) => {
+          const listed = asked.shards.flatMap((shard) => {
             const { start: from, end } = asked.range(shard, start)
             return [...values].filter(([key]) => key >= from && key < end)
           })
-          const live = rows
+          const live = listed
             .filter(([, value]) => !value.tombstone)
             .map(([key, value]) => ({ name: key.slice(21), key, body: value.body }))
             .filter(({ name }) => start === undefined || name > start)

@@ -10,7 +10,7 @@ import {
 import { objectRegister } from '../../../protocol/keyspace/register-key.ts'
 import type { Ballot } from '../../../protocol/register/ballot.ts'
 import type { Fence, RegisterReply, RegisterValue } from '../../../protocol/register/types.ts'
-import { HeldStore } from '../../objects/testing/held-store.ts'
+import { HeldStore } from '../../log/testing/held-store.ts'
 import { AcceptorHost } from '../acceptor-host.ts'
 import { applyRecord } from '../apply-record.ts'
 import { BlockStore } from '../blocks.ts'

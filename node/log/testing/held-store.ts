@@ -1,9 +1,9 @@
 /** A store in memory whose flushes a test holds back. */
 
 import { byteString, bytesOf } from '../../../protocol/bytes.ts'
-import { LogError } from '../../log/errors.ts'
-import type { Store } from '../../log/store.ts'
-import type { LogPosition, NewRecord } from '../../log/types.ts'
+import { LogError } from '../errors.ts'
+import type { Store } from '../store.ts'
+import type { LogPosition, NewRecord } from '../types.ts'
 import type { IndexWrite } from '../../env/ports.ts'
 
 type Apply = (
