@@ -71,7 +71,7 @@ test('a member that is gone is kept while the others have no room for its data, 
       const whole = await nodeOf(cluster, 1).admin.status()
       expect([whole.partitions.whole, whole.warnings]).toEqual([whole.partitions.total, []])
       expect(whole.canLoseANode).toBe(true)
-      // Of three copies any one is enough to read, and two to agree.
+      // With three copies, one is enough to read and two are enough to agree.
       cluster.kill(0, false)
       for (let i = 0; i < OBJECTS; i++) {
         const found = await get(backendOf(cluster, 1 + (i % 2)), `key ${i}`)

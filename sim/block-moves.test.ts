@@ -166,7 +166,7 @@ test('nodes that die and come back while blocks move and are dropped lose nothin
 }, 60_000)
 
 describe('whole (L5)', () => {
-  /** Of three sources one answers. */
+  /** One of three sources answers. */
   async function oneNames(check: (hand: HandLayout) => void): Promise<void> {
     withoutMover(patches)
     await withHandLayout(4, async (hand) => {

@@ -95,7 +95,7 @@ test('creators that die midway: never one too many, and no place is lost for goo
         expect(before.length).toBeLessThanOrEqual(LIMIT)
         afterwards.add(`${before.length}`)
         if (answered.includes('ok')) expect(before).toHaveLength(LIMIT)
-        // By now nobody waits for who died.
+        // By now no node waits for the one that died.
         await calmSleep(cluster, 61_000)
         for (let i = 0; i < LIMIT; i++) {
           const code = await create(cluster, i % 3, `later-${i}`)

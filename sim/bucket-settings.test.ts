@@ -137,13 +137,13 @@ test('decisions are made by what was said a second ago at most, or not at all (T
     await change(cluster, 0, { policy: 'two' })
     // Its own change a node knows at once.
     expect(await policyAt(0)).toBe('two')
-    // The others remember for a while, and ask nobody meanwhile.
+    // The others remember for a while, and do not ask again meanwhile.
     const messages = cluster.wires.messages
     expect(await policyAt(1)).toBe('one')
     expect(cluster.wires.messages).toBe(messages)
     await calmSleep(cluster, 1_000)
     for (const node of [1, 2]) expect(await policyAt(node)).toBe('two')
-    // Cut off from the rest: what it remembers counts for a second, and then nobody is let in.
+    // The node is cut off. What it remembers counts for a second; then it refuses all callers.
     await calmSleep(cluster, 500)
     for (const other of [0, 1]) {
       cluster.wires.cut(cluster.idOf(2), cluster.idOf(other))

@@ -20,7 +20,7 @@ interface Known {
 
 interface Write extends Known {
   readonly base: OperationId | undefined
-  /** It began on nothing, and a tombstone that nobody saw as chosen may have stood there. */
+  /** It began on nothing, and there may have been a tombstone that was not seen as chosen. */
   readonly forgotten: boolean
 }
 
@@ -31,7 +31,7 @@ interface Register {
   readonly known: { atMs: number; ballot: Ballot; tombstone: boolean }[]
   readonly writes: Write[]
   readonly chosen: Map<string, Known>
-  /** Tombstones whose fate nobody knows yet, by the instant at which they were proposed last. */
+  /** Tombstones of unknown fate, by the instant at which they were proposed last. */
   readonly doubtful: Map<OperationId, number>
 }
 
@@ -103,7 +103,7 @@ export class CheckerA {
         // Forgotten between (G2).
         if (write.base === undefined && below.at(-1)?.tombstone === true) continue
         if (write.forgotten) continue
-        // One that nobody saw as chosen may stand between them: its proposer died, or never learnt.
+        // Between them there may be one that was not seen as chosen: its proposer died, or never learnt of it.
         const seen = chosen.some(({ operation }) => operation === write.base)
         if (write.base !== undefined && !seen) continue
         this.violations.push(

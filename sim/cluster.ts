@@ -121,7 +121,7 @@ export class SimulatedCluster {
     return latest
   }
 
-  /** What it is to the layout by that epoch. Undefined: nothing, as far as anybody knows. */
+  /** Its role in the layout by that epoch, undefined when none is known. */
   roleOf(number: number): ReturnType<LayoutView['role']> {
     return this.latestView()?.role(this.idOf(number))
   }
@@ -150,7 +150,7 @@ export class SimulatedCluster {
     this.#lines = ''
   }
 
-  /** Of everything traced. Call once, at the end. */
+  /** The digest of everything traced. Call it once, at the end. */
   digest(): string {
     this.#hashLines()
     return hex(this.#trace.digest()).slice(0, 16)
@@ -233,7 +233,7 @@ export class SimulatedCluster {
         clusterSecret: secretStore(() => files.record, remember),
         ...(number === 0
           ? {
-              // Others read from the layout where things lie.
+              // Other nodes take the placement from the layout.
               partitionBits: PARTITION_BITS,
               systemPartitions: this.#options.systemPartitions,
               root: {

@@ -8,7 +8,7 @@ import {
   type ModelLoad,
 } from './compaction-model.ts'
 
-/** Most of what is stored stays; a part is written anew now and then, a small one all the time. */
+/** Most data stays. A part of it is overwritten now and then, a small part all the time. */
 const MIXED: ModelLoad = {
   classes: [
     { live: 0.1, writes: 0.8 },

@@ -41,7 +41,7 @@ export interface ModelPolicy {
 export interface ModelResult {
   /** Bytes appended in all by those that users wrote. */
   readonly amplification: number
-  /** Of the disk, at most. */
+  /** The largest share of the disk. */
   readonly useMax: number
   readonly useMean: number
 }
@@ -127,7 +127,7 @@ class ModelLog {
   }
 }
 
-/** `liveShare`: of the disk. Of the writes the first third is not counted. */
+/** `liveShare` is a share of the disk. The first third of the writes is not counted. */
 export function playCompaction(
   policy: ModelPolicy,
   load: ModelLoad,

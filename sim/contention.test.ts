@@ -15,7 +15,7 @@ import {
 
 const NODES = 3
 const WRITES = 20
-/** Of all writes. One that is overtaken by sixty others before its second try is not told apart any more. */
+/** A share of all writes. A write that sixty others overtake before its second try no longer learns its outcome. */
 const UNKNOWN_SHARE_MAX = 0.002
 
 interface Load {

@@ -21,7 +21,7 @@ function isTold(
   const isLost = losses.some(
     ({ partitions }) => partitions === 'all' || partitions.includes(partition),
   )
-  // A block that is missing shows as such to whoever needs it, and its partition is compared.
+  // A reader notices a missing block, and its partition is compared.
   const isNamed = damage.some(({ identity }) => identity?.type === RECORD.block)
   return isLost || (letter === 'b' && isNamed)
 }

@@ -27,7 +27,7 @@ export interface SimulatedDiskOptions {
   /** In [0, 1), seeded. */
   readonly random: () => number
   readonly capacityBytes?: number
-  /** Of one operation, at most; drawn evenly. Default 0.2. */
+  /** The longest time of one operation; drawn evenly. Default 0.2. */
   readonly latencyMs?: number
 }
 
@@ -130,7 +130,7 @@ export class SimulatedDisk implements Disk, FileDisk {
     return this.inode(path).content()
   }
 
-  /** Of all files, sorted. */
+  /** The paths of all files, sorted. */
   paths(): string[] {
     return [...this.names.keys()].toSorted()
   }

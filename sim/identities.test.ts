@@ -106,7 +106,7 @@ test.each([1, 2, 3])('a node that is cut off denies within a second: seed %i', (
       const late = all.filter(({ askedMs }) => askedMs >= removedMs + 1_000)
       expect(late.length).toBeGreaterThan(50)
       expect(new Set(late.map(({ answer }) => answer))).toEqual(new Set(['Unavailable']))
-      // The cluster's first root stands in the genesis record.
+      // The cluster's first root is in the genesis record.
       expect(await ask(cluster, 2, 'SIM')).toBe('0')
       cluster.wires.mend()
       await calmSleep(cluster, 2_000)

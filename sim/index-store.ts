@@ -11,7 +11,7 @@ export interface SimulatedIndexOptions {
   readonly clock: Clock
   /** In [0, 1), seeded. */
   readonly random: () => number
-  /** Of one commit, at most; drawn evenly. Default 5. */
+  /** The longest time of one commit; drawn evenly. Default 5. */
   readonly latencyMs?: number
 }
 
@@ -23,7 +23,7 @@ interface Row {
 
 export type IndexImage = readonly Readonly<Row>[]
 
-/** What lies on the disk. It outlives the process that has it open. */
+/** What is on the disk. It outlives the process that has it open. */
 export class SimulatedIndexStore {
   /** Makes every write fail. */
   failing = false
@@ -66,7 +66,7 @@ export class SimulatedIndexStore {
     this.life++
   }
 
-  /** Damage: rows become something else, or vanish, under whoever has it open. */
+  /** Damage: rows change or vanish while the index is open. */
   tamper(batch: readonly IndexWrite[]): void {
     this.commit(batch)
     this.flush()

@@ -223,7 +223,7 @@ describe('a node leaves', () => {
       expect(layout.role()).toBe('source')
       await expect(put(backendOf(cluster, first), 'x', bytesLike(10))).rejects.toThrow()
       await calmUntil(cluster, 'moved', () => [...others, 3].every((n) => isAtRest(cluster, n)))
-      // Nobody tells it: it asks.
+      // No node tells it, so it asks.
       await calmUntil(cluster, 'it has left', () => layout.role() === undefined)
       expect(nodeOf(cluster, first).admin.notReadyReason()).toMatch(
         /^this node has left the cluster/,

@@ -305,7 +305,7 @@ describe('a file that is not as it was left', () => {
       const lines = Buffer.from(disk.contentOf(LAYOUT_FILE)).toString().split('\n')
       const without = (count: number): void =>
         disk.put(LAYOUT_FILE, Buffer.from([...lines.slice(0, -1 - count), ''].join('\n')))
-      // Of the last one there is a copy. A member that has just not been told of it may give all others.
+      // The last one has a copy. A member that was not told of it yet may give all others.
       without(1)
       expectPrefix(await open(), LAST)
       without(2)
@@ -367,7 +367,7 @@ test('who was a member once is known, with the epoch that it left in', () =>
       expect(log.formerMember(a.nodeId, a.storageId)).toBeUndefined()
       seen ??= log.formerMember(b.nodeId, b.storageId)?.leftEpoch
     }
-    // As soon as nobody asks it for blocks any more.
+    // As soon as no node asks it for blocks any more.
     expect(seen).toBe(8)
     expect(log.formerMember(b.nodeId, c.storageId)).toBeUndefined()
     expect((await open()).formerMember(b.nodeId, b.storageId)).toEqual({ leftEpoch: 8 })

@@ -76,7 +76,7 @@ async function wholeOf(backend: Backend, query: Query): Promise<string[]> {
   throw new Error('the pages have no end')
 }
 
-// Above U+FFFF order by UTF-16 units differs from order by bytes; U+FF5E stands between the two.
+// Above U+FFFF order by UTF-16 units differs from order by bytes; U+FF5E is between the two.
 const letters = constantFrom(
   'a',
   'b',

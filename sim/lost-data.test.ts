@@ -24,7 +24,7 @@ import {
 
 const ALL = [0, 1, 2]
 
-/** Takes the blocks off the disks of these nodes, as damage does that nobody has mended. */
+/** Takes the blocks off the disks of these nodes, as damage does that is not mended. */
 async function lose(
   cluster: SimulatedCluster,
   keys: readonly BlockKey[],

@@ -24,7 +24,7 @@ function run<T>(work: () => Promise<T>): Promise<T> {
 
 const open = (): Promise<MoveFile> => MoveFile.open(disk, SILENT)
 
-/** Of a node that was in no layout before epoch 3. */
+/** The file of a node that was in no layout before epoch 3. */
 async function opened(): Promise<MoveFile> {
   const file = await open()
   file.follow(3, bitmapOf([]), [])
@@ -155,7 +155,7 @@ describe('without the file', () => {
       completeEarlierFile: () => Promise.resolve(),
     }
     await settleMoveFile(file, chainOf(entries), forgotten, SILENT)
-    // Nobody knows what is left over: nothing of it is thrown away here.
+    // It is not known what is left over, so nothing is thrown away here.
     expect(held(file)).toEqual(PARTITIONS)
     return found
   }

@@ -18,7 +18,7 @@ import type { KernelScenario } from './kernel/scenario.ts'
 
 export interface Mutant {
   readonly name: string
-  /** Of docs/correctness.md. */
+  /** The rule of docs/correctness.md that it breaks. */
   readonly rule: string
   readonly rules: Rules
   /** Where the break shows soonest. */
@@ -95,7 +95,7 @@ const DOUBLED: Partial<KernelScenario> = {
   duplicatePermille: 500,
   latePermille: 400,
 }
-/** The whole set changes and registers begin anew below ballots that a proposer still remembers. */
+/** The whole set changes and registers start again below ballots that a proposer still remembers. */
 const REBORN: Partial<KernelScenario> = {
   ...DOUBLED,
   clients: 2,
@@ -126,7 +126,7 @@ const SWAPPING: Partial<KernelScenario> = {
   duplicatePermille: 100,
   latePermille: 200,
 }
-/** Layouts come and go, and with them values that are deleted and collected, while a sync stands still. */
+/** Layouts come and go, and with them values that are deleted and collected, while a sync pauses. */
 const STALLING: Partial<KernelScenario> = {
   ...COLLECTING,
   replicas: 2,

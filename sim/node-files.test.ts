@@ -1,4 +1,4 @@
-/** Who a simulated node is stands on its disk: one damaged file of two is mended, and no boot comes twice (P1, G5). */
+/** The identity of a simulated node is on its disk: one damaged file of two is mended, and no boot comes twice (P1, G5). */
 
 import { expect, test } from 'vitest'
 import { storageId } from '../protocol/ids.ts'

@@ -20,7 +20,7 @@ interface Order {
   readonly place: Int32Array
 }
 
-/** No input may take so long, on however slow a machine. */
+/** No input may take this long, however slow the machine is. */
 const HANG_MS = 30_000
 const LOOK_MS = 1_000
 /** A whole request costs as much as some hundred inputs. */

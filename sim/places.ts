@@ -1,5 +1,5 @@
 /**
- * What lies where on a simulated disk, found by reading its segments as recovery would: so that faults and
+ * Where things are on a simulated disk, found by reading its segments as recovery would: so that faults and
  * tests can damage a byte of one kind. Needs no index and no running node.
  */
 
@@ -46,7 +46,7 @@ export interface FilePlace {
   readonly lengthBytes: number
   /** In the last batch of its segment. */
   readonly inLastBatch: boolean
-  /** Of whose record it is. */
+  /** The header of the record to which the place belongs. */
   readonly record?: RecordHeader
   /** As in RECORD: 'register', 'mark', 'minimum', 'registerGone' … */
   readonly type?: string

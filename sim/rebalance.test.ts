@@ -11,7 +11,7 @@ import { withNetwork } from './mutants/ports.ts'
 import { backendOf, bytesLike, get, nodeOf, put } from './testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from './testing/hand-layout.ts'
 
-/** Members are these only, from here on; nobody holds anything of objects yet. */
+/** From here on only these are members. No node holds any object yet. */
 async function shrinkTo(hand: HandLayout, numbers: readonly number[]): Promise<void> {
   await hand.plan(numbers)
   await hand.joint()

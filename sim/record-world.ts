@@ -129,7 +129,7 @@ export class RecordWorld {
   }
 }
 
-/** Of the last record that is like that, the byte of its body. */
+/** The byte in the body of the last record that is like that. */
 export function corruptBody(
   { world, positions }: Written,
   is: (record: NewRecord) => boolean,

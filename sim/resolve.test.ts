@@ -240,7 +240,7 @@ describe('what a node knows of identities', () => {
     await quiet()
     expect(reads).toHaveLength(6)
     expect(await texts()).toEqual(['two', 'of the group'])
-    // So that nobody waits when the first second is over.
+    // So that no request waits when the first second is over.
     time.ms += 999
     expect(await texts()).toEqual(['two', 'of the group'])
   })

@@ -165,7 +165,7 @@ test('a bit flipped in a register state is no vote, and is mended from the other
   })
 })
 
-/** Flips one bit where the text stands last in the log. */
+/** Flips one bit of the last place of the text in the log. */
 async function flip(disk: SimulatedDisk, text: string): Promise<boolean> {
   for (const name of await disk.list('log')) {
     const file = await disk.open(`log/${name}`, 'read')

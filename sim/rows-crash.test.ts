@@ -69,7 +69,7 @@ function copyingDrops(change: (copies: readonly LogRecord[]) => readonly LogReco
   return { options: (options) => ({ ...options, rows }) }
 }
 
-/** A drop as it is written first: it acts on everything that lies before it. */
+/** A drop as it is written first: it acts on everything before it. */
 function unbound(record: LogRecord): LogRecord {
   return record.type === RECORD.registerDropped ? { ...record, body: new Uint8Array(0) } : record
 }

@@ -130,7 +130,7 @@ export class RowsWorld {
     this.damageAt(decodePosition(row), key.length + 12)
   }
 
-  /** Flips a bit of the record that lies there; `at` counts from behind its header. */
+  /** Flips a bit of the record at this place; `at` counts from behind its header. */
   damageAt({ segment, offset }: LogPosition, at: number): void {
     this.isDamaged = true
     this.disk.corrupt(segmentPath(segment), offset + RECORD_HEADER_BYTES + at, 1)
@@ -174,7 +174,7 @@ export class RowsWorld {
     return scrub
   }
 
-  /** Register records that lie behind one of a higher ballot. */
+  /** Register records behind one of a higher ballot. */
   async stepsBack(): Promise<string[]> {
     const store = this.store as Store
     const highest = new Map<string, Ballot>()
@@ -266,7 +266,7 @@ export class RowsWorld {
   }
 }
 
-/** What a row says, without where its record lies. */
+/** What a row says, without the place of its record. */
 function valueOf(key: string, row: Uint8Array): string | undefined {
   const letter = key.charAt(0)
   if (letter === 'r') return byteString(stateOfRow(row) ?? bytesOf('FAULTY'))

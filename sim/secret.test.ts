@@ -69,7 +69,7 @@ test.each([1, 2, 3, 4])('a node is away: seed %i', (seed) =>
       const fresh = await sessionOf(cluster, 1, keys[1]!.id)
       await untilKeysSealed(cluster, seed % 2)
 
-      // From its first moment on the node lets in nobody by what is retired.
+      // From its first moment on the node accepts nothing that is retired.
       const answers: string[] = []
       let watching = true
       const watch = async (): Promise<void> => {
@@ -159,7 +159,7 @@ test.each([1, 2, 3])('requests go on meanwhile: seed %i', (seed) =>
           try {
             made.push(await userOf(cluster, node, `u-${node}-${i}`))
           } catch (error) {
-            // As above: of this user nobody knows whether it was made.
+            // As above: it is not known whether this user was made.
             if (!(error instanceof StoreError) || error.code !== 'Unavailable') throw error
             again++
           }
@@ -174,7 +174,7 @@ test.each([1, 2, 3])('requests go on meanwhile: seed %i', (seed) =>
       done = true
       await Promise.all(writing)
       expect([...codes]).toEqual(['ok'])
-      // Of each writer at most the one that it waits for, at each rotation.
+      // At each rotation, at most the one that each writer waits for.
       expect(again).toBeLessThanOrEqual(writing.length * 3)
       // Made while the secret changed under them: sealed by one that is there.
       await calmSleep(cluster, 2_000)

@@ -214,7 +214,7 @@ describe('tokens that were changed', () => {
     for (let length = 0; length < token.length; length += 7) {
       codes.add(await codeOf(sessions.open(accessKeyId, token.slice(0, length))))
     }
-    // The last character of each part has bits that stand for nothing.
+    // The last character of each part has bits without a meaning.
     for (let at = 0; at < token.length - 1; at += 5) {
       if (token[at] === '.' || token[at + 1] === '.') continue
       const changed = token[at] === 'A' ? 'B' : 'A'

@@ -1,5 +1,5 @@
 /** Signatures of the simulation: a keyed hash that every simulated node can check, from no key at all.
- * Nobody in a simulation forges; what is tried is who has signed what. */
+ * No node of a simulation forges. What is tried is who has signed what. */
 
 import { utf8 } from '../protocol/bytes.ts'
 import { equalBytes } from '../protocol/bytes.ts'

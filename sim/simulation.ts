@@ -215,7 +215,7 @@ async function tidy(cluster: SimulatedCluster): Promise<string[]> {
   }
 }
 
-/** Nobody may have forgotten anything any more (D8). */
+/** No node may have forgotten anything any more (D8). */
 function abstentions(cluster: SimulatedCluster): string[] {
   return cluster.numbers.flatMap((number) => {
     const node = cluster.node(number)

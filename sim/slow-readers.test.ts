@@ -104,7 +104,7 @@ test('a reader whose node is restarted holds nothing any more', async () => {
       expect(blocksOf(nodeOf(cluster, 0)).length).toBe(10)
       cluster.kill(1, false)
       await calmSleep(cluster, 60_000)
-      // Nobody knows what became of it.
+      // It is not known what became of it.
       expect(blocksOf(nodeOf(cluster, 0)).length).toBe(10)
       await cluster.start(1)
       await untilEmpty(cluster, 0)

@@ -159,7 +159,7 @@ describe('a node that lost everything after it left a partition (D8)', () => {
       for (const offset of [100, (48 << 10) + 100]) {
         cluster.diskOf(1).corrupt(MOVE_FILE, offset, 1)
       }
-      // Nobody has said yet that no later layout is in force: the node may be an old copy.
+      // No node has said yet that no later layout is in force: this node may be an old copy.
       patches.method(EpochWitness.prototype, 'isLatest', () => () => false)
       await cluster.start(1)
       const { forgotten, recall, rebalance } = nodeOf(cluster, 1)

@@ -1,5 +1,5 @@
 /**
- * White box: which blocks of a cluster are named by registers, and which lie on its disks.
+ * White box: which blocks of a cluster are named by registers, and which are on its disks.
  *
  *   - "no referenced block was freed": freedButReferenced
  *   - "everything unreferenced is freed in the end": unreferencedBlocks

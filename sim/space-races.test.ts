@@ -324,7 +324,7 @@ test('whatever the space, a tombstone that all have forgotten and whose old reco
       await cluster.start(2)
       const faulty = (): string[] =>
         spaces.filter((_, i) => nodeOf(cluster, 2).host.isFaulty(keys[i]!))
-      // A removal that lies behind may be an old one that compaction copied (A4).
+      // A removal behind it may be an old one that compaction copied (A4).
       expect(faulty()).toEqual(spaces)
       await calmSleep(cluster, 60_000)
       expect(faulty()).toEqual([])

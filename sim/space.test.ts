@@ -201,7 +201,7 @@ test('blocks of a gateway that died are freed once it shows a later boot', async
       await calmSleep(cluster, 2_000)
       cluster.kill(2, false)
       await calmSleep(cluster, 30_000)
-      // Nobody can say that it is over.
+      // No node can say that it is over.
       expect(unreferencedBlocks(cluster).length).toBeGreaterThan(0)
       await cluster.start(2)
       await untilTidy(cluster)

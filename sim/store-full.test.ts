@@ -50,7 +50,7 @@ test('a start succeeds where nothing can be written, and no later one deletes wh
   await world.clock.settle(store.append([record('k1', 30_000)]))
   await world.clock.settle(store.append([record('k2', 12_000)]))
   world.crash('cut')
-  // A torn segment to be struck off, and a manifest that has to be made anew.
+  // There is a torn segment to be struck off, and the manifest has to be rebuilt.
   const path = segmentPath(2)
   world.disk.put(path, world.disk.contentOf(path).slice(0, SEGMENT_HEADER_BYTES))
   world.disk.put(MANIFEST_PATH, new Uint8Array(100))

@@ -131,7 +131,7 @@ describe('scrub', () => {
     world.disk.corrupt('log/0000000002.seg', at('k5') + 30, 1)
     world.disk.corrupt(firstSegment, 4_096 + 64 + 5_000, 1)
     const { scrub, asked } = await scrubbed(world)
-    // Nobody can read whose the last one was: its row tells.
+    // The last one cannot be read, but its row says whose it was.
     expect(asked).toEqual(['k3', 'k4', 'k5'])
     expect(scrub.counts).toMatchObject({ bad: 3, mended: 0, left: 3 })
 
@@ -153,7 +153,7 @@ describe('scrub', () => {
     const lost = ['k1', 'k6', 'k9']
     world.indexStore.tamper(lost.map((key) => ({ key: bytesOf(key) })))
     expect([...(await world.contents()).keys()]).not.toContain('k6')
-    // Their records lie in segments that compaction would take for dead.
+    // Their records are in segments that compaction would take for dead.
     await world.clock.settle((world.compaction as Compaction).compact(1))
     await world.clock.settle((world.compaction as Compaction).compact(2))
     const { scrub } = await scrubbed(world)

@@ -81,7 +81,7 @@ export class StoreWorld {
   readonly forgotten: LogLoss[] = []
   expected: StoreOptions['expected']
   acceptLost = false
-  /** Of the next log that is made. */
+  /** The id of the next log that is made. */
   logIdByte = 7
   readonly seed: number
   store: Store | undefined

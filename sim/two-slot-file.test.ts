@@ -89,7 +89,7 @@ async function outlived(
       expect(content).toBeLessThanOrEqual(newest)
       if (lives === 0) continue
       // A start that finds only one sound copy writes what it found before it goes on: it may be only in the page cache.
-      // Of two equal copies at least the first was flushed.
+      // When both copies are equal, at least the first was flushed.
       const before = stored.isAlone ? durable : content
       const contents = stored.isAlone ? [content, newest + 1] : [newest + 1]
       states += await outlived(await life(after, stored, contents, before), lives - 1, newest + 1)

@@ -1,4 +1,4 @@
-/** Uploads through whole clusters: completed once or not at all, and nothing stays of what nobody wants. */
+/** Uploads through whole clusters: completed once or not at all, and nothing stays of abandoned ones. */
 
 import { expect, test } from 'vitest'
 import { decodeState } from '../protocol/codec/state.ts'
@@ -149,7 +149,7 @@ test('a bucket goes with its open uploads, and nothing of them stays', async () 
       expect(await codeOf(backendOf(cluster, 1).deleteBucket(context(), BUCKET))).toBe(
         'BucketNotEmpty',
       )
-      // They were in nobody's way, and go on.
+      // They hindered nothing, and go on.
       expect(await complete(cluster, 2, begun[1]!)).toBe('ok')
       for (const { key } of begun.slice(0, 2)) {
         await backendOf(cluster, 0).deleteObject(context(), { bucket: BUCKET, key })

@@ -189,7 +189,7 @@ test('1,300 versions of one key: listed page by page, each read by its id, delet
         'behind',
       ])
       expect(pages).toBe(3)
-      // Leaves are read a few at once, and none of them for each page of the listing anew.
+      // Leaves are read a few at once, and none of them again for each page of the listing.
       expect(rounds).toBeLessThan(1_300 / 7 / 2)
     }
     for (const at of [0, 1, 2, 5, 30, 700, 1_298, 1_299]) {
@@ -302,7 +302,7 @@ test('conditions are about the current version, or the one that is named', async
   })
 })
 
-// Of seeds 1 to 24 these lost versions while an operation that was proposed upon two states passed for one state.
+// These of the seeds 1 to 24 lost versions while an operation that was proposed upon two states passed for one state.
 test.each([1, 5, 7, 13, 18, 20, 21, 24])(
   'many writers of one versioned key: every acknowledged version is there, once: seed %d',
   async (seed) => {

@@ -7,7 +7,7 @@ import type { Clock, NetworkError, NetworkMessage, TrafficClass } from '../node/
 const DETECT_MS = 20
 
 export interface NetworkFaults {
-  /** Of a message, in [0, 1). */
+  /** The chance for each message, in [0, 1). */
   loss: number
   doubling: number
   latencyMsMax: number
@@ -87,7 +87,7 @@ export class Wires {
     this.announce()
   }
 
-  /** No cut, no silence, nobody deaf. Those that are stopped stay so. */
+  /** Ends cuts, silence and deafness. Stopped nodes stay stopped. */
   mend(): void {
     this.#cut.clear()
     this.#silent.clear()

@@ -58,7 +58,7 @@ const { values } = parseArgs({
 const MEBI = 1 << 20
 const HUGE_BYTES = 8 * MEBI
 const ATTACK_MS_MAX = 180_000
-/** Memory may take so long to go back: buffers are freed by the next collections. */
+/** Memory may take this long to go back, because the next collections free the buffers. */
 const SETTLE_MS = 30_000
 /** A turn's own time holds what a hypervisor takes away. */
 const STARVED = 4

@@ -21,7 +21,7 @@ const { values } = parseArgs({
 })
 const NODES = 3
 const LAST = NODES - 1
-/** Where the peer port of a node lies behind its S3 port. */
+/** The peer port of a node is its S3 port plus this. */
 const PEER_OFFSET = 2
 const RETURN_MS_MAX = 90_000
 const AGAIN_MS = 20

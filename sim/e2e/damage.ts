@@ -152,7 +152,7 @@ class Cluster {
     await Promise.all(NODES.map((node) => this.#scrub(node)))
   }
 
-  /** Damage that nobody has met yet is found and mended now. */
+  /** Damage that no request has met yet is found and mended now. */
   async #scrub(node: number): Promise<void> {
     const { code, stdout } = await cli(['scrub', '--data', this.shoal.nodeDir(node)], {
       okCodes: [0, 1],

@@ -41,7 +41,7 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '0' },
     'kills-per-step': { type: 'string', default: '0' },
     steps: { type: 'string', default: '2,3,5,drain,replace' },
-    /** Of a step, with all its blocks moved. */
+    /** The longest that a step may take until all its blocks have moved. */
     'step-seconds': { type: 'string', default: '300' },
     /** More arguments of every `shoal start`, by commas. */
     start: { type: 'string' },
@@ -293,7 +293,7 @@ class Growth {
     }
   }
 
-  /** It says itself that it may be switched off. What it keeps is a person's to delete: it can ask nobody any more. */
+  /** The node itself says that it may be switched off. A person deletes its files, because it can no longer ask the others. */
   async #hasLeft(node: number): Promise<void> {
     const members = this.#members
     await untilTrue(

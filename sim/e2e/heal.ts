@@ -16,7 +16,7 @@ import { SwitchedHosts } from './wan/switch.ts'
 const NODES = 3
 const BUCKET = 'heal'
 const PROBE_MS = 100
-/** So long before the heal the writes begin. */
+/** The writes begin this long before the heal. */
 const PROBES_BEFORE_MS = 3_000
 const PROBES_MAX = 40
 const WHOLE_TIMEOUT_MS = 60_000
@@ -56,7 +56,7 @@ class Probe {
   #running = true
   #inFlight = 0
   #count = 0
-  /** Of the first acknowledgement since `reset`. */
+  /** The time of the first acknowledgement since `reset`. */
   firstMs: number | undefined
 
   constructor(client: RawClient, title: string) {

@@ -77,7 +77,7 @@ async function round(shoal: Shoal, copied: 'stopped' | 'running', away: number):
   await write(shoal, away, `${copied}-${away}-middle`)
   await remove(shoal, away, `${copied}-${away}-middle`, 5)
   await new Promise((resolve) => setTimeout(resolve, 10_000))
-  // Acknowledged by the victim and the node that goes away, and by nobody else.
+  // Only the victim and the node that goes away acknowledge it.
   await shoal.killNode(third)
   await write(shoal, away, `${copied}-${away}-late`)
   await write(shoal, away, `${copied}-${away}-early`)

@@ -1,7 +1,7 @@
 /**
  * `node sim/e2e/pages.ts [--objects 200] [--page docs/operations.md]`
  *
- * Runs the commands of docs/operations.md as they stand there: each block behind `<!-- run: NAME -->`, in the order of the
+ * Runs the commands of docs/operations.md as they are there: each block behind `<!-- run: NAME -->`, in the order of the
  * page, by bash, in an empty directory; any command that fails ends it. Only the ports are others. Objects that were
  * written after the first block are read after each one, and a node is lost before the block that replaces it.
  * After another one has taken its place, the lost node comes back with its old disk; it must end with one line, and change
@@ -19,7 +19,7 @@ import { eachLimited, RawClient } from '../../bench/harness/s3.ts'
 import { checkout, credentialsOf } from '../../bench/harness/shoal.ts'
 
 const BLOCK = /<!-- run: ([a-z-]+) -->\n```sh\n([^]*?)```/g
-/** Of the page: 90xx. */
+/** The ports that the page uses: 90xx. */
 const PAGE_PORT = /\b90(\d\d)\b/g
 const BLOCK_TIMEOUT_MS = 180_000
 const LARGE_BYTES = 3 << 20

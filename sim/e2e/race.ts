@@ -85,7 +85,7 @@ async function count(clients: readonly RawClient[], lanes: number, steps: number
   return conflicts
 }
 
-/** Of the races, those in which some loser may be told 503 instead of 412. */
+/** The share of races in which some loser may be told 503 instead of 412. */
 const DOUBTFUL_RACES_SHARE_MAX = 0.2
 
 async function main(): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * `node sim/e2e/rebuild.ts [--objects 200000]`
  *
- * The index of a stopped node with many objects is deleted; `shoal index rebuild` makes it anew from the
+ * The index of a stopped node with many objects is deleted; `shoal index rebuild` makes it again from the
  * segments, and every listing and every byte is as before. Prints the rate.
  */
 

@@ -31,11 +31,11 @@ const uploads = Number(values.uploads)
 const kills = Number(values.kills)
 const clientCount = Number(values.clients)
 const withinMs = 1_000 * Number(values['within-seconds'])
-/** Of little data the open segment and the index are a large part. */
+/** When there is little data, the open segment and the index are a large part of it. */
 const shareMax = Number(values.share)
 
 /**
- * Each client writes once in so long, however fast the machine is. What was overwritten in the last seconds waits to be
+ * Each client writes once in this time, however fast the machine is. What was overwritten in the last seconds waits to be
  * freed and compacted: with writes as fast as they go, this test would measure the speed of the machine.
  */
 const PUT_EVERY_MS = 1_000

@@ -101,7 +101,7 @@ export class SimulatedChanges {
     }
   }
 
-  /** Once all is calm: every change comes to its end, nobody waits, and who has left has nothing any more. */
+  /** Once all is calm, every change comes to its end, nothing waits, and nodes that have left hold nothing any more. */
   async settle(): Promise<string[]> {
     if (this.#enabled.size === 0) return []
     const { clock } = this.#cluster
@@ -138,7 +138,7 @@ export class SimulatedChanges {
         continue
       }
       if (node.layout.current()?.epoch !== view.epoch) found.push(`node ${number} is behind`)
-      // One that has left can ask nobody any more: it keeps its files, and is switched off.
+      // A node that has left can no longer ask the others. It keeps its files, and is switched off.
       const strange = view.role(id) === undefined ? 0 : leftOversOf(node)
       if (strange > 0)
         found.push(`node ${number} keeps ${strange} rows of partitions that it does not hold`)
@@ -281,7 +281,7 @@ export class SimulatedChanges {
       const level = new Set<ShoalNode>()
       for (; clock.monotonicMs() < untilMs; await this.#sleep(LOOK_EVERY_MS)) {
         if (this.#riskOf(number, level) !== undefined) continue
-        // Damage that nobody has noticed yet counts as a lost copy, too.
+        // Damage that is not noticed yet counts as a lost copy, too.
         await Promise.all(this.members().map((member) => this.#cluster.scrub(member)))
         if (this.#riskOf(number, level) !== undefined) continue
         this.#noteDeath()
@@ -324,7 +324,7 @@ export class SimulatedChanges {
       if (number !== undefined && this.#cluster.isJoining(number)) continue
       if (node === undefined) return `${number} is down`
       // After a death among three members both others must vote on the next entry, or the layout can't change any more. An
-      // abstention ends by itself once all are up, so nobody dies before that.
+      // abstention ends by itself once all are up, so no member dies before that.
       if (node.layout.status().abstainsFrom !== undefined) return `${number} has lost its vote`
       if (node.recall.forgotten().length > 0) return `${number} has forgotten`
       if (mayLackBlocks(node, view)) return `${number} may lack blocks`
@@ -350,7 +350,7 @@ export class SimulatedChanges {
     }
   }
 
-  /** Refusals are no fault: another change is under way, or nobody answers. */
+  /** A refusal is no fault: another change is under way, or no node answers. */
   async #ask(run: () => Promise<unknown>, isDone: IsDone): Promise<IsDone | undefined> {
     try {
       await this.#inTime(run())

@@ -24,7 +24,7 @@ const FINAL: ReadonlySet<MembershipErrorCode> = new Set([
 export class Crashes {
   /** Down, or about to be: others leave it alone. */
   readonly busy = new Set<number>()
-  /** A node is lost for good: until its copies are made anew no disk is damaged. */
+  /** A node is lost for good: no disk is damaged until its copies are made again. */
   noDamage = false
   /** Cuts are not to be mended by others. */
   wiresBusy = false
@@ -107,7 +107,7 @@ export class Crashes {
     }
   }
 
-  /** Starts one that has yet to be let in; nobody waits for it. It may wait for long, be killed and start again; what
+  /** Starts one that has yet to be let in, without waiting for it. It may wait for long, be killed and start again; what
    * it can't do is found a cluster of its own (L1). */
   join(number: number): void {
     void this.#join(number)
@@ -129,7 +129,7 @@ export class Crashes {
           this.#cluster.retire(number)
           return
         }
-        // Its disk failed at just that moment: whoever runs it starts it again.
+        // Its disk failed at just that moment, so its operator starts it again.
         if (!(error instanceof MembershipError || error instanceof DiskFailure)) {
           this.#cluster.failures.push(`joiner ${number} does not start: ${String(error)}`)
           return

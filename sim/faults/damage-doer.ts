@@ -44,7 +44,7 @@ export class DamageDoer {
     const { random } = this.#cluster
     const kind = drawKind(DAMAGE, this.#enabled, random)
     if (kind === undefined || this.#crashes.noDamage) return
-    // Whose disk is away for good, or was emptied by the others before it went, is nobody's second copy.
+    // A node whose disk is away for good, or was emptied before it went, holds no second copy.
     const isGone = this.#victim !== undefined && this.#cluster.isRetired(this.#victim)
     if (
       this.#victim === undefined ||

@@ -50,7 +50,7 @@ export function survivorHoldsUnchosen(rules: Rules): readonly string[] {
   world.links.isLost = (from, to) => (from === 2) !== (to === 2)
   world.decided('joint', { state: 'JOINT', set, next, cluster, nextCluster: cluster, sources: [] })
   for (const node of [...set, ...next]) world.replica(node).adopt(1)
-  // Whoever proposes the end may be the one who reaches nobody.
+  // The node that proposes the end may be the one that reaches no other.
   for (let times = 0; times < 20 && world.layout.latest === 1; times++) {
     world.drain(world.now + 200)
     world.driver.ready(1)

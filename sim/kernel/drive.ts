@@ -28,7 +28,7 @@ export interface DriveOptions<Outcome> {
   readonly machine: KernelMachine<Outcome>
   readonly track?: Track
   readonly deadline: number
-  /** Undefined: the node crashed meanwhile. */
+  /** Undefined when the node crashed meanwhile. */
   readonly done: (outcome: Outcome | undefined) => void
 }
 

@@ -31,7 +31,7 @@ export class Driver {
     this.#world = world
   }
 
-  /** Some member looks at how the change stands. */
+  /** Some member looks how far the change is. */
   tick(): void {
     const { layout, random, scenario } = this.#world
     const { state, sources } = layout.last
@@ -311,7 +311,7 @@ export class Driver {
   }
 }
 
-/** `by` sits where `node` sat; nobody does when it is undefined or sits there already. */
+/** `by` takes the seat of `node`. The seat is dropped when `by` is undefined or has a seat already. */
 function exchanged(
   set: readonly number[],
   node: number,

@@ -74,7 +74,7 @@ export class KernelAttempts implements AttemptBook {
     }
   }
 
-  /** Any block that somebody wrote and nobody has freed. */
+  /** Any block that was written and is not freed. */
   pick(): { key: number; block: BlockKey } | undefined {
     const left = this.#written.filter(({ block }) => !this.#freed.has(block))
     return left.length === 0 ? undefined : this.#world.random.pick(left)

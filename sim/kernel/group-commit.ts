@@ -41,7 +41,7 @@ export class GroupCommit {
     if (!this.#flushing) this.#flush()
   }
 
-  /** Of a flush under way only a prefix reaches the disk; what had gathered is lost. */
+  /** Only a prefix of a flush in flight reaches the disk; what had gathered is lost. */
   crash(): void {
     const flushing = this.#flushing ?? []
     this.#life++

@@ -74,7 +74,7 @@ const SLOW: Partial<KernelScenario> = {
   layoutEvery: 8,
   thinkMax: 2,
 }
-/** Whole sets change, and registers begin anew. */
+/** Whole sets change, and registers start again. */
 const REBORN: Partial<KernelScenario> = {
   ...COLLECTING,
   replicas: 1,

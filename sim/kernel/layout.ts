@@ -1,7 +1,7 @@
 /**
  * The agreed list of epochs: STABLE(P), PLANNED(P to P'), JOINT(P, P'), STABLE(P') with sources (L2, docs/correctness.md 4).
- * One partition is played, so that P and P' are its replica sets. That two entries are never decided for one
- * epoch is tried elsewhere; here an entry counts as decided when enough members have signed it (world.ts).
+ * One partition is played, so that P and P' are its replica sets. Other tests try that two entries are never
+ * decided for one epoch; here an entry counts as decided when enough members have signed it (world.ts).
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -16,7 +16,7 @@ export type KernelChangeKind =
   'join' | 'drain' | 'remove' | 'replace' | 'replication up' | 'replication down' | 'elsewhere'
 
 export interface KernelSource {
-  /** Of the STABLE entry that it began with. */
+  /** The epoch of the STABLE entry that it began with. */
   readonly epoch: number
   readonly set: readonly number[]
 }

@@ -21,7 +21,7 @@ abstract class NaiveReader implements KernelMachine<ReaderOutcome> {
     this.options = options
   }
 
-  /** Of the answers so far: the nodes that count for one state, and that state. */
+  /** The nodes whose answers so far count for one state, and that state. */
   protected abstract judge(answers: readonly { from: NodeId; accepted: Accepted | undefined }[]): {
     nodes: NodeId[]
     accepted: Accepted | undefined

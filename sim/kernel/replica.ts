@@ -155,7 +155,7 @@ export class Replica implements KernelReplica {
     }
   }
 
-  /** All registers and what stands beside them, at exactly this epoch, once what is under way is flushed (L5). */
+  /** All registers and what is kept beside them, at exactly this epoch, once what is under way is flushed (L5). */
   summary(epoch: number, respond: (summary: KernelSummary | undefined) => void): void {
     const waits = this.#world.rules.summaryWaits
     if (this.epoch !== epoch || this.entering) return respond(undefined)

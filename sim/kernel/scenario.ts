@@ -16,7 +16,7 @@ export interface KernelScenario {
   readonly duplicatePermille: number
   /** Messages that take long. */
   readonly latePermille: number
-  /** How long a node may stand still between an answer and what it does with it. */
+  /** How long a node may pause between an answer and what it does with it. */
   readonly stallMax: number
   /** Mean ticks between faults of each kind; 0 is never. */
   readonly crashEvery: number

@@ -35,7 +35,7 @@ export interface SeedResult {
   readonly seed: number
   readonly events: number
   readonly operations: number
-  /** Of those, answered with a definite result. */
+  /** How many of those were answered with a definite result. */
   readonly answered: number
   readonly epochs: number
   /** How often each kind of change, fault and other thing has happened. */
@@ -171,7 +171,7 @@ export class SeedWorld implements KernelWorld {
     return undefined
   }
 
-  /** The process stands still for a moment between an answer and what it does with it. */
+  /** The process pauses for a moment between an answer and what it does with it. */
   stall(run: () => void): void {
     const { random, scenario } = this
     if (random.chance(scenario.latePermille)) this.after(random.int(scenario.stallMax), run)

@@ -76,7 +76,7 @@ export async function mustBeThere(cluster: SimulatedCluster, found: string[]): P
 /** What happens between the damage and the moment when the third node is there again. */
 type Between = 'restart' | 'restarts' | 'rebuild' | 'rebuild then restart'
 
-/** Node 1 has lost a record that nobody can name; node 0, which has the value too, is away. */
+/** Node 1 has lost a record that cannot be named; node 0, which has the value too, is away. */
 export function damagedThen(between: Between): MutantScenario {
   return async ({ seed, adapt }) => {
     const found: string[] = []
@@ -140,7 +140,7 @@ export function restoredImage(running: boolean): MutantScenario {
   }
 }
 
-/** The record of a lone node's mark is damaged, and its index made anew. */
+/** The record of a lone node's mark is damaged, and its index rebuilt. */
 export const lostMark: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
@@ -219,7 +219,7 @@ async function untilRemembered(
   throw new Error('a node does not vote on all its partitions again')
 }
 
-/** Of two nodes one has lost a record that nobody can name: the other one alone knows. */
+/** One of two nodes has lost a record that cannot be named: only the other one knows. */
 export const oneOfTwo: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
@@ -242,7 +242,7 @@ export const oneOfTwo: MutantScenario = async ({ seed, adapt }) => {
   return found
 }
 
-/** Damage that a comparison has repaired is still in the log when its index is made anew, once more. */
+/** Damage that a comparison has repaired is still in the log when its index is rebuilt once more. */
 export const repairedThenRebuilt: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(

@@ -21,7 +21,7 @@ export type MutantScenario = (play: Play) => Promise<readonly string[]>
 
 export interface NodeMutant {
   readonly name: string
-  /** Of docs/correctness.md. */
+  /** The rule of docs/correctness.md that it breaks. */
   readonly rule: string
   /** What is broken, as a sentence. */
   readonly breaks: string

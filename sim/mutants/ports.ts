@@ -88,7 +88,7 @@ export const PORT_MUTANTS: readonly NodeMutant[] = [
       return withNetwork(environment, {
         call: async (peer, traffic, message, options) => {
           if (typeOf(message) !== 'read') return network.call(peer, traffic, message, options)
-          // Whoever is asked: the answers of all are one.
+          // Whichever node is asked: the answers of all count as one.
           const name = Buffer.from(message.body).toString('latin1')
           const known = answers.get(name)
           if (known !== undefined) return known

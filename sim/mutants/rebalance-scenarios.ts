@@ -79,7 +79,7 @@ async function mustBeThere(
   if (code !== 'ok') found.push(`what was acknowledged is ${code}: it is lost`)
 }
 
-/** Of BUCKET, as the node has it. */
+/** The register of a key of BUCKET, as the node has it. */
 function registerOf({ cluster }: HandLayout, node: number, key: string): RegisterKey | undefined {
   let register: RegisterKey | undefined
   nodeOf(cluster, node).store.range(bytesOf('r'), bytesOf('s'), 10_000, (row) => {
@@ -161,7 +161,7 @@ export const faultyWitness: MutantScenario = onThree(async (hand, found) => {
   await mustBeThere(hand, 3, 'key', found)
 })
 
-/** Flips a bit where the text stands last in the log. */
+/** Flips a bit of the last place of the text in the log. */
 async function damage({ cluster }: HandLayout, node: number, text: string): Promise<void> {
   const disk = cluster.diskOf(node)
   for (const name of (await disk.list('log')).toSorted().toReversed()) {
@@ -203,7 +203,7 @@ export const unchosenPair: MutantScenario = onThree(async (hand, found) => {
   await calmSleep(hand.cluster, 500)
   const key = registerOf(hand, 0, KEY_TAIL)!
   const counter = nodeOf(hand.cluster, 2).host.peek(key)!.ballot.counter + 50
-  // Nobody else learns of it before the sync.
+  // No other node learns of it before the sync.
   part(hand, [2], [0, 1])
   part(hand, [3], [1])
   await voteAt(hand, 2, { key, counter, accept: false })

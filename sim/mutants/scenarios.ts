@@ -234,8 +234,8 @@ export const deleteUnheard: MutantScenario = async ({ seed }) => {
   return found
 }
 
-/** What was deleted and forgotten lies in a segment that stays; the record that says so in one that is
- * compacted. Then an index is made anew from the log. */
+/** A deleted and forgotten register is in a segment that stays; the record that says so is in one that is compacted. Then
+ * the index is rebuilt from the log. */
 export const deletedThenRebuilt: MutantScenario = async ({ seed }) => {
   const found: string[] = []
   await onCluster(
@@ -271,7 +271,7 @@ export const deletedThenRebuilt: MutantScenario = async ({ seed }) => {
   return found
 }
 
-/** Of the two that have a value one lost its record, and nobody can say whose it was; the other is away. */
+/** One of the two nodes that have a value lost its record, which cannot be named; the other is away. */
 export const lostRecord: MutantScenario = async ({ seed }) => {
   const found: string[] = []
   await onCluster(

@@ -8,7 +8,7 @@ export interface ParserTally {
   readonly name: string
   inputs: number
   taken: number
-  /** Of the damaged ones. */
+  /** Damaged inputs, and those of them that were taken. */
   damaged: number
   damagedTaken: number
   /** How often each error was given. */
@@ -38,7 +38,7 @@ export interface ParserRunOptions {
   readonly seed: number
   /** Processor time that the longest inputs may take. */
   readonly inputMsMax?: number
-  /** Told before each input: whoever watches can say at which one a parser hangs. */
+  /** Called before each input, so that a watcher can say at which one a parser hangs. */
   readonly begin?: (subject: string, input: number) => void
 }
 

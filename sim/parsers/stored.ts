@@ -38,7 +38,7 @@ const SUB_RESOURCES: Readonly<Record<string, string>> = {
   Delete: 'delete',
 }
 
-/** Of a store, those that change it. */
+/** The operations that change a store. */
 const CHANGES: ReadonlySet<string> = new Set([
   'abortUpload',
   'changeBucket',

@@ -11,7 +11,7 @@ import type { SmallRandom } from '../../protocol/iam/testing/cases.ts'
 
 export interface Subject {
   readonly name: string
-  /** Of a thousand inputs. */
+  /** How many of a thousand inputs are for it. */
   readonly share: number
   /** Characters of the longest input that can reach it. */
   readonly sizeMax: number

@@ -21,7 +21,7 @@ import { bytesText, mean, markdownTable, type Scope, type Section } from './repo
 export const SIZES = [3, 4, 5, 8, 16, 32, 100, 300, 1_000]
 const QUICK_SIZES = [3, 5, 16, 100, 1_000]
 const FULLEST_MAX = 1.15
-/** Of the mean over the seeds. */
+/** Bound of the mean over the seeds. */
 const MOVED_MAX = 1.2
 /** The bound where there are more zones than replicas; the report says why. */
 const MOVED_MAX_MORE_ZONES = 1.5

@@ -144,7 +144,7 @@ export class HandLayout {
     return this.until(() => numbers.every((number) => this.caughtUp(number)))
   }
 
-  /** Of the partitions that move, those that the node holds in P′ and has not synced. */
+  /** The moved partitions that the node holds in P′ and has not synced. */
   unsynced(number: number): number[] {
     const { view } = this
     const id = this.cluster.idOf(number)
@@ -166,7 +166,7 @@ export class HandLayout {
   }
 }
 
-/** What stands between a node and the others. */
+/** What is between a node and the others. */
 interface Script {
   readonly chain: DecidedEntry[]
   all: LayoutEntry['members'][number]['nodeId'][]

@@ -10,7 +10,7 @@ import { finish } from '../../protocol/work.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { context, nodeOf } from './calm-cluster.ts'
 
-/** Of the account that a simulated cluster is founded with. */
+/** The account that a simulated cluster is founded with. */
 const ACCOUNT = '000000000001'
 export const ROOT_USER = rootIdentity(ACCOUNT)
 export const ALLOW =

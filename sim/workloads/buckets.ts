@@ -11,7 +11,7 @@ import { Clients, clientContext, putRequest, readTag, type Workload } from './cl
 const THINK_MS_MAX = 250
 const KEY = 'the key'
 
-/** Of a name: no bucket, an empty one, or the tag of the object in it. */
+/** The state of a name: no bucket, an empty one, or the tag of the object in it. */
 type State = 'none' | 'empty' | number
 
 type Operation = 'create' | 'drop' | 'put' | 'delete' | 'get'
@@ -100,7 +100,7 @@ export class BucketsWorkload implements Workload {
     const calledMs = this.#clients.nowMs
     const answer = await this.#ask(name, operation, tag)
     const returnedMs = answer === undefined ? Infinity : this.#clients.nowMs
-    // What nobody saw the answer of, and what changes nothing, says nothing.
+    // A read without an answer says nothing.
     if (answer === undefined && operation === 'get') return
     // "In the way of another one" is no statement about the state.
     if (answer === 'Conflict') return

@@ -37,7 +37,7 @@ export class Clients {
     return this.cluster.clock.monotonicMs()
   }
 
-  /** Of a node that is up, drawn anew each time. */
+  /** The backend of a node that is up, drawn again each time. */
   anyBackend(): Backend | undefined {
     const up: Backend[] = []
     for (const i of this.cluster.numbers) {
@@ -104,7 +104,7 @@ export function leavesOpen({ code }: StoreError): boolean {
   return code === 'Unavailable' || code === 'InsufficientStorage'
 }
 
-/** Most are small; some are packed but large, some lie in blocks of their own. */
+/** Most are small; some are packed but large, some are in blocks of their own. */
 export function writtenContent(tag: number): Uint8Array {
   const sizeBytes = tag % 11 === 0 ? 90_000 + tag : tag % 5 === 0 ? 20_000 : tag % 700
   return new Uint8Array(sizeBytes).fill(tag % 251)

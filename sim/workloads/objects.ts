@@ -106,7 +106,7 @@ export class ObjectsWorkload implements Workload {
     const history = this.#histories.get(key)!
     if (result === 'unknown') {
       this.counts.unknown++
-      // A read whose answer nobody saw constrains nothing; a create may have happened or not.
+      // A read without an answer constrains nothing; a create may have happened or not.
       if (wanted.type === 'get') return
       history.push({ operation: wanted, calledMs, returnedMs: Infinity })
       return

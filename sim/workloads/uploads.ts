@@ -1,5 +1,5 @@
 /**
- * Uploads that are completed, aborted or left to themselves. Nobody waits for what is in doubt: the space of
+ * Uploads that are completed, aborted or left to themselves. No client waits for what is in doubt: the space of
  * all of it must come back (the checker of space looks), and a completed object has its bytes.
  */
 
@@ -20,7 +20,7 @@ const THINK_MS_MAX = 300
 export class UploadsWorkload implements Workload {
   readonly #clients: Clients
   /** Of each key, one writer each: the tag that was completed last, and those in doubt, which may show at
-   * any later time, because whoever meets a completion under way finishes it. */
+   * any later time, because a node that meets a completion under way ends it. */
   readonly #keys = new Map<string, { last?: number; readonly doubtful: Set<number> }>()
   #tag = 4_000_000
 

@@ -14,7 +14,7 @@ const THINK_MS_MAX = 150
 
 interface Known {
   readonly versionId: string
-  /** Undefined: a delete marker. */
+  /** Undefined for a delete marker. */
   readonly tag: number | undefined
 }
 
@@ -22,7 +22,7 @@ interface Key {
   readonly name: string
   /** Oldest first. */
   versions: Known[]
-  /** Tags and markers whose write is in doubt: they may show as versions that nobody knows. */
+  /** Tags and markers whose write is in doubt: they may show as unknown versions. */
   readonly doubtful: Set<number | 'marker'>
   /** Version ids whose deletion is in doubt. */
   readonly dying: Set<string>

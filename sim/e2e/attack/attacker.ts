@@ -21,7 +21,7 @@ export type AttackName =
 export interface AttackOrder {
   readonly name: AttackName
   readonly endpoint: string
-  /** Of a node's peer port. */
+  /** The address of a node's peer port. */
   readonly peer: string
   /** Anybody may read it. */
   readonly open: string

@@ -23,7 +23,7 @@ async function slowly(endpoint: string, heads: readonly string[], forMs: number)
   return tally(attackers)
 }
 
-/** Of 32 large bodies and of small ones, which take what the large ones leave. */
+/** Memory of 32 large bodies, and of small ones, which take what the large ones leave. */
 const SIZES = [...Array<number>(32).fill(ANNOUNCED_BYTES), ...Array<number>(140).fill(64 << 10)]
 
 /** Without a signature, for a bucket that a policy opens to reading. */

@@ -10,7 +10,7 @@ interface Turn {
   readonly queuedMs: number
 }
 
-/** Of several turns, each value the largest. */
+/** The largest value of each kind over several turns. */
 export interface Longest {
   readonly wallMs: number
   readonly cpuMs: number
@@ -18,7 +18,7 @@ export interface Longest {
   readonly ownMs: number
 }
 
-/** Of the turns of a process that ended between two instants of the wall clock. */
+/** The longest of a process's turns that ended between two instants of the wall clock. */
 export function longestTurn(
   directory: string,
   pid: number,

@@ -36,7 +36,7 @@ export function headOf(endpoint: string, head: Head, credentials?: Credentials):
   return `${method} ${target} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** An attacker's connection. Failures are counted by whoever looks at its state. */
+/** An attacker's connection. Its owner counts failures by its state. */
 export class Attacker {
   readonly socket: Socket
   receivedBytes = 0

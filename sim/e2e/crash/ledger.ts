@@ -1,15 +1,15 @@
 /**
  * What each key may hold. One writer owns a key, so its history is a line: the last acknowledged write,
- * and attempts whose outcome nobody knows (P4). At any time the key must hold exactly one of them, whole.
+ * and attempts of unknown outcome (P4). At any time the key must hold exactly one of them, whole.
  *
- * An attempt of unknown outcome may lie on a minority of the replicas and surface at any later time, also
+ * An attempt of unknown outcome may be on a minority of the replicas and surface at any later time, also
  * after a crash and after a read that did not meet it (R1), until a write of a later life of the cluster is
  * acknowledged: that one's ballot is above it. Within one life its proposer may still be at work.
  */
 
 import { seededBytes } from '../files.ts'
 
-/** Undefined: no object. */
+/** Undefined when there is no object. */
 export type Value = { readonly seed: number; readonly sizeBytes: number } | undefined
 
 interface Entry {

@@ -1,4 +1,4 @@
-/** Where the bytes of a stopped node lie, by what they are, and how they are damaged. */
+/** Finds the bytes of a stopped node by what they are, and damages them. */
 
 import { closeSync, existsSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'

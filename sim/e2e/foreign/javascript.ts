@@ -11,7 +11,7 @@ export const javascript = foreignSuite('javascript', {
   name: 'javascript',
   toolchain: ['npm'],
   prepare: async (sources, cache) => {
-    // The program must lie beside its libraries.
+    // The program must be beside its libraries.
     for (const name of readdirSync(sources)) copyFileSync(join(sources, name), join(cache, name))
     await runCommand('npm', [...INSTALL, '--silent'], { cwd: cache, timeoutMs: 240_000 })
   },

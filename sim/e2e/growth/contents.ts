@@ -1,5 +1,5 @@
 /**
- * What lies in the cluster before it grows, and must be right afterwards: many small objects, some large ones, a
+ * What is in the cluster before it grows, and must be right afterwards: many small objects, some large ones, a
  * bucket with versions, and uploads that are not finished yet.
  */
 
@@ -16,7 +16,7 @@ const AT_ONCE = 16
 
 export interface Extent {
   readonly objects: number
-  /** Of 20 MiB. */
+  /** Objects of 20 MiB. */
   readonly large: number
   readonly versioned: number
   readonly uploads: number

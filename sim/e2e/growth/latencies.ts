@@ -35,7 +35,7 @@ export class Latencies {
     }
   }
 
-  /** Of what was measured since the last call. */
+  /** Summarises what was measured since the last call. */
   line(): string {
     const { put, get, refused } = this.take()
     return (

@@ -24,7 +24,7 @@ export class History<Step> {
   }
 
   /**
-   * Sends and notes. `guess` is the step that may have happened when nobody can tell (P4); without it the
+   * Sends and notes. `guess` is the step that may have happened when the outcome is unknown (P4); without it the
    * call changes nothing, and an answer that says nothing leaves no trace.
    */
   async note(

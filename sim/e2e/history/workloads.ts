@@ -235,7 +235,7 @@ function conditional(reply: S3Reply, step: (done: boolean) => KeyStep): HistoryV
   return reply.status === 412 ? step(false) : 'unknown'
 }
 
-/** Undefined: it says nothing of the state. */
+/** Undefined when it says nothing about the state. */
 function answerOf(reply: S3Reply): BucketAnswer | undefined {
   if (reply.status < 300) return 'ok'
   // HEAD has no body: only a missing bucket answers it with 404.

@@ -1,7 +1,7 @@
 /**
  * The `shoal` command on files that can be made to hang: from one SIGUSR2 to the next every operation on an
  * open file of the process waits, and holds its thread meanwhile, as it does in the kernel when a disk
- * hangs: it opens a pipe that nobody writes to.
+ * hangs: it opens a pipe without a writer.
  */
 
 import { execFileSync } from 'node:child_process'

@@ -143,7 +143,7 @@ export class SoakClient {
     }
   }
 
-  /** Of a key that nobody else has: it is overwritten or deleted as soon as its reader has begun. */
+  /** Uses a key of its own: it is overwritten or deleted as soon as its reader has begun. */
   async #slowly(key: string): Promise<void> {
     const { credentials, tally } = this.#options
     await this.#put(key, this.#size(3 << 20, 9 << 20))

@@ -9,7 +9,7 @@ import { createServer, connect, type Server, type Socket } from 'node:net'
 import type { Hosts } from './hosts.ts'
 import { PEER_PORT } from './hosts.ts'
 
-/** Of bytes that go from one host to another. */
+/** How bytes travel from one host to another. */
 export interface Direction {
   delayMs: number
   cut: boolean
