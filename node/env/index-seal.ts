@@ -1,9 +1,9 @@
 /**
- * The seal of a cleanly closed index: the digest of its file, in a file beside it. LMDB has no checksums:
- * a flipped bit in a page makes rows vanish or kills the process. The next open compares.
+ * The seal of a cleanly closed index: the digest of its file, in a file beside it. LMDB has no checksums, so a flipped bit
+ * in a page makes rows vanish or kills the process. The next open compares the digest.
  *
- * The seal is broken before the database is opened, so that a crash leaves none: then the file is walked
- * (lmdb-check.ts). A seal that is left by mistake does not match and costs a rebuild, nothing more.
+ * The seal is removed before the database is opened, so that a crash leaves none. Without a seal the whole file is checked
+ * (lmdb-check.ts). A seal that is left by mistake does not match, which costs a rebuild and nothing more.
  */
 
 import {
@@ -19,10 +19,10 @@ import { hex } from '../../protocol/bytes.ts'
 import { createBlake3 } from '../../protocol/hash.ts'
 
 const CHUNK_BYTES = 1 << 20
-/** A larger file is not sealed: reading it would cost more seconds than a stop has. */
+/** A larger file is not sealed: to read it would take longer than a stop may take. */
 const SEALED_BYTES_MAX = 4 * 2 ** 30
 
-/** Digests a closed file. Where that fails, or has no room, there is no seal. */
+/** Writes the digest of a closed file. If that fails, or there is no room, there is no seal. */
 export function sealIndex(path: string): void {
   try {
     const digest = digestOf(path)
@@ -50,7 +50,7 @@ function sealPath(path: string): string {
   return `${path}.sealed`
 }
 
-/** Undefined for no file, or one too large. */
+/** Undefined when there is no file, or it is too large. */
 function digestOf(path: string): string | undefined {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
   if (size === 0 || size > SEALED_BYTES_MAX) return undefined

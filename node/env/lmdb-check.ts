@@ -39,7 +39,7 @@ const BIG_DATA = 1
 const PAGES_MAX = 2 ** 31
 
 export interface RowCheck {
-  /** Views, good until it returns. What is wrong with the row, undefined when nothing is. */
+  /** Called for each row with views that are valid until it returns. Returns what is wrong with the row, or undefined. */
   row(key: Uint8Array, value: Uint8Array): string | undefined
   /** All rows were given, in order. */
   end?(): string | undefined
@@ -159,7 +159,7 @@ class Checker {
     depth: number,
     bounds: Bounds,
   ): void {
-    // The first key of a branch counts as the least one, whatever it is.
+    // The first key of a branch counts as lower than all others, whatever it is.
     const keys = starts.map((at, i) => (i === 0 ? bounds.first : this.#key(page, at)))
     for (let i = 1; i < starts.length; i++) {
       const inOrder =
@@ -197,7 +197,7 @@ class Checker {
 
   #key(page: Buffer, at: number): Buffer {
     const length = page.readUInt16LE(at + 6)
-    expect(length > 0 && at + NODE_BYTES + length <= PAGE_BYTES, 'a key lies outside of its page')
+    expect(length > 0 && at + NODE_BYTES + length <= PAGE_BYTES, 'a key is outside of its page')
     return page.subarray(at + NODE_BYTES, at + NODE_BYTES + length)
   }
 
@@ -207,10 +207,10 @@ class Checker {
     expect(flags === 0 || flags === BIG_DATA, 'a row is of another kind')
     const start = at + NODE_BYTES + keyLength
     if (flags === 0) {
-      expect(start + length <= PAGE_BYTES, 'a row lies outside of its page')
+      expect(start + length <= PAGE_BYTES, 'a row is outside of its page')
       return page.subarray(start, start + length)
     }
-    expect(start + 8 <= PAGE_BYTES, 'a row lies outside of its page')
+    expect(start + 8 <= PAGE_BYTES, 'a row is outside of its page')
     return this.#overflow(page.readBigUInt64LE(start), length)
   }
 
@@ -284,7 +284,7 @@ function treeOf(meta: Buffer, name: Tree['name']): Tree {
   }
 }
 
-/** Whether `a` comes before `b`; a missing bound is in order with everything. */
+/** Whether `a` comes before `b`. True when one of them is undefined. */
 function isInOrder(name: Tree['name'], a: Buffer | undefined, b: Buffer | undefined): boolean {
   if (a === undefined || b === undefined) return true
   if (name === 'main') return Buffer.compare(a, b) < 0

@@ -26,7 +26,7 @@ const INDEX_KEY_BYTES_MAX = 1_900
 
 type Database = RootDatabase<Uint8Array, Uint8Array>
 
-/** Opens the index in a directory of its own, makes it where there is none or no sound one. */
+/** Opens the index in a directory of its own. Makes a new one where there is none, or none that is sound. */
 export async function openLmdb(
   directory: string,
   logger?: Logger,
@@ -72,8 +72,8 @@ function openDatabase(directory: string): Database {
 }
 
 /**
- * What is wrong with the file, as far as its two meta pages tell. LMDB maps whatever it is given, and
- * garbage or a missing end then kills the process, where no error can be caught.
+ * What is wrong with the two meta pages of the file, or with its length. LMDB maps any file, and garbage or a missing end
+ * then kills the process without an error that could be caught.
  *
  * A meta page: at 24 the magic, at 28 the format, at 48 the page size, at 144 the last page in use.
  */
@@ -97,7 +97,7 @@ function damageOf(path: string): string | undefined {
   return undefined
 }
 
-/** LMDB's own error, which comes as a promise of its own that rejects in the same turn. */
+/** LMDB's own error. It comes as the rejection of another promise in the same turn. */
 function causeOf(error: unknown): Promise<unknown> {
   const { commitError } = error as { commitError?: Promise<unknown> }
   return new Promise((resolve) => {
@@ -106,7 +106,7 @@ function causeOf(error: unknown): Promise<unknown> {
   })
 }
 
-/** The package prints the stack of a failed commit besides rejecting it: one line in our log will do. */
+/** The package rejects a failed commit and also prints its stack: silenced, because our log has a line about it. */
 function silenceStacks(): void {
   const print = console.error
   console.error = (...words: unknown[]) => {
@@ -128,7 +128,7 @@ class LmdbIndex implements Index {
 
   get(key: Uint8Array): Uint8Array | undefined {
     const bytes = this.database.getBinaryFast(key)
-    // LMDB's one shared buffer pretends to have the value's length: built-ins see the whole of it.
+    // LMDB's shared buffer only pretends to have the length of the value: built-in functions see all of it.
     return bytes && new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
   }
 

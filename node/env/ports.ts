@@ -42,7 +42,7 @@ export interface Disk {
   syncDirectory(directory: string): Promise<void>
   /** Small whole files. `undefined` when absent. */
   readFile(path: string): Promise<Uint8Array | undefined>
-  /** Replaces a small file atomically and durably: temporary file, flush, rename, directory flush. */
+  /** Replaces a small file atomically and durably: temporary file, flush, rename, flush of the directory. */
   writeFile(path: string, bytes: Uint8Array, options?: { mode?: number }): Promise<void>
   space(): Promise<{ totalBytes: number; freeBytes: number }>
 }
@@ -53,7 +53,7 @@ export interface DiskFile {
   read(into: Uint8Array, position: number): Promise<number>
   /** As read, synchronously: for checkers only, since a disk that hangs would stop the event loop (D11). */
   readSync(into: Uint8Array, position: number): number
-  /** Writes all buffers, one behind the other, from `position` on. Not durable before `flush`. */
+  /** Writes all buffers, one after the other, from `position` on. Not durable before `flush`. */
   write(buffers: readonly Uint8Array[], position: number): Promise<void>
   /** fdatasync. After a failure the file must not be flushed again (D5). */
   flush(): Promise<void>
@@ -64,7 +64,7 @@ export interface DiskFile {
 
 /** Ordered map of byte strings, committed in batches. Keys at most 1,900 bytes. */
 export interface Index {
-  /** Valid until the next call: copy what is to be kept. */
+  /** Valid until the next call: copy what you keep. */
   get(key: Uint8Array): Uint8Array | undefined
   /** Rows with start <= key < end, ascending, at most `limit`. Values as in `get`. `visit` returns
    * false to stop. */
@@ -96,7 +96,7 @@ export interface NetworkMessage {
   readonly type: number
   /** Encoded message. */
   readonly body: Uint8Array
-  /** Raw bytes behind the body, never copied into a message: one block at most. */
+  /** Raw bytes after the body, never copied into a message: one block at most. */
   readonly payload?: Uint8Array | undefined
 }
 
@@ -126,7 +126,7 @@ export interface Network {
   setMembers(members: ReadonlyMap<NodeId, readonly string[]>): void
   connected(peer: NodeId): boolean
   onPeer(listener: (event: PeerEvent) => void): void
-  /** Best effort, to all members, possibly late, twice or never. Nothing's safety rests on it. */
+  /** Best effort, to all members, possibly late, twice or never. Safety never depends on it. */
   publish(topic: string, bytes: Uint8Array): void
   subscribe(topic: string, listener: (from: NodeId, bytes: Uint8Array) => void): void
   /** One finite exchange with a node at a known address that may not be a member yet (join). The
@@ -163,8 +163,8 @@ export interface Signer {
 }
 
 /**
- * Signed tokens in the form of JWTs. What the claims say is judged by who asks (iam/sessions.ts), the
- * signature here: a promise, since WebCrypto's are; a simulation's are settled at once.
+ * Signed tokens in the form of JWTs. This checks the signature; the caller judges the claims (iam/sessions.ts). The methods
+ * return promises because WebCrypto does; those of a simulation resolve at once.
  */
 export interface TokenSigner {
   /** Compact JWS over `claims`, the text of a JSON object. `key`: 32 bytes, `keyId` names it in the header. */

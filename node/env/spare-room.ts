@@ -1,7 +1,6 @@
 /**
- * A file that takes a little room, of which a start on a full disk gives some back: its lock, node.json, a vote,
- * what was forgotten, all of it has to be written before the node can serve, and only what serves can free
- * space (F6).
+ * A file that takes a little room. A start on a full disk gives some of it back, because it has to write its lock,
+ * node.json, a vote and what was forgotten before it can serve, and only a node that serves can free space (F6).
  */
 
 import { rmSync, statfsSync, statSync, truncateSync } from 'node:fs'
@@ -14,12 +13,12 @@ export const SPARE_FILE = 'spare'
 const SHARE_BYTES = 256 << 10
 /** Room for this many starts in a row on a disk without any. */
 const SPARE_BYTES = 8 * SHARE_BYTES
-/** With less than this the room is left to deletes. */
+/** When less is free, it is left to deletes. */
 const ROOMY_BYTES = 16 << 20
 const CHUNK_BYTES = 64 << 10
 const AGAIN_MS = 60_000
 
-/** Where there is no room for a start. */
+/** Gives room back when there is none for a start. */
 export function giveSpareRoom(directory: string): void {
   const path = join(directory, SPARE_FILE)
   const sizeBytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0
@@ -28,7 +27,7 @@ export function giveSpareRoom(directory: string): void {
   else truncateSync(path, sizeBytes - SHARE_BYTES)
 }
 
-/** Takes the room again, as soon as there is some. The result ends that. */
+/** Takes the room again as soon as there is some. Call the result to end that. */
 export function keepSpareRoom(directory: string, clock: Clock, random: Random): () => void {
   let cancel = (): void => {}
   let ended = false
@@ -50,7 +49,7 @@ export async function takeSpareRoom(directory: string, random: Random): Promise<
     let { size } = await file.stat()
     for (; size < SPARE_BYTES; size += CHUNK_BYTES) {
       if (freeBytes(directory) < ROOMY_BYTES) return false
-      // Nothing that a file system could compress.
+      // Random bytes, which no file system can compress.
       await file.write(random.bytes(CHUNK_BYTES))
     }
     await file.sync()

@@ -1,4 +1,4 @@
-/** JWTs by jose: HS256 and nothing else, since every node that may check one may also make one. */
+/** JWTs by jose, HS256 only: every node that may check a token may also make one. */
 
 import { CompactSign, compactVerify, decodeProtectedHeader, errors } from 'jose'
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
@@ -25,7 +25,7 @@ export class JoseTokenSigner implements TokenSigner {
 
   async verify(key: Uint8Array, token: string): Promise<string | undefined> {
     try {
-      // The list of algorithms is what keeps `none` and a public key used as a secret out.
+      // The list of algorithms refuses `none`, and public keys used as secrets.
       const verified = await compactVerify(token, key, { algorithms: [ALGORITHM] })
       return verified.protectedHeader.typ === TYPE ? utf8Text(verified.payload) : undefined
     } catch (error) {

@@ -23,7 +23,7 @@ interface Operation {
 export class WatchedDisk implements Disk, DiskWatch {
   readonly #disk: Disk
   readonly #clock: Pick<Clock, 'monotonicMs'>
-  /** In the order of their beginnings. */
+  /** In the order in which they began. */
   readonly #reads = new Set<Operation>()
   readonly #others = new Set<Operation>()
   readonly #waiting: (() => void)[] = []

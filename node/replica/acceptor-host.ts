@@ -1,14 +1,15 @@
 /**
- * Hosts the acceptors of this node: persists, then sends.
+ * Hosts the acceptors of this node: it persists what they say, then answers. Called by the RPC handlers of serving/, and
+ * by repair and rebalance for states that are copied.
  *
  * Invariants:
- *   - a reply leaves only after the state it reports is flushed: prepares and accepts of one register
- *     run one after the other, reads see flushed states only                          (A1)
- *   - epoch and membership are checked again after every wait: what was begun in one epoch is not
- *     answered as if it were of it once the node is in the next                        (L6b)
- *   - packed blocks are in the log in front of the state that names them               (A5)
- *   - a damaged state is FAULTY: no vote                                                (A4)
- *   - a tombstone is forgotten in one flush with the floor that keeps it from coming back  (G2, G3)
+ *   - a reply leaves only after the state that it reports is flushed: prepares and accepts of one
+ *     register run one after the other, and reads see flushed states only             (A1)
+ *   - epoch and membership are checked again after every wait: a request of one epoch is not answered
+ *     in its name once the node is in the next                                         (L6b)
+ *   - packed blocks come before the state that names them in the log                   (A5)
+ *   - a register whose state is damaged is FAULTY: it does not vote                     (A4)
+ *   - a tombstone is forgotten in the same flush as the floor that keeps it away          (G2, G3)
  *
  * Promises (A1) are in ballot-promises.ts, generations of buckets (T8) in minimum-generations.ts, flushed states in
  * register-states.ts.
@@ -53,7 +54,7 @@ export interface RegisterHostOptions {
   readonly epoch: () => number
   readonly isReplica: (partition: number) => boolean
   readonly self: NodeId
-  /** A request met a damaged state: it is to be mended (D3). */
+  /** Called when a request meets a damaged state, which is to be mended (D3). */
   readonly onFaulty?: ((key: RegisterKey) => void) | undefined
   /** For promises kept in memory. Default: 32 MiB. */
   readonly promiseBytesMax?: number | undefined
@@ -67,7 +68,7 @@ export class AcceptorHost {
   readonly #states: RegisterStates
   readonly #minima: MinimumGenerations
   #accepting = 0
-  /** Acceptances that have passed all checks and are not flushed yet. */
+  /** Accepts that have passed all checks and are not flushed yet. */
   readonly #flushing = new Set<Promise<unknown>>()
 
   constructor(options: RegisterHostOptions) {
@@ -79,7 +80,7 @@ export class AcceptorHost {
     this.#minima = new MinimumGenerations(options.store)
   }
 
-  /** `blocks` ride with an accept (A5). `withBlock`: a read wants the packed block of the value. */
+  /** `blocks`: those that come with an accept (A5). `withBlock`: a read wants the packed block of the value. */
   handle(
     request: RegisterRequest,
     extras: {
@@ -94,9 +95,9 @@ export class AcceptorHost {
   }
 
   /**
-   * Of a request that waited: whether this node may still answer it. It may not when it has moved to a later
-   * epoch, in which it was asked already what it holds, or is no replica any more (L6b). What was stored
-   * stays: to the asker this says neither that it was nor that it was not.
+   * Whether this node may still answer a request that has waited: undefined, or the refusal. It may not when it is in a
+   * later epoch, in which it may have told others already what it holds, or is no replica any more (L6b). What was
+   * stored stays: the refusal says neither that it was stored nor that it was not.
    */
   refusalOf({ key, epoch }: Pick<RegisterRequest, 'key' | 'epoch'>): RegisterReply | undefined {
     const { epoch: present, isReplica } = this.#options
@@ -104,25 +105,24 @@ export class AcceptorHost {
     return epoch < present() ? { type: 'stale-epoch', epoch: present() } : undefined
   }
 
-  /** Every promise that this node may have given, and forgotten, is below it (A1). */
+  /** All promises that this node may have given and forgotten are below this counter (A1). */
   get mark(): number {
     return this.#promises.mark
   }
 
-  /** What promises without an acceptance hold of the memory. */
+  /** Bytes of memory that promises without an accept take. */
   get promiseBytes(): number {
     return this.#promises.sizeBytes
   }
 
-  /** Its stored state is damaged: it neither votes nor answers until it is mended (A4, D3). */
+  /** The stored state is damaged: the register neither votes nor answers until it is mended (A4, D3). */
   isFaulty(key: RegisterKey): boolean {
     return this.#states.load(key) === 'faulty'
   }
 
   /**
-   * Puts in place of a damaged state what the other replicas have agreed on, at a ballot above the mark,
-   * without this one (D3). Its packed blocks must be here (A5). True when it votes again. `epoch`: in which
-   * they have agreed.
+   * Replaces a damaged state by what the other replicas have agreed on without this one, at a ballot above the mark (D3).
+   * Its packed blocks must be here (A5). True when the register votes again. `epoch`: in which they have agreed.
    */
   mend(key: RegisterKey, agreed: Accepted, epoch = this.#options.epoch()): Promise<boolean> {
     return this.#queue.run(key, async () => {
@@ -133,17 +133,17 @@ export class AcceptorHost {
     })
   }
 
-  /** From now on every register counts as promised up to `counter`, as after a restart with such a mark. Accepts that
-   * had passed before are flushed. So every later accept is above `counter` (D8). */
+  /** From now on every register counts as promised up to `counter`, as after a restart with such a mark. Resolves when
+   * accepts that had passed before are flushed: all later ones are above it (D8). */
   async outlaw(counter: number): Promise<void> {
     await this.#promises.outlaw(counter)
     await this.settled()
   }
 
   /**
-   * Forgets a state with a counter below `below`. The caller has asked so many other replicas that every quorum has one
-   * of them, and none of these has the state: it was collected, or never chosen (D8). Nothing at or below its promise
-   * ever comes back. With `isLost` only a FAULTY state that no other replica has, at the operator's word (D3). */
+   * Forgets a state with a counter below `below`. The caller has asked so many other replicas that every quorum has one of
+   * them, and none of these has the state: it was collected, or never chosen (D8). Nothing at or below its promise ever
+   * comes back. With `isLost` it forgets only a FAULTY state that no other replica has, when the operator says so (D3). */
   discard(key: RegisterKey, below: number, isLost = false): Promise<boolean> {
     return this.#queue.run(key, async () => {
       const stored = this.#states.load(key)
@@ -158,8 +158,8 @@ export class AcceptorHost {
     })
   }
 
-  /** Takes the register away, FAULTY too: the node has left its partition (L8), or enters it again (L9). It may
-   * come back at any ballot. What was promised stays promised. */
+  /** Removes the register, also a FAULTY one: the node has left its partition (L8), or enters it again (L9). It may come
+   * back at any ballot. Promises stay. */
   drop(key: RegisterKey, isAllowed: () => boolean): Promise<boolean> {
     return this.#queue.run(key, async () => {
       const stored = this.#states.load(key)
@@ -175,12 +175,12 @@ export class AcceptorHost {
     this.#states.forget(key)
   }
 
-  /** Resolves when everything is flushed that is on its way to the disk now. */
+  /** Resolves when all states are flushed that are on their way to the disk now. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#flushing)
   }
 
-  /** Any register at all, tombstones and acceptances on their way to the disk included. */
+  /** Whether this node has any register, tombstones and accepts in flight included. */
   holdsRegisters(): boolean {
     return this.#accepting > 0 || this.#states.hasAny()
   }
@@ -192,9 +192,9 @@ export class AcceptorHost {
   }
 
   /**
-   * Takes over a state that is known to be chosen: what a late accept would do, but for the promise,
-   * which stays where it is. A proposer that was promised more has asked a majority that holds this
-   * state already. `epoch`: in which it was read.
+   * Takes over a state that is known to be chosen. It does what a late accept would do, except that the promise stays as
+   * it is: a proposer with a higher promise has asked a majority that holds this state already. `epoch`: in which the
+   * state was read.
    */
   learn(key: RegisterKey, chosen: Accepted, epoch = this.#options.epoch()): Promise<Learnt> {
     return this.#queue.run(key, async () => {
@@ -223,12 +223,13 @@ export class AcceptorHost {
     this.#promises.flushed(key, accepted)
   }
 
-  /** Flushed: at or below it nothing is accepted or copied onto an absent register of the partition. */
+  /** The flushed floor: at or below it nothing is accepted or copied onto an absent register of the partition. */
   floor(partition: number): Ballot {
     return floorOfRow(this.#store.get(floorRow(partition)))
   }
 
-  /** Exactly this tombstone and flushed, or absent and unable to accept it any more, or anything else. */
+  /** `exact`: this tombstone is here, flushed. `absent`: no register is, and the tombstone can't be accepted any more.
+   * `other`: anything else. */
   tombstoneState(key: RegisterKey, ballot: Ballot): 'exact' | 'absent' | 'other' {
     const stored = this.#states.load(key)
     if (stored === undefined) {
@@ -238,8 +239,8 @@ export class AcceptorHost {
     return sameBallot(stored.ballot, ballot) ? 'exact' : 'other'
   }
 
-  /** Forgets a tombstone that every replica has said to have, if it is still there at that ballot and the
-   * layout has not begun to change (G2). */
+  /** Forgets a tombstone that every replica has, if it is still here at that ballot and the layout has not begun to change
+   * (G2). */
   collect(key: RegisterKey, ballot: Ballot, isAllowed: () => boolean): Promise<boolean> {
     return this.#queue.run(key, async () => {
       const stored = this.#states.load(key)
@@ -248,13 +249,13 @@ export class AcceptorHost {
       const collected = collect(this.#promises.stateOf(key, stored), this.floor(partition), ballot)
       if (collected === undefined) return false
       await this.#remove(key, registerGone(key, collected.floor))
-      // The floor says the same, and for good.
+      // The floor covers the promise, for good.
       this.#promises.forget(key)
       return true
     })
   }
 
-  /** Below it everything is refused. It may still be on its way to the disk: `raiseMinimum` waits. */
+  /** Lower generations are refused. It may still be on its way to the disk: `raiseMinimum` waits for that. */
   minimumGeneration(partition: number, request: RegisterRequest['fence']): number {
     return request === undefined ? 0 : this.#minima.current(partition, request)
   }
@@ -268,7 +269,7 @@ export class AcceptorHost {
     return this.#minima.raise(fence, partitions)
   }
 
-  /** Makes the minimum generations of deleted buckets final: replicas that have one obey nothing of its bucket any more. */
+  /** The buckets are gone for good: where this node has a minimum of one, it obeys no generation of it any more. */
   finalise(partition: number, buckets: readonly BucketId[]): Promise<void> {
     return this.#minima.finalise(partition, buckets)
   }
@@ -288,14 +289,14 @@ export class AcceptorHost {
       request,
     )
     if (this.#minima.mustRaise(request, ready.reply)) {
-      // What passed before it is flushed by then: look again.
+      // Accepts of lower generations are flushed now: look again.
       await this.raiseMinimum(request.fence!, [partitionOfKey(request.key)])
       return this.#read(request, withBlock)
     }
     if (!withBlock || ready.reply.type !== 'state') return { reply: ready.reply }
     const key = ready.reply.accepted?.value.blocks[0]
     if (key === undefined) return { reply: ready.reply }
-    // The vote counts without the block, and other replicas have it, too.
+    // The vote counts without the block, which other replicas have too.
     const bytes = await this.#options.blocks.read(key).catch(() => undefined)
     // The layout may have changed while the disk was read (L6b).
     const late = this.refusalOf(request)
@@ -314,7 +315,7 @@ export class AcceptorHost {
         const stored = this.#loadFor(key)
         const env = this.#env(request, stored, blocks)
         const ready = handle(this.#promises.stateOf(key, stored), env, request)
-        // While one of these is flushed, epoch and minimum may move on: judge again afterwards.
+        // During these flushes epoch and minimum may move on: decide again afterwards.
         if (this.#minima.mustRaise(request, ready.reply)) {
           await this.raiseMinimum(request.fence!, [partitionOfKey(key)])
         } else if (ready.reserve !== undefined && ready.reserve >= this.mark) {
@@ -328,7 +329,7 @@ export class AcceptorHost {
       }
     } catch (error) {
       if (!(error instanceof LogError)) throw error
-      // "full" says that it is not stored. The same ballot may have been stored before (P4).
+      // "full" says that the value is not stored. But this ballot may have been stored before (P4).
       const isStored = request.type === 'accept' && this.#holds(key, request.ballot)
       const reason = error.code === 'DISK_FULL' && !isStored ? 'full' : 'failed'
       return { reply: { type: 'no-vote', reason } }
@@ -361,7 +362,7 @@ export class AcceptorHost {
       this.#flushing.delete(flushed)
       done?.()
     }
-    // Decoded again, because the request's own bytes may be a small view of a large message.
+    // Decoded again, because the request's bytes may be a small view of a large message.
     this.#states.keep(key, decodeState(body))
     this.#promises.flushed(key, persist)
   }

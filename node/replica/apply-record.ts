@@ -3,12 +3,13 @@
  * rebuild (D6).
  *
  * Invariants:
- *   - applying a run of records twice gives what applying it once gives
+ *   - to apply a run of records twice gives the same rows as to apply it once
  *   - a register's row never goes back to a lower ballot, whatever the order of the log      (D10)
- *   - of other records the latest of a key wins, whatever compaction has copied: it copies only the latest one (D7)
- *   - a removal takes away only what it was written for, so that its copy does no harm to later records: that of a
- *     register has a floor, and every later state is above it                                (G2, G3)
- *   - a drop takes away what is before it and may come back at any ballot: drop-records.ts    (L8, L9)
+ *   - among other records of a key the latest wins. Copies by compaction don't change that: only the
+ *     latest record is ever copied                                                           (D7)
+ *   - a removal takes away only what it was written for, so that its copy does no harm to later records:
+ *     the removal of a register has a floor, and later states are above it                   (G2, G3)
+ *   - a drop takes away earlier records, which may come back at any ballot: drop-records.ts  (L8, L9)
  */
 
 import { ballotOfState } from '../../protocol/codec/state.ts'
@@ -48,7 +49,7 @@ import {
 } from './row-format.ts'
 
 /** What a record does to the index: see StoreOptions.apply. Throws on a type that this version does not
- * know: whatever it means, to skip it would be a step back (F20). */
+ * know: to skip it could undo what it says (F20). */
 export function applyRecord(
   record: LogRecord,
   position: LogPosition,
@@ -121,11 +122,11 @@ function applyRegister(record: LogRecord, position: LogPosition, current: Curren
   const key = registerRow(record.key as RegisterKey)
   const ballot = ballotOfState(record.body)
   const row = current(key)
-  // `current` may hand out the same memory again: everything needed of `row` is taken at once.
+  // The next call of `current` may reuse the memory of `row`: take everything from it before.
   const replaces = replacedRegister(row)
   const before = ballotOfRow(row)
   if (row !== undefined && before !== undefined && compareBallots(ballot, before) < 0) {
-    // The ballot of a damaged row is not known.
+    // The ballot of a damaged row is unknown.
     if (replaces !== undefined) return [{ key, value: row.slice(), superseded: position }]
   }
   const writes: RowWrite[] = [{ key, value: encodeRegisterRow(position, record.body), replaces }]
@@ -143,7 +144,7 @@ function applyRegisterGone(record: LogRecord, position: LogPosition, current: Cu
   const key = registerRow(record.key as RegisterKey)
   const row = current(key)
   const before = ballotOfRow(row)
-  // A FAULTY row stays: what was damaged may have been accepted later (A4); repair settles it (D3).
+  // A FAULTY row stays: the damaged state may have been accepted later than this (A4). Repair replaces it (D3).
   if (row === undefined || before === undefined) return writes
   if (compareBallots(before, decodeFloor(record.body)) > 0) return writes
   const replaces = replacedRegister(row)
@@ -164,7 +165,7 @@ function applyRegisterDropped(
   const replaces = replacedRegister(row)
   if (!dropsRecordAt(record, position, replaces)) return []
   const before = ballotOfRow(row)
-  // A FAULTY one is in no digest.
+  // No digest contains a FAULTY register.
   if (before === undefined) return [{ key, replaces }]
   const digestKey = digestRow(record.partition)
   const digest = current(digestKey) ?? EMPTY_DIGEST
@@ -175,7 +176,7 @@ function applyRegisterDropped(
   ]
 }
 
-/** Minima, the mark and floors only rise; of equal ones the latest record is kept. */
+/** Minima, the mark and floors only rise. Of equal ones the latest record is kept. */
 function raise(
   record: LogRecord,
   position: LogPosition,
@@ -186,12 +187,12 @@ function raise(
   const { body } = record
   const row = current(key)
   if (row !== undefined && isSound(row, body.length) && compare(row, body) > 0) {
-    // Removals are counted as such. Other records must be reported, or compaction would never learn that they are dead.
+    // A removal is counted as a removal. Other records count as dead here, or they would never be counted.
     return isRemoval(record) ? [] : [{ key, value: row.slice(), superseded: position }]
   }
   const before = replaced(row, body.length)
   const value = encodeRow(body, position)
-  // A removal that held a floor is no dead record yet when a higher floor comes.
+  // The removal that held the lower floor is not dead yet: it is one like any other now.
   if (isRemoval(record)) return [{ key, value, holds: { demoted: before } }]
   return [{ key, value, replaces: before }]
 }
@@ -204,9 +205,8 @@ function compareNumbers(a: Uint8Array, b: Uint8Array): number {
   return decodeNumber(a.subarray(0, NUMBER_BYTES)) - decodeNumber(b.subarray(0, NUMBER_BYTES))
 }
 
-/** A damaged register shows as a row without a state: FAULTY (A4), and leaves the digest, so that the
- * next comparison with a peer finds it (D3). A damaged block, too, keeps its row: a read finds it bad, and
- * then it is fetched from a replica. */
+/** A damaged register gets a row without a state: FAULTY (A4). It leaves the digest, so that the next comparison with a peer
+ * finds it (D3). A damaged block keeps its row: the next read finds it bad, and it is fetched from a replica. */
 export function applyDamagedRecord(
   type: number,
   key: string,
@@ -217,13 +217,13 @@ export function applyDamagedRecord(
   if (type !== RECORD.register && !isRemoved) return []
   const rowKey = registerRow(key as RegisterKey)
   const row = current(rowKey)
-  // A removal whose floor, or bound, is lost: what is there may be what it removed, or have come after it.
+  // The floor or bound of a damaged removal is lost: the state here may be the one that it removed, or a later one.
   if (row === undefined && isRemoved) return []
   const writes: RowWrite[] = []
   let replaces: LogPosition | undefined
   if (row !== undefined && hasState(row)) {
     replaces = replacedRegister(row)
-    // A later state is there and whole: the damaged one was history.
+    // A later, sound state is here: the damaged one does not matter any more.
     if (replaces !== undefined && isLater(replaces, position)) return []
     const before = ballotOfRow(row)
     if (before !== undefined) {

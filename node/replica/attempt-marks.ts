@@ -1,7 +1,7 @@
 /**
- * What this node knows of other nodes' attempts to store data (G5). The hot path asks what is known
- * already; what it does not know makes this node ask the other one soon, at most once a second, so that
- * the next question is answered at once. The collector asks for itself and waits.
+ * What this node knows about other nodes' attempts to store data (G5). Requests use only what is known already. If it is
+ * not, this node asks the other one soon, at most once a second, so that the next question is answered at once. The
+ * collector asks for itself and waits.
  */
 
 import { byteString, bytesOfHex } from '../../protocol/bytes.ts'
@@ -12,12 +12,12 @@ import type { Clock } from '../env/ports.ts'
 
 const REFRESH_MS = 1_000
 const CALL_TIMEOUT_MS = 4_000
-/** Asked about in one message. */
+/** How many attempts one message asks about. */
 export const ATTEMPTS_ASKED_MAX = 1_000
 
 export interface AttemptPeers {
   readonly self: NodeId
-  /** Its watermark, and which of `ids` are over. */
+  /** The node's watermark, and which of `ids` are over. */
   attempts(
     to: NodeId,
     ids: readonly DataId[],
@@ -29,7 +29,7 @@ export interface AttemptMarksOptions {
   readonly attempts: Attempts
   readonly peers: AttemptPeers
   readonly view: () => LayoutView
-  /** In every active set a majority holds the epoch of the view (EpochWitness). */
+  /** A majority of every active set is in the epoch of the view (EpochWitness). */
   readonly settled: () => boolean
   readonly clock: Clock
 }
@@ -45,7 +45,7 @@ export class AttemptMarks {
     this.#options = options
   }
 
-  /** By what is known here. False may also mean "not known": then it will be, a little later. */
+  /** Whether the attempt is known to be over. False may mean "not known": then this node asks, and knows a little later. */
   isOver(id: DataId): boolean {
     if (this.#options.attempts.isOver(id)) return true
     const node = this.#nodeOf(id)
@@ -54,8 +54,7 @@ export class AttemptMarks {
     return false
   }
 
-  /** Those of `ids` that are over, as their nodes say now. For a node that does not answer, only those that are
-   * known already. */
+  /** Those of `ids` that are over, as their nodes say now. If a node does not answer, what is known already counts. */
   async ask(ids: readonly DataId[]): Promise<Set<DataId>> {
     const { attempts, peers } = this.#options
     const over = new Set<DataId>()
@@ -92,8 +91,8 @@ export class AttemptMarks {
   }
 
   /**
-   * Undefined: the storage id is in the layout no more. The attempt is over once the layout without it is settled:
-   * its requests carry an epoch that finds no majority from then on (L4, G5). A storage id that is not in the layout YET can't be met here: whatever
+   * Undefined when the storage id is not in the layout any more. The attempt is over once the layout without it is settled:
+   * from then on its requests have an epoch that finds no majority (L4, G5). A storage id that is not in the layout YET can't be met here: whatever
    * names it came to this node at an epoch of which it is a member, and this node's is no lower.
    */
   #nodeOf(id: DataId): NodeId | undefined {

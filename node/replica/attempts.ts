@@ -2,8 +2,8 @@
  * Attempts to store data, and which of them are over (G5).
  *
  * A data id names the node, its boot and the attempt. An attempt is over when its node says so, shows a
- * later boot, or its storage id left the layout. "Over" stays true for good, so what another node once
- * said of itself may be as old as it likes.
+ * later boot, or its storage id left the layout. An attempt that is over stays over, so a node's statement about itself
+ * may be of any age.
  *
  * So nothing may go on under an id whose node was out of the layout in between. No attempt begins before the node
  * is in P, the set that a change starts from. A node in P′ alone is out again when the JOINT is abandoned, and a
@@ -17,22 +17,22 @@ import { dataId, type ByteString, type DataId, type StorageId } from '../../prot
 
 export interface WriteAttempt {
   readonly id: DataId
-  /** Nothing will ever be proposed again that names the id. Call exactly when that is so; twice is once. */
+  /** Call it when nothing will ever be proposed again that names the id. A second call does nothing. */
   end(): void
 }
 
-/** What is over on one node: all attempts of earlier boots, and those of this boot up to `covered`, except the ones that are
- * named as running. */
+/** The watermark of one node: all attempts of earlier boots are over, and those of this boot up to `covered`, except the
+ * ones that it names as running. */
 export interface Watermark {
   readonly storage: StorageId
   readonly boot: number
-  /** Nothing is said of higher numbers. */
+  /** It says nothing about higher numbers. */
   readonly covered: number
   /** Ascending, none above `covered`. */
   readonly running: readonly number[]
 }
 
-/** Named in a watermark; with more, it covers less. */
+/** How many running attempts a watermark names. When more are running, it covers less. */
 export const RUNNING_MAX = 256
 const STORAGE_BYTES = 12
 
@@ -53,7 +53,7 @@ export class Attempts {
   }
 
   /**
-   * None begins before `release`: whether this boot is this start's own is not known yet (D2).
+   * No attempt begins before `release`: until then it is not known whether this boot belongs to this start alone (D2).
    *
    * @param isEstablished this node is in P: asked whenever an attempt begins
    */
@@ -63,7 +63,7 @@ export class Attempts {
     this.#isEstablished = isEstablished
   }
 
-  /** `boot` may be higher than at first: nothing has begun. */
+  /** Attempts may begin. `boot` may be higher than at first, because none has begun yet. */
   release(boot: number): void {
     assert(this.#last === 0 && boot >= this.#boot, 'released before the first attempt')
     this.#boot = boot
@@ -89,7 +89,7 @@ export class Attempts {
     return this.#running.size
   }
 
-  /** This node's watermark. A Set keeps the order of insertion, so the numbers come in ascending order. */
+  /** This node's watermark. The Set keeps the order of insertion, so its numbers are ascending. */
   watermark(): Watermark {
     const running: number[] = []
     for (const number of this.#running) {
@@ -101,23 +101,23 @@ export class Attempts {
     return { storage: this.#storageId, boot: this.#boot, covered, running }
   }
 
-  /** What another node said of itself. */
+  /** Notes what another node says about its own attempts. */
   learn(mark: Watermark): void {
     const storage = byteString(bytesOfHex(mark.storage))
     if (storage === this.#storage) return
     const known = this.#others.get(storage)
     if (known !== undefined && known.boot > mark.boot) return
-    // Doubled and late messages: of two marks of one boot, one that covers less is the older one, or says
-    // less because more is running. What it does not say may only be taken for "not known".
+    // Messages may come twice or late. Of two watermarks of one boot, the one that covers less is older, or covers less
+    // because more is running. What a watermark does not cover counts as "not known" only.
     if (known?.boot === mark.boot && known.covered > mark.covered) return
     this.#others.set(storage, mark)
   }
 
-  /** By what this node knows now: false may also mean "not known". */
+  /** Whether this node knows that the attempt is over. False may mean "not known". */
   isOver(id: DataId): boolean {
     const { storage, boot, number } = partsOf(id)
     if (storage === this.#storage) {
-      // A later boot than this one means that this directory is an old image (D2): nothing is known.
+      // A later boot than ours: this data directory is an old copy (D2), so nothing is known.
       if (boot !== this.#boot) return boot < this.#boot
       return number <= this.#last && !this.#running.has(number)
     }

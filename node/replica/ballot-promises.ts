@@ -1,9 +1,9 @@
 /**
- * What the acceptors of this node have promised. A promise without an acceptance is in memory only; the mark, which is
+ * What the acceptors of this node have promised. A promise without an accept is kept in memory only. The mark, which is
  * flushed, is above all of them (A1).
  *
  * Invariants:
- *   - a promise that lives in memory only has a counter below the flushed mark
+ *   - a promise in memory has a counter below the flushed mark
  *   - promises dropped from memory, also by a restart, count as at least `#forgotten`
  */
 
@@ -20,7 +20,7 @@ import { decodeNumber, encodeNumber } from './row-format.ts'
 
 /** How far the mark is raised in one step: one flush for a million promises. */
 const MARK_STEP = 1 << 20
-/** Promises without an acceptance kept in memory: proposers that failed a condition leave them. */
+/** For promises without an accept. Proposers leave them when a condition fails. */
 const PROMISE_BYTES_MAX = 32 << 20
 const BALLOT_BYTES = 100
 
@@ -30,7 +30,7 @@ export class BallotPromises {
   readonly #bytesMax: number
   readonly #kept = new SizedMap<RegisterKey, Ballot>()
   #mark: number
-  /** Counter that every register not in #kept counts as promised. */
+  /** Every register that is not in #kept counts as promised up to this counter. */
   #forgotten: number
   #reserving: Promise<void> | undefined
 
@@ -53,12 +53,12 @@ export class BallotPromises {
     return this.#kept.sizeBytes
   }
 
-  /** The acceptor's state: what is stored, with what was promised since. */
+  /** The acceptor's state: what is stored, and what was promised since. */
   stateOf(key: RegisterKey, stored: StoredState): AcceptorState {
     const accepted = stored === 'faulty' ? undefined : stored
     const promised = this.#kept.get(key)
     if (promised === undefined) {
-      // A state accepted since the start is its own promise; `recovered` adds what was forgotten.
+      // A state accepted since the start is its own promise. For older ones `recovered` adds what was forgotten.
       if (accepted !== undefined && accepted.ballot.counter >= this.#forgotten) {
         return { promised: accepted.ballot, accepted }
       }
@@ -80,12 +80,12 @@ export class BallotPromises {
     }
   }
 
-  /** The flushed state, or floor, of the register says the same, and for good. */
+  /** The flushed floor of the register's partition covers the promise, for good. */
   forget(key: RegisterKey): void {
     this.#kept.delete(key)
   }
 
-  /** A promise that the flushed state already implies need not be kept in memory. */
+  /** The state is flushed: a promise that it implies need not be kept in memory. */
   flushed(key: RegisterKey, { ballot }: Accepted): void {
     const promised = this.#kept.get(key)
     if (promised !== undefined && compareBallots(promised, ballot) <= 0) this.#kept.delete(key)

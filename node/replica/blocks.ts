@@ -1,6 +1,6 @@
 /**
- * Blocks of this node: immutable pieces of object data, each one record of the log. What is read is
- * verified against the record's checksum, always; a bad block is no block (F2, F5).
+ * Blocks of this node: immutable pieces of object data, each one record of the log. Every read is verified against the
+ * record's checksum. A bad block counts as absent (F2, F5).
  */
 
 import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
@@ -16,13 +16,13 @@ import { errorCode, LogError } from '../log/errors.ts'
 import type { Store } from '../log/store.ts'
 import type { LogPosition, NewRecord } from '../log/types.ts'
 
-/** A disk whose oldest read takes this long hangs. No more reads are begun until one of them ends. */
+/** When a read takes this long, the disk hangs: no other read is begun until one ends. */
 const SILENT_MS = 3_000
-/** With this many bytes of reads in flight, a disk already hangs when the oldest read takes BUSY_MS. */
+/** With this many bytes of reads under way a shorter time is enough. */
 const READING_BYTES_MAX = 64 << 20
 const BUSY_MS = 500
 
-/** A block and whose it is: all that a replica needs to keep it. */
+/** A block and its owner: all that a replica needs to keep it. */
 export interface OwnedBlock {
   readonly key: BlockKey
   readonly bytes: Uint8Array
@@ -39,12 +39,12 @@ const FORGOTTEN_AT_ONCE = 250
 
 export class BlockStore {
   readonly #store: Store
-  /** Blocks that were found damaged when read: they are asked from a replica, then written again. */
+  /** Called for blocks that a read has found damaged: they are fetched from a replica, then written again. */
   readonly #damaged = new Set<BlockKey>()
   readonly #onDamage: (key: BlockKey) => void
   readonly #disk: Pick<DiskWatch, 'readsSilentMs'> | undefined
   #readingBytes = 0
-  /** Reads that were not begun because the disk does not answer those before. */
+  /** Reads that were refused because the disk does not answer earlier ones. */
   refusedReads = 0
 
   constructor(
@@ -68,13 +68,13 @@ export class BlockStore {
     this.#damaged.delete(block.key)
   }
 
-  /** Verified bytes; undefined when absent or damaged. Throws OVERLOADED when the disk does not answer: the caller
-   * should ask another replica (D11). */
+  /** Verified bytes; undefined when the block is absent or damaged. Rejects with OVERLOADED when the disk does not answer:
+   * another replica is faster (D11). */
   async read(key: BlockKey, into?: Uint8Array): Promise<Uint8Array | undefined> {
     return (await this.readOwned(key, into))?.bytes
   }
 
-  /** As `read`, with its owner: for copies to other nodes. */
+  /** As `read`, with the owner: for copies to other nodes. */
   async readOwned(key: BlockKey, into?: Uint8Array): Promise<OwnedBlock | undefined> {
     for (;;) {
       const row = this.#store.get(blockRow(key))
@@ -114,7 +114,7 @@ export class BlockStore {
     return segment !== from.segment || offset !== from.offset
   }
 
-  /** Its record is there, and by its checksums not as it was written. */
+  /** Whether the block's record is here and damaged. */
   async isBad(key: BlockKey): Promise<boolean> {
     const row = this.#store.get(blockRow(key))
     if (row === undefined) return false
@@ -126,8 +126,8 @@ export class BlockStore {
     }
   }
 
-  /** Whose the block is, also when only its bytes are damaged: what nothing names is freed all the same.
-   * Undefined when absent, or when that is damaged, too. */
+  /** The block's owner, also when only its bytes are damaged: a damaged block that nothing names is freed too. Undefined
+   * when the block is absent or its owner is damaged. */
   async ownerOf(key: BlockKey): Promise<BlockOwner | undefined> {
     for (;;) {
       const row = this.#store.get(blockRow(key))
@@ -145,14 +145,14 @@ export class BlockStore {
   }
 
   /**
-   * Blocks of data that nothing names any more (G5): they are gone once this resolves. The result is what
-   * was here of them.
+   * Frees blocks of data that nothing names any more (G5). They are gone once this resolves. The result is how many were
+   * here.
    */
   async forget(keys: readonly BlockKey[]): Promise<{ blocks: number; bytes: number }> {
     return this.#removeAll(keys, blockGone)
   }
 
-  /** Blocks that this node has no duty to keep any more (L8): they may come back. */
+  /** Removes blocks that this node need not keep any more (L8). They may come back. */
   async drop(keys: readonly BlockKey[]): Promise<{ blocks: number; bytes: number }> {
     return this.#removeAll(keys, blockDropped)
   }
@@ -162,7 +162,7 @@ export class BlockStore {
     removal: (key: BlockKey) => NewRecord,
   ): Promise<{ blocks: number; bytes: number }> {
     const forgotten = { blocks: 0, bytes: 0 }
-    // Not in one go: every removal is applied to the index in the turn in which its flush ends.
+    // In several appends: all removals of one append are applied to the index in one turn of the event loop.
     for (let at = 0; at < keys.length; at += FORGOTTEN_AT_ONCE) {
       const here = keys.slice(at, at + FORGOTTEN_AT_ONCE).filter((key) => {
         const row = this.#store.get(blockRow(key))
@@ -181,7 +181,7 @@ export class BlockStore {
     return this.#damaged.size
   }
 
-  /** The block is no block any more until it is written again. Asked again, it is fetched again. */
+  /** The block counts as absent until it is written again. Another read has it fetched again. */
   noteDamage(key: BlockKey): undefined {
     this.#damaged.add(key)
     this.#onDamage(key)
@@ -189,7 +189,7 @@ export class BlockStore {
   }
 }
 
-/** What says that the bytes are not those that were written; a log that is closed says nothing of them. */
+/** Errors which say that the bytes are not those that were written. A closed log says nothing about them. */
 function isDamage(error: unknown): boolean {
   return ['CHECKSUM_MISMATCH', 'MISDIRECTED', 'NO_SEGMENT', 'EIO'].includes(errorCode(error))
 }

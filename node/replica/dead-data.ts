@@ -1,7 +1,7 @@
 /**
- * Data that is known to be dead for good: its attempt is over and no register names it or ever will
- * (G5). A data id is never used twice, so this is never taken back. Bounded: what is forgotten here and
- * comes back with a late message or from a replica that missed its end is found by the scan once more.
+ * Data that is known to be dead for good: its attempt is over, and no register names it or ever will (G5). A data id is
+ * never used twice, so this is never undone. The memory is bounded: if forgotten data comes back with a late message, or
+ * from a replica that missed its end, the scan finds it once more.
  */
 
 import type { DataId } from '../../protocol/ids.ts'

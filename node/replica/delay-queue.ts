@@ -1,4 +1,4 @@
-/** First-in-first-out queues with a delay each: what waits in one lane becomes due in order. */
+/** Queues with a delay each, first in, first out: the entries of one lane become due in order. */
 
 interface Waiting<T> {
   readonly item: T
@@ -21,7 +21,7 @@ export class DelayQueue<Key, T> {
     return this.#waiting.get(key)?.item
   }
 
-  /** What waits already keeps its place. */
+  /** An entry that is waiting already keeps its place. */
   add(key: Key, item: T, nowMs: number): void {
     if (!this.#waiting.has(key)) this.#waiting.set(key, { item, dueMs: nowMs + this.#delayMs })
   }
@@ -36,7 +36,7 @@ export class DelayQueue<Key, T> {
     return undefined
   }
 
-  /** Takes out the next one that is due or, with `earlyMs`, that has waited for that long. */
+  /** Takes out the next entry that is due, or, with `earlyMs`, that has waited for that long. */
   take(nowMs: number, earlyMs = Infinity): T | undefined {
     for (const [key, { item, dueMs }] of this.#waiting) {
       if (dueMs > nowMs && nowMs < dueMs - this.#delayMs + earlyMs) return undefined

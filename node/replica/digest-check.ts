@@ -1,6 +1,6 @@
 /**
- * Computes the digests of partitions from the rows and compares them with the stored ones (protocol/sync/digest.ts). Where
- * they differ, a row was lost, came back, or has a wrong key, or the stored digest is damaged.
+ * Computes the digests of partitions again from the rows and compares them (protocol/sync/digest.ts). Where they differ, a
+ * row was lost, came back, or is under a wrong key, or the digest itself is damaged.
  */
 
 import { byteString, bytesOf, equalBytes, u16 } from '../../protocol/bytes.ts'
@@ -16,9 +16,9 @@ import { digestRow, endOfPartitionRows, registerRow } from './index-rows.ts'
 import { RECORD } from './record-types.ts'
 import { decodePosition, hasState, uncheckedStateOfRow } from './row-format.ts'
 
-/** What the look at an empty partition costs, in rows. */
+/** What it costs to look at an empty partition, in rows. */
 const ROWS_PER_PARTITION = 8
-/** A partition that is written to meanwhile is tried so often. */
+/** How often a partition is tried that is written to meanwhile. */
 const BUSY_TRIES_MAX = 6
 const PARTITIONS_MAX = 65_536
 
@@ -27,12 +27,12 @@ export interface DigestCheckOptions {
   readonly clock: Clock
   readonly partitions: number
   readonly isStopped: () => boolean
-  /** Told of registers whose record was damaged when it was read (FAULTY): a digest leaves them out. It may be
-   * told more than once. */
+  /** Called for registers that are FAULTY because their record was damaged when it was read: digests leave them out. It
+   * may be called more than once for one. */
   readonly faulty?: ((found: Damage) => void) | undefined
 }
 
-/** The result says how many digests and rows were wrong; they are right now. */
+/** Corrects digests and rows. The result is how many were wrong. */
 export async function checkDigests(options: DigestCheckOptions): Promise<number> {
   const { store, clock, partitions, isStopped } = options
   const turns = new Turns(clock)
@@ -44,9 +44,9 @@ export async function checkDigests(options: DigestCheckOptions): Promise<number>
     if (digest === undefined || isStored(store, partition, digest)) continue
     wrong += await removeStrayRows(options, partition)
     const again = await digestOfRows(options, partition)
-    // Written to all the time: the next scrub finds it.
+    // It was written to during each try: the next scrub looks again.
     if (again.digest === undefined || isStored(store, partition, again.digest)) continue
-    // What came and went between two pages leaves the stored digest as it was: it does not do so twice.
+    // A row that came and went between two pages leaves the stored digest as it was. That does not happen twice in a row.
     const sure = await digestOfRows(options, partition)
     if (sure.digest === undefined || !equalBytes(sure.digest, again.digest)) continue
     if (!isStored(store, partition, sure.stored)) continue
@@ -65,8 +65,8 @@ function isStored(store: Store, partition: number, digest: Uint8Array): boolean 
 }
 
 /**
- * Of the rows, page by page, and the digest that was stored meanwhile. Every change of a row changes the
- * stored digest, so that it tells whether the rows have stayed the same. No digest: they have not, at
+ * The digest of the rows, which are read page by page, and the digest that was stored meanwhile. Every change of a row
+ * changes the stored digest, so it tells whether the rows have stayed the same. Undefined when they changed during each of
  * several tries.
  */
 async function digestOfRows(
@@ -103,7 +103,7 @@ function noteFaulty(
   faulty({ ...decodePosition(row), identity: { type: RECORD.register, partition, key } })
 }
 
-/** Rows whose record is not theirs: a bit of their key has flipped. */
+/** Finds rows that point to the record of another key: a bit of the row's key has flipped. */
 async function removeStrayRows(options: DigestCheckOptions, partition: number): Promise<number> {
   const { store } = options
   const keys: string[] = []

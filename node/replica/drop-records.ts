@@ -2,19 +2,19 @@
  * Records by which a node drops what it keeps of a partition that it has left (L8), or that it enters again
  * (L9): `registerDropped` and `blockDropped`.
  *
- * Other removals are for good: a collected register never comes back at or below its floor, a freed data id
- * is dead. A drop is not. The node may enter the partition once more, and then gets the same register at the
- * same ballot, or at a lower one where only this node had accepted the higher, and the same block.
+ * Other removals are final: a collected register never comes back at or below its floor, and a freed data id is dead. A
+ * drop is not final. The node may enter the partition once more. It then gets the same blocks and registers, each register
+ * at the same ballot, or at a lower one if only this node had accepted the higher.
  *
  * ```
  * body    flags (1): 1 = a ballot follows, 2 = a bound follows
- *         ballot (24): of the state that was dropped; absent when it is not known
- *         bound (14): of a copy, where the first record of the drop was
+ *         ballot (24): of the state that was dropped; absent when that is not known
+ *         bound (14): in a copy, the place of the first record of the drop
  * ```
  *
  * What a drop does:
- *   - it takes away the records of its key that are before it in the log, and none that are behind it. A copy that
- *     compaction makes of it is further on, so it carries the bound of the first one.
+ *   - it takes away the records of its key that come before it in the log, and none that comes after. A copy that
+ *     compaction makes comes later in the log, so it carries the place of the first one as its bound.
  *   - a register's row never goes back to a lower ballot (D10). So in a rebuild a lower state that was written
  *     after the drop would not count as long as the higher one from before the drop is in the log, and the
  *     copy of the drop would then take the higher one away: both gone. A copy of a drop whose register is there
@@ -48,7 +48,7 @@ interface Drop {
   readonly bound: LogPosition | undefined
 }
 
-/** The body of the first record of a drop. `ballot` is that of the dropped state, undefined when it was FAULTY. */
+/** The body of the first record of a drop. `ballot`: of the state that is dropped; undefined for a FAULTY one. */
 export function dropBody(ballot?: Ballot): Uint8Array {
   return ballot === undefined ? EMPTY_BYTES : encodeDrop({ ballot, bound: undefined })
 }
@@ -72,8 +72,8 @@ function decodeDrop(body: Uint8Array): Drop {
   }
 }
 
-/** Whether the drop at `position` takes away a record at `at`. For a row whose place is not known, only the first record
- * of a drop can tell: everything that was there was before it. */
+/** Whether the drop at `position` takes away the record at `at`. When that place is unknown, only the first record of a drop
+ * takes it away: everything that was there came before it. */
 export function dropsRecordAt(
   { body }: Pick<LogRecord, 'body'>,
   position: LogPosition,
@@ -84,7 +84,7 @@ export function dropsRecordAt(
   return isLater(bound ?? position, at)
 }
 
-/** Whether the drop of a register still has to be told to a rebuild, while its row is there again. */
+/** Whether a rebuild still needs the drop of a register whose row is there again. */
 export function outranks({ body }: Pick<LogRecord, 'body'>, row: Uint8Array): boolean {
   const { ballot } = decodeDrop(body)
   const present = isSoundRegister(row) ? ballotOfRow(row) : undefined
@@ -92,7 +92,7 @@ export function outranks({ body }: Pick<LogRecord, 'body'>, row: Uint8Array): bo
   return compareBallots(present, ballot) < 0
 }
 
-/** The drop as compaction copies it further on in the log: it still acts only on records before `position`. */
+/** The drop for a later place in the log: it still acts only on what came before `position`. */
 export function copyOfDrop(drop: LogRecord, position: LogPosition): LogRecord {
   const { ballot, bound } = decodeDrop(drop.body)
   return { ...drop, body: encodeDrop({ ballot, bound: bound ?? position }) }

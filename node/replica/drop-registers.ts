@@ -1,7 +1,7 @@
 /**
- * Takes the registers of a partition away: when the node has left it (L8), and before it votes in one that it
- * enters again (L9). It works in slices, so that requests go on, and urgently, so that it works on a full disk. Minimum
- * generations and the floor stay: they only rise, and a higher one refuses more and never less.
+ * Removes the registers of a partition when the node has left it (L8), and before it votes in one that it enters again
+ * (L9). It works in slices, so that it delays nothing else, and urgently, so that it works on a full disk. Minima and the
+ * floor stay: they only rise, and a higher one never lets more pass.
  */
 
 import { bytesOf, byteString, u16 } from '../../protocol/bytes.ts'
@@ -12,20 +12,21 @@ import type { Store } from '../log/store.ts'
 import { endOfPartitionRows } from './index-rows.ts'
 import type { AcceptorHost } from './acceptor-host.ts'
 
-/** Registers in one turn: their removals are applied to the index in the turn in which their flush ends. */
+/** Registers in one append: its removals are applied to the index in one turn of the event loop. */
 const DROPPED_AT_ONCE = 200
 
 export interface DropOptions {
   readonly store: Pick<Store, 'range'>
   readonly host: Pick<AcceptorHost, 'drop'>
   readonly clock: Clock
-  /** Asked before each register, in its queue: what was true at the call may be over. */
+  /** Asked before each register, in its queue: it may have become false since the call. */
   readonly isAllowed: () => boolean
   /** Registers that stay. */
   readonly keep?: ((key: RegisterKey) => boolean) | undefined
 }
 
-/** Durable once it resolves. The result says how many, and whether all are gone that should be. */
+/** The removals are durable once it resolves. The result says how many there were, and whether all are gone that should
+ * be. */
 export async function dropRegisters(
   partition: number,
   { store, host, clock, isAllowed, keep }: DropOptions,

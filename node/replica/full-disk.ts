@@ -1,4 +1,4 @@
-/** Which changes of a register go on when the disk is full (F6). */
+/** Appends changes of registers, and decides which of them go on when the disk is full (F6). */
 
 import type { RegisterKey } from '../../protocol/ids.ts'
 import { spaceOf } from '../../protocol/keyspace/register-key.ts'
@@ -24,7 +24,7 @@ export function appendChange(
 ): Promise<unknown> {
   const urgent = records.length === 1 && givesSpace(key, before, persist)
   return store.append(records, { urgent }).catch((error: unknown) => {
-    // Asked only now, since the records have to be read for it.
+    // Asked only now, because it has to decode the records.
     const full = error instanceof LogError && error.code === 'DISK_FULL'
     if (!full || urgent || !deletes(key, before, persist)) throw error
     return store.append(records, { urgent: true })
@@ -32,21 +32,20 @@ export function appendChange(
 }
 
 /**
- * Deletes, aborts and what finds out what may be freed go on when the disk is full (F6). Only what
- * can't be repeated without end: each takes something away, or writes again what somebody else had left
- * half-written.
+ * Deletes, aborts, and changes that find out what may be freed go on when the disk is full (F6). None of them can be
+ * repeated without end: each takes something away, or completes a change that another proposer had begun.
  */
 function givesSpace(key: RegisterKey, before: Accepted | undefined, { value }: Accepted): boolean {
   if (value.tombstone) return true
   if (before === undefined) return false
   if (value.operation === before.value.operation) return true
-  // From open to aborted only the number of its state changes.
+  // An upload that is aborted keeps its size: only the number of its state changes.
   const most = before.value.body.length - (spaceOf(key) === 'upload' ? 0 : 1)
   return value.body.length <= most
 }
 
-/** Deletes on versioned objects go on as well: of one version, for which a page may have to be written again or other
- * versions come back from one; and a delete marker on an object, but not a second one on top of it. */
+/** With versions these deletes go on as well: the delete of one version, which may have to rewrite a page or bring versions
+ * back from one; and a delete marker on an object, but not a second one on top of it. */
 function deletes(key: RegisterKey, before: Accepted | undefined, { value }: Accepted): boolean {
   if (spaceOf(key) !== 'object' || before === undefined) return false
   try {
@@ -54,7 +53,7 @@ function deletes(key: RegisterKey, before: Accepted | undefined, { value }: Acce
     if (countOf(is) < countOf(was)) return true
     return currentVersion(was) !== undefined && currentVersion(is) === undefined
   } catch {
-    // A later version of this program wrote the state (F20).
+    // A later version of this program wrote it (F20).
     return false
   }
 }

@@ -1,4 +1,4 @@
-/** What the register host answers. */
+/** What the acceptor host answers. */
 
 import type { BlockKey } from '../../protocol/ids.ts'
 import type { RegisterReply } from '../../protocol/register/types.ts'
@@ -19,11 +19,11 @@ export type Learnt =
   | 'installed'
   /** The same or a later state was here. */
   | 'held'
-  /** Not above the floor: an identity change above it has to settle it. */
+  /** Not above the floor: an identity change has to write the value again above it. */
   | 'refused'
   /** A block is missing (A5). */
   | 'incomplete'
   /** The epoch in which it was read is over (L6). */
   | 'late'
-  /** A damaged state may have voted for something later: it comes back by an identity change (D3). */
+  /** The state here is damaged and may have been a later one: an identity change brings it back (D3). */
   | 'faulty'

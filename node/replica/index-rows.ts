@@ -12,9 +12,9 @@
  * 'y' ‖ node ‖ partition    a duty: the node may lack something of the partition (P7): position ‖ CRC-32
  * ```
  *
- * A position says where the record is that made the row, so that compaction knows what is live. The
- * CRC-32 goes over key, position and value: LMDB has no checksums of its own (F4). The log's records
- * have BLAKE3 checksums; this one only guards the copy in the index.
+ * A position says where the record is that made the row, so that compaction knows what is live. The CRC-32 goes over key,
+ * position and value: LMDB has no checksums of its own (F4). The log's records have BLAKE3 checksums; this one only guards
+ * the copy in the index.
  */
 
 import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
@@ -33,7 +33,7 @@ import {
   replacedRegister,
 } from './row-format.ts'
 
-/** Raise when a row's form changes: the index is then rebuilt from the log. */
+/** Raise it when the form of a row changes: the index is then rebuilt from the log. */
 export const INDEX_VERSION = 3
 
 export function registerRow(key: RegisterKey): Uint8Array {
@@ -49,8 +49,8 @@ export function minimumRow(partition: number, bucket: BucketId): Uint8Array {
 }
 
 /**
- * Above every row of a partition that has this prefix: the letter of the rows and the partition's two
- * bytes. No letter is 0xff.
+ * The end of the range of rows with this prefix, which is the letter of the rows and the two bytes of their partition. No
+ * letter is 0xff.
  */
 export function endOfPartitionRows(prefix: string): string {
   const letter = prefix.charAt(0)
@@ -81,7 +81,7 @@ export function rowKeyOf(record: Pick<LogRecord, 'type' | 'partition' | 'key'>):
   return rowShapeOf(record).key
 }
 
-/** The row of a record's own key, and how many bytes of value come before its position. */
+/** The row of the record's own key, and how many bytes of value it has before its position. */
 export function rowShapeOf({
   type,
   partition,
@@ -114,32 +114,32 @@ export function rowShapeOf({
   }
 }
 
-/** The partition's floor from its row; of no row ZERO_BALLOT. Throws DamagedRow. */
+/** The partition's floor from its row; ZERO_BALLOT without a row. Throws DamagedRow. */
 export function floorOfRow(row: Uint8Array | undefined): Ballot {
   return row === undefined ? ZERO_BALLOT : decodeFloor(checkedValue(row, FLOOR_BYTES))
 }
 
-/** Where the record of a row is; undefined for rows without one and for damaged rows. */
+/** The place of the record that made a row. Undefined for rows without one, and for damaged rows. */
 export function positionOfRow(key: Uint8Array, row: Uint8Array): LogPosition | undefined {
   const valueBytes = valueBytesOf(key)
   if (valueBytes === undefined) return undefined
   return valueBytes === 'register' ? replacedRegister(row) : replaced(row, valueBytes)
 }
 
-/** Whether a row is as it was written, as far as its checksum tells; digests have none. */
+/** Whether a row's checksum is right. Digests have none, and count as sound. */
 export function isSoundRow(key: Uint8Array, row: Uint8Array): boolean {
   const valueBytes = valueBytesOf(key)
   if (valueBytes === undefined) return true
   return valueBytes === 'register' ? isSoundRegister(row) : isSound(row, valueBytes)
 }
 
-/** The value in front of the position, as a view. */
+/** The bytes before the position, as a view. */
 export function valueOfRow(key: Uint8Array, row: Uint8Array): Uint8Array {
   const valueBytes = valueBytesOf(key)
   return row.subarray(0, typeof valueBytes === 'number' ? valueBytes : 0)
 }
 
-/** The letter of a key says how its row is made. */
+/** The letter of a key tells the form of its row. */
 function valueBytesOf(key: Uint8Array): number | 'register' | undefined {
   switch (String.fromCharCode(key[0] ?? 0)) {
     case 'r':

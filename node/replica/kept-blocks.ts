@@ -1,6 +1,6 @@
 /**
- * Blocks that may be freed, but are being read. They are freed once their last reader has let go. The scan finds blocks
- * again that this forgets, in a restart or because memory is bounded.
+ * Blocks that may be freed, but are being read: they are freed when the last reader ends. If this forgets some, when it has
+ * too many or in a restart, the scan finds them again.
  */
 
 import type { BlockKey, DataId } from '../../protocol/ids.ts'
@@ -32,7 +32,7 @@ export class KeptBlocks {
     return this.#keys.size
   }
 
-  /** Keeps those that are being read. The result is the others. */
+  /** Keeps the blocks that are being read. The result is the other ones. */
   keep(keys: readonly BlockKey[]): BlockKey[] {
     const free: BlockKey[] = []
     for (const key of keys) {

@@ -19,13 +19,13 @@ export const LIST_RESULT = { ok: 0, staleEpoch: 1, staleFence: 2, notAReplica: 3
 
 /** Rows of all intervals of one reply, at most. */
 const ROWS_MAX = 4_096
-/** About how many bytes of keys and states a reply has: a register of many versions has 4 KiB, and a reply must fit into a
- * message. */
+/** About how many bytes of keys and states a reply has at most: a register with many versions has 4 KiB, and a reply must
+ * fit into a message. */
 export const LIST_REPLY_BYTES_MAX = 640 << 10
-/** Each interval may pass its share by a row. When all have come to so much together, those left over are
- * answered as "nothing covered yet": the coordinator asks again. */
+/** Each interval may exceed its share by a row. When all together have reached this size, the remaining ones are answered as
+ * "nothing covered yet", and the coordinator asks again. */
 const REPLY_BYTES_END = 800 << 10
-/** Bytes of a listed register in a message, besides key and state. */
+/** What a row takes in a message besides key and state. */
 const ROW_BYTES = 16
 
 export interface ListServiceOptions {
@@ -96,7 +96,7 @@ export class ListService {
     const digest = alone ? undefined : new ListDigest()
     let count = 0
     let last: Uint8Array | undefined
-    // Replicas that send a digest only stop at the same row: of equal states the sizes are equal.
+    // Replicas that send only a digest must stop at the same row: equal states have equal sizes.
     let sizeBytes = 0
     this.#options.store.range(prefixed(start), prefixed(end), limit, (rowKey, row) => {
       const key = new Uint8Array(rowKey.subarray(1))
@@ -134,7 +134,7 @@ function uncovered(start: Uint8Array): WireIntervalReply {
 const NO_DIGEST = new Uint8Array(0)
 const NO_STATE = new Uint8Array(0)
 
-/** Gathers what is hashed, so that a page takes one call of the hash. */
+/** Gathers bytes to be hashed, so that a page needs one call of the hash only. */
 class ListDigest {
   #bytes = new Uint8Array(4_096)
   #length = 0
@@ -169,6 +169,6 @@ function successor(key: Uint8Array): Uint8Array {
 }
 
 function ballotBytes(state: Uint8Array): Uint8Array {
-  // Counter and proposer as the state has them (codec/state.ts).
+  // Counter and proposer, as the state has them (codec/state.ts).
   return state.subarray(2, 26)
 }

@@ -1,4 +1,4 @@
-/** What a damaged record whose header can still be read means to the node (D7, D8). */
+/** What the node loses by a damaged record whose header can still be read (D7, D8). */
 
 import type { Damage, LogLoss } from '../log/types.ts'
 import { nameOfType, RECORD } from './record-types.ts'
@@ -17,7 +17,7 @@ export function lossOf({ identity, segment, offset }: NamedDamage): LogLoss | un
     case RECORD.registerDropped:
       return { partitions: [partition], mark: false, reason: 'removal', detail }
     default:
-      // A register or a block: its row shows what is wrong with it (D3).
+      // The row of a register or a block shows that it is damaged (D3).
       return undefined
   }
 }

@@ -1,17 +1,16 @@
 /**
- * Who is reading which data: readers are counted, not timed.
+ * Which data is being read, and by whom. Readers are counted, not timed.
  *
- * A node that frees blocks keeps those of data that is being read, here or through another node. Most reads are over
- * before `reclaimDelayMs` is, and need not be announced. A read that takes longer than a moment is announced to all
- * members and to the nodes of sources, which may have the only copy of a block while it moves. It is announced again every
- * ten seconds while it lasts.
+ * A node that frees blocks keeps the blocks of data that is being read, here or through another node. Most reads end
+ * within `reclaimDelayMs`, so other nodes need not know of them. A longer read is announced to all members and to the
+ * source nodes, which may have the only copy of a block while it moves, and again every ten seconds while it lasts.
  *
  * Invariants:
  *   - a round of announcements names everything that the sender's clients are reading slowly; once its last
  *     message is in, it replaces the sender's earlier rounds
- *   - a reader is over when its node says so, shows a later boot, or left the layout. A node that was not
- *     heard for minutes counts as gone too. No register names what it reads, so only its clients could miss the
- *     data (G4 is about what is named)
+ *   - a reader is over when its node says so, shows a later boot, or left the layout. A node that was not heard of for
+ *     minutes counts as gone too: no register names the data that it reads, so only its clients could miss it (G4 is
+ *     about data that is named)
  */
 
 import type { DataId, NodeId } from '../../protocol/ids.ts'
@@ -22,11 +21,11 @@ const TICK_MS = 1_000
 const RENEW_MS = 10_000
 const LAPSE_MS = 300_000
 const CALL_TIMEOUT_MS = 4_000
-/** A read that began this long ago has been announced, or is over. */
+/** A read that lasts longer than this has been announced. */
 export const READERS_TOLD_MS = 3_000
 /** Data ids in one message. */
 export const READERS_IDS_MAX = 2_000
-/** Announced at most; what is read beyond that has `reclaimDelayMs` only. */
+/** How many reads are announced at most. Other reads have only `reclaimDelayMs`. */
 const ANNOUNCED_MAX = 100_000
 
 export interface ReadersRound {
@@ -39,7 +38,7 @@ export interface ReadersRound {
 
 export interface ReadersOptions {
   readonly self: NodeId
-  /** Raised at most before the first client is served (D2). */
+  /** It may be raised before the first client is served (D2). */
   readonly boot: () => number
   readonly peers: {
     connected(node: NodeId): boolean
@@ -58,7 +57,7 @@ interface Others {
   readonly boot: number
   round: number
   heardMs: number
-  /** With the last round that named it. */
+  /** The last round that named it. */
   readonly ids: Map<DataId, number>
 }
 
@@ -80,7 +79,7 @@ export class Readers {
     this.#options = options
   }
 
-  /** Data that a client of this node begins to read. Call the result once, when it has let go. */
+  /** A client of this node begins to read the data. Call the result once, when the read has ended. */
   begin(ids: readonly DataId[]): () => void {
     const sinceMs = this.#options.clock.monotonicMs()
     for (const id of ids) {
@@ -97,7 +96,7 @@ export class Readers {
     }
   }
 
-  /** Somebody is reading it, as far as this node knows. */
+  /** Whether the data is being read, as far as this node knows. */
   isRead(id: DataId): boolean {
     if (this.#own.has(id)) return true
     for (const [node, others] of this.#others) {
@@ -129,7 +128,7 @@ export class Readers {
     for (const [id, named] of others.ids) if (named < round) others.ids.delete(id)
   }
 
-  /** It may have missed rounds, or remember those of an earlier boot of this node. */
+  /** The member is back: it may have missed rounds, or remember those of an earlier boot of this node. */
   peerUp(node: NodeId): void {
     this.#told.delete(node)
     this.#wake()
@@ -147,7 +146,7 @@ export class Readers {
     return true
   }
 
-  /** The timer runs while there is something to announce, or somebody to be told. */
+  /** The timer runs while there is something to announce, or a node that has not been told yet. */
   #wake(): void {
     if (this.#cancel !== undefined || this.#stopped) return
     this.#cancel = this.#options.clock.after(TICK_MS, () => {
@@ -205,7 +204,7 @@ export class Readers {
           }
           this.#told.set(node, version)
         } catch {
-          // Told at the next tick; that there is nothing to tell, when the member is heard of again.
+          // It is told at the next tick, or, if there is nothing to tell, when it is heard of again.
           if (ids.length === 0) this.#told.set(node, version)
         }
       }),

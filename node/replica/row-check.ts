@@ -1,5 +1,5 @@
-/** Whether the rows of an index belong together: by their own checksums, and by the digests of partitions, which show
- * rows that are missing or have a wrong key (F4). */
+/** Checks the rows of an index: their own checksums, and the digests of partitions, which show rows that are missing or are
+ * under a wrong key (F4). */
 
 import { byteString, equalBytes } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'

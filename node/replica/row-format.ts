@@ -21,7 +21,7 @@ export function encodePosition(position: LogPosition): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
-/** The position in a register's, block's or duty's row. The record there proves that it is the right one. */
+/** The position in the row of a register, a block or a duty. The record there proves that it is the right one. */
 export function decodePosition(row: Uint8Array): LogPosition {
   return readPosition(row, 0)
 }
@@ -47,18 +47,18 @@ function writePosition(
   view.setUint32(10, lengthBytes)
 }
 
-/** A row of the index is not as it was written (F4). */
+/** The checksum of a row of the index is wrong (F4). */
 export class DamagedRow extends Error {
   override readonly name = 'DamagedRow'
 }
 
-/** The state in a register's row, or undefined when it has none or its checksum fails: FAULTY, never
+/** The state in a register's row. Undefined when the row has none or its checksum is wrong: the register is FAULTY, not
  * absent (A4). */
 export function stateOfRow(row: Uint8Array): Uint8Array | undefined {
   return hasState(row) && isSoundRegister(row) ? uncheckedStateOfRow(row) : undefined
 }
 
-/** Without the check: for enumerations, whose results are read again before they are used. */
+/** The state without a check of the checksum: for enumerations, whose results are read again before they are used. */
 export function uncheckedStateOfRow(row: Uint8Array): Uint8Array {
   return row.subarray(POSITION_BYTES + CHECKSUM_BYTES)
 }
@@ -120,7 +120,7 @@ export function encodeNumber(value: number): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
-/** The number in a record's body, or in a row, which is checked. Throws DamagedRow. */
+/** Decodes a record's body, or the value of a row, whose checksum it verifies. Throws DamagedRow. */
 export function decodeNumber(bytes: Uint8Array): number {
   const value = bytes.length === NUMBER_BYTES ? bytes : checkedValue(bytes, NUMBER_BYTES)
   return Number(new DataView(value.buffer, value.byteOffset, NUMBER_BYTES).getBigUint64(0))
@@ -142,7 +142,7 @@ export function decodeFloor(bytes: Uint8Array): Ballot {
   }
 }
 
-/** Where the record is that a row points to. It is not known for a damaged row. */
+/** The place of the record that a row points to. Undefined for a damaged row. */
 export function replaced(row: Uint8Array | undefined, valueBytes: number): LogPosition | undefined {
   return row !== undefined && isSound(row, valueBytes) ? readPosition(row, valueBytes) : undefined
 }
@@ -151,8 +151,8 @@ export function replacedRegister(row: Uint8Array | undefined): LogPosition | und
   return row !== undefined && isSoundRegister(row) ? readPosition(row, 0) : undefined
 }
 
-/** Undefined for no row and for a FAULTY one. A damaged row counts with what it says: the digest was made
- * of it, or else the next comparison of digests with the rows mends it (scrub). */
+/** The ballot in a register's row. Undefined without a row, and for a FAULTY one. A damaged row counts as what it says: the
+ * digest was made of that, or else the next scrub corrects the digest. */
 export function ballotOfRow(row: Uint8Array | undefined): Ballot | undefined {
   if (row === undefined || !hasState(row)) return undefined
   return row.length < POSITION_BYTES + CHECKSUM_BYTES + 26
@@ -164,7 +164,7 @@ export function isAt(a: LogPosition, b: LogPosition): boolean {
   return a.segment === b.segment && a.offset === b.offset
 }
 
-/** In the log. */
+/** Whether `a` comes later in the log. */
 export function isLater(a: LogPosition, b: LogPosition): boolean {
   return a.segment > b.segment || (a.segment === b.segment && a.offset > b.offset)
 }

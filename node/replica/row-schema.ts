@@ -1,4 +1,4 @@
-/** How records and rows belong together: what scrub and compaction have to know of index-rows.ts. */
+/** How records and rows belong together, for scrub and compaction (RowSchema in log/types.ts). */
 
 import { byteString, readU16 } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'
@@ -46,8 +46,8 @@ function isDrop({ type }: Pick<LogRecord, 'type'>): boolean {
   return type === RECORD.registerDropped || type === RECORD.blockDropped
 }
 
-/** A drop's copy names the place of the first one, and the register that came after it comes after the copy,
- * too: drop-records.ts. Undefined where the row does not tell that register. */
+/** The copy of a drop names the place of the first one, and is followed by a copy of the register that came after it
+ * (drop-records.ts). Undefined when the row does not tell that register. */
 function copiesOf(
   record: LogRecord,
   position: LogPosition,
@@ -77,7 +77,7 @@ function isAbove(record: LogRecord, position: LogPosition, current: Current): bo
   if (!isFloor && type !== RECORD.minimum && type !== RECORD.mark) return false
   const key = isFloor ? floorRow(partition) : rowKeyOf(record)
   const row = current(key)
-  // Lost, or removed by a later record: scrub looks for that first, as with all other rows.
+  // It is lost, or a later record has removed it: scrub finds out which, as for all other rows.
   if (row === undefined && type === RECORD.minimum) return false
   const at = row === undefined ? undefined : positionOfRow(key, row)
   if (row === undefined || at === undefined) return true
@@ -87,7 +87,7 @@ function isAbove(record: LogRecord, position: LogPosition, current: Current): bo
   return order > 0 || (order === 0 && isLater(position, at))
 }
 
-/** The letter of a key says whose the row is. */
+/** The letter of a key tells which type of record makes the row. */
 function identityOf(key: Uint8Array): Identity | undefined {
   const text = byteString(key.subarray(1))
   switch (String.fromCharCode(key[0] ?? 0)) {
@@ -111,7 +111,7 @@ function identityOf(key: Uint8Array): Identity | undefined {
   }
 }
 
-/** Undefined for blocks, for FAULTY registers, and where the row is damaged itself. */
+/** Undefined for blocks, for FAULTY registers, and when the row itself is damaged. */
 function restore(
   { type, partition, key }: Identity,
   current: Current,
@@ -129,7 +129,7 @@ function restore(
       if (row === undefined || !isSoundRow(rowKey, row)) return undefined
       return [{ type, partition, key, body: valueOfRow(rowKey, row).slice() }]
     case RECORD.registerGone: {
-      // Where the register is there again, only the floor counts.
+      // If the register is there again, only the floor matters.
       const name = row === undefined ? key : ''
       const floorKey = floorRow(partition)
       const floor = current(floorKey)
@@ -142,7 +142,7 @@ function restore(
       return row === undefined ? [{ type, partition, key, body: new Uint8Array(0) }] : undefined
     case RECORD.registerDropped:
     case RECORD.blockDropped:
-      // What it said of its bound is lost: it acted on what lay before its own place at most.
+      // Its bound is lost. At most it took away what came before its own place.
       return at && copiesOf({ type, partition, key, body: new Uint8Array(0) }, at, current)
     default:
       return undefined

@@ -1,13 +1,13 @@
 /**
- * How far this node has seen the others come (D2): of each storage id the highest boot, the life that has
- * it, and the highest position of its log. Told to the node itself, it shows when an old copy of a data
- * directory was put back.
+ * How far this node has seen the other nodes come (D2): for each storage id the highest boot, the life that has it, and
+ * the highest position of its log. When the node itself is told, it notices that an old copy of its data directory was
+ * put back.
  *
  *   sightings   {"version": 1, "seen": [{"storage", "boot", "life", "sequence"}, …], "checksum"}
  *
  * Invariants:
- *   - a new boot is on the disk before its node is told so: it votes only when a majority has said so
- *   - a boot belongs to one life; of two lives with one boot the first one has it
+ *   - a new boot is on the disk before its node is told so: the node votes only when a majority has told it
+ *   - a boot belongs to one life: if two lives have the same boot, it belongs to the first one
  *   - positions of the log are written now and then: after a crash of both nodes a few seconds may be missing
  */
 
@@ -23,9 +23,9 @@ export interface Sighting {
   /** Hex. */
   readonly storage: string
   readonly boot: number
-  /** Drawn at each start, hex: two starts from one copy have the same boot. */
+  /** Drawn at each start, hex. It tells two starts from the same copy apart, which have the same boot. */
   readonly life: string
-  /** Flushed records of the log, ever. */
+  /** How many records the log has ever flushed. */
   readonly sequence: number
 }
 
@@ -53,13 +53,13 @@ export class Sightings {
       if (version !== VERSION) throw new Error(`version ${version}`)
       for (const one of seen) sightings.#seen.set(one.storage, one)
     } catch (error) {
-      // The others remember as well; each node asks a majority.
+      // Other nodes remember it too, and each node asks a majority.
       logger.warn({ file: SIGHTINGS_FILE, error: String(error) }, 'damaged: it is begun anew')
     }
     return sightings
   }
 
-  /** What was known of it before. What it says now is durable, as far as it has come further. */
+  /** What was known about the node before. What it says now is durable when this resolves, if it has come further. */
   async note(told: Sighting): Promise<Sighting | undefined> {
     const before = this.#seen.get(told.storage)
     if (before !== undefined && isUsedUp(before, told)) return before
@@ -99,7 +99,7 @@ export class Sightings {
   }
 }
 
-/** A node that was further already: it must not use this boot. */
+/** The node was further already: it must not use this boot. */
 export function isUsedUp(seen: Sighting, told: Sighting): boolean {
   if (seen.boot !== told.boot) return seen.boot > told.boot
   return seen.life !== told.life

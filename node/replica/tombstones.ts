@@ -2,21 +2,19 @@
  * Collection of deleted registers (G2): asks every replica whether it has exactly this tombstone, then
  * tells every one to forget it.
  *
- * A replica that has collected it already answers "absent, with a floor of at least b", and that counts
- * as well: it happens when a message to another replica was lost on the way. Let C hold the tombstone at
- * b, and A be absent with a floor >= b.
- *   - If A ever accepted b or a higher ballot, it forgot it by a collection at b' >= b, for which C had
+ * A replica that has collected it already answers "absent, with a floor of at least b". That counts as well: it happens
+ * when a message to another replica was lost. Let C hold the tombstone at b, and let A be absent with a floor >= b.
+ *   - Had A ever accepted b or something higher, it forgot it by a collection at b' >= b, for which C had
  *     that very tombstone: an absent C would have had a floor >= b' and could not have accepted b since.
  *     Accepted ballots only rise, so b' = b.
- *   - Otherwise A has nothing that b would not have replaced, and never accepts b or less any more (A3). When b
- *     is chosen, it says "absent". When b is not chosen, it never will be, and no replica holds what was chosen before
- *     it, so that was collected.
- * In both cases no replica needs C's tombstone, and nothing at b or below can be accepted or copied anywhere
- * afterwards. Every later accept is above the floor, and each replica looks again, at its own state, at the instant
- * at which it forgets.
+ *   - Else A has nothing that b would not have replaced, and never accepts b or less any more (A3). When b
+ *     is chosen, it says "absent"; when it is not, it never will be, and no replica holds what was chosen
+ *     before it, so that was collected.
+ * Either way C's tombstone is not needed, and nothing at b or below can be accepted or copied anywhere afterwards. Later
+ * accepts are above the floor, and each replica looks at its own state once more in the moment in which it forgets.
  *
- * Young tombstones are left alone for a while, longer than an operation may take: their proposers can then
- * tell what happened to them (P4). No safety depends on that (G4).
+ * Young tombstones stay for a while, longer than an operation may take, so that their proposers can find out what became
+ * of them (P4). Safety does not depend on that (G4).
  */
 
 import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
@@ -42,7 +40,7 @@ export interface Tombstone {
 
 export interface CollectingPeers {
   connected(node: NodeId): boolean
-  /** The states, or undefined when the node is at another epoch. `forget`: as they were before. */
+  /** The states, or undefined when the node is in another epoch. With `forget`: as they were before. */
   collect(
     to: NodeId,
     epoch: number,
@@ -57,7 +55,7 @@ export interface TombstonesOptions {
   readonly view: () => LayoutView
   readonly clock: Clock
   readonly logger: Logger
-  /** Younger ones are left alone. */
+  /** Younger tombstones stay. */
   readonly delayMs: number
 }
 
@@ -79,7 +77,7 @@ export class Tombstones {
     return this.#waiting.size
   }
 
-  /** Seen by the scan. */
+  /** The scan has seen the tombstone. */
   add(tombstone: Tombstone): void {
     const known = this.#waiting.get(tombstone.key)
     // It was written again since, so its time begins again.
@@ -91,7 +89,7 @@ export class Tombstones {
     this.#wake()
   }
 
-  /** At once. The result says how many are gone everywhere. All must have the same replicas. */
+  /** Collects them now. The result is how many are gone everywhere. All must have the same replicas. */
   async collect(tombstones: readonly Tombstone[]): Promise<number> {
     const { peers, view } = this.#options
     const layout = view()
@@ -144,7 +142,7 @@ export class Tombstones {
     })
   }
 
-  /** Those that are due, by replica set. What fails is found by the next scan. */
+  /** Collects those that are due, by replica set. If that fails, the next scan finds them again. */
   async #drain(): Promise<void> {
     const { clock, view } = this.#options
     const nowMs = clock.monotonicMs()

@@ -4,7 +4,7 @@
  *
  *   {"version": 1, …, "checksum": "first 16 bytes of BLAKE3 over the JSON text of the other fields, hex"}
  *
- * A file of an earlier program has no checksum. It is accepted as it is, and whoever reads it writes it again.
+ * A file of an earlier program has no checksum. It is accepted as it is, and its reader writes it again.
  */
 
 import { hex, utf8 } from '../../protocol/bytes.ts'

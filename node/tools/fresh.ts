@@ -7,9 +7,9 @@
  *     before then is in it
  *   - `get` returns a value that was at most `ageMs` old when `get` was called, also to a caller that
  *     joined a read which was under way
- *   - a failure is never older than the caller that gets it: NoSuchBucket of a read that began before
- *     the bucket was created says nothing to a caller that came after that. A caller whose joined read
- *     fails reads again, together with the others that wait
+ *   - a failure is never older than the caller that gets it: a caller that came after a bucket was created must not get
+ *     NoSuchBucket from a read that began before. A caller whose joined read fails reads again, together with the others
+ *     that wait
  *   - one read of a name at a time, unless the one under way is too old or was dropped
  */
 
@@ -18,7 +18,7 @@ import { dropOldest } from './drop-oldest.ts'
 
 export interface Fresh<V> {
   readonly value: V
-  /** Of the monotonic clock: whatever was answered before this instant is in the value. */
+  /** An instant of the monotonic clock: every change that was answered before it is in the value. */
   readonly sinceMs: number
 }
 
@@ -33,7 +33,7 @@ interface Entry<V> {
 export class FreshCache<V> {
   readonly #clock: Pick<Clock, 'monotonicMs'>
   readonly #entriesMax: number
-  /** What is known, the longest unread first. */
+  /** Known values. The one that was not read for the longest time is first. */
   readonly #known = new Map<string, Fresh<V>>()
   readonly #flights = new Map<string, Entry<V>>()
   #calls = 0
@@ -43,7 +43,7 @@ export class FreshCache<V> {
     this.#entriesMax = entriesMax
   }
 
-  /** Without a read. Undefined: unknown, or too old. */
+  /** The value if it is known and young enough. Reads nothing. */
   peek(name: string, ageMs: number): Fresh<V> | undefined {
     const known = this.#known.get(name)
     return known !== undefined && known.sinceMs > this.#clock.monotonicMs() - ageMs
@@ -76,7 +76,7 @@ export class FreshCache<V> {
     }
   }
 
-  /** The next `get` reads; what is being read now is not kept. */
+  /** The next `get` reads again, and the result of a read under way is not kept. */
   drop(name: string): void {
     this.#known.delete(name)
     this.#flights.delete(name)
@@ -107,7 +107,7 @@ export class FreshCache<V> {
     return entry.flight
   }
 
-  /** False: dropped, or overtaken by a later read. */
+  /** False when it was dropped, or a later read came first. */
   #ended(name: string, entry: Entry<V>): boolean {
     if (this.#flights.get(name) !== entry) return false
     this.#flights.delete(name)

@@ -1,4 +1,4 @@
-/** A map that knows how many bytes its entries hold, about. Oldest first. */
+/** A map that knows about how many bytes its entries take. It is ordered by age, the oldest entry first. */
 
 /** What an entry costs beside its key and its value. */
 const ENTRY_OVERHEAD_BYTES = 150
@@ -24,7 +24,7 @@ export class SizedMap<Key extends string, Value> {
     return this.#entries.get(key)?.value
   }
 
-  /** The entry is the youngest now. `valueBytes`: what the value holds. */
+  /** Makes the entry the youngest. `valueBytes`: the size of the value. */
   set(key: Key, value: Value, valueBytes: number): void {
     this.delete(key)
     const sizeBytes = ENTRY_OVERHEAD_BYTES + key.length + valueBytes
@@ -39,7 +39,7 @@ export class SizedMap<Key extends string, Value> {
     this.#sizeBytes -= entry.sizeBytes
   }
 
-  /** Oldest first. What is visited may be deleted meanwhile. */
+  /** Oldest first. The key that is visited may be deleted meanwhile. */
   keys(): IterableIterator<Key> {
     return this.#entries.keys()
   }

@@ -11,8 +11,8 @@ export const TURN_ROWS_MAX = 256
 const TURN_MS_MAX = 8
 
 /**
- * For background work over many rows: `await turns.took(rows)` after every few of them. Requests that came
- * meanwhile are served before it resolves, once the turn has been long enough.
+ * For background work over many rows: call `await turns.took(rows)` after every few of them. When the turn has been long
+ * enough, it resolves only after waiting requests were served.
  */
 export class Turns {
   readonly #clock: Clock
@@ -24,7 +24,7 @@ export class Turns {
     this.#beganMs = clock.monotonicMs()
   }
 
-  /** Undefined where the turn may go on: a promise for each row would cost more than the row. */
+  /** Undefined while the turn may go on: a promise for each row would cost more than the row. */
   took(rows = 1): Promise<void> | undefined {
     this.#rows += rows
     const isOver =

@@ -27,7 +27,7 @@ export class TwoSlotFile {
   readonly #name: string
   readonly #form: SlotForm
   #file: DiskFile | undefined
-  /** No file yet, or one that failed: it is written as a whole (D5). */
+  /** There is no file yet, or a write has failed: the whole file is written (D5). */
   #isMissing: boolean
   #writes: number
   /** The number of the slot that is written first. */
@@ -46,7 +46,7 @@ export class TwoSlotFile {
     return this.#isMissing
   }
 
-  /** `slot` has everything but head and hash. Durable when it resolves. One call after the other. */
+  /** `slot` has everything but head and hash. The write is durable when it resolves. Wait for it before the next call. */
   async write(slot: Uint8Array<ArrayBuffer>): Promise<void> {
     const { magic, version, slotBytes } = this.#form
     slot.set(magic)
@@ -87,7 +87,7 @@ export interface FoundSlot {
   readonly isAlone: boolean
 }
 
-/** The latest sound slot. Undefined when both are not as they were written, or of a version that is not known. */
+/** The latest sound slot. Undefined when both are damaged, or of an unknown version. */
 export function latestSlot(bytes: Uint8Array, form: SlotForm): FoundSlot | undefined {
   const [one, other] = ([0, 1] as const)
     .map((number) => ({

@@ -17,7 +17,7 @@ function namesCompliance(fresh: () => Promise<Disk>): void {
     expect(await disk.list('nowhere')).toEqual([])
   })
 
-  test('files lie in directories and list by name', async () => {
+  test('files are in directories and are listed by name', async () => {
     const disk = await fresh()
     await disk.makeDirectory('a/b')
     for (const name of ['two', 'one']) await (await disk.open(`a/b/${name}`, 'create')).close()
