@@ -144,7 +144,7 @@ class Checker {
       const at = page.readUInt16LE(HEADER_BYTES + 2 * i) + HEADER_BYTES
       expect(
         at >= upper + HEADER_BYTES && at % 2 === 0 && at + NODE_BYTES <= PAGE_BYTES,
-        `a node of page ${number} lies outside of it`,
+        `a node of page ${number} is outside of it`,
       )
       starts.push(at)
     }
@@ -251,7 +251,7 @@ class Checker {
     expect(number <= BigInt(this.#lastPage), `page ${number} is not one of the file`)
     this.#mark(Number(number), 1)
     const page = this.#read(Number(number))
-    expect(page.readBigUInt64LE(0) === number, `page ${number} lies elsewhere`)
+    expect(page.readBigUInt64LE(0) === number, `page ${number} is in the wrong place`)
     expect(page.readBigUInt64LE(8) <= this.#transaction, `page ${number} is of the future`)
     return page
   }

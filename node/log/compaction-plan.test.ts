@@ -72,7 +72,7 @@ test('leaves little gains alone, unless the disk is short', () => {
   expect(planCompaction(segments(0, 0), { ...LIMITS, short: true })).toBeUndefined()
 })
 
-test('seals the open segment where most of the gain lies in it', () => {
+test('seals the open segment when most of the gain is in it', () => {
   expect(planCompaction(segments(0, 800), LIMITS)).toEqual({ seal: 2 })
   expect(planCompaction(segments(800), LIMITS)).toEqual({ seal: 1 })
   expect(planCompaction(segments(0, 0, 0, 0, 0, 0, 600), LIMITS)).toBeUndefined()

@@ -29,7 +29,7 @@ function spoilPayload({ segment, offset, lengthBytes }: LogPosition): void {
 }
 
 describe('a segment that is compacted', () => {
-  test('gives its room back; what lived in it lies further on, whole', async () => {
+  test('gives its room back; its live records are in a later segment, whole', async () => {
     expect(await compact(1)).toBe(true)
     await lab.clock.pass(1_500)
     expect(lab.disk.paths()).not.toContain(segmentPath(1))
@@ -40,7 +40,7 @@ describe('a segment that is compacted', () => {
     expect(lab.compaction.counters).toMatchObject({ segments: 1 })
   })
 
-  test('is there for a while, for readers that have looked a place up', async () => {
+  test('stays for a while, for readers that have looked a place up', async () => {
     const place = lab.placeOf('kept')!
     await compact(1)
     expect((await lab.clock.settle(lab.store.readRecord(place))).key).toBe('kept')
@@ -66,7 +66,7 @@ describe('a crash (F7)', () => {
     expect(await lab.contents()).toEqual(['again', 'kept'])
   })
 
-  test('behind the mark: the next start deletes the segment', async () => {
+  test('after the mark: the next start deletes the segment', async () => {
     await compact(1)
     expect(lab.store.hasSegment(1)).toBe(true)
     lab.crash()
@@ -76,7 +76,7 @@ describe('a crash (F7)', () => {
     expect(await lab.contents()).toEqual(['again', 'kept'])
   })
 
-  test('once it is gone, a rebuilt index has the same rows', async () => {
+  test('after the segment is gone: a rebuilt index has the same rows', async () => {
     await compact(1)
     await lab.clock.pass(1_500)
     await lab.clock.settle(lab.store.close())
@@ -88,21 +88,21 @@ describe('a crash (F7)', () => {
 })
 
 describe('a segment stays', () => {
-  test('where a record that lives in it can’t be read', async () => {
+  test('when one of its live records can’t be read', async () => {
     spoilPayload(lab.placeOf('kept')!)
     expect(await compact(1)).toBe(false)
     expect(lab.store.hasSegment(1)).toBe(true)
     expect(lab.compaction.stuckCount).toBe(1)
   })
 
-  test('where the index has lost a row of it: the record may be all that is left (F4)', async () => {
+  test('when the index has lost a row of it: the record may be all that is left (F4)', async () => {
     await lab.spoilRow('kept')
     expect(await compact(1)).toBe(false)
     expect(lab.suspected).toEqual([1])
     expect(lab.store.hasSegment(1)).toBe(true)
   })
 
-  test('where nothing can be copied: the disk takes no more', async () => {
+  test('when nothing can be copied, because the disk is full', async () => {
     lab.disk.before = (operation, path) => {
       if (operation === 'write' && path.endsWith('.seg')) throw diskError('ENOSPC', path)
     }
@@ -152,7 +152,7 @@ describe('records', () => {
     expect(await lab.contents()).toEqual(['again', 'other'])
   })
 
-  test('one whose key is on its way to the disk is not copied over what is newer (D6)', async () => {
+  test('one whose key is in flight is not copied: the copy would replace the newer record (D6)', async () => {
     const place = lab.placeOf('kept')!
     const old = await lab.clock.settle(lab.store.readRecord(place))
     const newer = lab.store.append([labRecord('kept', 10)])

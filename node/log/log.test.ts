@@ -1,4 +1,4 @@
-/** Appends to an open log. What a start makes of it: recovery.test.ts. */
+/** Appends to an open log. For what a start makes of the log, see recovery.test.ts. */
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import { byteString } from '../../protocol/bytes.ts'
@@ -68,7 +68,7 @@ describe('an append', () => {
     expect(lab.flushed).toEqual(['first', 'a', 'b', 'c', 'd'])
   })
 
-  test('begins on a page of its own, behind all others, and sequences have no gaps', async () => {
+  test('begins on a page of its own, after all others, and sequences have no gaps', async () => {
     for (const key of ['a', 'b', 'c']) {
       const [position] = await lab.append(key)
       expect((position!.offset - BATCH_HEADER_BYTES) % PAGE_BYTES).toBe(0)
@@ -82,7 +82,7 @@ describe('an append', () => {
     await expect(lab.append('a')).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
-  test('is refused where too much waits for the disk already (D11)', async () => {
+  test('is refused when too much waits for the disk already (D11)', async () => {
     await lab.open({ waitingBytesMax: 10_000 })
     const release = holdFlushes()
     const first = lab.append('a')

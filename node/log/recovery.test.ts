@@ -1,4 +1,4 @@
-/** What a start makes of what it finds. Crashes at every point of many seeds: sim/store-crash.test.ts. */
+/** What a start makes of the log that it finds. Crashes at every point of many seeds: sim/store-crash.test.ts. */
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import { byteString } from '../../protocol/bytes.ts'
@@ -25,7 +25,7 @@ function spoilBody({ segment, offset, lengthBytes }: LogPosition): void {
 }
 
 describe('a start', () => {
-  test('replays all that was flushed, in order, and goes on behind it', async () => {
+  test('replays all that was flushed, in order, and appends after it', async () => {
     await lab.append('a', 'b')
     await lab.append('c')
     await lab.clock.settle(lab.log.close())
@@ -104,7 +104,7 @@ describe('a bad byte', () => {
     expect(lab.damage).toMatchObject([{ ...bad, identity: { key: 'a', partition: 5, type: 1 } }])
   })
 
-  test('in the header of a record is damage that names nobody (D7)', async () => {
+  test('in the header of a record is damage that names no record (D7)', async () => {
     const [bad] = await lab.append('a')
     await lab.append('b')
     await lab.append('c')
@@ -116,7 +116,7 @@ describe('a bad byte', () => {
     expect(lab.damage[0]?.identity).toBeUndefined()
   })
 
-  test('in the last batch is damage, too, once that batch was proven (D9)', async () => {
+  test('in the last batch is damage too, once the end of the log was proven (D9)', async () => {
     await lab.append('a')
     const [bad] = await lab.append('b')
     await lab.clock.settle(lab.log.close())
@@ -153,7 +153,7 @@ describe('what is missing (D8, D9)', () => {
     expect(position?.segment).toBeGreaterThan(3)
   })
 
-  test('a log that is expected is not begun again in silence', async () => {
+  test('an expected log that is gone is not begun again silently', async () => {
     await lab.append('a')
     const { logId } = lab.log
     lab.crash()

@@ -57,7 +57,7 @@ describe('rows (F4)', () => {
     expect(lab.placeOf('b')).toEqual(place)
   })
 
-  test('one that a removal took away stays away', async () => {
+  test('one that a removal took away is not made again', async () => {
     await lab.remove('b')
     expect(await pass()).toMatchObject({ badRows: 0 })
     expect(lab.store.get(bytesOf('b'))).toBeUndefined()
@@ -82,13 +82,13 @@ describe('damaged records (F2 to F5)', () => {
     expect(await lab.contents()).toEqual(['a', 'b', 'c'])
   })
 
-  test('are left where nobody has them', async () => {
+  test('are counted as left when no replica has them', async () => {
     spoilPayload(lab.placeOf('c')!)
     expect(await pass()).toMatchObject({ bad: 1, mended: 0, left: 1 })
     expect(new Set(lab.fetched)).toEqual(new Set(['c']))
   })
 
-  test('that nothing points to any more are no matter', async () => {
+  test('do not matter once no row points to them', async () => {
     const old = lab.placeOf('a')!
     await lab.put('a', 1_000)
     spoilPayload(old)
@@ -96,8 +96,8 @@ describe('damaged records (F2 to F5)', () => {
   })
 })
 
-describe('stretches whose records nobody can name (D7)', () => {
-  test('are done with once no row points into them', async () => {
+describe('stretches in which no record can be read (D7)', () => {
+  test('are not needed once no row points into them', async () => {
     const { segment, offset } = lab.placeOf('b')!
     // Its header: the walk can't tell whose it was.
     lab.disk.corrupt(segmentPath(segment), offset + 20)

@@ -81,7 +81,7 @@ export function segmentPath(segment: number): string {
   return `${LOG_DIRECTORY}/${String(segment).padStart(10, '0')}.seg`
 }
 
-/** The segment a file name stands for; undefined for other files. */
+/** The number in a segment's file name. Undefined for other files. */
 export function segmentOfName(name: string): number | undefined {
   const match = /^(\d{10})\.seg$/.exec(name)
   return match === null ? undefined : Number(match[1])

@@ -42,7 +42,7 @@ export interface StoreParts {
 }
 
 export class StoreRecovery {
-  /** The index is made anew from the log. */
+  /** The index is being rebuilt from the log, or was. */
   rebuilt = false
   readonly #options: StoreOptions
   readonly #store: RecoveringStore

@@ -1,6 +1,6 @@
 /**
- * Stretches of the log in which nobody can tell whose records were there. The rows that point into them tell: each such
- * record is mended. Once no row points into a stretch any more, nothing of it is needed (D7).
+ * Stretches of the log in which not even the headers of records can be read. The rows that point into a stretch tell which
+ * records were there, and each of these is mended. Once no row points into it, nothing of the stretch is needed (D7).
  */
 
 import { bytesOf } from '../../protocol/bytes.ts'

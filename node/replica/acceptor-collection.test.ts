@@ -34,7 +34,7 @@ describe('what is collected (G2, G3)', () => {
     expect(lab.store.get(registerRow(KEY))).toBeUndefined()
   })
 
-  test('what is written while the collection waits for its turn stays', async () => {
+  test('a state that is written while the collection waits for its turn stays', async () => {
     await bury()
     lab.store.hold()
     const writing = lab.accept(6, 'again')

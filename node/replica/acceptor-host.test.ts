@@ -25,7 +25,7 @@ describe('what was begun in one epoch is not answered in the next (L6b)', () => 
     expect(await accepted).toEqual({ type: 'stale-epoch', epoch: 2 })
   })
 
-  test('nor once this node is no replica any more, whatever it waited for', async () => {
+  test('a request that waited, once this node is no replica any more', async () => {
     await lab.prepare(5)
     lab.store.hold()
     const accepted = lab.accept(5, 'one')
@@ -83,7 +83,7 @@ describe('persist, then reply (A1)', () => {
     expect(await lab.accept(11, 'one')).toMatchObject({ type: 'accepted' })
   })
 
-  test('no room to write again what is there: nobody may take it for not stored (P4)', async () => {
+  test('no room to write a stored state again: the answer must not say that it is not stored (P4)', async () => {
     await lab.prepare(5)
     await lab.accept(5, 'one')
     lab.store.fail = new LogError('DISK_FULL', 'full')
@@ -151,7 +151,7 @@ describe('packed blocks (A5)', () => {
   const block = packedBlockKey(KEY, dataId('d'.repeat(20) + u32(1)))
   const bytes = bytesOf('block')
 
-  test('are asked for, and lie in the log in front of the state that names them', async () => {
+  test('are asked for, and come before the state that names them in the log', async () => {
     await lab.prepare(5)
     expect(await lab.accept(5, 'one', { blocks: [block] })).toEqual({
       type: 'need-blocks',

@@ -85,7 +85,7 @@ test('the latest record of a key wins; what is applied twice changes nothing', (
   expect(rows).toEqual(after)
 })
 
-test('a row says where its record lies, and what it makes dead', () => {
+test('a row says where its record is, and which record it makes dead', () => {
   const first = applyRecord(register(5), at(0), current)
   expect(first[0]?.replaces).toBeUndefined()
   put(first)
@@ -118,13 +118,13 @@ describe('removals', () => {
     expect(state()?.at(-1)).toBe(9)
   })
 
-  test('a FAULTY register stays FAULTY: nobody knows what it had accepted (A4)', () => {
+  test('a FAULTY register stays FAULTY: what it had accepted is unknown (A4)', () => {
     put(applyDamagedRecord(RECORD.register, KEY, at(0), current))
     put(applyRecord(gone(6), at(100), current))
     expect(current(registerRow(KEY))).toBeDefined()
   })
 
-  test('is kept while something older may lie about, or its floor counts (D7)', () => {
+  test('is kept while an older segment exists, or its floor counts (D7)', () => {
     apply(5, 0)
     put(applyRecord(gone(6), at(100), current))
     expect(isLiveRecord(gone(6), at(100), current, true)).toBe(true)

@@ -42,7 +42,7 @@ describe('own attempts (G5)', () => {
   })
 })
 
-test('none begins before its node stands in P, nor once it has left (G5)', () => {
+test('none begins before its node is in P, nor after it has left (G5)', () => {
   const attempts = new Attempts(A, 1)
   let isEstablished = false
   attempts.hold(() => isEstablished)

@@ -38,7 +38,7 @@ describe('promises (A1)', () => {
     expect(mark).toBeGreaterThanOrEqual(STEP)
   })
 
-  test('promises that memory dropped count as at least what the dropped one was', async () => {
+  test('promises dropped from memory count as at least as high as they were', async () => {
     const keyOf = (i: number): RegisterKey => objectRegister(LAB_BUCKET, 0, `k${i}`, 6)
     lab.restart(20_000)
     await lab.prepare(900, keyOf(0))

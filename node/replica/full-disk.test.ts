@@ -33,7 +33,7 @@ const VERSION: VersionRecord = {
   sequence: 1,
 }
 describe('a full disk (F6)', () => {
-  test('deletes, what takes something away, and identity changes use the reserve; nothing else', async () => {
+  test('deletes, changes that take something away, and identity changes use the reserve; nothing else does', async () => {
     await lab.prepare(5)
     await lab.accept(5, 'something long')
     lab.store.full = true
@@ -59,7 +59,7 @@ describe('a full disk (F6)', () => {
     expect(await lab.accept(7, 'longer', { key: upload })).toEqual(full)
   })
 
-  test('a block that rides along does not', async () => {
+  test('a block that comes with a change does not use the reserve', async () => {
     const block = packedBlockKey(KEY, dataId('d'.repeat(20) + u32(1)))
     await lab.prepare(5)
     await lab.accept(5, 'something long')
@@ -70,7 +70,7 @@ describe('a full disk (F6)', () => {
 })
 
 describe('deletes of versions on a full disk (F6)', () => {
-  test('a version is deleted also where a page must be written anew for it', async () => {
+  test('a version is deleted even if a page has to be rewritten for it', async () => {
     const body = (count: number): Uint8Array => {
       const ref = { dataId: new Uint8Array(24), level: 0, newest: 9, oldest: 1, count }
       return objectCodec.encode({ ...objectOf(undefined), pages: [ref] })
@@ -91,7 +91,7 @@ describe('deletes of versions on a full disk (F6)', () => {
     expect(await acceptCount(8, 7, extras)).toMatchObject({ type: 'accepted' })
   })
 
-  test('a delete marker takes the place of an object, and of nothing else', async () => {
+  test('a delete marker may take the place of an object only', async () => {
     const put = (counter: number, versions: { deleteMarker: boolean }[]) => {
       const whole = versions.map((version, i) => ({ ...VERSION, ...version, sequence: 9 - i }))
       const body = objectCodec.encode({ ...objectOf(undefined), versions: whole })

@@ -54,7 +54,10 @@ export class Sightings {
       for (const one of seen) sightings.#seen.set(one.storage, one)
     } catch (error) {
       // Other nodes remember it too, and each node asks a majority.
-      logger.warn({ file: SIGHTINGS_FILE, error: String(error) }, 'damaged: it is begun anew')
+      logger.warn(
+        { file: SIGHTINGS_FILE, error: String(error) },
+        'the file is damaged: a new one is begun',
+      )
     }
     return sightings
   }

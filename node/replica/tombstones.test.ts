@@ -77,7 +77,7 @@ test('one that has forgotten it already is no obstacle', async () => {
   expect(await tombstones.collect([x])).toBe(1)
 })
 
-test('nobody is asked while one is away, or the layout changes', async () => {
+test('no replica is asked while one is away, or while the layout changes', async () => {
   down.add('c' as NodeId)
   expect(await tombstones.collect([tombstone('x')])).toBe(0)
   down.clear()
@@ -86,7 +86,7 @@ test('nobody is asked while one is away, or the layout changes', async () => {
   expect(messages).toEqual([])
 })
 
-test('young ones wait; one that was written again waits anew', async () => {
+test('young ones wait; one that was written again waits from the beginning', async () => {
   tombstones.add(tombstone('x'))
   tombstones.add(tombstone('y'))
   await pass(6_000)

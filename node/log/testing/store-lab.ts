@@ -1,4 +1,4 @@
-/** A store on a disk and an index in memory, whose rows say where the record of their key lies. */
+/** A store on a disk and an index in memory, whose rows say where the record of their key is. */
 
 import { bytesOf, byteString } from '../../../protocol/bytes.ts'
 import { MemoryDisk } from '../../env/testing/memory-disk.ts'
