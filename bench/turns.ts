@@ -111,7 +111,7 @@ const store = await openStore(
 )
 try {
   await fill(store, 0, wanted)
-  await store.settleIndex()
+  await store.commitIndex()
   const view = () =>
     ({
       epoch: 1,
@@ -149,7 +149,7 @@ try {
     payload: bytesOf('x'),
   }))
   for (let at = 0; at < records.length; at += 500) await store.append(records.slice(at, at + 500))
-  await store.settleIndex()
+  await store.commitIndex()
   await measured('8,000 blocks freed', () => blocks.forget(keys))
   await measured('20,000 registers appended', () => fill(store, wanted, 20_000))
   await measured('a page of a list, rows pending', async () => {
@@ -160,7 +160,7 @@ try {
     }
     await pending
   })
-  await store.settleIndex()
+  await store.commitIndex()
   const scrub = scrubOf(store, { fetch: () => {}, bytesPerSecond: 1e9, patienceMs: 10 })
   await measured('a scrub', () => scrub.pass())
 } finally {

@@ -118,7 +118,7 @@ async function aloneWithFaulty(check: (cluster: SimulatedCluster) => Promise<voi
       for (const key of ['key', 'one', 'two']) {
         await put(backendOf(cluster, 0), key, bytesLike(0))
       }
-      await nodeOf(cluster, 0).store.settleIndex()
+      await nodeOf(cluster, 0).store.commitIndex()
       cluster.kill(0, false)
       const disk = cluster.diskOf(0)
       const [place] = placesOf(disk).filter(

@@ -319,7 +319,7 @@ export class SimulatedCluster {
         segmentSizeBytes: REBUILD_SEGMENT_BYTES,
         expectedLogId: logId,
       })
-      await store.settleIndex()
+      await store.commitIndex()
       const damaged = store.damage().length
       await store.close()
       return { damaged }

@@ -102,7 +102,7 @@ describe('a segment that is missing while the index is good (D8)', () => {
       const world = new RecordWorld(4_200)
       await world.open()
       for (const records of BATCHES) await world.clock.settle(world.store.append(records))
-      await world.clock.settle(world.store.settleIndex())
+      await world.clock.settle(world.store.commitIndex())
       const before = world.rows()
       expect(world.store.segments()).toHaveLength(5)
       const restart = async (): Promise<string[]> => {
@@ -120,7 +120,7 @@ describe('a segment that is missing while the index is good (D8)', () => {
       expect(kept.get('k')).not.toBe(before.get('k'))
       for (const rows of [before, kept]) rows.delete('k')
       expect(kept).toEqual(before)
-      await world.clock.settle(world.store.settleIndex())
+      await world.clock.settle(world.store.commitIndex())
       expect(await restart()).toEqual([])
       // The removals that lay there are nowhere else.
       world.index.delete()

@@ -34,7 +34,7 @@ async function damagedRemoval(cluster: SimulatedCluster): Promise<RegisterKey> {
   // The last record of a log would look like a torn tail (D4).
   for (const other of ['one', 'two']) await put(backendOf(cluster, 0), other, bytesLike(10))
   await untilLevel(cluster)
-  await nodeOf(cluster, 2).store.settleIndex()
+  await nodeOf(cluster, 2).store.commitIndex()
   cluster.kill(2, false)
   const disk = cluster.diskOf(2)
   const removals = placesOf(disk).filter(

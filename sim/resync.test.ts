@@ -58,7 +58,7 @@ test('a damaged register that a read meets is mended soon, not at the next scrub
       const damaged = nodes - 1
       await put(backendOf(cluster, 0), 'key', bytesLike(30))
       if (nodes > 1) await untilLevel(cluster)
-      await nodeOf(cluster, damaged).store.settleIndex()
+      await nodeOf(cluster, damaged).store.commitIndex()
       cluster.kill(damaged, false)
       const image = cluster.imageOf(damaged)
       const isKey = (key: Uint8Array): boolean => /^r.*key$/s.test(byteString(key))

@@ -58,7 +58,7 @@ test('an older state on top of the log is no step back, in running, restart and 
   await world.check()
   await rebuilt(world)
   // A scrub that has lost the row makes it of the higher one.
-  await world.clock.settle(world.store!.settleIndex())
+  await world.clock.settle(world.store!.commitIndex())
   world.dropRow(registerRow(KEY))
   await world.scrub()
   await world.check()
@@ -77,7 +77,7 @@ test('compaction takes no dead record for live because its row is damaged', asyn
     await fill()
   }
   await world.clock.settle(write())
-  await world.clock.settle(world.store!.settleIndex())
+  await world.clock.settle(world.store!.commitIndex())
   const before = world.store!.get(registerRow(KEY))!.slice()
   world.flipRow(registerRow(KEY), 40)
   await world.clock.settle(world.compaction!.work())
@@ -156,7 +156,7 @@ describe('drops of a partition that the index or the log has lost', () => {
       await world.append({ ...block, payload: new Uint8Array(100) })
       await world.append(blockDropped(key))
       await world.append({ ...block, payload: new Uint8Array(200) })
-      await world.store!.settleIndex()
+      await world.store!.commitIndex()
       world.dropRow(blockRow(key))
       expect(await world.store!.move(await found(world, RECORD.blockDropped))).toEqual([])
     }
@@ -179,7 +179,7 @@ describe('drops of a partition that the index or the log has lost', () => {
       await world.append(world.records.dropRecord(KEY))
       await world.append(lower)
       const [drop] = await found(world, RECORD.registerDropped)
-      await world.store!.settleIndex()
+      await world.store!.commitIndex()
       world.damageAt(drop!.position, KEY.length + 1)
     }
     await world.clock.settle(write())

@@ -106,7 +106,7 @@ export class RowsWorld {
   /** Drops rows of the index, and flips bits in others. The result is how many. */
   async damageIndex(count: number): Promise<number> {
     const store = this.store as Store
-    await this.clock.settle(store.settleIndex())
+    await this.clock.settle(store.commitIndex())
     const rows: [Uint8Array, Uint8Array][] = []
     store.range(bytesOf('a'), bytesOf('x'), 1e6, (key, row) => {
       rows.push([key.slice(), row.slice()])

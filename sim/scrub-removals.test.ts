@@ -26,7 +26,7 @@ test('a scrub mends a damaged removal, and the next one finds nothing', async ()
     // The floor's row points to a later removal of the same partition.
     await world.append(world.records.registerRecord(OTHER))
     await store.append([registerGone(OTHER, floor(2_000_000))])
-    await store.settleIndex()
+    await store.commitIndex()
     world.disk.corrupt(segmentPath(at!.segment), at!.offset + RECORD_HEADER_BYTES + KEY.length, 1)
     return at!.segment
   }

@@ -192,7 +192,7 @@ async function onlyCopyAway(check: (hand: HandLayout) => Promise<void>): Promise
       await fill(hand.cluster, 0, OBJECTS, SIZE)
       // The last records of a log would look like a torn tail (D4).
       for (const key of ['one', 'two']) await put(backendOf(cluster, 0), key, bytesLike(0))
-      await nodeOf(cluster, 0).store.settleIndex()
+      await nodeOf(cluster, 0).store.commitIndex()
       cluster.kill(0, false)
       const disk = cluster.diskOf(0)
       const headers = placesOf(disk).filter(

@@ -317,7 +317,7 @@ test('whatever the space, a tombstone that all have forgotten and whose old reco
       await untilLevel(cluster)
       const operations = keys.map((key) => nodeOf(cluster, 2).host.peek(key)!.value.operation)
       await until(cluster, () => tombstonesOf(cluster).length === 0)
-      await nodeOf(cluster, 2).store.settleIndex()
+      await nodeOf(cluster, 2).store.commitIndex()
       cluster.kill(2, false)
       for (const operation of operations) await flip(cluster.diskOf(2), operation)
       cluster.wipeIndex(2)

@@ -17,7 +17,7 @@ describe('an index that takes no rows', () => {
     // And the segment's count of dead bytes.
     expect(store.stats().pendingRows).toBe(21)
     world.indexStore.failing = false
-    await world.clock.settle(store.settleIndex())
+    await world.clock.settle(store.commitIndex())
     expect(store.stats().pendingRows).toBe(0)
     expect(await storedKeys(world)).toHaveLength(20)
   })
@@ -34,7 +34,7 @@ describe('an index that takes no rows', () => {
     }
     await expect(appendTo(world, storeRecord('k'))).rejects.toMatchObject({ code: 'DISK_FULL' })
     world.indexStore.failing = false
-    await world.clock.settle((world.store as Store).settleIndex())
+    await world.clock.settle((world.store as Store).commitIndex())
     await appendTo(world, storeRecord('k'))
   })
 })

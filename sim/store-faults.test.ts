@@ -39,7 +39,7 @@ describe('torn tail (D4)', () => {
     const world = await openedStore()
     await appendTo(world, storeRecord('k1'))
     await appendTo(world, storeRecord('k2'))
-    await world.clock.settle((world.store as Store).settleIndex())
+    await world.clock.settle((world.store as Store).commitIndex())
     world.crash('kill')
     const file = await world.clock.settle(world.disk.open(segment1, 'write'))
     await world.clock.settle(file.truncate(2 * PAGE))

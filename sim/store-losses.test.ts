@@ -73,7 +73,7 @@ describe('a segment that is missing (D9)', () => {
     ] as const) {
       test(`the ${where}, ${index ? 'with' : 'without'} an index`, async () => {
         const world = await segments(3)
-        await world.clock.settle((world.store as Store).settleIndex())
+        await world.clock.settle((world.store as Store).commitIndex())
         await stop(world, 'kill')
         await remove(world, pathOf(segment))
         if (!index) world.indexStore.delete()
@@ -226,7 +226,7 @@ describe('a log that should be there (issue: a volume that is not mounted)', () 
   async function gone(files: 'all' | 'segments', index: boolean): Promise<StoreWorld> {
     const world = await segments(2)
     world.expected = { logId: (world.store as Store).logId }
-    await world.clock.settle((world.store as Store).settleIndex())
+    await world.clock.settle((world.store as Store).commitIndex())
     await stop(world, 'clean')
     const names = await world.clock.settle(world.disk.list('log'))
     for (const name of names) {

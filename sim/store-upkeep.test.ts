@@ -148,7 +148,7 @@ describe('scrub', () => {
     const store = world.store as Store
     const gone: NewRecord = { type: 9, partition: 7, key: 'k4', body: bytesOf('k4 version 1 ') }
     await world.clock.settle(store.append([gone]))
-    await world.clock.settle(store.settleIndex())
+    await world.clock.settle(store.commitIndex())
     const before = await world.contents()
     const lost = ['k1', 'k6', 'k9']
     world.indexStore.tamper(lost.map((key) => ({ key: bytesOf(key) })))

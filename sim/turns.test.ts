@@ -54,7 +54,7 @@ beforeAll(async () => {
     )
     await world.clock.settle(real.append(records))
   }
-  await world.clock.settle(real.settleIndex())
+  await world.clock.settle(real.commitIndex())
   const range: Store['range'] = (start, end, limit, visit) =>
     real.range(start, end, limit, (key, row) => {
       counted()

@@ -63,7 +63,7 @@ export async function runIndexRebuild(
         },
       },
     )
-    await store.settleIndex()
+    await store.commitIndex()
     const { logBytes, segments } = store.stats()
     const damage = store.damage()
     const losses = store.losses()

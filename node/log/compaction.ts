@@ -233,7 +233,7 @@ export class Compaction {
     let lostBytes = 0
     for await (const found of store.walk(segment)) {
       if (!('record' in found)) {
-        if (store.isSettled(found) && !store.mayHideRemoval(found)) continue
+        if (store.isObsolete(found) && !store.mayHideRemoval(found)) continue
         return this.keep(segment, 'a damaged segment is not compacted')
       }
       const { record, position } = found

@@ -105,7 +105,7 @@ export class Log {
       proven,
       handlers,
     })
-    await this.opened.settle(rebuilds ? 'forgotten' : 'to be noted')
+    await this.opened.reconcile(rebuilds ? 'forgotten' : 'to be noted')
     const recovered = await recovery.run()
     assert(recovered.nextSequence >= nextSequence, 'recovery gives no sequence twice')
     this.flushedEnd = recovered.flushedEnd
@@ -130,7 +130,7 @@ export class Log {
 
   /** Call it once the records that the index still has of the missing segments are in the log again. */
   noteMissing(): Promise<void> {
-    return this.opened.settle('noted')
+    return this.opened.reconcile('noted')
   }
 
   /** The records are flushed together, in this order. See Store.append. */

@@ -74,7 +74,7 @@ export class Manifest {
 
   /** Writes which segments there are and which are missing, unless the file says so already. When there is no room, the
    * next write of the list contains them: the next start would delete segments that are not listed. */
-  async settle(segments: ReadonlySet<number>, missing: ReadonlySet<number>): Promise<void> {
+  async reconcile(segments: ReadonlySet<number>, missing: ReadonlySet<number>): Promise<void> {
     const isSame = isEqual(segments, this.#segments) && isEqual(missing, this.#missing)
     if (isSame && this.#form === 'whole') return
     await this.#change(() => new Set(segments), missing, true)

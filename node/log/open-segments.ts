@@ -30,7 +30,7 @@ export interface OpenSegments {
   /** Segments that this start is the first to miss. */
   readonly missing: readonly number[]
   /** Writes to the manifest which segments there are. Call it once the losses are written down (D8). */
-  settle(mode: MissingMode): Promise<void>
+  reconcile(mode: MissingMode): Promise<void>
 }
 
 export interface OpenSegmentsOptions {
@@ -80,9 +80,9 @@ export async function openSegments(options: OpenSegmentsOptions): Promise<OpenSe
   const kept = isLost || manifest === undefined ? undefined : manifest
   const opened = new Manifest(disk, logId, kept)
   const newly = isLost ? [] : missing
-  const settle = async (mode: MissingMode): Promise<void> => {
+  const reconcile = async (mode: MissingMode): Promise<void> => {
     try {
-      await settleManifest(opened, files.keys(), newly, mode)
+      await reconcileManifest(opened, files.keys(), newly, mode)
       // Written after the manifest, because this form of the id says that there is one.
       if (id?.hasManifest === true && equalBytes(id.logId, logId)) return
       await disk.writeFile(ID_PATH, encodeId(logId))
@@ -91,7 +91,7 @@ export async function openSegments(options: OpenSegmentsOptions): Promise<OpenSe
       options.logger.warn({ error: String(error) }, 'the manifest of the log can’t be written yet')
     }
   }
-  return { logId, files, sizes, manifest: opened, missing: newly, losses, settle }
+  return { logId, files, sizes, manifest: opened, missing: newly, losses, reconcile }
 }
 
 /**
@@ -100,17 +100,17 @@ export async function openSegments(options: OpenSegmentsOptions): Promise<OpenSe
  */
 type MissingMode = 'forgotten' | 'to be noted' | 'noted'
 
-function settleManifest(
+function reconcileManifest(
   manifest: Manifest,
   files: Iterable<number>,
   missing: readonly number[],
   mode: MissingMode,
 ): Promise<void> {
   const there = new Set(files)
-  if (mode === 'forgotten') return manifest.settle(there, new Set())
-  if (mode === 'noted') return manifest.settle(there, new Set([...manifest.missing, ...missing]))
+  if (mode === 'forgotten') return manifest.reconcile(there, new Set())
+  if (mode === 'noted') return manifest.reconcile(there, new Set([...manifest.missing, ...missing]))
   // They stay listed, so that the next start misses them again.
-  return manifest.settle(new Set([...there, ...missing]), manifest.missing)
+  return manifest.reconcile(new Set([...there, ...missing]), manifest.missing)
 }
 
 /** The id of the log that the segments belong to. Rejects when they belong to more than one. */

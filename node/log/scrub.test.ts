@@ -107,6 +107,6 @@ describe('stretches in which no record can be read (D7)', () => {
     const stretches = []
     for await (const found of lab.store.walk(segment))
       if (!('record' in found)) stretches.push(found)
-    expect(stretches.map((damage) => lab.store.isSettled(damage))).toEqual([true])
+    expect(stretches.map((damage) => lab.store.isObsolete(damage))).toEqual([true])
   })
 })

@@ -21,7 +21,7 @@ import type { SegmentReader } from './read.ts'
 import { RowlessRecords } from './rowless-records.ts'
 import { isBefore, type LogEnd } from './segment.ts'
 import type { Store } from './store.ts'
-import { LOOK_AGAIN_MS, settleStretches } from './unreadable-stretches.ts'
+import { LOOK_AGAIN_MS, mendStretches } from './unreadable-stretches.ts'
 import type { Damage, LogPosition, LogRecord, StoredRecord } from './types.ts'
 import { sleep, Turns } from '../tools/sleep.ts'
 
@@ -112,7 +112,7 @@ export class Scrub {
     await this.walkAll()
     if (this.stopped) return false
     await this.mendRows()
-    await this.settleStretches()
+    await this.mendStretches()
     const digests = (await this.options.checkDigests?.((found) => this.noteFaulty(found))) ?? 0
     this.counts.badRows += digests
     this.counts.mended += digests
@@ -165,7 +165,7 @@ export class Scrub {
 
   private noteDamage(damage: Damage): void {
     const { store, logger } = this.options
-    if (store.isSettled(damage)) return
+    if (store.isObsolete(damage)) return
     this.counts.bad++
     logger.error({ ...damage }, 'a part of the log is damaged')
     if (damage.identity === undefined) this.lost.push(damage)
@@ -245,7 +245,7 @@ export class Scrub {
         if (outcome === 'elsewhere') this.options.fetch(record)
         // No row points to a removal, so note here that the new one replaces the damaged one (D7).
         const isRemoval = store.rows?.isRemoval(record) === true
-        if (outcome === 'written' && isRemoval && damage !== undefined) store.settle(damage)
+        if (outcome === 'written' && isRemoval && damage !== undefined) store.noteObsolete(damage)
       },
       (error: unknown) => {
         logger.warn({ error: String(error) }, 'a damaged record was not written again')
@@ -284,9 +284,9 @@ export class Scrub {
     this.rowless.accountAll()
   }
 
-  private async settleStretches(): Promise<void> {
+  private async mendStretches(): Promise<void> {
     const { store, clock, patienceMs = PATIENCE_MS } = this.options
-    await settleStretches(this.lost, {
+    await mendStretches(this.lost, {
       store,
       clock,
       patienceMs,
@@ -303,7 +303,7 @@ export class Scrub {
     const until = clock.monotonicMs() + patienceMs
     let open = this.damaged
     for (let turn = 1; ; turn++) {
-      const still = open.filter((damage) => !store.isSettled(damage))
+      const still = open.filter((damage) => !store.isObsolete(damage))
       this.counts.mended += open.length - still.length
       open = still
       if (open.length === 0 || this.stopped || clock.monotonicMs() >= until) break

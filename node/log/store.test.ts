@@ -125,7 +125,7 @@ describe('rows of a store', () => {
     const directory = fresh()
     let store = await Store.open(optionsAt(directory))
     await store.append(['a', 'c', 'e', 'g', 'i'].map((key) => put(key)))
-    await store.settleIndex()
+    await store.commitIndex()
     expect(store.stats().pendingRows).toBe(0)
     await store.append([put('b'), remove('c'), put('e'), remove('g'), put('v'), remove('u')])
     // Six and the segment's count of padding.
@@ -143,7 +143,7 @@ describe('rows of a store', () => {
       expect(seen).toBe(3)
     }
     check()
-    await store.settleIndex()
+    await store.commitIndex()
     check()
     await store.close()
     store = await Store.open(optionsAt(directory))

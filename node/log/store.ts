@@ -42,7 +42,7 @@ export class Store {
   private readonly writer: IndexWriter
   private readonly memtable: Memtable
   private readonly found: Damage[] = []
-  private readonly settled: Damage[] = []
+  private readonly obsolete: Damage[] = []
   private readonly lost: LogLosses
   private readonly dead: DeadBytes
   private readonly applier: RowApplier
@@ -320,11 +320,11 @@ export class Store {
   }
 
   /** The damaged record is not needed any more: it was written again, or a later one has replaced it. */
-  isSettled({ identity, ...position }: Damage): boolean {
+  isObsolete({ identity, ...position }: Damage): boolean {
     if (identity !== undefined && !this.isLive({ ...identity, body: EMPTY_BYTES }, position)) {
       return true
     }
-    return this.settled.some(
+    return this.obsolete.some(
       ({ segment, offset, lengthBytes }) =>
         segment === position.segment &&
         offset <= position.offset &&
@@ -338,8 +338,8 @@ export class Store {
   }
 
   /** Call it when no row points into this stretch any more, or its removal was written again (scrub.ts). */
-  settle(damage: Damage): void {
-    this.settled.push(damage)
+  noteObsolete(damage: Damage): void {
+    this.obsolete.push(damage)
   }
 
   /** Up to where the log is flushed, and how many records it has ever had (D2). */
@@ -362,7 +362,7 @@ export class Store {
   }
 
   /** Resolves when the index has committed everything that was flushed before the call. */
-  settleIndex(): Promise<void> {
+  commitIndex(): Promise<void> {
     return this.writer.drain()
   }
 

@@ -27,7 +27,7 @@ export interface StretchOptions {
 }
 
 /** Waits for at most `patienceMs` until no row points into the stretches. */
-export async function settleStretches(
+export async function mendStretches(
   stretches: readonly Damage[],
   options: StretchOptions,
 ): Promise<void> {
@@ -47,7 +47,7 @@ export async function settleStretches(
     })
     for (const damage of open) {
       if (asked.has(damage)) continue
-      store.settle(damage)
+      store.noteObsolete(damage)
       counts.mended++
     }
     open = [...asked]

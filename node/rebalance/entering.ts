@@ -39,7 +39,7 @@ export interface EnteringOptions {
   readonly file: MoveFile
   readonly chain: Chain
   readonly store: Store
-  readonly host: Pick<AcceptorHost, 'drop' | 'settled'>
+  readonly host: Pick<AcceptorHost, 'drop' | 'whenFlushed'>
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -104,7 +104,7 @@ export class Entering {
   async clear(partitions: readonly number[], isOver: () => boolean): Promise<void> {
     const { store, host, clock, file, logger } = this.#options
     // Accepts that passed the check in an earlier epoch may be on their way to the disk (L6b).
-    await host.settled()
+    await host.whenFlushed()
     const turns = new Turns(clock)
     let gone = 0
     let clean: number[] = []

@@ -137,7 +137,7 @@ export class AcceptorHost {
    * accepts that had passed before are flushed: all later ones are above it (D8). */
   async outlaw(counter: number): Promise<void> {
     await this.#promises.outlaw(counter)
-    await this.settled()
+    await this.whenFlushed()
   }
 
   /**
@@ -176,7 +176,7 @@ export class AcceptorHost {
   }
 
   /** Resolves when all states are flushed that are on their way to the disk now. */
-  async settled(): Promise<void> {
+  async whenFlushed(): Promise<void> {
     await Promise.allSettled(this.#flushing)
   }
 

@@ -94,7 +94,7 @@ export function damagedThen(between: Between): MutantScenario {
         const again = between === 'restarts' ? 2 : between === 'rebuild' ? 0 : 1
         for (let i = 0; i < again; i++) {
           await calmSleep(cluster, 2_000)
-          await nodeOf(cluster, 1).store.settleIndex()
+          await nodeOf(cluster, 1).store.commitIndex()
           cluster.kill(1, false)
           await cluster.start(1)
         }

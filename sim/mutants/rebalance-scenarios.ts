@@ -143,7 +143,7 @@ export const faultyWitness: MutantScenario = onThree(async (hand, found) => {
   await collectKey(hand, [0, 1, 2])
   await behind(hand)
   await write(hand, 0, 'end')
-  await nodeOf(cluster, 0).store.settleIndex()
+  await nodeOf(cluster, 0).store.commitIndex()
   cluster.kill(0, false)
   await damage(hand, 0, 'key')
   cluster.wipeIndex(0)

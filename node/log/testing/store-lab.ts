@@ -124,7 +124,7 @@ export class StoreLab {
 
   /** Spoils the index once it has all rows: the row is gone, or says nothing. */
   async spoilRow(key: string, row?: string): Promise<void> {
-    await this.clock.settle(this.store.settleIndex())
+    await this.clock.settle(this.store.commitIndex())
     if (row === undefined) this.index.rows.delete(key)
     else this.index.rows.set(key, bytesOf(row))
   }
