@@ -95,6 +95,7 @@ export class Directory {
     })
   }
 
+  /** Removes an entry. Nothing happens when it is gone already. */
   async drop(
     context: RequestContext,
     accountId: string,

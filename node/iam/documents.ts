@@ -30,6 +30,7 @@ export function checkDocument(text: string, kind: PolicyKind): Policy {
   return policy
 }
 
+/** How many characters AWS counts: white space is free. */
 export function countedCharacters(text: string): number {
   return text.replace(/\s/g, '').length
 }

@@ -20,6 +20,7 @@ export interface EntityNamesOptions<T> {
   readonly entriesMax: number
 }
 
+/** The names of one kind of entity, with the list and the limit of each account. */
 export function entityNames<T extends NamedEntity>(
   { records, clock, random }: Pick<ModuleOptions, 'records' | 'clock' | 'random'>,
   { kind, word, quota, entriesMax }: EntityNamesOptions<T>,

@@ -88,6 +88,7 @@ export class Groups {
     return this.names.get(call.context, call.caller.accountId, requiredText(call, 'GroupName'))
   }
 
+  /** Undefined when the account has no such group. */
   async pathOf(
     context: RequestContext,
     accountId: string,

@@ -55,11 +55,13 @@ export class Names<T extends NamedEntity> {
     this.#options = options
   }
 
+  /** Undefined when there is no such entity. Throws Unavailable. */
   readById(context: RequestContext, accountId: string, id: string): Promise<T | undefined> {
     const { records, kind } = this.#options
     return records.read(context, kind, byId(accountId, id))
   }
 
+  /** Undefined when no entity of the account has the name. Throws Unavailable. */
   async find(context: RequestContext, accountId: string, name: string): Promise<T | undefined> {
     const { records, kind } = this.#options
     const pointer = await records.read(context, nameKind(kind.space), byName(accountId, name))

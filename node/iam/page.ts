@@ -26,6 +26,7 @@ export function pageOf(call: IamCall): PageRequest {
   return { limit: Math.min(limit, ITEMS_MAX), after }
 }
 
+/** The marker with which clients ask for what comes after this name. */
 export function markerOf(after: string): string {
   return Buffer.from(after, 'utf8').toString('base64url')
 }

@@ -306,6 +306,7 @@ export class Policies {
 
 const FILTERS: Readonly<Record<HolderKind, string>> = { user: 'User', group: 'Group', role: 'Role' }
 
+/** 'arn:aws:iam::123456789012:policy/path/name'. */
 export function arnOf(policy: PolicyRecord): string {
   for (const builtIn of BUILT_IN_POLICIES.values()) if (builtIn.id === policy.id) return builtIn.arn
   return entityArn(policy.accountId, 'policy', policy.path, policy.name)

@@ -30,6 +30,7 @@ export class Principals implements PrincipalDirectory {
     this.#records = records
   }
 
+  /** Ids of the principals that these ARNs name now. ARNs that name none are left out. */
   async principalIds(
     context: RequestContext,
     arns: readonly string[],
@@ -44,6 +45,7 @@ export class Principals implements PrincipalDirectory {
     return new Map(found.filter((each) => each !== undefined).map(({ arn, id }) => [arn, id]))
   }
 
+  /** Marks principals of other accounts as named abroad, before a policy that names them is stored (F31). */
   async markNamed(
     context: RequestContext,
     accountId: string,
@@ -59,6 +61,7 @@ export class Principals implements PrincipalDirectory {
     })
   }
 
+  /** The present ARNs of these principals, by id. Those that are gone are left out. */
   async principalArns(
     context: RequestContext,
     principals: readonly ResolvedPrincipal[],

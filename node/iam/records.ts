@@ -74,6 +74,7 @@ export type RecordEdit<T> =
   | { readonly remove: true }
   | { readonly keep: true }
 
+/** What a change has done. */
 export interface Changed<T> {
   readonly written: boolean
   readonly before: T | undefined

@@ -228,6 +228,7 @@ export function rootIdentity(accountId: string): Identity {
   }
 }
 
+/** The user with the policies that it holds, those of its groups included. */
 export async function userIdentity(read: RecordReader, user: UserRecord): Promise<Identity> {
   return {
     accountId: user.accountId,
@@ -257,6 +258,7 @@ export async function roleIdentity(
   }
 }
 
+/** As policies see the session: 'arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION'. */
 export function sessionArn(role: RoleRecord, sessionName: string): string {
   return `arn:aws:sts::${role.accountId}:assumed-role/${role.name}/${sessionName}`
 }

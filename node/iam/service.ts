@@ -41,6 +41,7 @@ export class IamService implements IamBackend {
     return [...this.#handlers.keys()]
   }
 
+  /** Runs an action whose caller was authorised. Throws IamError, and StoreError Unavailable. */
   async run(call: IamCall): Promise<IamResult> {
     const handler = this.#handlers.get(call.action)
     if (handler === undefined) {

@@ -89,6 +89,7 @@ export interface Session extends SessionSubject {
   readonly expiresMs: number
 }
 
+/** A session as it is issued, with its token. */
 export interface IssuedSession extends Session {
   readonly token: string
   /** The share of SESSION_POLICY_CHARACTERS_MAX that is used, in percent, rounded up. */

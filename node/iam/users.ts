@@ -89,6 +89,7 @@ export class Users {
     }
   }
 
+  /** Undefined when the account has no such user. */
   async pathOf(
     context: RequestContext,
     accountId: string,

@@ -51,6 +51,7 @@ export class AccountBuckets {
     this.#options = options
   }
 
+  /** All entries, intents included: a superset of the account's buckets (T2). */
   async entries(
     context: RequestContext,
     accountId: string,

@@ -53,6 +53,7 @@ export class BucketCache {
     this.access = new FreshCache(options.clock, CACHE_MAX)
   }
 
+  /** The cached bucket, without a read. */
   get(name: string): Bucket | undefined {
     return this.#buckets.get(name)
   }

@@ -21,6 +21,7 @@ const VERSIONING: readonly (Versioning | undefined)[] = [undefined, 'Enabled', '
 
 const ACCESS_BLOCK_SET = 16
 
+/** Throws RecordVersionError or ShapeError. */
 export function recordOf(value: RegisterValue | undefined): BucketRecord | undefined {
   return value === undefined ? undefined : bucketCodec.decode(value.body)
 }
@@ -52,6 +53,7 @@ export function newBucket(
   }
 }
 
+/** A bucket that was deleted and created again under its name has another incarnation. */
 export function sameIncarnation(
   a: Pick<BucketRecord, 'incarnation'>,
   b: Pick<BucketRecord, 'incarnation'>,

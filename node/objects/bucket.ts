@@ -38,6 +38,7 @@ export class Bucket implements FenceSource {
     return this.#record.shards
   }
 
+  /** The fence for operations that obey this record (T8). */
   current(): Fence {
     return { bucket: this.id, generation: this.#record.generation }
   }
@@ -46,6 +47,7 @@ export class Bucket implements FenceSource {
     return this.#isUsable?.(this) ?? true
   }
 
+  /** Throws NoSuchBucket, and Unavailable when the name belongs to another incarnation. */
   async refresh(): Promise<void> {
     this.adopt(await this.#reread(this))
   }

@@ -202,6 +202,8 @@ export class Buckets {
     throw bucketBusy()
   }
 
+  /** Throws BucketAlreadyExists, BucketAlreadyOwnedByYou, TooManyBuckets, and Unavailable when the outcome is not
+   * known. */
   async create(
     context: RequestContext,
     request: { bucket: string; ownerAccount: string; region: string },
@@ -215,6 +217,7 @@ export class Buckets {
       : bucketInfoOf(record)
   }
 
+  /** Throws NoSuchBucket, BucketNotEmpty, Conflict, and Unavailable when the outcome is not known. */
   async delete(context: RequestContext, name: string): Promise<void> {
     const found = await this.#creation.decided(context, await this.#readRecord(context, name))
     if (found === undefined) throw noSuchBucket(name)
@@ -222,6 +225,7 @@ export class Buckets {
     await this.#deletion.run(context, found)
   }
 
+  /** The account's buckets with this prefix, ordered by name. `next`: the last name of this page, when there are more. */
   async list(
     context: RequestContext,
     request: { ownerAccount: string; prefix: string; after?: string | undefined; limit: number },

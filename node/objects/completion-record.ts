@@ -117,6 +117,7 @@ export function answerOf(place: FencedPlace, { result }: UploadRecord): Completi
   }
 }
 
+/** The data id of the list of parts, when it is too long for the record. */
 export function manifestOf({ result }: UploadRecord): DataId | undefined {
   if (result === undefined || result.manifest.length === 0) return undefined
   return dataId(byteString(result.manifest))

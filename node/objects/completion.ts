@@ -99,6 +99,8 @@ export class Completion {
     this.#parts = new CompletionParts(options.parts, options.partBytesMin)
   }
 
+  /** The same answer for each repeat of the same request. Throws NoSuchUpload, what `seal` and the condition throw,
+   * errors of S3's checks of the parts, and Unavailable when the outcome is not known. */
   async complete(
     context: RequestContext,
     place: FencedPlace,

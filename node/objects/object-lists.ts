@@ -64,6 +64,7 @@ export class ObjectLists {
     this.#options = options
   }
 
+  /** Current versions, ordered by key, folded by the delimiter. Delete markers are left out. */
   async objects(context: RequestContext, bucket: Bucket, request: ListRequest): Promise<ListPage> {
     const folding = foldingOf(request)
     const walk = this.#walk(context, bucket, folding, request.after, request.limit)
@@ -91,6 +92,7 @@ export class ObjectLists {
     }
   }
 
+  /** All versions and delete markers, ordered by key and then newest first, folded by the delimiter. */
   async versions(
     context: RequestContext,
     bucket: Bucket,

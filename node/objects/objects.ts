@@ -102,6 +102,8 @@ export class Objects {
     return objectRegister(bucket.id, shard, name, this.#options.partitionBits())
   }
 
+  /** Stores a new version. Throws PreconditionFailed, NoSuchKey and NoSuchBucket, what the body throws, and
+   * Unavailable when the outcome is not known. */
   async put(
     context: RequestContext,
     request: Named & {
@@ -183,6 +185,7 @@ export class Objects {
     return written === undefined ? 'gone' : putResult(written, bucket.record.versioning)
   }
 
+  /** Throws as `Backend.getObject` says. */
   async get(
     context: RequestContext,
     request: Named & { readonly versionId?: string | undefined; readonly withData: boolean },
@@ -191,6 +194,7 @@ export class Objects {
     return this.#reads.get(context, bucket, this.key(bucket, request.key), request)
   }
 
+  /** Without a version id, deletes the current version or writes a delete marker, as the bucket's versioning says. */
   async delete(
     context: RequestContext,
     request: Named & {

@@ -172,6 +172,7 @@ export function requestOf(digest: Uint8Array, attempt: DataId): Uint8Array<Array
   return bytesOf(byteString(digest) + attempt)
 }
 
+/** Does the completion under way name the parts with this digest? */
 export function isSameRequest(record: UploadRecord, digest: Uint8Array): boolean {
   return equalBytes(record.request.subarray(0, DIGEST_BYTES), digest)
 }
@@ -204,6 +205,7 @@ export function partsOfTicket(ticket: Uint8Array): {
   }
 }
 
+/** Is the upload still in exactly this attempt? */
 export function isCompleting(record: UploadRecord | undefined, ticketed: UploadRecord): boolean {
   return record?.state === UPLOAD_COMPLETING && equalBytes(record.request, ticketed.request)
 }

@@ -75,7 +75,7 @@ export interface UploadSweep {
   tickets(key: RegisterKey): Promise<void>
 }
 
-export interface UploadCarerOptions {
+export interface UploadSweeperOptions {
   readonly registers: RegisterClient
   readonly buckets: Pick<Buckets, 'find'>
   readonly lister: Lister
@@ -87,12 +87,12 @@ export interface UploadCarerOptions {
 }
 
 export class UploadSweeper implements UploadSweep {
-  readonly #options: UploadCarerOptions
+  readonly #options: UploadSweeperOptions
   readonly #tickets: Tickets
   /** Keys of parts without their number → when their upload was last met open. */
   readonly #open = new Map<string, number>()
 
-  constructor(options: UploadCarerOptions) {
+  constructor(options: UploadSweeperOptions) {
     this.#options = options
     this.#tickets = new Tickets(options.registers)
   }

@@ -95,6 +95,7 @@ export class Uploads {
     this.#completion = completion
   }
 
+  /** Throws NoSuchBucket. */
   async create(
     context: RequestContext,
     request: {
@@ -128,6 +129,7 @@ export class Uploads {
     return uploadInfoOf(record, uploadId)
   }
 
+  /** An open upload. Throws NoSuchUpload. */
   async get(context: RequestContext, named: NamedUpload): Promise<UploadInfo> {
     const place = await this.#place(context, named)
     return uploadInfoOf(await this.#readOpen(context, place), named.uploadId)
@@ -220,6 +222,7 @@ export class Uploads {
     return this.#completion.complete(context, place, request)
   }
 
+  /** May be repeated. Throws Conflict while a completion is under way, and NoSuchUpload for a completed upload. */
   async abort(context: RequestContext, named: NamedUpload): Promise<void> {
     const place = await this.#place(context, named)
     const { state, record } = await this.sweeper.abort(context, place)

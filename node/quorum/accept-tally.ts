@@ -23,6 +23,7 @@ export class AcceptTally {
     this.#full.clear()
   }
 
+  /** Must be called for every request, before its answer. */
   sent({ request }: Send): void {
     if (request.type === 'accept') this.#unanswered++
   }

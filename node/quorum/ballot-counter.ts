@@ -8,6 +8,7 @@ export class BallotCounter {
     return this.#counter
   }
 
+  /** A replica has a ballot with this counter: later ones must be above it. */
   saw(counter: number): void {
     this.#counter = Math.max(this.#counter, counter)
   }

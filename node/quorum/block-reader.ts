@@ -10,6 +10,7 @@ const AHEAD_MAX = 2
 /** A client that takes a whole block within this time is quick. */
 const QUICK_BLOCK_MS = 200
 
+/** Bytes [start, end) of one block. */
 export interface Piece {
   readonly key: BlockKey
   /** Offsets within the block. */

@@ -18,6 +18,7 @@ export class BufferPool {
     this.#free.splice(KEPT_MAX)
   }
 
+  /** A buffer of `sizeBytes` with any content. It is the caller's until it is given back. */
   take(): Uint8Array<ArrayBuffer> {
     const buffer = this.#free.pop() ?? new Uint8Array(this.#sizeBytes)
     this.#taken.add(buffer.buffer)

@@ -52,6 +52,7 @@ export interface ListedRegister {
   readonly body: Uint8Array
 }
 
+/** What to list: registers of some shards of a bucket, from a place on. */
 export interface Walk {
   readonly bucket: FenceSource
   readonly shards: readonly number[]

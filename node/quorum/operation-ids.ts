@@ -28,6 +28,7 @@ export class OperationIds {
     this.#lastingSeconds = Math.ceil((lastingMs + SLACK_MS) / 1_000)
   }
 
+  /** An id that no operation of any node has had. */
   next(): OperationId {
     this.#origin ??= byteString(this.#random.bytes(ORIGIN_BYTES))
     this.#count = (this.#count + 1) >>> 0

@@ -68,6 +68,7 @@ export class PeerHealth {
     this.#own = own
   }
 
+  /** Records that a call has begun. The result must be called when it ends. */
   began(peer: NodeId, kind: CallKind): Ended {
     const startedMs = this.#clock.monotonicMs()
     this.#savedHedges = Math.min(HEDGES_SAVED_MAX, this.#savedHedges + HEDGE_SHARE)

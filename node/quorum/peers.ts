@@ -113,6 +113,7 @@ export class Peers {
     return this.#network.self
   }
 
+  /** True for this node itself. */
   connected(peer: NodeId): boolean {
     return peer === this.self || this.#network.connected(peer)
   }
@@ -129,6 +130,8 @@ export class Peers {
     return this.connected(peer) ? 1 + slow : 4
   }
 
+  /** One prepare, accept or read. `blocks` are sent with an accept (A5); `withBlock` asks for the packed block of the
+   * value. Throws NetworkError; `maybeDelivered` says whether the request may have been carried out. */
   async register(
     to: NodeId,
     request: RegisterRequest,
@@ -153,6 +156,7 @@ export class Peers {
     return { reply, block: { key: payloadKey, bytes: answer.payload } }
   }
 
+  /** Stores a block. The result is one of BLOCK_RESULT. Throws NetworkError. */
   putBlock(
     to: NodeId,
     block: OwnedBlock,
@@ -209,27 +213,32 @@ export class Peers {
     return read
   }
 
+  /** Registers of some ranges, or digests of them (T1). */
   list(to: NodeId, request: WireListRequest, options: CallOptions): Promise<WireListReply> {
     if (to === this.self)
       return this.#caller.own('list', options, () => this.#local().list(request))
     return this.#caller.ask(CALLS.list, to, request, options, 'list')
   }
 
+  /** Raises the minimum generation of a bucket in some partitions (T8). */
   raise(to: NodeId, request: WireRaiseRequest, options: CallOptions): Promise<WireRaiseReply> {
     if (to === this.self)
       return this.#caller.own('write', options, () => this.#local().raise(request))
     return this.#caller.ask(CALLS.raise, to, request, options, 'write')
   }
 
+  /** Tells a member that buckets are gone for good, so that it drops what it knows of them (T8). */
   bury(to: NodeId, request: WireBuryRequest, options: CallOptions): Promise<WireBuryReply> {
     if (to === this.self) return this.#local().bury(request)
     return this.#caller.ask(CALLS.bury, to, request, options)
   }
 
+  /** Digests of partitions, to find those in which replicas differ. */
   digests(to: NodeId, request: WireDigestRequest, options: CallOptions): Promise<WireDigestReply> {
     return this.#caller.ask(CALLS.digests, to, request, options)
   }
 
+  /** Registers and blocks of one partition, page by page. */
   enumerate(
     to: NodeId,
     request: WireEnumerateRequest,
@@ -361,6 +370,7 @@ export class Peers {
     )
   }
 
+  /** What the peer shows of itself in `shoal status`. */
   status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {
     return this.#caller.ask(CALLS.status, to, {}, options)
   }

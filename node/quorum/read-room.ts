@@ -72,6 +72,7 @@ export class ReadRoom {
     return true
   }
 
+  /** Gives the room for a whole block back. */
   giveWhole(): void {
     this.#whole--
     this.#restWhenIdle()
@@ -83,6 +84,7 @@ export class ReadRoom {
     this.#inTurns++
   }
 
+  /** The reader has found room or has ended. */
   leaveTurns(): void {
     this.#inTurns--
   }
@@ -92,6 +94,7 @@ export class ReadRoom {
     return this.#turns.take(signal)
   }
 
+  /** Gives the place back. */
   giveTurn(): void {
     this.#turns.give()
     this.#restWhenIdle()

@@ -36,6 +36,7 @@ export type ChangeOutcome =
 export class MadeValues {
   readonly #made: { before: RegisterValue | undefined; body: Uint8Array }[] = []
 
+  /** Must be called before the value is proposed. */
   add(before: RegisterValue | undefined, body: Uint8Array): void {
     this.#made.push({ before, body })
   }

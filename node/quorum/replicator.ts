@@ -57,6 +57,7 @@ export class Replicator {
     this.room = new WriteRoom(options.clock)
   }
 
+  /** Sends a block to every replica. `bytes` must not change before `settled` has resolved with true. */
   write(key: BlockKey, bytes: Uint8Array, owner: BlockOwner): BlockWrite {
     const users: Promise<boolean>[] = []
     const acknowledged = this.room

@@ -70,6 +70,7 @@ export class WriteRoom {
     })
   }
 
+  /** Must be called once for each `take`, with the same number. */
   give(bytes: number): void {
     this.#freeBytes += bytes
     this.#admit()
