@@ -21,7 +21,7 @@ export type StoreErrorCode =
   | 'EntityTooSmall'
   | 'EntityTooLarge'
   | 'PreconditionFailed'
-  /** 409: a concurrent operation stands in the way (ConditionalRequestConflict, OperationAborted). */
+  /** 409: a concurrent operation got in the way (ConditionalRequestConflict, OperationAborted). */
   | 'Conflict'
   /** 503 with the reason: no quorum, an outcome that is unknown (P4), or overload. The client retries. */
   | 'Unavailable'

@@ -1,7 +1,6 @@
 /**
- * BLAKE3-256, synchronous. The native module does about 5 GB/s; where its binary does not exist the
- * pure one (0.04 GB/s) stands in. Chosen once, when this module is loaded; a test says that both
- * give equal digests.
+ * BLAKE3-256, synchronous. The native module does about 5 GB/s. Where its binary does not exist, the pure one (0.04
+ * GB/s) is used instead. This module chooses once, when it is loaded; a test shows that both give equal digests.
  */
 
 import { blake3 as pureBlake3 } from '@noble/hashes/blake3.js'

@@ -1,8 +1,8 @@
 /**
  * Long synchronous work that can be interrupted, and a count of what it has cost.
  *
- * A `Work` is a generator: it yields when it has taken about a millisecond, so that whoever runs it can
- * serve others in between, and returns its result. What it does is counted in steps, never in time, so
+ * A `Work` is a generator: it yields when it has taken about a millisecond, so that the program can serve
+ * others in between, and returns its result. What it does is counted in steps, never in time, so
  * that the same input stops at the same place everywhere. One step is about the comparison of two
  * characters (some nanoseconds).
  */

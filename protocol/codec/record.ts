@@ -1,5 +1,5 @@
 /**
- * A record of the log, as it lies in a segment. Integers are big-endian.
+ * A record of the log, as it is stored in a segment. Integers are big-endian.
  *
  * ```
  *  0       4   5   6       8               14      16
@@ -19,10 +19,10 @@
  * v is the version: an unknown one is refused, never guessed at. t is the caller's record type. m says
  * that more records of the same append follow: a torn tail is cut between appends, never inside one.
  *
- * Three checksums, because each answers a question of its own: whose record is this (header), may it
- * vote (body, A4), may it be served (payload). The header says where it must lie (segment, offset), so
- * that a misdirected or stale write shows (F5), and its checksum is keyed by the log's random id,
- * so that nobody's payload can pose as a record of this log.
+ * Each of the three checksums answers a question of its own: which record is this (header), may it vote (body, A4), may
+ * it be served (payload). The header names the segment and the offset, so that a misdirected
+ * or stale write is found (F5). Its checksum is keyed by the log's random id, so that no client's payload can pose as
+ * a record of this log.
  */
 
 import { assert } from '../assert.ts'
@@ -131,7 +131,7 @@ export function encodeRecordMeta(
 
   if (body.length === 0) into.fill(0, at + BODY_CHECKSUM_AT, at + HEADER_CHECKSUM_AT)
   else copyHalf(blake3(body), into, at + BODY_CHECKSUM_AT)
-  // The log's id stands where the checksum will, so that one contiguous stretch is hashed.
+  // Write the log's id where the checksum will be, so that one contiguous range is hashed.
   into.set(logId, at + HEADER_CHECKSUM_AT)
   copyHalf(blake3(into.subarray(at, bodyAt)), into, at + HEADER_CHECKSUM_AT)
   return length

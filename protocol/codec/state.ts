@@ -63,7 +63,7 @@ export function encodeState(accepted: Accepted): Uint8Array<ArrayBuffer> {
     for (const operation of value.earlier!) at = writeText(bytes, at, operation)
   }
   if (flags & ABOVE_FLOOR) {
-    // A floor may be a mark, which has no proposer: zeros stand for it.
+    // A floor may be a mark, which has no proposer: write zeros.
     writeCounter(bytes, at, value.above!.counter)
     writeText(bytes, at + 8, value.above!.proposer)
     at += FLOOR_BYTES

@@ -14,9 +14,9 @@ const FIXED32 = 5
 /** One field of a message after the other. Throws RangeError when it is cut short. */
 export class FieldReader {
   field = 0
-  /** Of a varint. */
+  /** The value of a varint. */
   value = 0
-  /** Of a field with a length. */
+  /** Where the bytes of a field with a length begin and end. */
   start = 0
   end = 0
   readonly #bytes: Uint8Array
@@ -32,7 +32,7 @@ export class FieldReader {
   next(): boolean {
     if (this.#at >= this.#limit) return false
     const tag = this.#varint()
-    // Of a field that has another type than it should, nothing is seen.
+    // A field of an unexpected type reads as empty.
     this.value = 0
     this.start = this.end = this.#at
     this.field = Math.floor(tag / 8)
@@ -72,7 +72,7 @@ export class FieldReader {
     return this.#bytes.subarray(this.start, this.end) as Uint8Array<ArrayBuffer>
   }
 
-  /** Of a field that is a message. */
+  /** A field that is a message. */
   message(): FieldReader {
     return new FieldReader(this.#bytes, this.start, this.end)
   }
@@ -110,7 +110,7 @@ export class FieldWriter {
     if (value.length > 0) this.element(field, value)
   }
 
-  /** Of a repeated field: written even when it is empty. */
+  /** One element of a repeated field, which is written even when it is empty. */
   element(field: number, value: Uint8Array): void {
     this.#varint(field * 8 + BYTES)
     this.#varint(value.length)
@@ -161,7 +161,7 @@ export class FieldWriter {
     return bytes
   }
 
-  /** Starts anew with the same memory. */
+  /** Begins another message in the same memory. */
   clear(): this {
     this.#length = 0
     return this

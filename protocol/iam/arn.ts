@@ -1,7 +1,7 @@
 /**
- * ARN patterns: arn:partition:service:region:account:resource. Each of the six fields is matched by
- * itself, so that a star in one never reaches into the next; the last field may hold colons. A pattern
- * with fewer fields must end in a star, which then stands for all that follow.
+ * ARN patterns: arn:partition:service:region:account:resource. Each of the six fields is matched separately, so that
+ * a star in one never reaches into the next. The last field may contain colons. A pattern with fewer fields must end
+ * in a star, which then matches all fields that follow.
  */
 
 import { ANY_TEXT, compilePattern, matchesPattern } from './pattern.ts'
@@ -67,7 +67,7 @@ function fieldOf(text: string, variables: boolean): Field | undefined {
   return field
 }
 
-/** Undefined: a variable of the pattern has no value in this request. */
+/** Undefined when a variable of the pattern has no value in this request. */
 export function matchesArn(
   template: ArnTemplate,
   arn: string,

@@ -21,7 +21,7 @@ import {
 import { S3_BUCKET_ACTIONS, S3_OBJECT_ACTIONS } from './s3-actions.ts'
 import { fillTemplate, hasVariables } from './template.ts'
 
-/** Of the policy as text, in UTF-8. */
+/** Size of the policy as text in UTF-8. */
 export const BUCKET_POLICY_BYTES_MAX = 20_480
 
 export type BucketPolicy = Policy
@@ -98,13 +98,13 @@ function matchesSome(pattern: Pattern, actions: ReadonlySet<string>, meter: Mete
 
 const HEAD = ['arn', 'aws', 's3', '', '']
 
-/** Undefined: it means other buckets, or other things. */
+/** Whether it means the bucket or objects in it; undefined when it means other buckets or other things. */
 function levelOf(resource: ArnTemplate, bucket: string): 'bucket' | 'object' | undefined {
   const { everything, fields } = resource
   if (everything || fields.length !== HEAD.length + 1) return undefined
   const texts = fields.slice(0, HEAD.length).map(fixedText)
   if (!HEAD.every((text, at) => texts[at] === text)) return undefined
-  // The bucket's name stands before any wildcard or variable.
+  // The bucket's name must come before any wildcard or variable.
   const [first] = fields.at(-1) ?? []
   if (first === undefined || 'key' in first) return undefined
   const wildcard = first.findIndex((unit) => unit === ANY_ONE || unit === ANY_TEXT)
@@ -125,9 +125,9 @@ function textOf(units: readonly number[]): string {
 }
 
 /**
- * AWS's meaning: some statement allows something to everybody, and no condition of it holds the request
- * to fixed values (no wildcards, no variables) of who asks or from where; or the addresses that such
- * statements let in are too many, all of them together. Denies don't count.
+ * Whether a policy is public in AWS's sense. It is when a statement allows something to all callers, and none of its
+ * conditions restricts who asks or from where to fixed values (without wildcards and variables). It also is when such
+ * statements together let in too many addresses. Denies don't count.
  */
 export function isPublicPolicy(policy: Policy): boolean {
   let known = publicPolicies.get(policy)

@@ -9,7 +9,7 @@ import type { ResolvedPrincipal } from './principal.ts'
 export interface NamedText {
   readonly name: string
   readonly text: string
-  /** Of whom the ARNs in it speak, where that was settled when it was written. */
+  /** Whom the ARNs in it mean, where that was resolved when it was written. */
   readonly principals?: readonly ResolvedPrincipal[] | undefined
 }
 
@@ -18,7 +18,7 @@ const CACHED_CHARACTERS_MAX = 512 * 1024
 /** What parsing a character costs, at worst. */
 export const PARSING_STEPS = 64
 
-/** By kind and text, the longest unused first. Undefined: the text is no policy. */
+/** By kind and text, the longest unused first. Undefined when the text is not a policy. */
 const cache = new Map<string, Policy | undefined>()
 let cachedCharacters = 0
 

@@ -1,7 +1,7 @@
 /**
- * Condition keys that the gateway fills in whenever they apply to a request. A key that is none of them
- * and does not stand in the request is unknown: nobody can say what its value would have been
- * (evaluate.ts). A known key without a value is absent.
+ * Condition keys that the gateway fills in whenever they apply to a request. A key that is not one of
+ * them and that the request does not carry is unknown: its value can't be told (evaluate.ts). A known key without
+ * a value is absent.
  */
 
 const KEYS = [

@@ -90,7 +90,7 @@ function arn(negated: boolean): Operator {
   }
 }
 
-/** Of an address in its longest form. */
+/** Characters of an address in its longest form. */
 const IP_CHARACTERS_MAX = 45
 
 function ip(negated: boolean): Operator {

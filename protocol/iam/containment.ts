@@ -30,7 +30,7 @@ export interface Comparable {
   readonly isEverything: boolean
 }
 
-/** Not characters: they stand for wildcards in `Comparable.text`. */
+/** Wildcards in `Comparable.text`; no character has these values. */
 const STAR = 0xffff
 const ONE = 0xfffe
 
@@ -119,7 +119,7 @@ function isPlain({ units, fixedLength, text }: Comparable): boolean {
   return fixedLength === units.length && text !== undefined
 }
 
-/** What stands before the wildcards differs: nothing matches both. */
+/** The texts before the wildcards differ, so nothing matches both. */
 function haveOtherStarts(one: Comparable, other: Comparable, meter: Meter): boolean {
   const length = Math.min(one.fixedLength, other.fixedLength)
   for (let at = 0; at < length; at++) {
@@ -156,7 +156,7 @@ function mayUnitsOverlap(one: PatternUnits, other: PatternUnits, meter: Meter): 
   return reach[other.length] === 1
 }
 
-/** A star may stand for nothing. */
+/** A star may match nothing. */
 function skipStars(reach: Uint8Array, units: PatternUnits): void {
   for (let at = 0; at < units.length; at++) {
     if (reach[at] === 1 && units[at] === ANY_TEXT) reach[at + 1] = 1

@@ -234,14 +234,14 @@ describe('principals that decide', () => {
     const ann = { AWS: `arn:aws:iam::${HERE}:user/ann` }
     expect(ask(user(HERE), deny(ann))).toBe('allow identity')
     expect(ask(user(HERE, 'bob'), deny(ann))).toBe('explicit-deny resource')
-    // An account stands for its root alone.
+    // An account here means its root only.
     expect(ask(user(HERE), deny({ AWS: HERE }))).toBe('explicit-deny resource')
     expect(ask(root(HERE), deny({ AWS: HERE }))).toBe('allow account')
   })
 })
 
 describe('roles and conditions that decide', () => {
-  it('roles: their trust policy must say so, whoever asks', () => {
+  it('roles: their trust policy must allow it for every caller', () => {
     const role = {
       resourceMustAllow: true,
       action: 'sts:AssumeRole',

@@ -1,18 +1,18 @@
 /**
- * The one decision about a request, from every policy that speaks about it (F29):
+ * The decision about a request, from every policy that applies to it (F29):
  *
- *   1. A Deny that applies, in an identity, session or resource policy, denies; so does one of which
- *      nobody can say whether it applies, and a policy that can't be read.
- *   2. The resource's account: its root may everything; others what an identity policy or the resource
- *      policy allows. A resource policy that names no more than their account leaves it to the
- *      identity policies.
- *   3. Another account: both must allow.
- *   4. Without a signature: the resource policy alone.
- *   5. Session policies must allow as well, whatever else does.
- *   6. Else it is denied.
+ *   1. A Deny in an identity, session or resource policy denies when it applies. It also denies when it is not
+ *      known whether it applies. So does a policy that can't be read.
+ *   2. A caller of the resource's account: its root may do everything; others may do what an identity policy or the
+ *      resource policy allows. A resource policy that only names their account leaves the decision to identity
+ *      policies.
+ *   3. A caller of another account: both must allow.
+ *   4. A caller without a signature: the resource policy decides.
+ *   5. Session policies must allow it in every case.
+ *   6. Otherwise it is denied.
  *
- * The root of the account that owns a bucket may always read and replace the bucket's policy, so that no
- * policy locks everybody out. A public policy of a bucket that restricts public access allows its
+ * The root of the account that owns a bucket may always read and replace the bucket's policy, so that a
+ * policy can't lock out all callers for good. A public policy of a bucket that restricts public access allows its
  * account's principals only. Pure.
  */
 
@@ -32,11 +32,11 @@ export interface CompiledPolicy {
 export interface Question {
   readonly caller: Caller
   readonly identityPolicies: readonly CompiledPolicy[]
-  /** Absent: no session, or one without limits of its own. */
+  /** Absent when there is no session, or one without limits of its own. */
   readonly sessionPolicies?: readonly CompiledPolicy[] | undefined
-  /** Of a bucket; of a role, its trust policy. */
+  /** The policy of a bucket, or the trust policy of a role. */
   readonly resourcePolicy?: CompiledPolicy | undefined
-  /** True for roles: nobody gets in by identity policies alone, the account's root neither. */
+  /** True for roles: identity policies alone let no caller in, not even the account's root. */
   readonly resourceMustAllow?: boolean | undefined
   /** Restricts a public bucket policy to the bucket's account. */
   readonly restrictPublicBuckets?: boolean | undefined
@@ -47,8 +47,8 @@ export interface Question {
   /** 'arn:aws:s3:::bucket/key'. */
   readonly resource: string
   /**
-   * By lower-case key. What the question itself tells needs not stand there: aws:PrincipalArn,
-   * PrincipalAccount, PrincipalType, userid, username, s3:ResourceAccount.
+   * By lower-case key. It may leave out what the question itself tells: aws:PrincipalArn, PrincipalAccount,
+   * PrincipalType, userid, username, s3:ResourceAccount.
    */
   readonly context: ContextValues
 }
@@ -59,7 +59,7 @@ export type PolicySource = 'identity' | 'session' | 'resource' | 'account'
 export interface Decision {
   readonly allowed: boolean
   readonly kind: 'allow' | 'explicit-deny' | 'default-deny'
-  /** Where it was decided; of a default deny, where an Allow was missed first. */
+  /** The policy that decided. For a default deny: where an Allow was missing first. */
   readonly source: PolicySource
   /** Absent for a default deny and for the root. */
   readonly by?: DecidingStatement | undefined
@@ -67,7 +67,7 @@ export interface Decision {
 
 export interface DecidingStatement {
   readonly policy: string
-  /** Index in the policy. Absent: the policy can't be read. */
+  /** Index in the policy; absent when the policy can't be read. */
   readonly statement?: number | undefined
   readonly sid?: string | undefined
 }
@@ -75,9 +75,9 @@ export interface DecidingStatement {
 const BY_ACCOUNT: Decision = { allowed: true, kind: 'allow', source: 'account' }
 
 /**
- * A decision can take this many steps: more than the largest set of policies that the quotas allow one
- * caller (730,000 characters of its own and its groups' policies, a session's and a bucket's) needs for
- * resources and values of 1,000 characters. Beyond it nobody gets in.
+ * The most steps that a decision can take. It is more than the largest policies that the quotas allow need for
+ * resources and values of 1,000 characters: 730,000 characters of policies of a caller, its groups, its session and a
+ * bucket. A decision that would take more is a denial.
  */
 export const DECISION_STEPS_MAX = 400_000_000
 
@@ -188,7 +188,7 @@ function* weigh(policies: readonly CompiledPolicy[], subject: Subject): Work<Wei
   return { allow, allowAccount }
 }
 
-/** NotPrincipal: an account in it stands for its root alone, and a user of it is not excepted. */
+/** NotPrincipal: an account in it means its root only, and a user of that account is not excepted. */
 function principalMatch(statement: Statement, caller: Caller): 'named' | 'account' | 'none' {
   if (statement.principals === undefined) return 'named'
   // Whom an unresolved ARN means is not known: it denies, and it does not except from a Deny.

@@ -63,7 +63,7 @@ describe('the decision', () => {
     })
   })
 
-  it('is deny when one statement denies, wherever it stands', () => {
+  it('is deny when one statement denies, at any position', () => {
     const deny: RawStatement = { ...allowAll, Effect: 'Deny', Sid: 'No' }
     for (const statements of [
       [deny, allowAll],
@@ -122,7 +122,7 @@ describe('variables', () => {
   const home: RawStatement = { ...allowAll, Resource: 'arn:aws:s3:::b/${aws:username}/*' }
   const resource = 'arn:aws:s3:::b/ann/k'
 
-  it('stand for values of the request, and these for themselves', () => {
+  it('are replaced by values of the request, which are taken literally', () => {
     expect(decide(home, { resource, context: { 'aws:UserName': 'ann' } }).allowed).toBe(true)
     expect(decide(home, { resource, context: { 'aws:username': 'bob' } }).allowed).toBe(false)
     expect(decide(home, { resource, context: { 'aws:username': '*' } }).allowed).toBe(false)

@@ -1,11 +1,12 @@
 /**
- * What one statement says about one request (F29): it applies, it does not, or nobody knows.
+ * What one statement says about one request (F29): it applies, it does not, or it is unknown.
  *
- * What can't be judged is "unknown": an operator or condition key that this program does not know, a
+ * It is unknown when something can't be judged: an operator or condition key that this program does not know, a
  * variable without a value, several values where one is expected. Unknown never allows and always
  * denies (decide.ts): an Allow statement then does not apply, a Deny statement does.
  *
- * The work is counted and interrupted (work.ts): policies and requests are as long as their limits allow.
+ * The work is counted and can be interrupted (work.ts), because policies and requests may be as long as their
+ * limits allow.
  */
 
 import type { Meter, Work } from '../work.ts'

@@ -1,10 +1,10 @@
 /** Names, ids and ARNs of identities: what they may look like, and how they are written. */
 
 export const ACCOUNT_ID = /^[0-9]{12}$/
-/** Of users and roles; of roles at most 64 too. */
+/** Names of users and roles; names of roles have at most 64 characters. */
 export const USER_NAME = /^[A-Za-z0-9_+=,.@-]{1,64}$/
 export const GROUP_NAME = /^[A-Za-z0-9_+=,.@-]{1,128}$/
-/** Of inline and managed policies. */
+/** Names of inline and managed policies. */
 export const POLICY_NAME = /^[A-Za-z0-9_+=,.@-]{1,128}$/
 /** Drawn ones are 20 letters and digits. Administrators who move from MinIO bring root's with dots and dashes. */
 export const ACCESS_KEY_ID = /^[A-Za-z0-9_.+@-]{3,128}$/
@@ -32,7 +32,7 @@ export function entityArn(accountId: string, kind: EntityKind, path: string, nam
   return `arn:aws:iam::${accountId}:${kind}${path}${name}`
 }
 
-/** Of a user at '/', of the root without a name. */
+/** The ARN of a user at '/', or of the root when there is no name. */
 export function principalArn(accountId: string, userName: string | undefined): string {
   return userName === undefined
     ? `arn:aws:iam::${accountId}:root`

@@ -5,7 +5,7 @@ import { parseIpRange, type IpRange } from './ip.ts'
 /** First and last address. */
 type Interval = readonly [first: bigint, last: bigint]
 
-/** RFC 1918: nobody on the internet has these. */
+/** Private addresses (RFC 1918), which do not occur on the internet. */
 const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'].map(
   (text) => parseIpRange(text) as IpRange,
 )
@@ -30,7 +30,7 @@ function limitOf({ bytes }: IpRange): bigint {
   return bytes.length === 4 ? BROAD_4 : BROAD_6
 }
 
-/** Of one version, each counted once. */
+/** Addresses of one version, each counted once. */
 function addressesOf(ranges: readonly IpRange[], version: 4 | 16): bigint {
   const all = merged([...ranges, ...PRIVATE], version)
   return total(all) - total(merged(PRIVATE, version))

@@ -21,8 +21,8 @@ export interface Pattern {
   /** Between the stars: one piece when there is no star, else at least two. */
   readonly pieces: readonly PatternUnits[]
   /**
-   * Of each piece that is looked for and has no `?`: how many of its first units its first i + 1 end
-   * with, themselves apart.
+   * For each piece without `?` that is searched for: entry i is the length of the longest proper prefix of its first
+   * i + 1 units that they also end with.
    */
   readonly borders: readonly (Int32Array | undefined)[]
   /** Units that any match has at least. */
@@ -37,7 +37,7 @@ export function wildcardUnits(text: string): number[] {
   })
 }
 
-/** Units of text that stands for itself. */
+/** Units of literal text. */
 export function literalUnits(text: string): number[] {
   return Array.from({ length: text.length }, (_, at) => text.charCodeAt(at))
 }
@@ -155,7 +155,7 @@ function endOfFirst(
   return undefined
 }
 
-/** For each unit of the piece, the places where it may stand; wildcard places are in all. */
+/** For each unit of the piece, the places where it may be; places of wildcards are in all. */
 function masksOf(piece: PatternUnits, words: number): Map<number, Int32Array> {
   const anyOne = new Int32Array(words)
   for (const [at, unit] of piece.entries()) if (unit === ANY_ONE) mark(anyOne, at)

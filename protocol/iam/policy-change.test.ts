@@ -1,4 +1,4 @@
-/** F31: what somebody with the right to write a bucket's policy may change of it. */
+/** F31: what a caller with the right to write a bucket's policy may change in it. */
 
 import { describe, expect, test } from 'vitest'
 import { Meter, finish } from '../work.ts'
@@ -64,7 +64,7 @@ describe('a change of a bucket policy', () => {
     )
   })
 
-  test('what stays the same is nobody’s gift, and what goes neither', () => {
+  test('what stays the same grants nothing, and neither does what is removed', () => {
     expect(judged(READER, [write, read], [{ ...write, Sid: 'Other' }])).toBeUndefined()
     expect(judged([], [write], undefined)).toBeUndefined()
     expect(judged([], [write], [keep])).toBeUndefined()
@@ -83,7 +83,7 @@ describe('a change of a bucket policy', () => {
     expect(judged(S3, [keep], undefined)).toBe('lifts')
     expect(judged(S3, [keep], [{ ...keep, Principal: { AWS: ANN } }])).toBe('lifts')
     expect(judged(S3, [keep], [{ ...keep, Sid: 'Other' }])).toBeUndefined()
-    // Denied by name, the writer gives nobody what it is denied.
+    // A writer that is denied something by name can't grant it.
     const mine = statement('Deny', 's3:PutObject', { Principal: { AWS: ANN } })
     expect(judged(S3, [mine], [mine, write])).toBe('gives')
     expect(judged(S3, [mine], [mine, read])).toBeUndefined()

@@ -1,12 +1,13 @@
 /**
- * May somebody who has the right to write a bucket's policy make this change of it (F31)?
+ * May a caller who has the right to write a bucket's policy make this change to it (F31)? It may when:
  *
- *   - what the policy newly allows, to whomever, the caller is allowed itself, by its identity policies or by
- *     the policy as it is, and within the policies of its session
- *   - no Deny of the policy goes
+ *   - all that the policy newly allows, to any principal, is allowed to the caller itself, by its identity
+ *   policies or by
+ *     the present policy, and within the policies of its session
+ *   - no Deny of the policy is removed
  *
  * Statements that are the same before and after change nothing. The root of the bucket's account and administrators,
- * who may everything by their identity policies, may make any change.
+ * whose identity policies allow everything, may make any change.
  */
 
 import { BudgetError, type Meter, type Work } from '../work.ts'
@@ -19,18 +20,18 @@ export interface PolicyChange {
   readonly who: Bearer
   readonly isRoot: boolean
   readonly identityPolicies: readonly CompiledPolicy[]
-  /** Absent: no session, or one without limits of its own. */
+  /** Absent when there is no session, or one without limits of its own. */
   readonly sessionPolicies?: readonly CompiledPolicy[] | undefined
-  /** Undefined: there is none. */
+  /** Undefined when there is no policy. */
   readonly before: CompiledPolicy | undefined
   readonly after: Policy | undefined
-  /** What the policy allowed did not count for all that it names, and will. */
+  /** The policy did not count for all principals that it names, and will from now on. */
   readonly wasRestricted: boolean
 }
 
 const ALL = parsePolicy('{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}')
 
-/** Undefined: it may. Else what it may not, which is also so when there is too much to compare. */
+/** What the caller may not change; undefined when it may make the change. Too much to compare counts as forbidden. */
 export function* forbiddenChange(
   change: PolicyChange,
   meter: Meter,
@@ -61,7 +62,7 @@ function* judging(change: PolicyChange, meter: Meter): Work<'gives' | 'lifts' | 
   }
   const given = wanted.filter((each) => each.effect === 'Allow' && !kept.has(meaningOf(each)))
   if (given.length === 0) return undefined
-  // What is denied to everybody is denied to those who are given something as well.
+  // A Deny for all principals also denies those who are granted something.
   const denied = wanted.filter(
     ({ effect, principals, exceptPrincipals }) =>
       effect === 'Deny' && principals?.everyone === true && !exceptPrincipals,

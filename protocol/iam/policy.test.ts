@@ -32,7 +32,7 @@ describe('a policy', () => {
     ['[]', /a policy is an object/],
     ['null', /a policy is an object/],
     [`{"Statement":${'['.repeat(50)}`, /more than 10 levels/],
-    ['{"Statement":[],"Statement":[]}', /"Statement" stands twice at line 1/],
+    ['{"Statement":[],"Statement":[]}', /"Statement" occurs twice at line 1/],
     ['{"__proto__":{"Statement":[]}}', /unknown element "__proto__"/],
     [' '.repeat(20_481), /at most 20480/],
     [{}, /^Statement: is missing/],
@@ -59,7 +59,7 @@ describe('a policy', () => {
           { ...good, Sid: 'A' },
         ],
       },
-      /Sid A stands twice/,
+      /Sid A occurs twice/,
     ],
     [{ Statement: { ...good, Condition: [] } }, /^Statement\.Condition: is no object/],
     [{ Statement: { ...good, Condition: { 'a b': {} } } }, /is no condition operator/],
@@ -160,7 +160,7 @@ describe('strict JSON', () => {
           parseStrictJson(text)
         } catch (error) {
           expect(error).toBeInstanceOf(JsonError)
-          strict = (error as Error).message.includes('stands twice')
+          strict = (error as Error).message.includes('occurs twice')
         }
         expect(strict).toBe(plain)
       }),

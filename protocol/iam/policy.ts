@@ -40,14 +40,14 @@ export class MalformedPolicyError extends Error {
 export interface Condition {
   /** As written. */
   readonly name: string
-  /** Undefined: not known to this program. */
+  /** Undefined when this program does not know it. */
   readonly operator: OperatorName | undefined
   readonly ifExists: boolean
   readonly set: 'any' | 'all' | undefined
   /** Lower case. */
   readonly key: string
   readonly values: readonly Template[]
-  /** Of each value; undefined for one with variables, which is compiled for each request. */
+  /** One pattern for each value; undefined for a value with variables, which is compiled for each request. */
   readonly matchers: readonly (Matcher | undefined)[]
 }
 
@@ -90,14 +90,14 @@ export function parsePolicy(
     throw new MalformedPolicyError('Version', 'is not 2012-10-17 or 2008-10-17')
   }
   if (document['Id'] !== undefined) textAt(document['Id'], 'Id')
-  // Variables came with the later version: before, `${` stands for itself.
+  // Variables came with the later version: before it, `${` is literal text.
   const variables = version === '2012-10-17'
   const list = listAt(document['Statement'], 'Statement')
   const ids = new Map(principals.map(({ arn, id }) => [arn, id]))
   const statements = list.map(([value, place]) => statementAt(value, place, kind, variables, ids))
   const sids = statements.map(({ sid }) => sid).filter((sid) => sid !== undefined)
   const twice = sids.findIndex((sid, at) => sids.indexOf(sid) !== at)
-  if (twice >= 0) throw new MalformedPolicyError('Statement', `Sid ${sids[twice]} stands twice`)
+  if (twice >= 0) throw new MalformedPolicyError('Statement', `Sid ${sids[twice]} occurs twice`)
   return { kind, statements }
 }
 
@@ -222,7 +222,7 @@ function principalsAt(
   return { everyone, accounts, ids, unresolved }
 }
 
-/** Which of the two stands there: exactly one must. */
+/** The one of the two elements that is present. Exactly one must be. */
 function oneOf<A extends string, B extends string>(
   fields: JsonObject,
   place: string,
@@ -299,7 +299,7 @@ function valueAt(
   return template
 }
 
-/** A single value stands for a list of it. */
+/** A single value means a list of one. */
 function listAt(value: Json | undefined, place: string): [Json, string][] {
   if (value === undefined) throw new MalformedPolicyError(place, 'is missing')
   if (!Array.isArray(value)) return [[value as Json, place]]

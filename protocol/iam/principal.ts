@@ -1,6 +1,6 @@
 /**
- * Principals: whom a statement of a resource policy or of a role's trust policy names, and whether that
- * is who asks. The only wildcard is "*", everybody.
+ * Principals: whom a statement of a resource policy or of a role's trust policy names, and whether the caller is one of
+ * them. The only wildcard is "*", which means all callers.
  *
  * Users and roles are meant by their unique ids, as in AWS: the ARN that a policy was given is resolved when
  * the policy is stored. A user that is renamed keeps what it was given, and another one that takes its old
@@ -12,7 +12,7 @@ export interface Principal {
   readonly accountId: string
   /** 'arn:aws:iam::123456789012:user/ann', '…:root', 'arn:aws:sts::…:assumed-role/role/session'. */
   readonly arn: string
-  /** Of a role's session: the role's own ARN. */
+  /** For a role's session: the ARN of the role itself. */
   readonly roleArn?: string | undefined
   readonly type: 'Account' | 'User' | 'AssumedRole'
   readonly isRoot: boolean
@@ -34,19 +34,19 @@ export interface ResolvedPrincipal {
 }
 
 export interface PrincipalSet {
-  /** "*": everybody, also without a signature. */
+  /** "*": all callers, also those without a signature. */
   readonly everyone: boolean
   /** Account ids, named as such or by the account's root. */
   readonly accounts: ReadonlySet<string>
-  /** Of users, roles and sessions: ResolvedPrincipal. */
+  /** Ids of users, roles and sessions (ResolvedPrincipal). */
   readonly ids: ReadonlySet<string>
-  /** Of those whose id is not known. */
+  /** ARNs whose ids are not known. */
   readonly unresolved: ReadonlySet<string>
 }
 
 /**
- * `account`: only its account is named. The account then decides by identity policies who of it may;
- * `named`: itself, its role, everybody; the root is its account.
+ * `account`: only the caller's account is named, which then decides by identity policies who may. `named`: the caller
+ * itself, its role or all callers are named, or it is the root of a named account.
  */
 export type PrincipalMatch = 'named' | 'account' | 'none'
 
@@ -68,7 +68,7 @@ export function matchPrincipal(set: PrincipalSet, caller: Caller, byName: boolea
   return caller.isRoot ? 'named' : 'account'
 }
 
-/** Of aws:userid: the role's id of 'AROA…:session'. */
+/** The role's id in an aws:userid such as 'AROA…:session'. */
 export function entityIdOf(userId: string): string {
   const colon = userId.indexOf(':')
   return colon < 0 ? userId : userId.slice(0, colon)
@@ -95,7 +95,7 @@ export function parsePrincipal(
   return ENTITY_ARN.test(text) || SESSION_ARN.test(text) ? { arn: text } : undefined
 }
 
-/** The parts of a principal's ARN. Of a session, its role's; the path does not stand in it. */
+/** The parts of a principal's ARN. For a session those of its role, without the path, which its ARN does not have. */
 export interface PrincipalName {
   readonly accountId: string
   readonly kind: 'user' | 'role'
@@ -104,7 +104,7 @@ export interface PrincipalName {
   readonly session: string | undefined
 }
 
-/** Undefined: it is the ARN of no user, role or session. */
+/** Undefined when it is not the ARN of a user, role or session. */
 export function principalName(arn: string): PrincipalName | undefined {
   const [, account = '', role, session] = SESSION_ARN.exec(arn) ?? []
   if (role !== undefined) {

@@ -1,9 +1,9 @@
 /**
- * Rights that are held by name (F31): what the bucket and trust policies of an account give and deny to one of
- * its users or roles, between two bounds that any request lies within.
+ * Rights that are held by name (F31): what the bucket and trust policies of an account grant and deny to one of its
+ * users or roles. The result is two bounds: the rights in any request are between them.
  *
- * The bounds are identity policies, so that rights.ts compares them: what one who gives surely has with what
- * the other one may have. A policy that treats all principals of the account alike makes no difference between
+ * The bounds are written as identity policies, so that rights.ts can compare what the granting caller surely has with
+ * what the other one may have. A policy that treats all principals of the account alike makes no difference between
  * the two, and is left out (`isPersonal`).
  */
 
@@ -16,7 +16,7 @@ import { hasVariables } from './template.ts'
 /** A user or role of the account whose policies are looked at. */
 export interface Bearer {
   readonly accountId: string
-  /** 'AIDA…', 'AROA…'. Absent: anybody, and what it has already does not matter. */
+  /** 'AIDA…' or 'AROA…'. Absent when any caller is meant, whose present rights do not matter. */
   readonly id?: string | undefined
   /** aws:userid of a session, when it is known. */
   readonly userId?: string | undefined
@@ -27,7 +27,7 @@ type Match = 'yes' | 'maybe' | 'account' | 'no'
 
 /** Does the policy tell one principal of an account from another one? */
 export function isPersonal({ statements, kind }: Policy): boolean {
-  // Who is trusted as one of everybody needs no right of its own.
+  // A trust policy for all callers lets one in without a right of its own.
   return statements.some(
     (each) => tellsApart(each) || (kind === 'trust' && each.principals?.everyone === true),
   )
@@ -42,7 +42,7 @@ function tellsApart(statement: Statement): boolean {
   )
 }
 
-/** Does its meaning depend on what somebody is called? */
+/** Does its meaning depend on the name of a principal? */
 export function isNameDependent({ statements }: Policy): boolean {
   return statements.some((each) => asksForName(each) || (each.principals?.unresolved.size ?? 0) > 0)
 }
@@ -86,8 +86,8 @@ export function mostRights({ statements }: Policy, who: Bearer): Policy {
 }
 
 /**
- * May it take on the role with this trust policy, and not by a right that whoever has the same identity policies
- * would have too? What the trust policy denies is left out: that only takes away.
+ * May it assume the role with this trust policy by a right that a principal with the same identity policies would not
+ * have? What the trust policy denies is left out: that only takes away.
  *
  * @param own its identity policies, which decide where the role trusts its account
  */
@@ -139,7 +139,7 @@ function matchOf(statement: Statement, who: Bearer): Match {
   if (principals === undefined) return 'yes'
   const match = namedBy(principals, who)
   if (!exceptPrincipals) {
-    // An ARN of which nobody knows who it is allows nobody.
+    // An ARN that is not resolved allows no principal.
     const namesake = principals.unresolved.size > 0 && statement.effect === 'Deny'
     return namesake && (match === 'no' || match === 'account') ? 'maybe' : match
   }

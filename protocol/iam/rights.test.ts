@@ -1,4 +1,4 @@
-/** F31: nobody gives away more than it has. */
+/** F31: no caller grants more than it has. */
 
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'

@@ -1,19 +1,18 @@
 /**
- * Nobody gives away more than it has (F31): is everything that some policies allow allowed by others?
+ * No caller grants more than it has (F31): is everything that the policies `granted` allow also allowed by `creator`?
  *
- * The answer is sound, not complete: "yes" is always right, for every request and whoever sends it. A
- * "no" may be wrong where rights are written in another form: who has them in full (Allow * on *) is
- * always covered.
+ * The answer is sound, not complete: "yes" is right for every request of every caller. A "no" may be wrong where the
+ * same rights are written in another form. A creator with all rights (Allow * on *) covers everything.
  *
- *   1. Each action and resource of each Allow of `granted` lies within those of one Allow of `creator`,
+ *   1. Each action and resource of each Allow of `granted` is within those of one Allow of `creator`,
  *      whose conditions are no stricter.
  *   2. Each Deny of `creator` that might touch them is denied by `granted` as well.
  *
  * All comparisons are counted by a meter and can be interrupted (work.ts). Statements are brought into a
  * form for comparisons once. Beyond the meter's steps the work throws BudgetError: the caller refuses.
  *
- * What depends on who asks (variables, conditions on the principal) means another thing for the one who
- * is given than for the one who gives: such an Allow of `creator` covers nothing.
+ * An Allow of `creator` that depends on the caller (by variables or conditions on the principal) covers nothing: it
+ * means one thing for the granting caller and another for the one who is granted the right.
  */
 
 import { Meter, type Work } from '../work.ts'
@@ -54,7 +53,7 @@ function statementsOf(policies: readonly Policy[], effect: Statement['effect']):
   return policies.flatMap(({ statements }) => statements.filter((each) => each.effect === effect))
 }
 
-/** Means the same whoever asks, and is never unknown. */
+/** Means the same for every caller, and is never unknown. */
 function isPlain({ conditions, resources }: Statement): boolean {
   return (
     !resources.some((resource) => resource.fields.some(hasVariables)) &&
@@ -109,7 +108,7 @@ function* reachesOf(statements: readonly Statement[], meter: Meter): Work<Reach[
   return reaches
 }
 
-/** At least what the statement is about: what a variable stands for may be anything. */
+/** At least what the statement is about: a variable may have any value. */
 function reachOf(statement: Statement): Reach {
   const { exceptActions, exceptResources, conditions } = statement
   const plain = (resource: ArnTemplate): boolean => !resource.fields.some(hasVariables)
@@ -295,7 +294,7 @@ function formOf(units: PatternUnits): Form {
 
 const EVERY_RESOURCE: Patterns = { forms: [formOf([ANY_TEXT])], except: false }
 
-/** Fields of an ARN pattern with their colons; variables stand for anything. */
+/** Fields of an ARN pattern with their colons; variables match anything. */
 function unitsOfArn({ everything, fields }: ArnTemplate): number[] {
   if (everything) return [ANY_TEXT]
   return fields.flatMap((field, at) => [

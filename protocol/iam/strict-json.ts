@@ -1,7 +1,7 @@
 /**
- * JSON for documents that decide about rights: as JSON.parse, but a name that stands twice in an object
- * is an error (which of two "Effect" holds must not depend on the reader), depth is bounded, objects
- * have no prototype, and an error tells the place.
+ * JSON for documents that decide about rights: like JSON.parse, but a name that occurs twice in an object is an error
+ * (which of two "Effect" counts must not depend on the reader), depth is bounded, objects have no prototype, and an
+ * error says where it is.
  */
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject
@@ -65,7 +65,7 @@ class Reader {
       this.#space()
       if (this.#text[this.#at] !== '"') throw this.#error('a name is missing')
       const name = this.#string()
-      if (name in object) throw this.#error(`"${name.slice(0, 40)}" stands twice`)
+      if (name in object) throw this.#error(`"${name.slice(0, 40)}" occurs twice`)
       if (!this.#taken(':')) throw this.#error('":" is missing')
       object[name] = this.value(depth + 1)
       if (this.#taken('}')) return object

@@ -1,6 +1,6 @@
 /**
- * Text of a policy in which `${aws:username}` stands for a value of the request. What is put in counts
- * as itself: a user named `*` is no wildcard. `${*}`, `${?}` and `${$}` are the bare characters, and
+ * Text of a policy in which `${aws:username}` is replaced by a value of the request. The value is literal
+ * text: a user named `*` is not a wildcard. `${*}`, `${?}` and `${$}` are the bare characters, and
  * `${key, 'text'}` gives the text when the request has no such key.
  */
 

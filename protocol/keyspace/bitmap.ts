@@ -1,6 +1,6 @@
 /** Sets of partitions: one bit each, most significant first. */
 
-/** Of all numbers that a partition can have. */
+/** Bytes for all numbers that a partition can have. */
 export const BITMAP_BYTES = (1 << 16) / 8
 
 export type Bitmap = Uint8Array<ArrayBuffer>
@@ -55,7 +55,10 @@ export function unionOf(one: Uint8Array, other: Uint8Array): Bitmap {
   return union
 }
 
-/** Those in at least one of the two sets, which have the same length; ascending. It makes no copy: nodes ask each second. */
+/**
+ * Those in at least one of the two sets, which have the same length; ascending. It makes no copy: nodes ask each
+ * second.
+ */
 export function partitionsIn(bits: Uint8Array, others: Uint8Array = bits): number[] {
   const found: number[] = []
   for (let at = 0; at < bits.length; at++) {

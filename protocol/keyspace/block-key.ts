@@ -17,7 +17,7 @@ export function blockKey(partition: number, dataId: DataId, index: number): Bloc
   return (u16(partition) + dataId + u32(index)) as BlockKey
 }
 
-/** A block that lies with the metadata of its object: index 0 in the register's own partition. */
+/** A block that is stored beside its object's register: index 0 in the register's own partition. */
 export function packedBlockKey(register: RegisterKey, dataId: DataId): BlockKey {
   return blockKey(partitionOfKey(register), dataId, 0)
 }

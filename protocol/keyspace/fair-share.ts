@@ -18,11 +18,11 @@ export interface Weighted {
 export interface ShareClaim {
   /** Its fair share. */
   readonly fair: number
-  /** Of the zone where zones compete (there are as many zones as replicas, or more), else of the node. */
+  /** The zone's share where zones compete (there are at least as many zones as replicas), otherwise the node's. */
   readonly share: number
   /** The node's part of that share: 1 where nodes compete. */
   readonly part: number
-  /** Factor for the odds of its tokens (`zonePull`). Default: 1. */
+  /** Factor for the odds of its tokens (`zonePull`), 1 unless given. */
   readonly pull?: number | undefined
 }
 

@@ -130,7 +130,7 @@ describe('register keys', () => {
     }
   })
 
-  test('no byte stands for two spaces', () => {
+  test('no byte means two spaces', () => {
     expect(new Set(Object.values(SPACES)).size).toBe(Object.keys(SPACES).length)
   })
 
@@ -268,7 +268,7 @@ describe('block keys', () => {
     )
   })
 
-  test('a packed block lies with its object', () => {
+  test('a packed block is in the partition of its object', () => {
     const register = objectRegister(bucketId('0123456789abcdef'), 5, 'k', BITS)
     const key = packedBlockKey(register, dataId('d'.repeat(24)))
     expect(partitionOfKey(key)).toBe(partitionOfKey(register))

@@ -81,7 +81,7 @@ export function systemPartition(
   return (1 << partitionBits) + partitionOf(hash, systemPartitionBits)
 }
 
-/** Of objects and blocks, then of system registers. */
+/** The number of partitions: those of objects and blocks, then those of system registers. */
 export function partitionCount({ partitionBits, systemPartitionBits }: Keyspace): number {
   const system = systemPartitionBits === undefined ? 0 : 1 << systemPartitionBits
   return (1 << partitionBits) + system
@@ -100,7 +100,7 @@ export function partitionOfKey(key: RegisterKey | BlockKey): number {
 export function prefixEnd(prefix: ByteString): ByteString {
   let length = prefix.length
   while (length > 0 && prefix.charCodeAt(length - 1) === 0xff) length--
-  assert(length > 0, 'nothing lies above this prefix')
+  assert(length > 0, 'no key is above this prefix')
   return prefix.slice(0, length - 1) + String.fromCharCode(prefix.charCodeAt(length - 1) + 1)
 }
 

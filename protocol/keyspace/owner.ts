@@ -1,6 +1,6 @@
 /**
- * Who a block belongs to for good (G5): the registers that may ever name its data id. It lies in the
- * block's own record, so that an orphan can be asked about from its bytes alone.
+ * The owner that a block belongs to for good (G5): the registers that may ever name its data id. The block's own record
+ * has it, so that an orphan can be judged from its bytes alone.
  *
  *   object's register key                              packed block, blocks, page of one object
  *   upload's register key ‖ part number u16            of a part; 0: the manifest of a completion
@@ -44,8 +44,8 @@ export interface OwnerChain {
   readonly object: RegisterKey
 }
 
-/** The registers that may name the block, in the order in which they are to be asked. Undefined: the
- * bytes are no owner. */
+/** The registers that may name the block, in the order in which they are to be asked. Undefined when
+ * the bytes are not an owner. */
 export function chainOf(owner: BlockOwner, bits: number): OwnerChain | undefined {
   if (owner.length < 4) return undefined
   const space = spaceOf(owner as ByteString as RegisterKey)

@@ -55,7 +55,7 @@ export interface PlacementOptions extends Keyspace {
   readonly placement?: PlacementVersion | undefined
 }
 
-/** Of the data, or of the system partitions. */
+/** Options for the data partitions, or for the system partitions. */
 type OnePlacement = Pick<PlacementOptions, 'replication' | 'partitionBits' | 'placement'>
 
 export interface Placement {
@@ -87,7 +87,7 @@ export function systemReplication(replication: number): number {
 
 function placeAll(members: readonly PlacementMember[], options: OnePlacement): Placement {
   const { replication, partitionBits } = options
-  // By place: a node that takes another one's place stands where that one stood, in each tie too.
+  // Sorted by place: a node that takes another one's place has that one's position, in each tie too.
   const sorted = [...members].sort((a, b) => (tokensName(a) < tokensName(b) ? -1 : 1))
   assert(new Set(members.map(({ nodeId }) => nodeId)).size === members.length, 'a member once')
   for (const [i, member] of sorted.entries()) {

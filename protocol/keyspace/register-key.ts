@@ -73,7 +73,7 @@ export function systemRegister(
 }
 
 /**
- * Objects of one shard that begin with `prefix` and stand behind `after`. To step over a folded
+ * Objects of one shard that begin with `prefix` and come after `after`. To step over a folded
  * common prefix, pass it followed by '\xff', which no UTF-8 key contains.
  */
 export function objectRange(
@@ -88,8 +88,8 @@ export function objectRange(
 }
 
 /**
- * Uploads of one shard, by object key, then by upload id. `after` without an upload id stands
- * behind all uploads of that key.
+ * Uploads of one shard, by object key, then by upload id. `after` without an upload id
+ * comes after all uploads of that key.
  */
 export function uploadRange(
   bucketId: BucketId,

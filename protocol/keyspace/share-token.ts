@@ -1,5 +1,5 @@
 /**
- * Tokens of clusters whose genesis record says `placement: 2` or `3`. Token k of a node lies in the slice of partition
+ * Tokens of clusters whose genesis record says `placement: 2` or `3`. Token k of a node is in the slice of partition
  * π(k), where π is a permutation of all partitions drawn from the node's name, and the smaller k is, the nearer to
  * the slice's start. So the walk of a partition meets in its own slice first one token of each node that may
  * get it, the strongest first.

@@ -30,7 +30,7 @@ export interface AcceptedEntry {
 export type VoteReply =
   | { readonly type: 'promised'; readonly accepted?: AcceptedEntry | undefined }
   | { readonly type: 'accepted' }
-  /** A higher ballot stands in the way: go past it (P6). */
+  /** A higher ballot was promised: use one above it (P6). */
   | { readonly type: 'conflict'; readonly seen: LayoutBallot }
 
 /** `persist` is to be flushed before `reply` is sent; absent when nothing changed. */

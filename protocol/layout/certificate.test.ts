@@ -164,7 +164,7 @@ const spine = (of: readonly DecidedEntry[]): DecidedEntry[] => {
 }
 
 describe('a node that was away for long gets what proves the last entry, not every one', () => {
-  test('from any epoch on; and what somebody got so proves it to others', () => {
+  test('from any epoch on; and a node can prove it to others with what it got', () => {
     for (let known = 1; known < chain.length; known++) {
       const chainKnown = chain.slice(0, known)
       const told = spine(chain.slice(known))

@@ -52,7 +52,7 @@ export function entryFault(
 /**
  * As `entryFault`, of a STABLE entry some epochs later, where those in between are not known. The members of `stable`
  * have decided it, so they knew those, and each was a legal step: their signatures are all the proof that is needed
- * (L1). Whoever passes entries on must leave none out that changes the members (`spineOf`).
+ * (L1). A node that passes entries on must leave out none that changes the members (`spineOf`).
  */
 export function laterEntryFault(
   stable: LayoutEntry,
@@ -66,7 +66,10 @@ export function laterEntryFault(
   return majorityFault(votersOf(stable), { entry, certificate }, verify)
 }
 
-/** Of these, those that prove the last one: which changed the members, the last STABLE one, and what follows that. */
+/**
+ * The entries of a chain that prove its last one: those that changed the members, the last STABLE one, and what
+ * follows it.
+ */
 export function spineOf<T extends Pick<LayoutEntry, 'state' | 'cause'>>(chain: readonly T[]): T[] {
   const last = chain.findLastIndex(({ state }) => state === 'STABLE')
   return chain.filter(({ cause }, i) => i >= last || cause === 'founded' || cause === 'synced')
@@ -128,7 +131,8 @@ export function readDecided(value: unknown): DecidedEntry {
 function firstFault(entry: LayoutEntry): string | undefined {
   if (entry.epoch !== 1 || entry.previousHash !== NO_HASH) return 'the first entry is epoch 1'
   if (entry.state !== 'STABLE' || entry.members.length !== 1) return 'a cluster is founded by one'
-  if (entry.tokens !== undefined && entry.tokens.length > 0) return 'a founder has let nobody in'
+  if (entry.tokens !== undefined && entry.tokens.length > 0)
+    return "a founder's tokens have admitted no node"
   if (entry.secret !== undefined) return 'the first secret is in no entry'
   return undefined
 }

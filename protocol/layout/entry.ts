@@ -54,10 +54,10 @@ export interface Member {
   readonly capacityBytes: number
   /** Multiaddresses under which it was last known to listen. */
   readonly addresses: readonly string[]
-  /** What people call it. Default: its short id. */
+  /** What people call it; its short id unless given. */
   readonly name?: string | undefined
   /** The node whose tokens it uses. A replacement takes the lost node's place, so that only the partitions of
-   * that node move. Default: its own. No two members have the same place. */
+   * that node move. It is the node itself unless given. No two members have the same place. */
   readonly place?: NodeId | undefined
 }
 
@@ -123,13 +123,13 @@ export interface LayoutEntry {
   readonly members: readonly Member[]
   /** P′: in PLANNED and JOINT. */
   readonly next?: readonly Member[] | undefined
-  /** Of joiners. Absent in clusters of earlier programs until the first one is issued. */
+  /** Tokens of joiners; absent in clusters of earlier programs until the first one is issued. */
   readonly tokens?: readonly TokenRecord[] | undefined
-  /** Of the cluster. Absent: the first one is in force. */
+  /** The cluster secret; absent while the first one is in force. */
   readonly secret?: SecretRecord | undefined
-  /** Of `members`. Default: the genesis record's (`replicationOf`). */
+  /** Replication of `members`; the genesis record's unless given (`replicationOf`). */
   readonly replication?: number | undefined
-  /** Of `next`. Default: that of `members` (`nextReplicationOf`). */
+  /** Replication of `next`; that of `members` unless given (`nextReplicationOf`). */
   readonly nextReplication?: number | undefined
   /** Oldest first, at most SOURCES_MAX. */
   readonly sources?: readonly Source[] | undefined
@@ -315,7 +315,7 @@ function readReplication(value: unknown): number {
   return integerOf(value, 1, REPLICATION_MAX)
 }
 
-/** What stands in an entry for a value: nothing where it is the default. */
+/** A value as an entry has it: left out when it is the default. */
 export function unlessDefault<T>(value: T, usual: T): T | undefined {
   return value === usual ? undefined : value
 }

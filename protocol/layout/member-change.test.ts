@@ -68,7 +68,7 @@ describe('what changes make of the layout', () => {
     expect(diffOf(before, after)).toEqual(['a replaces b'])
     const { entry } = fineView(fiveMembers)
     expect(transitionFault(entry, planEntry(entry, after))).toBeUndefined()
-    // Its own place is free again, and nobody is in two.
+    // Its own place is free again, and no node has two.
     const back = layoutAfter([{ kind: 'join', member: b }], [...after.members]).members
     expect(back.find(({ nodeId }) => nodeId === b.nodeId)!.place).toBe(a.nodeId)
     expect(changeFault([{ kind: 'replace', old: a.nodeId, member: a }])).toMatch(/two changes/)

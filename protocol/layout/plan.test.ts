@@ -114,7 +114,7 @@ describe('a change that does not fit', () => {
     expect(heir.faults).toEqual([])
   })
 
-  test('used bytes that nobody knows are taken to be like those of the others', () => {
+  test('unknown used bytes are taken to be like those of the other nodes', () => {
     const known = plan([{ kind: 'drain', nodeId: a.nodeId }])
     const planned = plan([{ kind: 'drain', nodeId: a.nodeId }], (node) =>
       node === a.nodeId ? undefined : 0.4 * TERABYTE,

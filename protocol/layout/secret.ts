@@ -11,18 +11,18 @@ import { blake3 } from '../hash.ts'
 import { fieldsOf, integerOf, matchOf, textOf } from './json.ts'
 
 const SECRET_ID = /^[0-9a-f]{32}$/
-/** Of sessions that an earlier secret signed: as long as the longest session. */
+/** How long sessions that an earlier secret signed stay good at most: as long as the longest session. */
 export const OVERLAP_MS_MAX = 129_600_000
 
 export interface SecretRecord {
   readonly generation: number
   /** `secretId` of the one in force. */
   readonly id: string
-  /** Of the one before. */
+  /** `secretId` of the one before. */
   readonly previousId: string
   /** Wall clock of the member that proposed it. */
   readonly sinceMs: number
-  /** For so long sessions that the one before has signed are good; 0: not at all. */
+  /** How long sessions that the one before has signed stay good; 0 ends them at once. */
   readonly overlapMs: number
   /** The root account's secret of the genesis record, sealed with this one. */
   readonly rootSealed: string

@@ -11,13 +11,13 @@ export const TOKEN_ID = /^[0-9a-f]{16}$/
 export interface TokenRecord {
   /** 8 random bytes, hex. */
   readonly id: string
-  /** Of the token's secret (node/layout/token-codec.ts), hex. The secret itself only the token has. */
+  /** Verifies the token's secret (node/layout/token-codec.ts), hex. Only the token has the secret itself. */
   readonly verifier: string
   /** Wall clock. The member that admits looks at it. */
   readonly expiresMs: number
   /** Nodes that it may admit. */
   readonly uses: number
-  /** That it has admitted, in this order. */
+  /** Nodes that it has admitted, in this order. */
   readonly nodes: readonly NodeId[]
 }
 

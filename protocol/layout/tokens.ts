@@ -1,11 +1,12 @@
 /**
- * Join tokens as the layout keeps them: who may still be let in, and who was. Being part of the decided entries they
- * are redeemed once in the whole cluster, also when the same one is shown at two members at the same moment.
+ * Join tokens as the layout keeps them: how many nodes they may still admit, and which they have admitted. They are
+ * part of the decided entries, so a token is redeemed once in the whole cluster, also when two members see it at the
+ * same moment.
  *
  * Invariants, from one entry to the next:
- *   - a token comes in without a node that it admitted, and is never changed but by joins
- *   - a join enters every new member behind a token that was there, and no token has more nodes than uses
- *   - a node that a token has admitted before may come again with it: the answer was lost, or the change went back
+ *   - a new token has admitted no node, and only joins change it
+ *   - a join enters each new member in a token that existed, and no token has more nodes than uses
+ *   - a node may come again with the token that admitted it: the answer was lost, or the change was abandoned
  */
 
 import { assert } from '../assert.ts'
@@ -19,12 +20,12 @@ export interface Redemption {
   readonly tokenId: string
 }
 
-/** Whether the token lets this node in, its expiry apart. */
+/** Whether the token lets this node in, without regard to its expiry. */
 export function admits({ nodes, uses }: TokenRecord, nodeId: NodeId): boolean {
   return nodes.includes(nodeId) || nodes.length < uses
 }
 
-/** With the node entered; undefined when there is no such token or it is used up. */
+/** The tokens with the node entered; undefined when there is no such token or it is used up. */
 export function redeemed(
   tokens: readonly TokenRecord[],
   { nodeId, tokenId }: Redemption,
@@ -44,17 +45,17 @@ export function issueFault(
 ): string | undefined {
   for (const token of after) {
     const known = before.find(({ id }) => id === token.id)
-    if (known === undefined && token.nodes.length > 0) return 'a new token has admitted nobody yet'
+    if (known === undefined && token.nodes.length > 0) return 'a new token has admitted no node yet'
     if (known !== undefined && !same(known, token)) return 'a token does not change'
   }
   return undefined
 }
 
-/** Why these tokens can't follow those in an entry that lets the members of `next` in. Who was let in by
- * `previous` already, as a learner, needs no token again: it may have been revoked since. */
+/** Why these tokens can't follow those in an entry that lets the members of `next` in. A node that
+ * `previous` let in already, as a learner, needs no token again: its token may have been revoked since. */
 export function redemptionFault(previous: LayoutEntry, entry: LayoutEntry): string | undefined {
   const [before, after] = [previous.tokens, entry.tokens]
-  // Of a cluster whose founder's program knew no such tokens, and in which none was issued since.
+  // The founder's program knew no such tokens, and none was issued since.
   if (before === undefined) return after === undefined ? undefined : 'a join issues no token'
   if (after?.length !== before.length) return 'a join neither issues nor revokes tokens'
   const joiners = new Set((entry.next ?? []).map(({ nodeId }) => nodeId))
@@ -63,10 +64,11 @@ export function redemptionFault(previous: LayoutEntry, entry: LayoutEntry): stri
   for (const [i, token] of after.entries()) {
     const known = before[i]!
     if (!same({ ...known, nodes: token.nodes }, token)) return 'a token does not change'
-    if (known.nodes.some((node, at) => token.nodes[at] !== node)) return 'a token forgets nobody'
+    if (known.nodes.some((node, at) => token.nodes[at] !== node))
+      return 'a token keeps all nodes that it has admitted'
     if (token.nodes.length > token.uses) return 'a token is used up'
     const fresh = token.nodes.slice(known.nodes.length)
-    if (fresh.some((node) => !joiners.has(node))) return 'a token admits whoever joins'
+    if (fresh.some((node) => !joiners.has(node))) return 'a token admits only nodes that join'
     for (const node of token.nodes) entered.add(node)
   }
   for (const { nodeId, storageId } of previous.next ?? []) {

@@ -296,7 +296,7 @@ describe('tokens of joiners', () => {
     expect(replan(planned, [...N1, d!], used(c!))).toMatch(/has no token/)
     expect(replan(planned, [...N1, d!], used(c!, d!))).toBeUndefined()
     expect(replan(planned, [...P, d!], used(c!, d!))).toBeUndefined()
-    expect(replan(planned, [...N1, d!], used(d!))).toMatch(/forgets nobody/)
+    expect(replan(planned, [...N1, d!], used(d!))).toMatch(/keeps all nodes/)
     // Who learns already stays when its token is revoked, but not with other data.
     const revoked = tokensEntry(planned, [])
     expect(transitionFault(planned, revoked)).toBeUndefined()

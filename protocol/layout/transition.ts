@@ -5,7 +5,7 @@
  *   STABLE(P)       PLANNED(P → P′)  plan           learners begin to copy; joiners redeem their tokens
  *   PLANNED         PLANNED          replan         another P′: a learner is dropped, another change comes along
  *   PLANNED         JOINT(P, P′)     joint          the learners have caught up
- *   STABLE(P)       JOINT(P, P′)     join           the short way, while nobody holds anything
+ *   STABLE(P)       JOINT(P, P′)     join           the short way, while no node holds anything
  *   JOINT           STABLE(P′)       synced         P becomes a source, or not when there is nothing to move
  *   PLANNED, JOINT  STABLE(P)        abandoned      back, always allowed (L8). Behind a JOINT also, in chains of
  *                                                   earlier programs: holds-data, no-answer
@@ -94,7 +94,7 @@ export function secretEntry(stable: LayoutEntry, secret: SecretRecord): LayoutEn
 
 /**
  * STABLE behind a JOINT: forward to P′ when `cause` is 'synced'. Any other cause leads back to P, from PLANNED
- * too (L8). `becomesSource`: blocks of P are still to be moved (L5). False when nobody held any, or no replica
+ * too (L8). `becomesSource`: blocks of P are still to be moved (L5). False when no node held any, or no replica
  * set has changed.
  */
 export function stableEntry(before: LayoutEntry, cause: Cause, becomesSource = false): LayoutEntry {
@@ -220,7 +220,7 @@ function isSame(a: NextLayout, b: NextLayout): boolean {
   return isSamePlaces(a, b) && labels(a) === labels(b)
 }
 
-/** Everybody holds what it held: names and addresses alone may differ. No blocks move, so there is no source. */
+/** Every node holds what it held: only names and addresses may differ. No blocks move, so there is no source. */
 export function isSamePlaces(a: NextLayout, b: NextLayout): boolean {
   const places = ({ members }: NextLayout): string =>
     JSON.stringify(

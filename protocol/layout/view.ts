@@ -116,12 +116,12 @@ export class LayoutView {
     return replicationOf(this.entry)
   }
 
-  /** Of members only. */
+  /** The record of a member; undefined for learners and sources. */
   member(nodeId: NodeId): Member | undefined {
     return this.#members.get(nodeId)
   }
 
-  /** Of all who are known. */
+  /** The record of any known node. */
   knownMember(nodeId: NodeId): Member | undefined {
     return this.#known.get(nodeId)
   }
@@ -134,7 +134,7 @@ export class LayoutView {
     return this.#learners.has(nodeId)
   }
 
-  /** Of a source and no member (any more). It may be a learner. */
+  /** Whether it belongs to a source and is not a member (any more). It may be a learner. */
   isSource(nodeId: NodeId): boolean {
     return this.#sourceNodes.has(nodeId) && !this.#members.has(nodeId)
   }
@@ -181,12 +181,12 @@ export class LayoutView {
     return held
   }
 
-  /** P's. */
+  /** The placement of P. */
   get placement(): Placement {
     return this.#placement.get()
   }
 
-  /** P′'s, in PLANNED and JOINT. */
+  /** The placement of P′, in PLANNED and JOINT. */
   get nextPlacement(): Placement | undefined {
     return this.#nextPlacement?.get()
   }
@@ -229,7 +229,7 @@ export class LayoutView {
     return this.placement.partitionsOf(nodeId).filter((partition) => changed.has(partition))
   }
 
-  /** Text that differs when anybody's place or role does, and is the same when only tokens or secrets change. */
+  /** Text that differs when the place or role of any node does, and is the same when only tokens or secrets change. */
   placesKey(): string {
     const { state, members, next, replication, nextReplication, sources } = this.entry
     return JSON.stringify([state, members, next, replication, nextReplication, sources])

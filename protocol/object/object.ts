@@ -3,12 +3,12 @@
  * deletes make of its versions: versions.ts. Pure, since a change is called again on each retry.
  *
  * Invariants:
- *   - each block that a record refers to, also from its pages, is named by the state itself or lies on a
+ *   - each block that a record refers to, also from its pages, is named by the state itself or has been on a
  *     majority since an earlier state that was chosen: a state names the current version's blocks and
  *     what its change has made, and all that the state before it named unless that was chosen (A5, P7)
  *   - a completion's ticket enters the object before the upload says "completing", stays through
  *     overwrites and tombstones, and leaves with the very change that makes the version visible: so
- *     that happens once, however many finish the upload and however late they come    (P4, G5)
+ *     that happens once, no matter how many nodes finish the upload, or how late          (P4, G5)
  */
 
 import { byteString } from '../bytes.ts'
@@ -54,7 +54,7 @@ export function objectOfBody(body: Uint8Array): ObjectRecord {
   }
 }
 
-/** What GET without a version id sees. Undefined: NoSuchKey. */
+/** What GET without a version id sees; undefined means NoSuchKey. */
 export function currentVersion(record: ObjectRecord): VersionRecord | undefined {
   const newest = record.versions[0]
   return newest === undefined || newest.deleteMarker ? undefined : newest
@@ -92,7 +92,7 @@ export function withTicket(record: ObjectRecord, ticket: Uint8Array<ArrayBuffer>
   return { ...record, uploads: [...without(record, ticket), ticket] }
 }
 
-/** The completion's condition failed: whoever else carries the ticket learns that. */
+/** The completion's condition failed, which others that carry the ticket learn from the record. */
 export function withRefusedTicket(record: ObjectRecord, ticket: Uint8Array): ObjectRecord {
   return { ...record, uploads: [...without(record, ticket), refused(ticket)] }
 }

@@ -20,7 +20,7 @@ import type { ObjectRecord, PageRecord, PageRefRecord, VersionRecord } from '../
 import { dataId, type DataId } from '../ids.ts'
 
 export const INLINE_VERSIONS_MAX = 8
-/** Of the versions in the register, about, when encoded. */
+/** About the most bytes that the versions in the register take when encoded. */
 export const INLINE_BYTES_MAX = 2_560
 export const PAGE_FAN_OUT = 8
 
@@ -28,7 +28,7 @@ export const PAGE_FAN_OUT = 8
 export interface PageTools {
   /** By data id. Content of a data id never changes. */
   readonly known: ReadonlyMap<DataId, PageRecord>
-  /** A data id that was never used before, for each call anew. */
+  /** A data id that was never used before, another one for each call. */
   draw(): DataId
 }
 
@@ -62,7 +62,7 @@ export function pageIdOf(ref: PageRefRecord): DataId {
   return dataId(byteString(ref.dataId))
 }
 
-/** Of all versions, without reading a page. */
+/** The number of all versions, without reading a page. */
 export function countOf({ versions, pages }: Versions): number {
   return pages.reduce((sum, { count }) => sum + count, versions.length)
 }
@@ -106,7 +106,7 @@ export function refill(versions: Versions, tools: PageTools): PagesEdit | Lackin
   return { kept: { versions: inline, pages }, made: [], dropped }
 }
 
-/** Undefined: there is no such version. */
+/** The version; undefined when there is none like it. */
 export function find(
   { versions, pages }: Versions,
   wanted: Wanted,
@@ -120,8 +120,8 @@ export function find(
   return page === undefined ? { lacking: ref } : find(page, wanted, known)
 }
 
-/** Takes one version out, wherever it stands. It may leave the register without any: see `refill`.
- * Undefined: there is no such version. */
+/** Takes one version out, from the register or from a page. It may leave the register without any: see `refill`.
+ * Undefined when there is no such version. */
 export function takeOut(
   { versions, pages }: Versions,
   wanted: Wanted,

@@ -12,7 +12,7 @@ export interface ObjectSummary {
   etag: string
   lastModifiedMs: number
   storageClass: string
-  /** Of the first checksum: its algorithm. Empty: none. */
+  /** The algorithm of the first checksum; empty when there is none. */
   checksumAlgorithm: string
   checksumType: number
 }

@@ -28,7 +28,7 @@ export function versionIdOf(sequence: number, random: Uint8Array): string {
   return word(high) + word(low) + hex(random)
 }
 
-/** Undefined: no version of any key has this id. Of the null version its sequence is not in its id. */
+/** Undefined when no version of any key can have this id, and for the null version, whose id has no sequence. */
 export function sequenceOfVersionId(id: string): number | undefined {
   if (!/^[0-9a-f]{32}$/.test(id)) return undefined
   const high = WORD - 1 - Number.parseInt(id.slice(0, 8), 16)

@@ -57,7 +57,7 @@ class World {
     return name
   }
 
-  /** False: there is no such version. */
+  /** False when there is no such version. */
   remove(versionId: string): boolean {
     const wanted = wantedOf(this.record, versionId)
     if (wanted === undefined) return false
@@ -258,7 +258,7 @@ describe('delete markers and the null version', () => {
     expect(currentVersion(world.record)?.etag).toBe(etag)
   })
 
-  test('the null version is replaced where it stands, deep in the pages', () => {
+  test('the null version is replaced where it is, deep in the pages', () => {
     const world = new World()
     world.put(VERSIONING.never)
     for (let i = 0; i < 700; i++) world.put(VERSIONING.enabled)

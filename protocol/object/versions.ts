@@ -5,7 +5,7 @@
  * Invariants:
  *   - `sequence` rises by one with every write, deletes included                              (T4)
  *   - Last-Modified never falls or repeats within one key, across deletes                      (T4)
- *   - there is at most one null version; `nullSequence` says where it stands, 0 that there is none
+ *   - there is at most one null version; `nullSequence` is its sequence, or 0 when there is none
  */
 
 import { assert } from '../assert.ts'
@@ -26,7 +26,7 @@ import {
 } from './pages.ts'
 import { NULL_VERSION_ID, sequenceOfVersionId, versionIdOf } from './version-id.ts'
 
-/** Of a bucket: never configured, enabled, suspended (BucketRecord.versioning). */
+/** Versioning of a bucket: never configured, enabled, suspended (BucketRecord.versioning). */
 export const VERSIONING = { never: 0, enabled: 1, suspended: 2 } as const
 
 export interface Edited {
@@ -45,12 +45,12 @@ export interface VersionNeighbours {
   /** Display only (T4). */
   readonly nowMs: number
   readonly pages: PageTools
-  /** Versions may move to pages: what the record before this one named lies on a majority (A5). */
+  /** Versions may move to pages: what the record before this one named is on a majority (A5). */
   readonly maySpill: boolean
 }
 
 /** The version becomes the current one: with an id of its own where versioning is enabled, else in place
- * of the null version, wherever that stands. Of an upload, its tickets go. */
+ * of the null version, in the register or in a page. The version of an upload removes the upload's tickets. */
 export function withVersion(
   record: ObjectRecord,
   version: VersionRecord,
@@ -91,7 +91,7 @@ export function withDeleteMarker(
   return withVersion(record, DELETE_MARKER, surroundings)
 }
 
-/** Undefined: there is no such version, and nothing to delete. */
+/** Undefined when there is no such version, and so nothing to delete. */
 export function withoutVersion(
   record: ObjectRecord,
   wanted: Wanted,
@@ -116,7 +116,7 @@ export function withoutVersion(
   }
 }
 
-/** Where a version with this id would stand, 'null' included. Undefined: this key has none such. */
+/** Where a version with this id ('null' included) would be; undefined when this key can't have one. */
 export function wantedOf(record: ObjectRecord, versionId: string): Wanted | undefined {
   if (versionId === NULL_VERSION_ID) {
     const { nullSequence } = record

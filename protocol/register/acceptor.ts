@@ -43,7 +43,7 @@ export interface AcceptorState {
 export interface AcceptorEnv {
   /** Durably reserved: promises with a counter below it survive a crash as "at least the mark" (A1). */
   readonly mark: number
-  /** Of the register's partition (A2, A3, G2). ZERO_BALLOT when nothing was ever collected. */
+  /** The floor of the register's partition (A2, A3, G2); ZERO_BALLOT when nothing was ever collected. */
   readonly floor: Ballot
   readonly epoch: number
   /** Highest generation seen of the request's bucket in this partition (T8); 0 when none. */

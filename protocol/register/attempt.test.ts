@@ -1,6 +1,6 @@
 /**
- * A proposer whose accept may have reached an acceptor (P4). Each test is named after the rule it shows; `vitest -u` rewrites
- * the transcripts.
+ * A proposer whose accept may have reached an acceptor (P4). Each test is named after the rule it shows; `vitest -u`
+ * rewrites the transcripts.
  */
 
 import { describe, expect, test } from 'vitest'
@@ -78,7 +78,7 @@ describe('an attempt that is met again', () => {
     `)
   })
 
-  test('P4: the state it meant to replace still stands: applied again', () => {
+  test('P4: the state it meant to replace is still there: applied again', () => {
     const lab = new RegisterLab()
     lab.written('q')
     lab.propose('p')

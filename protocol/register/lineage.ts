@@ -18,8 +18,9 @@ export function lineageOf({ operation, replaced, earlier = [] }: RegisterValue):
   return replaced === undefined ? [operation] : [operation, replaced, ...earlier]
 }
 
-/** Which of the values that were proposed for an operation is the one behind `current`. Undefined: more than
- * one may be, or its place is out of sight. */
+/** The value that was proposed for an operation and that `current` followed. Undefined when more than one may be, or
+ * when
+ * the lineage does not reach back to it. */
 export function valueInLineage(
   { values }: Attempt,
   operation: OperationId,

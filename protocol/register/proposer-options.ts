@@ -7,7 +7,7 @@ import type { Fence, RegisterValue, ReplicaSets } from './types.ts'
 /**
  * What a change makes of the current state: a new value, or nothing. Pure: it is called again on each
  * retry. A tombstone is passed as a value. `chosen`: a majority of each set has accepted this very state,
- * and so holds all blocks that it names (A5); otherwise it may lie on fewer replicas.
+ * and so holds all blocks that it names (A5); otherwise it may be on fewer replicas.
  */
 export type Change = (current: RegisterValue | undefined, chosen: boolean) => ChangeResult
 
@@ -30,10 +30,10 @@ export interface ProposerOptions {
   readonly prior?: PriorBallot | undefined
   /** P4: from the outcome of an earlier proposer of the same operation. */
   readonly attempt?: Attempt | undefined
-  /** May the proposer of this operation still want to know what became of it? Others are left out of the
-   * lineage. Default: all may. */
+  /** Whether the proposer of an operation may still want to know what became of it; all may, unless given. The lineage
+   * leaves the others out. */
   readonly isRecent?: ((operation: OperationId) => boolean) | undefined
-  /** Use counters above this only (D3: the mark). */
+  /** The proposer uses only counters above this (D3: the mark). */
   readonly above?: number | undefined
   /** Blocks that no replica has any more (A5): what is proposed does not name them, so that they hold up
    * nothing. Looked at again for each accept. */

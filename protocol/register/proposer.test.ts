@@ -1,4 +1,7 @@
-/** Proposers against real acceptors. Each test is named after the rule it shows; `vitest -u` rewrites the transcripts. */
+/**
+ * Proposers against real acceptors. Each test is named after the rule it shows; `vitest -u` rewrites the
+ * transcripts.
+ */
 
 import { describe, expect, test } from 'vitest'
 import type { BucketId, OperationId, ProposerId } from '../ids.ts'
@@ -141,7 +144,7 @@ describe('a condition that fails', () => {
   })
 })
 
-describe('a proposer that meets others, or nobody', () => {
+describe('a proposer that meets others, or no replica', () => {
   test('P6: a counter left behind moves past what was seen at once, then backs off', () => {
     const lab = new RegisterLab()
     lab.states.set('a', { promised: { counter: 40, proposer: 'z' as ProposerId } })
@@ -233,7 +236,7 @@ describe('a proposer that is asked for blocks or fenced', () => {
 })
 
 describe('blocks and majorities', () => {
-  test('A5: a change is told whether what it replaces lies on a majority', () => {
+  test('A5: a change is told whether what it replaces is on a majority', () => {
     const told: [string | undefined, boolean][] = []
     const change: Change = (current, chosen) => {
       told.push([current?.operation, chosen])

@@ -38,7 +38,7 @@ import type { ChangeResult, ProposerOptions } from './proposer-options.ts'
 import { isSameValue, withoutLost } from './value.ts'
 import { type Promised, highestAccepted } from './promises.ts'
 
-/** So many rounds in a row without a quorum and without anyone in the way: the replicas are gone. */
+/** After so many rounds in a row without a quorum and without a conflict, the replicas count as gone. */
 export const FAILED_ROUNDS_MAX = 3
 
 /** The back-off grows no longer once an accept was sent of which nothing is known. */
@@ -58,7 +58,7 @@ export class RegisterProposer {
   readonly #options: ProposerOptions
   readonly #members: readonly NodeId[]
   #phase: 'new' | 'prepare' | 'accept' | 'backoff' | 'done' = 'new'
-  /** Of the present or, in back-off, the last round. */
+  /** The request of the present round, or of the last one while backing off. */
   #request: PrepareRequest | AcceptRequest | undefined
   #quorum: Quorum
   #promises: Promised[] = []
@@ -159,7 +159,7 @@ export class RegisterProposer {
 
   #prepare(): ProposerStep {
     const { key, epoch, fence, proposer, nextCounter, above = 0 } = this.#options
-    // While this one waited, those that it met have moved on.
+    // While this one waited, the proposers that it met have moved on.
     const ahead = this.#backoffs > 0 ? COUNTERS_AHEAD : 0
     const counter = nextCounter(Math.max(above, this.#seen.counter) + ahead)
     assert(counter > above && counter > this.#seen.counter, 'counters rise (P1)')
@@ -205,7 +205,7 @@ export class RegisterProposer {
     if ('write' in result) return this.#write(ballot, current, result.write)
     if (!current)
       return this.#finish(this.#attempt ? { type: 'unknown' } : { type: 'kept', ballot })
-    // An accept of ours that lies somewhere could still surface below a ballot that merely agrees.
+    // An accept of ours that some replica has could still surface below a ballot on which replicas only agree.
     const chosen = agreed && !this.#attempt
     if (chosen && result.rewrite !== true) {
       return this.#finish({ type: 'kept', current, ballot: current.ballot })
@@ -344,12 +344,12 @@ export class RegisterProposer {
       this.#failedRounds++
       if (this.#failedRounds >= FAILED_ROUNDS_MAX) return this.#finish(this.giveUp())
     } else if (this.#phase === 'prepare' && this.rounds === 1) {
-      // Most likely nobody is there, and only our counter was behind.
+      // Most likely no other proposer is active, and only our counter was too low.
       return this.#prepare()
     }
     this.#phase = 'backoff'
     const backoffs = this.#backoffs++
-    // Whoever waits long is overtaken by more than a lineage holds.
+    // A proposer that waits long is overtaken by more operations than a lineage holds.
     return {
       send: [],
       backoff: { attempt: this.#attempt ? Math.min(backoffs, DOUBTFUL_BACKOFFS) : backoffs },

@@ -26,7 +26,7 @@ describe('a reader that finds a majority', () => {
     expect(lab.outcomes.get('r')).toEqual({ type: 'state' })
   })
 
-  test('R1: the value is fetched where the agreed ballot lies when the nearest has another', () => {
+  test('R1: the value is fetched from a replica with the agreed ballot when the nearest has another', () => {
     const lab = new RegisterLab()
     lab.written('p')
     lab.propose('q')

@@ -8,9 +8,9 @@
  *   - FAULTY and stale-epoch replies never count                                                  (R3)
  *
  * 1. Ask all: the nearest for the value, the others for their ballot.
- * 2. A quorum agrees: answer with the value, asking for it where that ballot lies if nobody has been
- *    asked who could still send it.
- * 3. No quorum can agree any more: again after a random while, twice (R2); then `needs-identity`.
+ * 2. A quorum agrees: answer with the value. When no replica was asked that could still send it, ask one that has
+ *    that ballot.
+ * 3. No quorum can agree any more: ask again after a random pause, twice (R2); then `needs-identity`.
  */
 
 import { assert } from '../assert.ts'

@@ -40,12 +40,12 @@ export interface PriorBallot {
  * same operation elsewhere (a later epoch, a later generation) must be given it. */
 export interface Attempt {
   readonly epoch: number
-  /** Of the first accept that may have reached an acceptor. */
+  /** The ballot of the first accept that may have reached an acceptor. */
   readonly ballot: Ballot
-  /** Lineage of a state that does not come from it: the one that it meant to replace at first, or a later
+  /** Lineage of a state that it did not lead to: the one that it meant to replace at first, or a later
    * one. Empty when the register was absent. */
   readonly bases: readonly OperationId[]
-  /** All that was proposed for it. */
+  /** All values that were proposed for it. */
   readonly values: readonly RegisterValue[]
 }
 
@@ -59,7 +59,7 @@ export type ProposerOutcome =
       readonly overtakenBy?: RegisterValue
       readonly prior?: PriorBallot
     }
-  /** `change` kept the state, and that state is known to be chosen (P3). Absent: no register. */
+  /** `change` kept the state, and that state is known to be chosen (P3). `current` is absent when the register is. */
   | { readonly type: 'kept'; readonly current?: Accepted; readonly ballot: Ballot }
   /** Our accept may or may not have happened, now or later (P4): 503, never 412 or 200. */
   | { readonly type: 'unknown' }

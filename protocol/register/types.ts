@@ -14,8 +14,8 @@ export interface RegisterValue {
   readonly tombstone: boolean
   readonly body: Uint8Array
   readonly blocks: readonly BlockKey[]
-  /** Operation of the state that the change replaced. Absent: it replaced nothing, or it is not known.
-   * By it a proposer whose accept was overtaken tells that it has not happened (P4). */
+  /** Operation of the state that the change replaced; absent when it replaced nothing, or that is not known.
+   * A proposer whose accept was overtaken can tell from it that the accept has not happened (P4). */
   readonly replaced?: OperationId | undefined
   /** Those before `replaced`, newest first, at most EARLIER_MAX: so a proposer that was overtaken more than
    * once still learns what became of its accept (P4). */
@@ -71,8 +71,8 @@ export interface PromisedReply {
   /** The ballot of the prepare that is answered. */
   readonly ballot: Ballot
   readonly accepted?: Accepted | undefined
-  /** Of the partition, when the register is absent: below it something may have been collected here,
-   * so that a proposer can tell "never written" from "written, deleted, collected" (P4, G2). */
+  /** The floor of the partition, when the register is absent. Something below it may have been collected here,
+   * so a proposer can tell "never written" from "written, deleted, collected" (P4, G2). */
   readonly floor?: Ballot | undefined
 }
 
@@ -83,11 +83,11 @@ export interface StateReply {
   readonly accepted?: Accepted | undefined
 }
 
-/** A higher ballot stands in the way: `seen` is what to go past (P6). */
+/** A higher ballot was promised or accepted: use one above `seen` (P6). */
 export interface ConflictReply {
   readonly type: 'conflict'
   readonly seen: Ballot
-  /** Of an accept: this acceptor did not accept that ballot and never will (had it, its accepted ballot
+  /** For an accept: this acceptor has not accepted that ballot and never will (otherwise its accepted ballot
    * or, after a collection, its floor would be at least that). A proposer refused so by every replica
    * knows that its change has not happened (P4). Absent means unknown. */
   readonly never?: boolean | undefined

@@ -93,7 +93,7 @@ export function wireBallot(ballot: Ballot): WireBallot {
   return { counter: ballot.counter, proposer: bytesOf(ballot.proposer) }
 }
 
-/** Of a mark, a floor and no ballot at all the proposer is empty; a mark's counter still counts (A1). */
+/** A mark, a floor and an absent ballot have an empty proposer; the counter of a mark still counts (A1). */
 export function ballotOfWire(wire: WireBallot | undefined): Ballot {
   if (wire === undefined) return ZERO_BALLOT
   const { counter, proposer } = wire

@@ -1,14 +1,14 @@
 /**
- * Digest of what one node holds of one partition: equal digests, equal contents. Kept up to date by
- * exclusive or, so that its cost does not depend on how much the partition holds.
+ * Digest of what one node holds of one partition: equal digests mean equal contents. It is kept up to
+ * date by exclusive or, so that its cost does not depend on how much the partition holds.
  *
  * ```
  * 0            4                16               20           32
  * registers    xor of (12)      blocks           xor of (12)
  * ```
  * of hash(key ‖ ballot) for registers, hash(key) for blocks. The hash has 96 bits, well mixed, and is
- * not cryptographic: it is taken for every write, and a collision would only hide a gap from a
- * comparison that anybody who could provoke it would have caused on their own data.
+ * not cryptographic, because every write computes it. A collision would only hide a gap from a comparison, and a client
+ * could provoke one only in its own data.
  */
 
 import { assert } from '../assert.ts'
@@ -59,7 +59,7 @@ export function blockCount(digest: Uint8Array, at = BLOCKS_AT): number {
   return new DataView(digest.buffer, digest.byteOffset).getUint32(at)
 }
 
-/** Of a group of partitions. */
+/** One digest for a group of partitions. */
 export function combineDigests(
   digests: Iterable<{ partition: number; digest: Uint8Array }>,
 ): Uint8Array {

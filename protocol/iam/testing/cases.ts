@@ -208,7 +208,7 @@ const KINDS: readonly Kind[] = [
   },
 ]
 
-/** Of other kinds too: an operator may stand with any key. */
+/** Values of other kinds too: an operator may be used with any key. */
 const STRANGE_KEYS = ['x:unheard', 's3:ExistingObjectTag/a', 'aws:TokenIssueTime', 's3:VersionId']
 const CONTEXT_KEYS = ['s3:prefix', 's3:delimiter', 's3:max-keys', 'aws:currenttime', 'aws:sourceip']
 

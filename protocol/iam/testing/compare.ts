@@ -13,7 +13,7 @@ export interface Comparison {
 
 const KINDS = { 'explicit-deny': 'deny', allow: 'allow', 'default-deny': 'none' } as const
 
-/** Of each draw of policies. */
+/** Cases for each draw of policies. */
 const REQUESTS = 4
 
 export function compareCases(cases: number, seed: number): Comparison {

@@ -1,5 +1,6 @@
 /**
- * Real acceptors with proposers and readers against them, one message at a time. What happens is written down as a transcript
+ * Real acceptors with proposers and readers against them, one message at a time. What happens is written down as a
+ * transcript
  * of lines that read "node request -> reply".
  */
 
@@ -162,7 +163,7 @@ export class RegisterLab {
 
   #at(name: string): { machine: Machine; mail: Send[] } {
     const found = this.#machines.get(name)
-    if (!found) throw new Error(`nobody is called ${name}`)
+    if (!found) throw new Error(`no machine is called ${name}`)
     return found
   }
 
