@@ -244,7 +244,7 @@ describe('ranges of parts and partitions', () => {
   test('prefixEnd is the least bound above a prefix', () => {
     expect(prefixEnd('ab')).toBe('ac')
     expect(prefixEnd('a\xff\xff')).toBe('b')
-    expect(() => prefixEnd('\xff')).toThrow(/nothing lies above/)
+    expect(() => prefixEnd('\xff')).toThrow(/no key is above/)
   })
 })
 
