@@ -16,19 +16,24 @@ import type { Sightings } from '../replica/sightings.ts'
 import type { RecoveryStatus } from '../status/recovery.ts'
 import type { NodeOptions } from './node-options.ts'
 
+/** The ports of the node. The disk is watched, so that a disk that does not answer is noticed (D11). */
 export type NodeEnvironment = Environment & { readonly disk: WatchedDisk }
 
 /** What a start has found on its disk. */
 export interface NodeFindings {
   readonly store: Store
   readonly layout: LayoutManager
+  /** Partitions of which this node may have forgotten something (D8). */
   readonly forgotten: Forgotten
+  /** How far this node has come with changes of the layout (L5, L9). */
   readonly moveFile: MoveFile
+  /** How far this node has seen the others come (D2). */
   readonly sightings: Sightings
   /** The sequence that the log would have given to the next record when it was opened. */
   readonly startSequence: number
   /** By the monotonic clock. */
   readonly startedMs: number
+  /** What the start has replayed of the log. */
   readonly recovery: RecoveryStatus
 }
 
@@ -43,7 +48,9 @@ export interface NodeBase extends NodeFindings {
   /** 0 while this node is not a member of a cluster. */
   readonly epoch: () => number
   readonly partitionBits: () => number
+  /** Whether this node is in an active set of the partition. It may not have a vote yet: see `votes` in wire-replica.ts. */
   readonly isReplica: (partition: number) => boolean
+  /** Where replicas are, for the roles that call them. */
   readonly placement: ReplicaPlacement
 }
 

@@ -21,7 +21,9 @@ import { wireService } from './wire-serving.ts'
 import { wireStatus, type StatusParts } from './wire-status.ts'
 import type { SelfCheck } from '../repair/self-check.ts'
 
+/** Everything that node.ts starts, stops or shows. */
 export interface WiredNode extends NodeRoles, StatusParts {
+  /** Answers requests of other nodes. */
   readonly service: Service
 }
 

@@ -24,7 +24,9 @@ export interface QuorumNeeds {
 export interface QuorumParts {
   readonly peers: Peers
   readonly selfCheck: SelfCheck
+  /** Finds out whether any node still has a block. */
   readonly loss: LossCheck
+  /** Blocks that no replica has any more, so that no accept waits for them (A5). */
   readonly lost: LostBlocks
   readonly registers: RegisterClient
   readonly replicator: Replicator

@@ -11,7 +11,9 @@ import type { ReplicaParts } from './wire-replica.ts'
 const BUSY_DISK_MS = 100
 
 export interface RebalanceParts {
+  /** Registers: learning in PLANNED, the sync in JOINT. */
   readonly rebalance: Rebalance
+  /** Blocks: fetched from the sources after the change, and dropped by old holders (L8). */
   readonly moves: BlockMoves
 }
 

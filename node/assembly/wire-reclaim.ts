@@ -20,7 +20,9 @@ export interface ReclaimNeeds {
 }
 
 export interface ReclaimParts {
+  /** Finds and frees what no register names any more. */
   readonly space: SpaceReclaim
+  /** Finds registers whose blocks no node has any more, and lists them. */
   readonly lostData: LostData
 }
 

@@ -12,12 +12,17 @@ import type { ReclaimParts } from './wire-reclaim.ts'
 import type { ReplicaParts } from './wire-replica.ts'
 
 export interface RepairParts {
+  /** Fetches single blocks that are damaged or missing. */
   readonly blockRepair: BlockRepair
+  /** Compares partitions with their other replicas, and pulls what is missing. */
   readonly resync: Resync
+  /** Gives this node its votes back on partitions of which it may have forgotten something (D8). */
   readonly recall: Recall
+  /** Compaction and scrub. */
   readonly upkeep: Upkeep
 }
 
+/** The roles that repair is built on. */
 interface RepairGround {
   readonly base: NodeBase
   readonly replica: ReplicaParts

@@ -30,10 +30,14 @@ export interface ReplicaParts {
   readonly host: AcceptorHost
   readonly blocks: BlockStore
   readonly damaged: DamagedRegisters
+  /** Answers to replicas that compare what they hold with this node. */
   readonly exchange: SyncAnswers
   readonly lists: ListService
+  /** Attempts to store data that this node has begun (G5). */
   readonly attempts: Attempts
+  /** Data that no register names any more, which no late message may bring back (G5). */
   readonly dead: DeadData
+  /** Readers that keep freed blocks for as long as they read. */
   readonly readers: Readers
   /** This node is a replica of the partition and may vote in it. */
   readonly votes: (partition: number) => boolean

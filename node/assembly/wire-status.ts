@@ -6,7 +6,9 @@ import type { NodeBase } from './node-base.ts'
 import type { NodeRoles } from './node-roles.ts'
 
 export interface StatusParts {
+  /** The admin port's backend, and what this node tells the others about itself. */
   readonly status: Status
+  /** Encrypts access keys again after a rotation of the cluster secret. */
   readonly secret: SecretUpkeep
 }
 

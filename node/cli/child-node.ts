@@ -8,6 +8,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { ReadyMessage } from './start.ts'
 
+/** How to start the child. */
 export interface ChildOptions {
   readonly name: string
   /** node/main.ts. */

@@ -39,6 +39,7 @@ export function existingNodes(data: string): ExistingNode[] {
   return existing
 }
 
+/** A directory without node.json is that of a node whose first start was interrupted. */
 function existingNode(index: number, directory: string): ExistingNode {
   let node: NodeRecord | undefined
   try {

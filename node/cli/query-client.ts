@@ -21,6 +21,7 @@ export interface QueryOptions {
   readonly data?: string | undefined
 }
 
+/** The credentials that sign a request. */
 export interface QuerySigner {
   readonly accessKeyId: string
   readonly secretAccessKey: string

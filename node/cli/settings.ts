@@ -106,6 +106,7 @@ function clusterOfToken(token: string): string {
   }
 }
 
+/** Refuses a start that would contradict what the directory was made for. */
 function checkPast(node: NodeRecord, config: Config): void {
   if (node.origin === 'found' && config.join !== undefined) {
     throw new UsageError(
@@ -130,6 +131,7 @@ function checkPast(node: NodeRecord, config: Config): void {
   }
 }
 
+/** What an earlier start has written down. Flags, environment and file override it. */
 function remembered(data: string): RawConfig {
   const node = readNode(data)
   if (node === undefined) return {}

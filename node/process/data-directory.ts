@@ -73,6 +73,7 @@ export interface Birth {
   readonly storageIdBytes: Uint8Array
 }
 
+/** An open directory, which this process has locked. `openDataDirectory` makes it. */
 export class DataDirectory {
   /** An absolute path. */
   readonly path: string

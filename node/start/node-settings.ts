@@ -16,6 +16,7 @@ import type { StartingAdmin } from './starting-admin.ts'
 /** How often a long start says how far it has come. */
 const REPORT_MS = 5_000
 
+/** What the options are made from. */
 export interface NodeSettings {
   readonly config: Config
   readonly choices: StartChoices

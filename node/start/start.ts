@@ -94,6 +94,7 @@ async function serve(
   }
 }
 
+/** What every step of a start needs. */
 interface Start {
   readonly config: Config
   readonly hooks: NodeHooks
@@ -105,12 +106,14 @@ interface Start {
   readonly gauges: AdminBackend['gauges']
 }
 
+/** A start whose admin port answers already. */
 interface StartWithAdmin extends Start {
   readonly starting: StartingAdmin
   readonly admin: Admin
   readonly adminUrl: string
 }
 
+/** Starts the node, then opens the S3 port. */
 async function serveNode(start: StartWithAdmin): Promise<RunningNode> {
   const { config, hooks, choices, directory, random, clock, starting, gauges, admin, adminUrl } =
     start

@@ -10,6 +10,7 @@ const ASK_TIMEOUT_MS = 2_000
 /** For a node that has been slow to answer. */
 const ASK_SLOW_TIMEOUT_MS = 250
 
+/** @param own the status of this node, which is not asked */
 export async function askMembers(
   { network, peers }: { readonly network: Pick<Network, 'self'>; readonly peers: Peers },
   view: LayoutView,

@@ -19,6 +19,7 @@ export interface LocateOptions {
   readonly view: () => LayoutView
 }
 
+/** Throws StoreError NoSuchBucket. The object itself need not exist. */
 export async function locateObject(
   options: LocateOptions,
   bucketName: string,

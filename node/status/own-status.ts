@@ -8,7 +8,7 @@ import { movesOf } from './move-progress.ts'
 import type { StatusOptions } from './status-options.ts'
 import { untoldOf } from './untold.ts'
 
-/** Reasons that one node tells of. */
+/** How many reasons for having forgotten something one node tells, the last ones. */
 const WHY_MAX = 5
 
 export function ownStatus(options: StatusOptions, view: LayoutView): WireStatusReply {

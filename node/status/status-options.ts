@@ -1,4 +1,4 @@
-/** What the status of a node is made from. */
+/** The parts of a node that its status is made from. wire-status.ts in assembly/ provides them. */
 
 import type { NodeStatus } from '../../gateway/port/status.ts'
 import type { Gauge } from '../../gateway/port/admin.ts'
@@ -30,25 +30,33 @@ export interface StatusOptions {
   readonly replicator: Replicator
   readonly blocks: BlockStore
   readonly resync: Resync
+  /** Partitions on which this node does not vote, because it may have forgotten something (D8). */
   readonly recall: Pick<Recall, 'forgotten'>
+  /** Why that is so, which blocks may be missing, and what is lost for good (D8). */
   readonly forgotten: Pick<Forgotten, 'notes' | 'lacksBlocks' | 'lackingBlocks' | 'noteLost'>
+  /** Whether the members know that this start's boot is its own (D2). */
   readonly selfCheck: Pick<SelfCheck, 'isProven'>
   readonly peers: Peers
   readonly buckets: Buckets
   readonly clock: Clock
+  /** By the monotonic clock. */
   readonly startedMs: number
+  /** What the start had to read from the log. */
   readonly recovery: () => NodeStatus['recovery']
   readonly upkeep: Upkeep
   readonly secret: Pick<SecretUpkeep, 'status' | 'rotate'>
   /** What the collector has done and has to do. */
   readonly space: () => SpaceCounters
+  /** Objects that no replica has any more. */
   readonly lost: Pick<LostData, 'report' | 'objects'>
   /** Registers that are damaged and not repaired yet (D3). */
   readonly damaged: Pick<DamagedRegisters, 'waiting' | 'list' | 'giveUp'>
+  /** Memory for blocks on their way to readers. */
   readonly readRoom: ReadRoom
   /** What it has of the partition is not left over from an earlier time (L9). */
   readonly serves: (partition: number) => boolean
   readonly moves: Pick<BlockMoves, 'mover'>
   readonly logger: Logger
+  /** Metrics of the process, and of moves of blocks. */
   readonly extraGauges: () => readonly Gauge[]
 }
