@@ -1,5 +1,5 @@
 /**
- * Verifies an LMDB file that no clean stop has sealed, without using LMDB. LMDB has no checksums. It follows every
+ * Verifies an LMDB file that no clean stop has left, without using LMDB. LMDB has no checksums. It follows every
  * page number that it reads, and a number that leads outside the file kills the process (F4).
  *
  * A page of 4 KiB, little-endian:

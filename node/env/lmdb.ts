@@ -8,7 +8,7 @@
  * that is stored in the index. `noSync` would be faster, but a crash could tear the tree unnoticed.
  *
  * The file is removed when it can't be opened, is shorter than its own page count says, differs from what the last clean
- * stop has sealed (index-seal.ts), or shows damage after a crash (lmdb-check.ts). The store then finds no log position and
+ * stop has left (closing-digest.ts), or shows damage after a crash (lmdb-check.ts). The store then finds no log position and
  * rebuilds everything from the segments (F4).
  */
 
@@ -16,7 +16,7 @@ import { closeSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { assert } from '../../protocol/assert.ts'
-import { breakSeal, sealIndex } from './index-seal.ts'
+import { takeClosingDigest, writeClosingDigest } from './closing-digest.ts'
 import { checkLmdb, type RowCheck } from './lmdb-check.ts'
 import type { Index, IndexWrite, Logger } from './ports.ts'
 
@@ -43,8 +43,8 @@ export async function openLmdb(
 }
 
 function damageInside(path: string, check: (() => RowCheck) | undefined): string | undefined {
-  const isSealed = breakSeal(path)
-  if (isSealed !== undefined) return isSealed ? undefined : 'not as it was closed'
+  const isAsClosed = takeClosingDigest(path)
+  if (isAsClosed !== undefined) return isAsClosed ? undefined : 'not as it was closed'
   if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined
   return checkLmdb(path, check?.())
 }
@@ -169,6 +169,6 @@ class LmdbIndex implements Index {
   async close(): Promise<void> {
     await this.database.flushed
     await this.database.close()
-    sealIndex(this.path)
+    writeClosingDigest(this.path)
   }
 }

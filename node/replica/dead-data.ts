@@ -5,6 +5,7 @@
  */
 
 import type { DataId } from '../../protocol/ids.ts'
+import { dropOldest } from '../tools/drop-oldest.ts'
 
 const IDS_MAX = 65_536
 
@@ -19,11 +20,7 @@ export class DeadData {
   add(id: DataId): void {
     this.#ids.delete(id)
     this.#ids.add(id)
-    if (this.#ids.size <= this.#most) return
-    for (const oldest of this.#ids) {
-      this.#ids.delete(oldest)
-      break
-    }
+    dropOldest(this.#ids, this.#most)
   }
 
   has(id: DataId): boolean {
