@@ -11,8 +11,8 @@ const ROOT = join(import.meta.dirname, '..')
 const SLOWEST = [
   'sim/simulation.test.ts',
   'node/cli/start-process.test.ts',
-  'sim/layout-changes.test.ts',
-  'sim/kernel.test.ts',
+  'sim/scenarios/layout-changes.test.ts',
+  'sim/kernel/kernel.test.ts',
   'node/net/silent-links.test.ts',
   'node/iam/escalation.test.ts',
 ]
@@ -33,11 +33,11 @@ process.env['NODE_COMPILE_CACHE'] ??= join(ROOT, 'node_modules/.cache/node')
 
 /** Files that `npm test` leaves out because together they take more than a minute; `npm run test:long` and `.ci/run` run them. */
 export const LONG = [
-  'sim/compaction-model.test.ts',
-  'sim/floors.test.ts',
-  'sim/move-faults.test.ts',
+  'sim/log/compaction-model.test.ts',
+  'sim/scenarios/floors.test.ts',
+  'sim/scenarios/move-faults.test.ts',
   'sim/mutants/mutants.test.ts',
-  'sim/store-crash.test.ts',
+  'sim/log/store-crash.test.ts',
 ]
 
 /** Files with sockets, processes, native libraries or mocks: each runs in a process of its own. */

@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util'
 import { serveTasks, spread } from './jobs.ts'
 import { RULES } from './kernel/rules.ts'
 import { runSeed } from './kernel/world.ts'
-import { findMutant, type Mutant, MUTANTS } from './mutants.ts'
+import { findMutant, type Mutant, MUTANTS } from './kernel/mutants.ts'
 
 interface Totals {
   seeds: number

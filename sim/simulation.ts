@@ -3,10 +3,10 @@
  * level within a bounded time.
  */
 
-import { CheckerA } from './checker-a.ts'
+import { CheckerA } from './checkers/checker-a.ts'
 import type { ShoalNode } from '../node/assembly/node.ts'
-import { SimulatedCluster, type ClusterOptions } from './cluster.ts'
-import { freedButReferenced, thinBlocks, unreferencedBlocks } from './space-checker.ts'
+import { SimulatedCluster, type ClusterOptions } from './world/cluster.ts'
+import { freedButReferenced, thinBlocks, unreferencedBlocks } from './checkers/space-checker.ts'
 import type { ChangeCounts } from './faults/change-tally.ts'
 import {
   SimulatedChanges,

@@ -151,7 +151,7 @@ test('a vote of a later epoch than the layout means an old copy of the layout: n
   b!.crash()
   b!.filter = () => false
   b!.files.set(LAYOUT, old)
-  // With the note of what this node has obeyed, it would not start at all (sim/layout-log.test.ts).
+  // With the note of what this node has obeyed, it would not start at all (sim/scenarios/layout-log.test.ts).
   b!.files.delete(CHECKED)
   await world.run(b!.restart())
   expect((await prepare(world, b!, a!, 100)).type).toBe('no-vote')

@@ -1,4 +1,4 @@
-/** Compaction of one store. Under crashes of many seeds: sim/store-crash.test.ts, sim/rows-crash.test.ts. */
+/** Compaction of one store. Under crashes of many seeds: sim/log/store-crash.test.ts, sim/log/rows-crash.test.ts. */
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import { diskError } from '../env/testing/memory-disk.ts'

@@ -1,4 +1,4 @@
-/** What a start makes of the log that it finds. Crashes at every point of many seeds: sim/store-crash.test.ts. */
+/** What a start makes of the log that it finds. Crashes at every point of many seeds: sim/log/store-crash.test.ts. */
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import { byteString } from '../../protocol/bytes.ts'

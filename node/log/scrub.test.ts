@@ -1,4 +1,4 @@
-/** A pass over one store. What replicas do with what it asks for: sim/store-upkeep.test.ts, sim/scrub-removals.test.ts. */
+/** A pass over one store. What replicas do with what it asks for: sim/log/store-upkeep.test.ts, sim/log/scrub-removals.test.ts. */
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import { bytesOf } from '../../protocol/bytes.ts'

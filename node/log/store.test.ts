@@ -1,4 +1,4 @@
-/** The store on the real disk and on LMDB. Faults and crashes: sim/store-*.test.ts. */
+/** The store on the real disk and on LMDB. Faults and crashes: sim/log/store-*.test.ts. */
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -4,7 +4,7 @@
  */
 
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
-import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
 
 export interface ChangeCounts {
   tried: number

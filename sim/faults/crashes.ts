@@ -3,9 +3,9 @@
 import { LogError } from '../../node/log/errors.ts'
 import { MembershipError, type MembershipErrorCode } from '../../node/layout/errors.ts'
 import { LAYOUT_FILE } from '../../node/layout/layout-store.ts'
-import type { SimulatedCluster } from '../cluster.ts'
-import { DiskFailure } from '../disk-operations.ts'
-import { CALM } from '../wires.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
+import { DiskFailure } from '../world/disk-operations.ts'
+import { CALM } from '../world/wires.ts'
 
 const STARTS_MAX = 4
 const HELD_THINK_FACTOR = 8

@@ -4,8 +4,8 @@
  * has found nothing.
  */
 
-import type { SimulatedCluster } from '../cluster.ts'
-import type { MachineImage } from '../machine.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
+import type { MachineImage } from '../world/machine.ts'
 import { isLogMissing, type Crashes } from './crashes.ts'
 import { flipLive, flipNode, flipSome, loseLog, loseSegment } from './damage.ts'
 import { DAMAGE, drawKind, type DamageKind, type FaultName } from './kinds.ts'

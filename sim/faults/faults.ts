@@ -3,8 +3,8 @@
  * cuts, full disks) and, beside it, damage to the disk of one node, restarted in every order.
  */
 
-import type { SimulatedCluster } from '../cluster.ts'
-import { CALM } from '../wires.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
+import { CALM } from '../world/wires.ts'
 import { Crashes } from './crashes.ts'
 import { DamageDoer } from './damage-doer.ts'
 import { drawKind, FAULT_NAMES, PASSING, type FaultName, type PassingKind } from './kinds.ts'

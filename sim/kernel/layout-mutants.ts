@@ -1,4 +1,4 @@
-/** Deliberate breaks of the rules on changes of the layout with data (L1-L9, D1, D2, T8, G5), see sim/mutants.ts. */
+/** Deliberate breaks of the rules on changes of the layout with data (L1-L9, D1, D2, T8, G5), see sim/kernel/mutants.ts. */
 
 import type { Rules } from './rules.ts'
 import type { KernelScenario } from './scenario.ts'

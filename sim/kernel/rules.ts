@@ -1,6 +1,6 @@
 /**
  * The parts of the kernel that a mutant may replace. `RULES` is the protocol as it is; a mutant
- * (sim/mutants.ts) is the same record with one rule broken. Nothing of this reaches protocol/.
+ * (sim/kernel/mutants.ts) is the same record with one rule broken. Nothing of this reaches protocol/.
  */
 
 import {

@@ -4,7 +4,7 @@ import { utf8ByteString } from '../../protocol/bytes.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type { Environment, Network } from '../../node/env/ports.ts'
-import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
 import {
   backendOf,
   bodyOf,

@@ -7,8 +7,8 @@ import { Manifest } from '../../node/log/manifest.ts'
 import { FIRST_BATCH_AT, PAGE_BYTES, segmentPath } from '../../node/log/segment.ts'
 import type { LogLoss } from '../../node/log/types.ts'
 import { RECORD, type RecordType } from '../../node/replica/record-types.ts'
-import { corruptBody, written } from '../record-world.ts'
-import { StoreWorld } from '../store-world.ts'
+import { corruptBody, written } from '../log/record-world.ts'
+import { StoreWorld } from '../log/store-world.ts'
 import type { NodeMutant, MutantScenario } from './mutant.ts'
 
 /** Three segments, of which the middle one is gone. */

@@ -5,7 +5,7 @@ import { segmentPath } from '../../node/log/segment.ts'
 import type { LogPosition } from '../../node/log/types.ts'
 import { MARK_ROW, positionOfRow } from '../../node/replica/index-rows.ts'
 import { decodePosition } from '../../node/replica/row-format.ts'
-import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
 import {
   backendOf,
   BUCKET,

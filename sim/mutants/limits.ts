@@ -6,7 +6,7 @@ import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { SyncAnswers } from '../../node/repair/sync-answers.ts'
 import { PeerHealth } from '../../node/quorum/peer-health.ts'
 import { Peers } from '../../node/quorum/peers.ts'
-import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
 import {
   backendOf,
   BUCKET,

@@ -7,7 +7,7 @@ import { Store } from '../../node/log/store.ts'
 import type { NewRecord } from '../../node/log/types.ts'
 import { Forgotten } from '../../node/repair/forgotten.ts'
 import { RECORD } from '../../node/replica/record-types.ts'
-import { REMOVAL, StoreWorld } from '../store-world.ts'
+import { REMOVAL, StoreWorld } from '../log/store-world.ts'
 import type { NodeMutant, MutantScenario } from './mutant.ts'
 import { deletedThenRebuilt, lostRecord } from './scenarios.ts'
 

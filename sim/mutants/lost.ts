@@ -4,7 +4,7 @@ import { BLOCK_BYTES } from '../../protocol/limits.ts'
 import { blockGone } from '../../node/replica/removal-records.ts'
 import { LossCheck } from '../../node/objects/loss-check.ts'
 import { Peers } from '../../node/quorum/peers.ts'
-import { blocksOf } from '../space-checker.ts'
+import { blocksOf } from '../checkers/space-checker.ts'
 import {
   backendOf,
   bytesLike,

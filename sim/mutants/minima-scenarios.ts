@@ -3,7 +3,7 @@
 import { bytesOf } from '../../protocol/bytes.ts'
 import type { Environment, Network } from '../../node/env/ports.ts'
 import { RPC } from '../../protocol/rpc/message.ts'
-import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
 import {
   backendOf,
   bodyOf,

@@ -3,7 +3,7 @@
 import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 import { RPC } from '../../protocol/rpc/message.ts'
 import { BlockMover } from '../../node/rebalance/block-mover.ts'
-import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
 import {
   backendOf,
   bytesLike,

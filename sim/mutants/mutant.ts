@@ -1,10 +1,10 @@
 /**
  * Deliberate breaks of single rules in a whole node (docs/correctness.md 9), each with what must notice it: some
- * seeds of the simulation, or a scenario that leads straight to the harm. sim/mutants.ts has those of the
+ * seeds of the simulation, or a scenario that leads straight to the harm. sim/kernel/mutants.ts has those of the
  * protocol kernel.
  */
 
-import type { ClusterOptions } from '../cluster.ts'
+import type { ClusterOptions } from '../world/cluster.ts'
 import { simulate, type SimulationOptions } from '../simulation.ts'
 import { Patches } from './patches.ts'
 

@@ -8,7 +8,7 @@ import { fakePair, StreamClock, type FakeStream } from '../../node/net/testing/f
 import { Links } from '../../node/net/links.ts'
 import { PeerLink, type Hearing } from '../../node/net/peer-link.ts'
 import { newStats } from '../../node/net/stats.ts'
-import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
 import { nodeOf, onCluster } from '../testing/calm-cluster.ts'
 import type { NodeMutant, MutantScenario } from './mutant.ts'
 

@@ -5,7 +5,7 @@ import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { Log } from '../../node/log/log.ts'
 import { Store } from '../../node/log/store.ts'
 import { RECORD } from '../../node/replica/record-types.ts'
-import { RowsWorld } from '../rows-world.ts'
+import { RowsWorld } from '../log/rows-world.ts'
 import type { NodeMutant, MutantScenario } from './mutant.ts'
 
 const KEY = objectRegister(bucketId('c'.repeat(16)), 0, 'key', 4)

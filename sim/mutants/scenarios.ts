@@ -6,8 +6,8 @@ import { segmentPath } from '../../node/log/segment.ts'
 import type { LogPosition } from '../../node/log/types.ts'
 import { decodePosition } from '../../node/replica/row-format.ts'
 import { AcceptorHost } from '../../node/replica/acceptor-host.ts'
-import type { SimulatedCluster } from '../cluster.ts'
-import { freedButReferenced, tombstonesOf } from '../space-checker.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
+import { freedButReferenced, tombstonesOf } from '../checkers/space-checker.ts'
 import {
   backendOf,
   bodyOf,

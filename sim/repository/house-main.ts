@@ -8,7 +8,7 @@
 
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { seededRandom } from '../seeded-random.ts'
+import { seededRandom } from '../world/seeded-random.ts'
 import { measureHouse, type House, type Spread } from './figures.ts'
 import { ROOT } from './source.ts'
 

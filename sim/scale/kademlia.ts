@@ -4,7 +4,7 @@
  * gone, tables do not know it yet, and a question to one of those is a time-out.
  */
 
-import { seededRandom } from '../seeded-random.ts'
+import { seededRandom } from '../world/seeded-random.ts'
 import { plot } from './plot.ts'
 import { grouped, mean, markdownTable, type Scope, type Section } from './report.ts'
 

@@ -27,7 +27,7 @@ import {
   onCluster,
   put,
 } from '../testing/calm-cluster.ts'
-import { VirtualClock } from '../virtual-clock.ts'
+import { VirtualClock } from '../world/virtual-clock.ts'
 import { SIZES } from './balance.ts'
 import { entry, GENESIS, KINDS, members } from './members.ts'
 import { plot } from './plot.ts'

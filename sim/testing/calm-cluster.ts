@@ -7,8 +7,8 @@ import type { StoreErrorCode } from '../../protocol/errors.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { RegisterObserver } from '../../node/quorum/register-events.ts'
 import type { ShoalNode } from '../../node/assembly/node.ts'
-import { CheckerA } from '../checker-a.ts'
-import { SimulatedCluster, type ClusterOptions } from '../cluster.ts'
+import { CheckerA } from '../checkers/checker-a.ts'
+import { SimulatedCluster, type ClusterOptions } from '../world/cluster.ts'
 
 export const BUCKET = 'bucket'
 export const HEADERS: ObjectHeaders = { system: {}, user: {}, storageClass: 'STANDARD' }

@@ -22,11 +22,11 @@ import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Environment } from '../../node/env/ports.ts'
 import { ChangeDriver } from '../../node/layout/change-driver.ts'
 import { chunkMessage, entriesMessage, LAYOUT_RPC } from '../../node/layout/messages.ts'
-import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
 import type { Adapt } from '../mutants/mutant.ts'
 import { Patches } from '../mutants/patches.ts'
 import { withMethods } from '../mutants/ports.ts'
-import { SimulatedSigner } from '../signer.ts'
+import { SimulatedSigner } from '../world/signer.ts'
 import { nodeOf, onCluster, calmSleep } from './calm-cluster.ts'
 
 export class HandLayout {

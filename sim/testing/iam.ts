@@ -7,7 +7,7 @@ import { checkParameters } from '../../gateway/iam/parameters.ts'
 import { unfold } from '../../gateway/iam/query.ts'
 import { rootIdentity } from '../../node/iam/resolve.ts'
 import { finish } from '../../protocol/work.ts'
-import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
 import { context, nodeOf } from './calm-cluster.ts'
 
 /** The account that a simulated cluster is founded with. */

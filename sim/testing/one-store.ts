@@ -3,7 +3,7 @@
 import { bytesOf } from '../../protocol/bytes.ts'
 import type { LogPosition, NewRecord } from '../../node/log/types.ts'
 import type { Store } from '../../node/log/store.ts'
-import { StoreWorld } from '../store-world.ts'
+import { StoreWorld } from '../log/store-world.ts'
 
 export function storeRecord(key: string, payloadBytes = 0): NewRecord {
   const body = bytesOf(`${key} version 1 `)

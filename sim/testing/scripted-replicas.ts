@@ -8,7 +8,7 @@ import { internalContext } from '../../node/tools/internal-context.ts'
 import { RegisterClient } from '../../node/quorum/register-client.ts'
 import type { Peers } from '../../node/quorum/peers.ts'
 import { codeOf } from './calm-cluster.ts'
-import { VirtualClock } from '../virtual-clock.ts'
+import { VirtualClock } from '../world/virtual-clock.ts'
 
 const KEY = objectRegister(bucketId('c'.repeat(16)), 0, 'key', 6)
 const NODES = ['a', 'b', 'c'] as NodeId[]

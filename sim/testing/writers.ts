@@ -1,7 +1,7 @@
 /** Clients that write while the layout changes, and what they may find afterwards. */
 
 import { expect } from 'vitest'
-import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
 import { backendOf, bytesLike, get, put, calmSleep } from './calm-cluster.ts'
 
 export const KEYS = 12

@@ -4,8 +4,8 @@
  * object outlives its bucket, and no bucket goes while something is in it.
  */
 
-import type { SimulatedCluster } from '../cluster.ts'
-import { isLinearizableFor, type HistoryCall } from '../linearizability.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
+import { isLinearizableFor, type HistoryCall } from '../checkers/linearizability.ts'
 import { Clients, clientContext, putRequest, readTag, type Workload } from './clients.ts'
 
 const THINK_MS_MAX = 250

@@ -3,7 +3,7 @@
 import { StoreError, type StoreErrorCode } from '../../protocol/errors.ts'
 import type { Backend } from '../../gateway/port/backend.ts'
 import type { RequestContext } from '../../protocol/context.ts'
-import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
 
 /** A client gives up on a node that does not answer: what it asked for may still happen. */
 const CLIENT_TIMEOUT_MS = 20_000

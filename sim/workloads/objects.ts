@@ -2,8 +2,12 @@
 
 import { StoreError } from '../../protocol/errors.ts'
 import type { Backend } from '../../gateway/port/backend.ts'
-import type { SimulatedCluster } from '../cluster.ts'
-import { isLinearizable, type CheckedCall, type HistoryOperation } from '../linearizability.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
+import {
+  isLinearizable,
+  type CheckedCall,
+  type HistoryOperation,
+} from '../checkers/linearizability.ts'
 import { clientContext, writtenContent, leavesOpen, putRequest, type Workload } from './clients.ts'
 
 const BUCKET = 'simulated'

@@ -5,7 +5,7 @@
 
 import type { Backend } from '../../gateway/port/backend.ts'
 import type { Versioning } from '../../gateway/port/buckets.ts'
-import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
 import { Clients, clientContext, putRequest, type Workload } from './clients.ts'
 
 const BUCKET = 'settings'

@@ -4,7 +4,7 @@
  */
 
 import type { Backend } from '../../gateway/port/backend.ts'
-import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
 import {
   writtenBody,
   Clients,

@@ -6,7 +6,7 @@
 
 import type { Backend } from '../../gateway/port/backend.ts'
 import type { ListedVersion } from '../../gateway/port/versions.ts'
-import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
 import { Clients, clientContext, putRequest, readTag, type Workload } from './clients.ts'
 
 const BUCKET = 'versioned'

@@ -1,6 +1,6 @@
 /**
  * A Disk in memory for tests beside the code. What was written shows at once, and outlives `crash` only when it was flushed.
- * Names are durable at once; sim/disk.ts has a disk that also tears writes and loses names.
+ * Names are durable at once; sim/world/disk.ts has a disk that also tears writes and loses names.
  */
 
 import type { Disk, DiskFile } from '../ports.ts'

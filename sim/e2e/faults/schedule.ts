@@ -1,6 +1,6 @@
 /** Which faults happen when, and in which order members come and go: all of it follows from the seed. */
 
-import { seededRandom } from '../../seeded-random.ts'
+import { seededRandom } from '../../world/seeded-random.ts'
 
 export const FAULT_KINDS = [
   'kill',

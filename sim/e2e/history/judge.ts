@@ -1,6 +1,6 @@
-/** Are the histories of real processes linearizable? (Wing, Gong, Lowe: sim/linearizability.ts.) */
+/** Are the histories of real processes linearizable? (Wing, Gong, Lowe: sim/checkers/linearizability.ts.) */
 
-import { isLinearizableFor, type HistoryCall } from '../../linearizability.ts'
+import { isLinearizableFor, type HistoryCall } from '../../checkers/linearizability.ts'
 import {
   nextOfBucket,
   nextOfKey,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isLinearizableFor, type HistoryCall } from '../../linearizability.ts'
+import { isLinearizableFor, type HistoryCall } from '../../checkers/linearizability.ts'
 import {
   nextOfBucket,
   nextOfKey,

@@ -1,9 +1,9 @@
 /**
  * What a key and a bucket may answer, one step after the other: the models that histories of real processes are
- * compared with (sim/linearizability.ts). A step without a next state can't happen in that state.
+ * compared with (sim/checkers/linearizability.ts). A step without a next state can't happen in that state.
  */
 
-import type { HistoryCall } from '../../linearizability.ts'
+import type { HistoryCall } from '../../checkers/linearizability.ts'
 
 /** The tag of the write that made the object; undefined: there is none. */
 type Tag = number | undefined

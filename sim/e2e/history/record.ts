@@ -6,7 +6,7 @@ import {
   type S3Reply,
   type BenchRequest,
 } from '../../../bench/harness/s3.ts'
-import type { HistoryCall } from '../../linearizability.ts'
+import type { HistoryCall } from '../../checkers/linearizability.ts'
 
 export const CLIENT_TIMEOUT_MS = 15_000
 

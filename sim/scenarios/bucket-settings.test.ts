@@ -1,0 +1,197 @@
+/** Settings of buckets through whole clusters: obeyed by every node once they are answered (T7, T8). */
+
+import { expect, test } from 'vitest'
+import type { Backend } from '../../gateway/port/backend.ts'
+import type { PutResult } from '../../gateway/port/objects.ts'
+import type { BucketChange } from '../../gateway/port/buckets.ts'
+import type { SimulatedCluster } from '../world/cluster.ts'
+import {
+  backendOf,
+  bodyOf,
+  BUCKET,
+  bytesLike,
+  codeOf,
+  context,
+  HEADERS,
+  onCluster,
+  request,
+  calmSleep,
+} from '../testing/calm-cluster.ts'
+
+const RULE = { id: 'tidy', prefix: 'tmp/', days: 7, enabled: true }
+const BLOCK = {
+  blockPublicAcls: true,
+  ignorePublicAcls: false,
+  blockPublicPolicy: true,
+  restrictPublicBuckets: false,
+}
+
+function change(cluster: SimulatedCluster, node: number, what: BucketChange): Promise<void> {
+  return backendOf(cluster, node).changeBucket(context(), { bucket: BUCKET, change: what })
+}
+
+function putKey(backend: Backend, key: string): Promise<PutResult> {
+  const body = bodyOf(bytesLike(9))
+  return backend.putObject(context(), { bucket: BUCKET, key, headers: HEADERS, body })
+}
+
+test('what is set is kept, null takes it away, and one change leaves the others alone', async () => {
+  await onCluster(3, async (cluster) => {
+    const settings = (): Promise<object> =>
+      backendOf(cluster, 1).getBucketSettings(context(), BUCKET)
+    expect(await settings()).toEqual({})
+    await change(cluster, 0, { policy: '{"a":1}' })
+    await change(cluster, 1, { versioning: 'Enabled', publicAccessBlock: BLOCK })
+    await change(cluster, 2, { abortRules: [RULE] })
+    const all = {
+      versioning: 'Enabled',
+      policy: '{"a":1}',
+      publicAccessBlock: BLOCK,
+      abortRules: [RULE],
+    }
+    expect(await settings()).toEqual(all)
+    await change(cluster, 0, { versioning: 'Suspended', policy: null })
+    expect(await settings()).toEqual({ ...all, versioning: 'Suspended', policy: undefined })
+    await change(cluster, 0, { publicAccessBlock: null, abortRules: null })
+    expect(await settings()).toEqual({ versioning: 'Suspended' })
+    await expect(
+      backendOf(cluster, 0).changeBucket(context(), { bucket: 'none', change: {} }),
+    ).rejects.toMatchObject({ code: 'NoSuchBucket' })
+  })
+})
+
+test('of changes at once of different settings all count', async () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    await onCluster(
+      3,
+      async (cluster) => {
+        const codes = await Promise.all([
+          codeOf(change(cluster, 0, { policy: '{}' })),
+          codeOf(change(cluster, 1, { versioning: 'Enabled' })),
+          codeOf(change(cluster, 2, { abortRules: [RULE] })),
+          codeOf(change(cluster, 1, { publicAccessBlock: BLOCK })),
+        ])
+        const settings = await backendOf(cluster, 2).getBucketSettings(context(), BUCKET)
+        if (codes[0] === 'ok') expect(settings.policy).toBe('{}')
+        if (codes[1] === 'ok') expect(settings.versioning).toBe('Enabled')
+        if (codes[2] === 'ok') expect(settings.abortRules).toEqual([RULE])
+        if (codes[3] === 'ok') expect(settings.publicAccessBlock).toEqual(BLOCK)
+        expect(codes.filter((code) => code === 'ok').length).toBeGreaterThanOrEqual(2)
+      },
+      { seed },
+    )
+  }
+})
+
+test('the first PUT after the answer makes a version, through any node and from a warm cache (T8)', async () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    await onCluster(
+      3,
+      async (cluster) => {
+        cluster.wires.faults = { ...cluster.wires.faults, latencyMsMax: 1 + seed }
+        const keys = Array.from({ length: 12 }, (_, i) => `key ${i}`)
+        for (const key of keys) {
+          expect(await putKey(backendOf(cluster, 2), key)).toMatchObject({ versionId: 'null' })
+        }
+        // One that hears nothing of the change: a majority is enough for it, and for what follows.
+        if (seed % 2 === 0) cluster.wires.cut(cluster.idOf(0), cluster.idOf(1))
+        await change(cluster, 0, { versioning: 'Enabled' })
+        cluster.wires.mend()
+        const put = keys.map((key) => putKey(backendOf(cluster, 2), key))
+        for (const { versionId, versioned } of await Promise.all(put)) {
+          expect(versionId).not.toBe('null')
+          expect(versioned).toBe(true)
+        }
+        await change(cluster, 1, { versioning: 'Suspended' })
+        for (const key of keys) {
+          expect(await putKey(backendOf(cluster, 2), key)).toMatchObject({ versionId: 'null' })
+        }
+        const page = await backendOf(cluster, 0).listVersions(context(), {
+          bucket: BUCKET,
+          prefix: '',
+          limit: 1000,
+        })
+        expect(page.versions).toHaveLength(2 * keys.length)
+      },
+      { seed },
+    )
+  }
+})
+
+test('a change that no majority obeys is not answered', async () => {
+  await onCluster(3, async (cluster) => {
+    await putKey(backendOf(cluster, 2), 'key')
+    cluster.kill(1, false)
+    cluster.kill(2, false)
+    expect(await codeOf(change(cluster, 0, { versioning: 'Enabled' }))).toBe('Unavailable')
+  })
+})
+
+test('decisions are made by what was said a second ago at most, or not at all (T7)', async () => {
+  await onCluster(3, async (cluster) => {
+    const policyAt = async (node: number): Promise<string | undefined> =>
+      (await backendOf(cluster, node).bucketAccess(context(), BUCKET)).settings.policy
+    await change(cluster, 0, { policy: 'one' })
+    for (const node of [0, 1, 2]) expect(await policyAt(node)).toBe('one')
+    await calmSleep(cluster, 300)
+    await change(cluster, 0, { policy: 'two' })
+    // Its own change a node knows at once.
+    expect(await policyAt(0)).toBe('two')
+    // The others remember for a while, and do not ask again meanwhile.
+    const messages = cluster.wires.messages
+    expect(await policyAt(1)).toBe('one')
+    expect(cluster.wires.messages).toBe(messages)
+    await calmSleep(cluster, 1_000)
+    for (const node of [1, 2]) expect(await policyAt(node)).toBe('two')
+    // The node is cut off. What it remembers counts for a second; then it refuses all callers.
+    await calmSleep(cluster, 500)
+    for (const other of [0, 1]) {
+      cluster.wires.cut(cluster.idOf(2), cluster.idOf(other))
+      cluster.wires.cut(cluster.idOf(other), cluster.idOf(2))
+    }
+    await change(cluster, 0, { policy: 'three' })
+    await calmSleep(cluster, 1_000)
+    expect(await codeOf(policyAt(2))).toBe('Unavailable')
+    expect(await policyAt(1)).toBe('three')
+    cluster.wires.mend()
+    await calmSleep(cluster, 3_000)
+    expect(await policyAt(2)).toBe('three')
+  })
+})
+
+test('requests that come together share one look at the record', async () => {
+  await onCluster(3, async (cluster) => {
+    const backend = backendOf(cluster, 1)
+    await backend.bucketAccess(context(), BUCKET)
+    await calmSleep(cluster, 2_000)
+    const asked = Array.from({ length: 50 }, () => {
+      const own = context()
+      return backend.bucketAccess(own, BUCKET).then(() => own.rounds)
+    })
+    const rounds = await Promise.all(asked)
+    expect(rounds.filter((count) => count > 0)).toHaveLength(1)
+  })
+})
+
+test('a bucket that was made again inherits nothing, and nobody changes it by an old decision', async () => {
+  await onCluster(3, async (cluster) => {
+    await change(cluster, 0, { policy: 'mine', versioning: 'Enabled', abortRules: [RULE] })
+    for (const node of [0, 1, 2]) await backendOf(cluster, node).bucketAccess(context(), BUCKET)
+    await backendOf(cluster, 0).deleteBucket(context(), BUCKET)
+    const other = { ...request(BUCKET), ownerAccount: '2' }
+    await backendOf(cluster, 0).createBucket(context(), other)
+    // Let in by the old one's record, and too late.
+    expect(await codeOf(change(cluster, 1, { policy: 'yours' }))).toBe('Unavailable')
+    const access = await backendOf(cluster, 2).bucketAccess(context(), BUCKET)
+    if (access.info.ownerAccount === '1') expect(access.settings.policy).toBe('mine')
+    expect(await codeOf(backendOf(cluster, 2).deleteBucket(context(), BUCKET))).toBe('Unavailable')
+    await calmSleep(cluster, 1_000)
+    for (const node of [0, 1, 2]) {
+      const now = await backendOf(cluster, node).bucketAccess(context(), BUCKET)
+      expect(now.info.ownerAccount).toBe('2')
+      expect(now.settings).toEqual({})
+      const result = await putKey(backendOf(cluster, node), 'key')
+      expect(result).toMatchObject({ versionId: 'null', versioned: false })
+    }
+  })
+})
