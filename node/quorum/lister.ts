@@ -18,16 +18,23 @@ import { byteString, bytesOf } from '../../protocol/bytes.ts'
 import { bodyOfState, isTombstoneState } from '../../protocol/codec/state.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { ByteString, RegisterKey } from '../../protocol/ids.ts'
-import { equalBytes } from '../../protocol/bytes.ts'
 import type { KeyRange } from '../../protocol/keyspace/key.ts'
-import { isQuorum } from '../../protocol/register/quorum.ts'
-import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { WireIntervalReply } from '../../protocol/rpc/messages.js'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock } from '../env/ports.ts'
 import { mapInBatches } from '../tools/in-batches.ts'
 import type { Peers } from './peers.ts'
 import type { FenceSource } from './fence-source.ts'
+import { agreedReply, mergedReplies } from './list-agreement.ts'
+import {
+  cursorQueue,
+  isDry,
+  isLow,
+  shardRow,
+  sinkTop,
+  type ListCursor,
+  type ShardRow,
+} from './list-cursor.ts'
 import { askShards, type ListAnswers } from './list-round.ts'
 import type { RegisterClient } from './register-client.ts'
 import type { ReplicaPlacement } from './replica-placement.ts'
@@ -63,28 +70,6 @@ export interface Walk {
   readonly expected: number
 }
 
-/** Bytes of a key before the name: partition, space, bucket id, shard. */
-const NAME_AT = 2 + 1 + 16 + 2
-
-interface Row {
-  readonly key: RegisterKey
-  readonly name: ByteString
-  readonly state: Uint8Array
-  /** From a read of this register alone: final. The register may be absent or a tombstone. */
-  readonly resolved?: { readonly value: RegisterValue | undefined }
-}
-
-/** How far the walk has come in one shard. */
-interface Cursor {
-  readonly shard: number
-  range: KeyRange<RegisterKey>
-  rows: Row[]
-  at: number
-  finished: boolean
-  /** With this many rows left or fewer, the shard is asked again when another one has to be. */
-  low: number
-}
-
 export class Lister {
   readonly #options: ListerOptions
 
@@ -102,10 +87,10 @@ export class ListWalk {
   readonly #options: ListerOptions
   readonly #context: RequestContext
   readonly #walk: Walk
-  readonly #cursors: Cursor[]
+  readonly #cursors: ListCursor[]
   readonly #limit: number
   /** A binary heap of cursors with rows: the one with the least name is on top. */
-  #queue: Cursor[] = []
+  #queue: ListCursor[] = []
   /** A cursor has to be filled before the next row is known. */
   #dry = true
 
@@ -152,19 +137,19 @@ export class ListWalk {
   }
 
   /** The least row of all cursors. Undefined at the end, or when a cursor has to be filled first. */
-  #takeLeast(): Row | undefined {
+  #takeLeast(): ShardRow | undefined {
     const least = this.#queue[0]
     if (least === undefined || this.#dry) return undefined
     const row = least.rows[least.at++]!
     if (least.at < least.rows.length) {
-      sink(this.#queue)
+      sinkTop(this.#queue)
     } else {
       // The next row of a shard without rows may be any: ask before taking a row of another shard.
       this.#dry = !least.finished
       const last = this.#queue.pop()!
       if (this.#queue.length > 0 && last !== least) {
         this.#queue[0] = last
-        sink(this.#queue)
+        sinkTop(this.#queue)
       }
     }
     return row
@@ -182,7 +167,7 @@ export class ListWalk {
     this.#dry = true
   }
 
-  async #fill(cursors: readonly Cursor[]): Promise<void> {
+  async #fill(cursors: readonly ListCursor[]): Promise<void> {
     const { clock } = this.#options
     const untilMs = clock.monotonicMs() + FILL_TIMEOUT_MS
     let left = cursors
@@ -195,16 +180,16 @@ export class ListWalk {
   }
 
   /** One round. Returns the cursors whose replicas must be asked again. */
-  async #fillOnce(cursors: readonly Cursor[]): Promise<Cursor[]> {
-    const again: Cursor[] = []
-    const differing: Cursor[] = []
+  async #fillOnce(cursors: readonly ListCursor[]): Promise<ListCursor[]> {
+    const again: ListCursor[] = []
+    const differing: ListCursor[] = []
     for (const [i, answered] of (await this.#ask(cursors, false)).entries()) {
       const cursor = cursors[i]!
       if (answered === undefined) {
         again.push(cursor)
         continue
       }
-      const rows = agreed(answered)
+      const rows = agreedReply(answered)
       if (rows === undefined) differing.push(cursor)
       else this.#take(cursor, rows)
     }
@@ -224,7 +209,7 @@ export class ListWalk {
     return again
   }
 
-  #ask(cursors: readonly Cursor[], rowsOfAll: boolean): Promise<(ListAnswers | undefined)[]> {
+  #ask(cursors: readonly ListCursor[], rowsOfAll: boolean): Promise<(ListAnswers | undefined)[]> {
     this.#context.rounds++
     const { bucket } = this.#walk
     const options = { ...this.#options, bucket, limit: this.#limit, rowsOfAll }
@@ -234,50 +219,24 @@ export class ListWalk {
     )
   }
 
-  async #merge(cursor: Cursor, replies: readonly WireIntervalReply[]): Promise<void> {
-    const ends = replies.map((reply) => byteString(reply.coveredEnd)).sort()
-    const covered = ends[0]!
-    const seen = new Map<ByteString, { state: Uint8Array; votes: number; same: boolean }>()
-    for (const { rows } of replies) {
-      for (const row of rows) {
-        const key = byteString(row.key)
-        if (key >= covered) continue
-        const known = seen.get(key)
-        const same =
-          row.state.length > 0 &&
-          (known === undefined ||
-            (known.state.length > 0 &&
-              equalBytes(known.state.subarray(2, 26), row.state.subarray(2, 26))))
-        seen.set(key, {
-          state: row.state,
-          votes: (known?.votes ?? 0) + 1,
-          same: same && (known?.same ?? true),
-        })
-      }
-    }
-    const rows: Row[] = []
-    const unsure: ByteString[] = []
-    for (const [key, { state, votes, same }] of seen) {
-      if (same && votes === replies.length) rows.push(rowOf(key, state))
-      else unsure.push(key)
-    }
+  async #merge(cursor: ListCursor, replies: readonly WireIntervalReply[]): Promise<void> {
+    const { rows, unsure, covered } = mergedReplies(replies)
     const fence = this.#walk.bucket
     const read = await mapInBatches(unsure, RESOLVE_AT_ONCE, async (key) => {
       const request = { key: key as RegisterKey, fence }
       const { accepted } = await this.#options.registers.read(this.#context, request)
-      return { ...rowOf(key, new Uint8Array(0)), resolved: { value: accepted?.value } }
+      return { ...shardRow(key, new Uint8Array(0)), resolved: { value: accepted?.value } }
     })
-    rows.push(...read)
-    rows.sort((a, b) => (a.name < b.name ? -1 : 1))
-    this.#advance(cursor, rows, covered)
+    const all = [...rows, ...read].sort((a, b) => (a.name < b.name ? -1 : 1))
+    this.#advance(cursor, all, covered)
   }
 
-  #take(cursor: Cursor, reply: WireIntervalReply): void {
-    const rows = reply.rows.map((row) => rowOf(byteString(row.key), row.state))
+  #take(cursor: ListCursor, reply: WireIntervalReply): void {
+    const rows = reply.rows.map((row) => shardRow(byteString(row.key), row.state))
     this.#advance(cursor, rows, byteString(reply.coveredEnd))
   }
 
-  #advance(cursor: Cursor, rows: Row[], covered: ByteString): void {
+  #advance(cursor: ListCursor, rows: ShardRow[], covered: ByteString): void {
     cursor.rows = cursor.at < cursor.rows.length ? [...cursor.rows.slice(cursor.at), ...rows] : rows
     cursor.at = 0
     cursor.low = rows.length / 2
@@ -285,58 +244,4 @@ export class ListWalk {
     cursor.finished = covered >= end
     cursor.range = { start: (covered < end ? covered : end) as RegisterKey, end }
   }
-}
-
-/** Rows that a majority of each set agrees with; undefined when there are none. */
-function agreed({ sets, answers }: ListAnswers): WireIntervalReply | undefined {
-  for (const { hasRows, reply } of answers) {
-    if (!hasRows || reply.rows.some((row) => row.state.length === 0)) continue
-    const same = answers.filter(
-      (other) =>
-        equalBytes(other.reply.digest, reply.digest) &&
-        equalBytes(other.reply.coveredEnd, reply.coveredEnd),
-    )
-    const nodes = same.map(({ node }) => node)
-    if (isQuorum(sets, nodes)) return reply
-  }
-  return undefined
-}
-
-function rowOf(key: ByteString, state: Uint8Array): Row {
-  return { key: key as RegisterKey, name: key.slice(NAME_AT), state }
-}
-
-function isDry(cursor: Cursor): boolean {
-  return cursor.at >= cursor.rows.length && !cursor.finished
-}
-
-function isLow({ rows, at, finished, low }: Cursor): boolean {
-  return !finished && rows.length - at <= low
-}
-
-function cursorQueue(cursors: readonly Cursor[]): Cursor[] {
-  // An ascending list is a heap.
-  return cursors
-    .filter((cursor) => cursor.at < cursor.rows.length)
-    .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
-}
-
-/** Moves the top, which has a new name, down to its place. */
-function sink(queue: Cursor[]): void {
-  const top = queue[0]!
-  const name = nameOf(top)
-  let at = 0
-  for (;;) {
-    let child = 2 * at + 1
-    if (child >= queue.length) break
-    if (child + 1 < queue.length && nameOf(queue[child + 1]!) < nameOf(queue[child]!)) child++
-    if (nameOf(queue[child]!) >= name) break
-    queue[at] = queue[child]!
-    at = child
-  }
-  queue[at] = top
-}
-
-function nameOf(cursor: Cursor): ByteString {
-  return cursor.rows[cursor.at]!.name
 }
