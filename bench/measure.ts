@@ -92,7 +92,7 @@ async function startShoal(row: BenchRow, directory: string): Promise<Target> {
   }
 }
 
-/** Of all nodes together. */
+/** Summed over all nodes. */
 export async function writeAmplificationOf(shoal: Shoal): Promise<number> {
   let appended = 0
   let moved = 0

@@ -228,7 +228,7 @@ async function measureCase(
     const client = clients[gateway]
     if (client === undefined) throw new Error(`no gateway ${gateway}`)
     const body = randomBytes(one.sizeBytes)
-    // A gateway reads records of identities and buckets anew once they are a second old (T7): here, and not below.
+    // A gateway reads records of identities and buckets again once they are a second old (T7): here, and not below.
     await pauseMs(recordsOldMs)
     await get(client, warmKey(gateway, 0), new Uint8Array(0))
     const before = await all(shoal)

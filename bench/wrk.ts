@@ -15,7 +15,7 @@ export interface WrkInput {
   readonly method: 'GET' | 'PUT'
   /** Made by `writeReplay`. */
   readonly replayFile: string
-  /** Of each PUT's body, which is kept once, in Lua's memory. */
+  /** Bytes of each PUT's body, which is kept once, in Lua's memory. */
   readonly bodyBytes: number
   readonly connections: number
   readonly seconds: number

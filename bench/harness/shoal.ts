@@ -271,7 +271,7 @@ export class Shoal {
       const pid = this.pid(index)
       if (this.#isOurs(pid)) process.kill(pid, signal)
     } catch {
-      // No pid file, or nobody there: nothing to signal.
+      // No pid file, or no such process: there is nothing to signal.
     }
   }
 

@@ -39,7 +39,7 @@ export class Memtable {
     assert(this.currentBytes > 0, 'rows take room')
   }
 
-  /** The row, without a value when it was removed. Undefined: look into the index. */
+  /** The row, without a value when it was removed. Undefined when only the index can tell. */
   get(key: Uint8Array): IndexWrite | undefined {
     if (this.current.size === 0 && this.committing.size === 0) return undefined
     const text = byteString(key)

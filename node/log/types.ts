@@ -6,7 +6,7 @@ import type { Clock, Disk, Index, IndexWrite, Logger, Random } from '../env/port
 /** Where a record is. This is enough to read it back; its header proves that it is the right one. */
 export interface LogPosition {
   readonly segment: number
-  /** Of the record's header: bytes from the start of the segment's file. */
+  /** The place of the record's header, in bytes from the start of the segment's file. */
   readonly offset: number
   /** Header, key, body and payload with their padding. */
   readonly lengthBytes: number

@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 
-/** Undefined: there is no such file. */
+/** Undefined when there is no such file. */
 export function readTextFile(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')

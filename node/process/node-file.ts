@@ -24,7 +24,7 @@ export function readNode(directory: string): NodeRecord | undefined {
   throw new UsageError(`${join(directory, NODE_FILE)} ${parsed.why}`)
 }
 
-/** Which of the two files is damaged or missing beside the other. Undefined: both are whole. */
+/** Which of the two files is damaged or missing beside the other. Undefined when both are whole. */
 export function damagedNodeFile(directory: string): string | undefined {
   const names = [NODE_FILE, NODE_COPY_FILE]
   const damaged = names.filter((name) => parsedAt(directory, name)?.type === 'damaged')

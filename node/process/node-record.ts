@@ -82,7 +82,7 @@ export function decodeNodeRecord(text: string): ParsedNode {
   return { type: checked ? 'unknown' : 'damaged', why }
 }
 
-/** Chooses between the file and its copy. Undefined: neither exists. */
+/** Chooses between the file and its copy. Undefined when neither exists. */
 export function laterOf(
   main: ParsedNode | undefined,
   copy: ParsedNode | undefined,

@@ -176,7 +176,7 @@ function applyRegisterDropped(
   ]
 }
 
-/** Minima, the mark and floors only rise. Of equal ones the latest record is kept. */
+/** Minima, the mark and floors only rise. Among equal ones the latest record is kept. */
 function raise(
   record: LogRecord,
   position: LogPosition,

@@ -98,7 +98,7 @@ export class LayoutAdmin {
     return { ...changedBy(entry), ...nodesOf(change) }
   }
 
-  /** Why a member that is away must not be removed automatically, in one line. Undefined: it may be removed. */
+  /** Why a member that is away must not be removed automatically, in one line. Undefined when it may be removed. */
   async keptBecause(nodeId: NodeId): Promise<string | undefined> {
     const view = this.#options.view()
     const change: MemberChange = { kind: 'remove', nodeId }
@@ -187,7 +187,7 @@ function newNode(zone: string, capacityBytes: number): Member {
   }
 }
 
-/** Why a node must not be removed now. Undefined: it may be removed. */
+/** Why a node must not be removed now. Undefined when it may be removed. */
 function refusalOf(
   view: LayoutView,
   asked: PlannedChange,

@@ -3,7 +3,7 @@
 import { leftLine } from '../layout/former.ts'
 import type { StatusOptions } from './status-options.ts'
 
-/** Undefined: it is ready. */
+/** Undefined when it is ready. */
 export function notReadyReason(
   options: Pick<StatusOptions, 'layout' | 'peers' | 'selfCheck'>,
 ): string | undefined {

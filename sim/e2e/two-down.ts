@@ -34,7 +34,7 @@ const REQUEST_TIMEOUT_MS = 20_000
 interface Key {
   readonly bucket: string
   readonly key: string
-  /** Of nodes, by number. */
+  /** The nodes, by number. */
   readonly replicas: readonly number[]
 }
 

@@ -31,7 +31,7 @@ const PARTITION_BITS = 4
 export const ROW_PARTITIONS = 1 << PARTITION_BITS
 const KEYS = 12
 
-/** A row's key, and what it must hold from now on. Undefined: the row is gone. */
+/** A row's key, and what it must hold from now on; undefined when the row is gone. */
 type Effect = readonly [key: string, value: string | undefined]
 
 export class RowsModel {
@@ -126,7 +126,7 @@ export class RowsModel {
     return { type, partition: this.pick(3), key: `node${this.pick(2)}aaaa`, body: EMPTY_BYTES }
   }
 
-  /** Of what is there, as far as the model knows. */
+  /** The record that drops this register as the model knows it. */
   dropRecord(key: RegisterKey): NewRecord {
     const state = this.model.get(`r${key}`)
     return registerDropped(key, state === undefined ? undefined : ballotOfState(bytesOf(state)))

@@ -19,7 +19,7 @@ interface Target {
   readonly subject: string
   readonly method: 'PUT' | 'POST'
   readonly path: string
-  /** Absent: the body's root element says which. */
+  /** When it is absent, the body's root element says which. */
   readonly query?: readonly (readonly [string, string])[]
 }
 

@@ -20,8 +20,8 @@ export interface Subject {
   /** Drawn by the grammar: the parser takes it. */
   valid(random: SmallRandom): string
   /**
-   * Parses the text. True: taken; false, or a documented error: refused. Throws Broken when it does not
-   * keep what it promises.
+   * Parses the text. True when it was taken; false, or a documented error, when it was refused. Throws Broken when the
+   * parser does not keep what it promises.
    */
   take(text: string, random: SmallRandom): boolean
 }

@@ -12,7 +12,7 @@ const NODE_BYTES = 4 * TIB
 const MOVE_RATE = 64 << 20
 const HOUR_S = 3_600
 const YEAR_S = 365.25 * 24 * HOUR_S
-/** Of a node with its disk: 4 % of them are lost for good in a year. */
+/** For a node with its disk: 4 % of them are lost for good in a year. */
 const MTTF_S = 25 * YEAR_S
 /** From the loss until somebody removes or replaces the node, or removeAfter does. */
 const NOTICE_S = HOUR_S

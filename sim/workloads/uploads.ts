@@ -19,7 +19,7 @@ const THINK_MS_MAX = 300
 
 export class UploadsWorkload implements Workload {
   readonly #clients: Clients
-  /** Of each key, one writer each: the tag that was completed last, and those in doubt, which may show at
+  /** For each key, which has one writer: the tag that was completed last, and those in doubt, which may show at
    * any later time, because a node that meets a completion under way ends it. */
   readonly #keys = new Map<string, { last?: number; readonly doubtful: Set<number> }>()
   #tag = 4_000_000

@@ -32,7 +32,7 @@ export interface LaneOptions {
 export class SoakClient {
   readonly wrong: string[] = []
   readonly #options: LaneOptions
-  /** Undefined: deleted. Absent: never written, or of unknown outcome. */
+  /** Undefined when deleted; no entry when never written, or of unknown outcome. */
   readonly #known = new Map<string, Known | undefined>()
   readonly #slow = new Set<Promise<void>>()
   #state: number
@@ -172,7 +172,7 @@ export class SoakClient {
     }
   }
 
-  /** Undefined: it failed, and was counted. `want`: what of a good answer. */
+  /** Undefined when it failed, which was counted. `want` picks the result from a good answer. */
   async #send(
     what: string,
     request: Omit<BenchRequest, 'bucket'>,
