@@ -1,6 +1,6 @@
 /**
- * Once the log is idle, or stops cleanly, the manifest says up to where it was flushed (D9): from then on a bad byte before
- * that place is corruption, and no torn tail.
+ * Once the log is idle, or is closed, it notes in the manifest up to where it was flushed (D9). From then on a bad byte
+ * before that place is corruption, and not a torn tail.
  */
 
 import type { Clock } from '../env/ports.ts'
@@ -15,7 +15,7 @@ export class EndProof {
   #lastAppendMs = 0
   #cancel: (() => void) | undefined
 
-  /** `isBusy`: something is being appended, or nothing may be proven any more. */
+  /** `isBusy`: a batch is being written, or the log is not open any more. `prove`: notes the end in the manifest. */
   constructor(clock: Clock, isBusy: () => boolean, prove: () => Promise<void>) {
     this.#clock = clock
     this.#isBusy = isBusy

@@ -1,19 +1,20 @@
-/** How much room the disk has, and whether it is so little that only deletes and compaction may append. */
+/** How much free space the disk has, and whether only deletes and compaction may still append (F6). */
 
 import { assert } from '../../protocol/assert.ts'
 import type { Clock, Disk } from '../env/ports.ts'
 
 const RESERVE_BYTES_MAX = 256 << 20
 const RESERVE_SHARE = 0.02
-/** On small disks: the index has to grow too, and two per cent would not hold its next commit. */
+/** For small disks: the index has to grow too, and its next commit would not fit into two per cent. */
 const RESERVE_BYTES_MIN = 16 << 20
 const RESERVE_SHARE_MAX = 0.125
-/** Between two looks at the disk: so much time, or so many bytes written. */
+/** The disk is asked again after this much time, or after this many bytes were written. */
 const POLL_INTERVAL_MS = 5_000
 const POLL_INTERVAL_FULL_MS = 500
 const POLL_EVERY_BYTES = 64 << 20
 
-/** With a smaller share of its disk free, a node drops blocks that others hold before their source is over. */
+/** When a smaller share of its disk is free, a node drops blocks that others hold already, before their source period is
+ * over. */
 const NEARLY_FULL_SHARE = 0.05
 
 /** Whether writes are refused, or will be soon. */

@@ -1,6 +1,6 @@
 /**
- * Reads one segment file and says what is in it and what is wrong with it, payloads included. For people:
- * it changes nothing, needs no index and no running node, and judges a file by itself.
+ * Reads one segment file, payloads included, and says what is in it and what is wrong with it. It is for people (`shoal log
+ * inspect`): it changes nothing, needs no index and no running node, and looks at this file only.
  */
 
 import { equalBytes, hex } from '../../protocol/bytes.ts'
@@ -28,7 +28,7 @@ export interface InspectedSegment {
   readonly sizeBytes: number
   readonly records: number
   readonly batches: number
-  /** It has a sound footer: nothing was to be appended any more. */
+  /** It has a sound footer, so it takes no more appends. */
   readonly sealed: boolean
   /** One line each. */
   readonly problems: readonly string[]
@@ -36,7 +36,7 @@ export interface InspectedSegment {
 
 export interface InspectOptions {
   readonly file: DiskFile
-  /** By its name; undefined when it has no segment's name. */
+  /** The number in its name. Undefined when it has no segment's name. */
   readonly segment: number | undefined
   /** The id of the log in the file's directory. Undefined when it is not known. */
   readonly logId: Uint8Array | undefined

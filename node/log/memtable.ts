@@ -98,7 +98,7 @@ function sizeOf(row: IndexWrite): number {
   return ROW_OVERHEAD_BYTES + 2 * row.key.length + (row.value?.length ?? 0)
 }
 
-/** Byte order, as the index has it. */
+/** Byte order, as in the index. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length)
   for (let i = 0; i < length; i++) {

@@ -19,9 +19,9 @@
  * footer   batch header, hints, BLAKE3 of the hints (32)
  * ```
  *
- * A batch is what one flush made durable. It starts on a fresh 4 KiB boundary, so that a torn write
- * can't touch an acknowledged record. "flushed" says up to where the log was durable before this
- * batch was written: each batch is the proof that its predecessor was flushed (D4).
+ * A batch is what one flush makes durable. It begins on a new page of 4 KiB, so that a torn write can't touch an
+ * acknowledged record. "flushed" says up to where the log was durable before this batch was written. So each batch proves
+ * that the one before it was flushed (D4).
  */
 
 import { blake3 } from '../../protocol/hash.ts'
@@ -52,7 +52,7 @@ const CHECKSUM_BYTES = 16
 
 export type BatchKind = 'records' | 'footer'
 
-/** A place between batches. Orders by segment, then offset. */
+/** A place between batches. Places are ordered by segment, then by offset. */
 export interface LogEnd {
   readonly segment: number
   readonly offset: number
@@ -63,7 +63,7 @@ export interface BatchHeader {
   readonly segment: number
   readonly offset: number
   readonly firstSequence: number
-  /** Header included, padding to the next batch not. */
+  /** With the header, without the padding up to the next batch. */
   readonly lengthBytes: number
   readonly count: number
   readonly flushed: LogEnd
@@ -178,7 +178,7 @@ export function decodeBatchHeader(
     : undefined
 }
 
-/** The hints of an open segment's records, grown as they are flushed. */
+/** The hints of the open segment. It grows with every flush. */
 export class HintTable {
   private bytes = new Uint8Array(64 * HINT_BYTES)
   private used = 0
@@ -224,7 +224,7 @@ export class HintTable {
   }
 }
 
-/** The hints of a footer whose header was decoded; undefined when they are damaged. */
+/** The hints of a footer whose header was decoded. Undefined when they are damaged. */
 export function decodeHints(footer: Uint8Array, header: BatchHeader): Hint[] | undefined {
   const end = BATCH_HEADER_BYTES + header.count * HINT_BYTES
   if (footer.length < end + 32) return undefined

@@ -18,10 +18,10 @@ import { FINAL_GENERATION, minimumRecord } from './minimum-records.ts'
 import { minimumGone } from './removal-records.ts'
 import { decodeNumber } from './row-format.ts'
 
-/** Kept in memory at most. */
+/** How many minima are kept in memory. */
 const MINIMA_MAX = 200_000
 
-/** On its way to the disk, with what was let in before it. */
+/** A minimum on its way to the disk, and the accepts that were let in before it. */
 interface PendingRaise {
   readonly generation: number
   readonly flushed: Promise<unknown>
@@ -40,7 +40,7 @@ export class MinimumGenerations {
     this.#store = store
   }
 
-  /** Below it everything is refused. It may still be on its way to the disk: `raise` waits for that. */
+  /** Lower generations are refused. It may still be on its way to the disk: `raise` waits for that. */
   current(partition: number, fence: Fence): number {
     const pending = this.#pending.get(nameOf(partition, fence))
     return Math.max(pending?.generation ?? 0, this.flushed(partition, fence))
@@ -109,7 +109,7 @@ export class MinimumGenerations {
     )
   }
 
-  /** Drops final minima, which are obeyed until that is flushed. No node knows these buckets any more (T8). */
+  /** Drops final minima, for buckets that no node knows any more (T8). They hold until the removal is flushed. */
   async drop(partition: number, buckets: readonly BucketId[]): Promise<number> {
     const final = buckets.filter(
       (bucket) => this.flushed(partition, { bucket, generation: 0 }) === FINAL_GENERATION,

@@ -5,7 +5,7 @@ import type { NewRecord } from '../log/types.ts'
 import { RECORD } from './record-types.ts'
 import { encodeNumber } from './row-format.ts'
 
-/** Above every generation of a bucket's record: the minimum of a bucket that is gone for good (T8). */
+/** The minimum generation of a bucket that is gone for good. It is above every generation of a bucket's record (T8). */
 export const FINAL_GENERATION = Number.MAX_SAFE_INTEGER
 
 export function minimumRecord(partition: number, fence: Fence): NewRecord {

@@ -1,4 +1,4 @@
-/** Which records compaction has to keep, told by the rows of the index. */
+/** Tells by the rows of the index which records compaction has to keep. */
 
 import { unreachable } from '../../protocol/assert.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
@@ -8,7 +8,7 @@ import { floorRow, registerRow, rowShapeOf, type Current } from './index-rows.ts
 import { RECORD, type RecordType } from './record-types.ts'
 import { FLOOR_BYTES, isAt, isSound, isSoundRegister, readPosition } from './row-format.ts'
 
-/** Whether compaction keeps a record: see StoreOptions.isLive. In doubt, because a row is damaged: yes. */
+/** Whether compaction keeps a record (StoreOptions.isLive). When a damaged row leaves that open: yes. */
 export function isLiveRecord(
   record: LogRecord,
   position: LogPosition,

@@ -9,7 +9,7 @@ import { SizedMap } from '../tools/sized-map.ts'
 import { registerRow } from './index-rows.ts'
 import { stateOfRow } from './row-format.ts'
 
-/** Decoded states kept in memory. */
+/** For decoded states in memory. */
 const STATE_BYTES_MAX = 32 << 20
 /** What a decoded state costs beside its body. */
 const STATE_OVERHEAD_BYTES = 400

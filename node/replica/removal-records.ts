@@ -1,4 +1,4 @@
-/** Records that take something away: how they are made. What they do to the index is in apply-record.ts. */
+/** Makes the records that take something away. What they do to the index is in apply-record.ts. */
 
 import { u16 } from '../../protocol/bytes.ts'
 import type { BlockKey, BucketId, RegisterKey } from '../../protocol/ids.ts'
@@ -41,7 +41,7 @@ export function registerGone(key: RegisterKey, floor: Ballot): NewRecord {
   return { type: RECORD.registerGone, partition, key, body: encodeFloor(floor) }
 }
 
-/** Raises a partition's floor and removes nothing: no register has a key without a space. */
+/** Raises a partition's floor and removes nothing: no register has such a short key. */
 export function floorRaised(partition: number, floor: Ballot): NewRecord {
   return {
     type: RECORD.registerGone,
@@ -51,8 +51,8 @@ export function floorRaised(partition: number, floor: Ballot): NewRecord {
   }
 }
 
-/** Removes a register's row, whatever it holds, until it is written again: drop-records.ts. `ballot`: of the
- * state that is there; undefined of a FAULTY one. Append it urgently. */
+/** Removes a register's row, whatever it holds, until the register is written again (drop-records.ts). `ballot`: of the
+ * state that is here; undefined for a FAULTY one. Append it urgently. */
 export function registerDropped(key: RegisterKey, ballot: Ballot | undefined): NewRecord {
   const partition = partitionOfKey(key)
   return {
