@@ -16,7 +16,7 @@ import type { Store } from '../log/store.ts'
 import { logDiskSilence } from '../process/disk-silence-log.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import type { BlockMoves } from '../rebalance/block-moves.ts'
-import { settleMoveFile } from '../rebalance/entering.ts'
+import { prepareMoveFile } from '../rebalance/entering.ts'
 import { MoveFile } from '../rebalance/move-file.ts'
 import type { Rebalance } from '../rebalance/rebalance.ts'
 import type { SpaceReclaim } from '../reclaim/space-reclaim.ts'
@@ -94,7 +94,7 @@ export class ShoalNode {
     const mayVote = (): boolean => node?.selfCheck.isProven === true
     const layout = await openLayout(env, options, { holdsRegisters, mayVote })
     const moveFile = await MoveFile.open(disk, logger)
-    await settleMoveFile(moveFile, layout, forgotten, logger)
+    await prepareMoveFile(moveFile, layout, forgotten, logger)
     const base = createNodeBase(env, options, {
       store,
       layout,

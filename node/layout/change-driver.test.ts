@@ -241,7 +241,7 @@ describe('the member that leads a change', () => {
   test('all members lead at once: each step is decided once', async () => {
     const { world, nodes, joiner } = await grown()
     await joining(nodes, joiner)
-    // Nobody hears another one's epochs but by asking: each voter leads by itself.
+    // Nodes hear of epochs only by asking, so each voter leads by itself.
     for (const node of nodes) {
       node.filter = (_from, _to, type) => type !== EPOCH_TOPIC && type !== 202
     }

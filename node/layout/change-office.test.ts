@@ -175,7 +175,7 @@ describe('a planned change', () => {
     expect([joint.state, joint.cause]).toEqual(['JOINT', 'joint'])
     await world.until(() => viewOf(a).state === 'JOINT')
     expect((await failure(world.run(a.manager.changes.proceed()))).message).toMatch(nothing)
-    // Nobody syncs, so the change goes back. It is asked for once more.
+    // No node syncs, so the change goes back. It is asked for once more.
     await atRest(world, nodes)
     expect(memberIds(a)).toEqual(ids(...nodes))
     await world.run(a.manager.changes.apply({ kind: 'drain', nodeId: d.nodeId }))

@@ -8,7 +8,7 @@
  *     at a ballot of which no node of P′ has heard (L5)
  *   - one of them holds something: STABLE(P′) once a majority of the P′ set of each partition that moves has synced it at
  *     exactly this epoch, durably (L5, L7). P becomes a source of blocks
- *   - no progress for too long: back to STABLE(P), which is always allowed (L8). A synced partition and a copied or settled
+ *   - no progress for too long: back to STABLE(P), which is always allowed (L8). A synced partition and a copied or newly chosen
  *     register count as progress, because a large partition takes long
  */
 

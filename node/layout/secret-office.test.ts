@@ -1,4 +1,4 @@
-/** Rotating the cluster secret: once for all, on the disks of a majority, whoever dies. */
+/** Rotating the cluster secret: one new secret for all, on the disks of a majority, even when members die. */
 
 import { describe, expect, test } from 'vitest'
 import { hex } from '../../protocol/bytes.ts'

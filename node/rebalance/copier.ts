@@ -7,8 +7,8 @@
  * 2. For the other partitions, pick a majority and merge their keys and ballots.
  * 3. A ballot that all of them have for a key is chosen (R1): fetch the state from the nearest one and install it, its packed
  *    blocks first (A5).
- * 4. A learner leaves all other keys to its next pass. In JOINT they are settled by an identity change, unless this node has a
- *    state as new as any of theirs. Copies that this node's floor refuses (G3) are settled the same way, at a ballot above
+ * 4. A learner leaves all other keys to its next pass. In JOINT an identity change makes a state of each chosen, unless this node has a
+ *    state as new as any of theirs. Copies that this node's floor refuses (G3) are dealt with in the same way, at a ballot above
  *    the floor, without fetching their states.
  * 5. In JOINT, raise this node's mark above all promises that the members of P gave before (A1). A member may have accepted,
  *    alone, a value that a majority of them promised. If a node of P′ knew nothing of that promise, another value could be
@@ -62,7 +62,7 @@ export interface CopierOptions extends CopyOptions {
   readonly witness: Witness
 }
 export interface CopyResult {
-  /** Registers that were installed or settled. */
+  /** Registers that were installed or newly chosen. */
   readonly copied: number
   /** Partitions for which too few members of P answered, or in which something failed. */
   readonly left: number

@@ -36,8 +36,8 @@ import {
 } from './pair-stream.ts'
 import { STATES_MAX } from './witness.ts'
 
-/** Few, because settling takes two rounds, and a client that writes the same register waits for them. */
-const SETTLED_AT_ONCE = 32
+/** Few, because a change takes two rounds, and a client that writes the same register waits for them. */
+const CHOSEN_AT_ONCE = 32
 const LEARNT_AT_ONCE = 64
 /** Registers copied between two reports of finished partitions, at most. */
 const COPIED_MAX = 2_000
@@ -54,7 +54,7 @@ export interface CopyOptions {
   readonly logger: Logger
 }
 
-/** A learner copies what its witnesses agree on. In JOINT the rest is settled as well. */
+/** A learner copies what its witnesses agree on. In JOINT a change makes a state of each other register chosen, too. */
 export type CopyMode = 'learn' | 'sync'
 
 export interface CopyTask {
@@ -65,7 +65,7 @@ export interface CopyTask {
   readonly marks: Map<NodeId, number>
   /** Called before the registers of these partitions are looked at. */
   readonly begun?: (partitions: readonly number[]) => void
-  /** Called for each register of the partition that was installed or settled. */
+  /** Called for each register of the partition that was installed or newly chosen. */
   readonly copied?: (partition: number) => void
   /** Whether the epoch is over, or the node stops. */
   readonly isOver: () => boolean
@@ -84,8 +84,11 @@ export interface CopyCounters {
 
 type RaiseFloors = (partitions: readonly number[]) => Promise<void>
 
-/** A register to settle. `isRefused` when the witnesses agree, but this node's floor refuses their ballot. */
-interface Unsettled {
+/**
+ * A register of which a state has to be chosen in this epoch. `isRefused` when the witnesses agree, but this node's floor
+ * refuses their ballot.
+ */
+interface Unchosen {
   readonly key: RegisterKey
   readonly isRefused: boolean
 }
@@ -230,27 +233,30 @@ export class Copy {
   }
 
   async #take(batch: readonly Wanted[]): Promise<void> {
-    const unsettled: Unsettled[] = []
+    const unchosen: Unchosen[] = []
     const agreed: Pair[] = []
     for (const { key, ballot } of batch) {
-      if (ballot === undefined) unsettled.push({ key, isRefused: false })
-      else if (this.#isRefused(key, ballot)) unsettled.push({ key, isRefused: true })
+      if (ballot === undefined) unchosen.push({ key, isRefused: false })
+      else if (this.#isRefused(key, ballot)) unchosen.push({ key, isRefused: true })
       else agreed.push({ key, ballot })
     }
     const found = await this.#fetch(agreed)
     await inLanes(agreed, LEARNT_AT_ONCE, async ({ key }) => {
       const accepted = found.get(key)
       if (accepted === undefined || !(await this.#learn(key, accepted))) {
-        unsettled.push({ key, isRefused: false })
+        unchosen.push({ key, isRefused: false })
       }
     })
     if (this.#task.mode === 'learn') return
-    await inLanes(unsettled, SETTLED_AT_ONCE, async (each) => {
+    await inLanes(unchosen, CHOSEN_AT_ONCE, async (each) => {
       if (this.#task.isOver()) throw new NoWitness()
       try {
-        if (!(await this.#settle(each))) this.#fail(each.key)
+        if (!(await this.#ensureChosen(each))) this.#fail(each.key)
       } catch (error) {
-        this.#options.logger.debug({ error: String(error) }, 'a register could not be settled')
+        this.#options.logger.debug(
+          { error: String(error) },
+          'a register could not be brought to a chosen state',
+        )
         this.#fail(each.key)
       }
     })
@@ -330,31 +336,31 @@ export class Copy {
   }
 
   /** Step 4. Any result is chosen in this epoch. */
-  async #settle({ key, isRefused }: Unsettled): Promise<boolean> {
+  async #ensureChosen({ key, isRefused }: Unchosen): Promise<boolean> {
     const { registers, blocks, lost } = this.#options
-    const settled = await (isRefused
-      ? this.#settleAboveFloor(key)
+    const chosen = await (isRefused
+      ? this.#ensureAboveFloor(key)
       : registers.ensureChosen(internalContext(), key))
-    if (await this.#isSettled(key, settled)) return true
-    for (const block of settled?.value.blocks ?? []) {
+    if (await this.#isHere(key, chosen)) return true
+    for (const block of chosen?.value.blocks ?? []) {
       if (!blocks.has(block)) await lost.noteIfLost(block)
     }
     // The new state is above the floor and names no lost blocks (G3, A5).
-    return this.#isSettled(key, await this.#settleAboveFloor(key))
+    return this.#isHere(key, await this.#ensureAboveFloor(key))
   }
 
-  #settleAboveFloor(key: RegisterKey): Promise<Accepted | undefined> {
+  #ensureAboveFloor(key: RegisterKey): Promise<Accepted | undefined> {
     const { registers, host } = this.#options
     const { counter } = host.floor(partitionOfKey(key))
     return registers.ensureChosen(internalContext(), key, undefined, true, counter)
   }
 
-  async #isSettled(key: RegisterKey, settled: Accepted | undefined): Promise<boolean> {
+  async #isHere(key: RegisterKey, chosen: Accepted | undefined): Promise<boolean> {
     // No value was chosen, and no value that a member of P has can be chosen from now on.
-    if (settled === undefined) return true
+    if (chosen === undefined) return true
     const { copied } = this
-    if (!(await this.#learn(key, settled))) return false
-    // The settling change has stored it here, because this node agreed to it.
+    if (!(await this.#learn(key, chosen))) return false
+    // The change has stored it here, because this node agreed to it.
     if (this.copied === copied) this.#copied(key)
     return true
   }

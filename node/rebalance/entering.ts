@@ -161,7 +161,7 @@ export class Entering {
  * dropped when the partitions are compared (D8). A `forgotten` file of an earlier program also gets the partitions of
  * which missing blocks can still do harm.
  */
-export async function settleMoveFile(
+export async function prepareMoveFile(
   file: MoveFile,
   chain: Chain,
   forgotten: Pick<Forgotten, 'add' | 'completeEarlierFile'>,

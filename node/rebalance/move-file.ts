@@ -91,7 +91,7 @@ export class MoveFile {
     if (latest.isAlone) {
       logger.warn({ file: MOVE_FILE }, 'one of its two copies was damaged or torn')
       // The other copy counts, also while a full disk has no room for this one.
-      await file.settle().catch(unlessNoSpace)
+      await file.write().catch(unlessNoSpace)
     }
     return file
   }
@@ -102,12 +102,12 @@ export class MoveFile {
   }
 
   /** Whether many entries of the layout were looked at and not written down yet. */
-  get isBehind(): boolean {
+  get isLagging(): boolean {
     return this.#next.epoch - this.#durable.epoch >= ENTRIES_UNWRITTEN_MAX
   }
 
   /** Writes the present state, for example once a full disk has room again. */
-  settle(): Promise<void> {
+  write(): Promise<void> {
     return this.#write()
   }
 

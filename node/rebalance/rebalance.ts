@@ -114,7 +114,7 @@ export class Rebalance {
   adopted(): void {
     this.#entering.follow()
     const { file } = this.#options
-    if (file.isBehind) void file.settle().catch(() => {})
+    if (file.isLagging) void file.write().catch(() => {})
     if (this.#started) this.#begin()
   }
 
@@ -160,7 +160,7 @@ export class Rebalance {
     const { file, clock } = this.#options
     while (file.isOwed && !this.#stopped) {
       await sleep(clock, FILE_AGAIN_MS)
-      if (file.isOwed && !this.#stopped) await file.settle().catch(() => {})
+      if (file.isOwed && !this.#stopped) await file.write().catch(() => {})
     }
   }
 

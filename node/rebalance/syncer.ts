@@ -50,7 +50,7 @@ export class Syncer {
   }
 
   /**
-   * Registers that were copied or settled so far. Those of a partition that is looked at again and again do not count:
+   * Registers that were copied or newly chosen so far. Those of a partition that is looked at again and again do not count:
    * clients write them all the time, and a sync that is stuck would seem to make progress.
    */
   get copied(): number {

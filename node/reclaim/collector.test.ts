@@ -126,7 +126,7 @@ describe('other data', () => {
   test.each([
     ['of a running attempt', (): Promise<Reachability> => Promise.resolve('running')],
     [
-      'that nobody can tell of',
+      'whose registers do not answer',
       (): Promise<Reachability> => Promise.reject(new Error('no majority')),
     ],
   ])('%s is asked about again, a few times', async (_, answer) => {

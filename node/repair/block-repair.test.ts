@@ -1,4 +1,4 @@
-/** Damaged blocks: mended, judged, or given up (F2, G5). */
+/** Damaged blocks: repaired, handed to the collector, or given up (F2, G5). */
 
 import { beforeEach, expect, test } from 'vitest'
 import { bucketId, dataId, type BlockKey, type NodeId } from '../../protocol/ids.ts'
@@ -17,7 +17,7 @@ let elsewhere: Map<string, OwnedBlock | undefined>
 let owner: BlockOwner | undefined
 let over: boolean
 let bad: boolean
-/** Of the layout, when it is asked: the last one stays. */
+/** Epochs of the layout, one for each time that it is asked. The last one stays. */
 let epochs: number[]
 let put: OwnedBlock[]
 let forgotten: BlockKey[]
@@ -68,21 +68,21 @@ async function mended(): Promise<void> {
   for (let i = 0; i < 20; i++) await Promise.resolve()
 }
 
-test('comes back from a replica, once', async () => {
+test('a damaged block is fetched from a replica once', async () => {
   elsewhere.set('c', BLOCK)
   await mended()
   expect(put).toEqual([BLOCK])
   expect([candidates, forgotten]).toEqual([[], []])
 })
 
-test('is judged when no replica has it and its owner can be read', async () => {
+test('a block that no replica has is a candidate when its owner can be read', async () => {
   owner = BLOCK.owner
   await mended()
   expect(candidates).toEqual([{ owner, dataId: dataIdOf(KEY), keys: [KEY] }])
   expect(forgotten).toEqual([])
 })
 
-test('goes when nobody has it and nobody knows whose it was', async () => {
+test('a block that no replica has is dropped when its owner is not known', async () => {
   await mended()
   expect(forgotten).toEqual([KEY])
 })
@@ -98,7 +98,7 @@ test.each<[string, () => void]>([
   expect([put, candidates, forgotten]).toEqual([[], [], []])
 })
 
-test('a missing block is no warning while blocks move, a damaged one is', async () => {
+test('while blocks move, a damaged block is a warning and a missing one is not', async () => {
   const warnings: string[] = []
   const moving = (isBad: boolean): BlockRepair =>
     new BlockRepair({
@@ -128,7 +128,7 @@ test('a missing block is no warning while blocks move, a damaged one is', async 
   expect(warnings.length).toBe(1)
 })
 
-test('stays when it moves while it is looked for: the sources are asked first', async () => {
+test('a block that moves while it is looked for stays: the sources are asked first', async () => {
   const holders = new Set(['c'])
   const given: BlockKey[] = []
   mender = new BlockRepair({
@@ -146,7 +146,7 @@ test('stays when it moves while it is looked for: the sources are asked first', 
     peers: {
       getOwnedBlock: (to) => {
         const block = holders.has(to) ? BLOCK : undefined
-        // Behind the answer of the holder it fetches the block, and the source drops it.
+        // After the holder has answered, it fetches the block, and the source drops it.
         if (to === 'b') holders.delete('c')
         if (to === 'b') holders.add('b')
         return Promise.resolve(block)

@@ -3,7 +3,7 @@ import { nodeId } from '../../protocol/ids.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { PullNotes } from './pull-notes.ts'
 
-test('a thousand pulls are a few lines, and none is left out', () => {
+test('a thousand pulls are logged in a few lines, and none is left out', () => {
   let nowMs = 0
   const clock: Clock = { nowMs: () => nowMs, monotonicMs: () => nowMs, after: () => () => {} }
   const lines: Record<string, unknown>[] = []

@@ -58,7 +58,7 @@ export interface PullerOptions {
 /** The result of a pull. */
 export interface Pulled {
   /** Every register and minimum that the peer has is here, as new or newer. */
-  readonly settled: boolean
+  readonly isLevel: boolean
   /** A block could not be copied, so the pull has to be repeated, with this replica or with another one. */
   readonly lacksBlocks: boolean
   /** Every register that the peer has. */
@@ -86,7 +86,7 @@ export class Puller {
    * Pulls what the peer has of the partition and this node lacks. Rejects when the peer does not answer, or is at another
    * epoch.
    *
-   * @param strictly registers that are damaged at the peer have to be settled by a quorum as well (D8), because this node
+   * @param strictly registers that are damaged at the peer need a state that a quorum has chosen as well (D8), because this node
    *   may have lost what the peer has lost
    */
   async pull(peer: NodeId, partition: number, strictly = false): Promise<Pulled> {
@@ -113,12 +113,12 @@ export class Puller {
         }
       }
     }
-    if (!view().isMember(peer)) return { settled: false, lacksBlocks, keys }
-    let settled = true
+    if (!view().isMember(peer)) return { isLevel: false, lacksBlocks, keys }
+    let isLevel = true
     await inBatches(older, AT_ONCE, async (one) => {
-      if (!(await this.#pullRegister(peer, one, strictly))) settled = false
+      if (!(await this.#pullRegister(peer, one, strictly))) isLevel = false
     })
-    return { settled, lacksBlocks, keys }
+    return { isLevel, lacksBlocks, keys }
   }
 
   /** Resolves with false when a block could not be copied. It is looked for again, there and on other replicas. */
@@ -169,7 +169,7 @@ export class Puller {
     return true
   }
 
-  /** Resolves with false when the register is not settled, or not here yet. */
+  /** Resolves with false when the register has no chosen state, or it is not here yet. */
   async #pullRegister(peer: NodeId, { key, there }: Older, strictly: boolean): Promise<boolean> {
     const { registers, host, tombstones, view } = this.#options
     if (host.isFaulty(key)) return this.#mend(peer, key)
@@ -199,7 +199,7 @@ export class Puller {
     if (learnt === 'refused' || (learnt === 'incomplete' && (await this.#namesLost(accepted)))) {
       // A refused copy never counts as synced (G3). The register is written again above the floor, without blocks that are
       // lost (A5), and so comes to this node as well.
-      const settled = await registers.ensureChosen(
+      const chosen = await registers.ensureChosen(
         internalContext(),
         key,
         undefined,
@@ -207,7 +207,7 @@ export class Puller {
         host.floor(partitionOfKey(key)).counter,
       )
       this.done++
-      if (settled !== undefined) learnt = await this.#learn(peer, key, settled, epoch)
+      if (chosen !== undefined) learnt = await this.#learn(peer, key, chosen, epoch)
     }
     return learnt === 'installed' || learnt === 'held'
   }

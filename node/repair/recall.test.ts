@@ -1,4 +1,4 @@
-/** Whom a node that has forgotten has to be compared with (D8). */
+/** With which replicas a node that has forgotten something must be compared (D8). */
 
 import { expect, test } from 'vitest'
 import type { NodeId } from '../../protocol/ids.ts'
@@ -18,13 +18,13 @@ function isEnough(view: LayoutView, peers: string): boolean {
   return recall.isEnough(view, 0, new Set(peers.split('') as NodeId[]))
 }
 
-test('with nobody in any active set', () => {
+test('no other replica is in any active set', () => {
   expect(isAlone(viewOf('a'), 0, SELF)).toBe(true)
   expect(isAlone(viewOf('a', 'a'), 0, SELF)).toBe(true)
   expect(isAlone(viewOf('abc'), 0, SELF)).toBe(false)
 })
 
-test('in JOINT with those of the set that has others: they know what was chosen since', () => {
+test('in JOINT the set with other replicas is compared, because they know what was chosen since', () => {
   expect(isAlone(viewOf('a', 'abc'), 0, SELF)).toBe(false)
   expect(isAlone(viewOf('abc', 'a'), 0, SELF)).toBe(false)
   expect(isEnough(viewOf('a', 'abc'), 'b')).toBe(false)

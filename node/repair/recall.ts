@@ -275,11 +275,11 @@ export class Recall {
     try {
       if (isSame) known.same = true
       else {
-        const { settled, lacksBlocks, keys } = await puller.pull(peer, partition, true)
+        const { isLevel, lacksBlocks, keys } = await puller.pull(peer, partition, true)
         for (const key of keys) known.keys.add(key)
         // Votes do not depend on blocks, and each start compares everything once more (P7).
         if (lacksBlocks) lacks([partition])
-        if (!settled) return
+        if (!isLevel) return
       }
       if (compareBallots(host.floor(partition), floor) < 0) {
         await store.append([floorRaised(partition, floor)], { urgent: true })

@@ -1,4 +1,4 @@
-/** An old copy of a directory (D2) abstains from each entry on which its earlier life may have voted, and from no more. */
+/** An old copy of a directory (D2) abstains from exactly the entries on which its earlier life may have voted. */
 
 import { expect, test } from 'vitest'
 import { nodeId } from '../../protocol/ids.ts'
@@ -65,7 +65,7 @@ class Scene {
     this.check = new SelfCheck(options)
   }
 
-  /** What these say of their epoch is all heard. Absent: it is away. */
+  /** Delivers the epochs that these members name. Members that are not listed are away. */
   async hear(epochs: Record<string, number>): Promise<number[]> {
     this.epochs.clear()
     for (const [name, epoch] of Object.entries(epochs)) this.epochs.set(name, epoch)
@@ -85,13 +85,13 @@ async function restored(count: number, epoch: number): Promise<Scene> {
   return scene
 }
 
-test('of three, with both others: up to the entry behind theirs', async () => {
+test('of three members, when both others answer: up to the entry after theirs', async () => {
   const scene = await restored(3, 7)
   expect(await scene.hear({ b: 6, c: 7 })).toEqual(expect.arrayContaining([7, 8]))
   expect(await scene.hear({ b: 8, c: 8 })).toEqual([])
 })
 
-test('of three, while one has said nothing: each entry that comes', async () => {
+test('of three members, while one has not answered: from each entry that comes', async () => {
   const scene = await restored(3, 7)
   await scene.hear({ b: 7 })
   expect(scene.check.isProven).toBe(true)
@@ -100,7 +100,7 @@ test('of three, while one has said nothing: each entry that comes', async () => 
   expect(await scene.hear({ b: 8, c: 8 })).toEqual([])
 })
 
-test('of five, two others may be those that did not vote with it; three are enough', async () => {
+test('of five members, three other answers are enough: two may not have voted with it', async () => {
   const scene = await restored(5, 7)
   await scene.hear({ b: 7, c: 7 })
   expect(await scene.hear({ b: 7, c: 7 })).toEqual([8])
@@ -108,7 +108,7 @@ test('of five, two others may be those that did not vote with it; three are enou
   expect(await scene.hear({ b: 8, c: 8, d: 8, e: 8 })).toEqual([])
 })
 
-test('while this node has yet to learn of their layout nobody is counted by the old one', async () => {
+test('no member counts by the old layout while this node has yet to learn of theirs', async () => {
   const scene = await restored(3, 5)
   await scene.hear({ b: 7, c: 7 })
   expect(await scene.hear({ b: 7, c: 7 })).toEqual([8])

@@ -12,7 +12,7 @@ import { ENUMERATE, SyncAnswers, type ExchangeOptions } from './sync-answers.ts'
 
 const BUCKET = 'b'.repeat(16) as BucketId
 
-test('pages of a partition with the longest keys fit into frames, and miss none', () => {
+test('pages of a partition with the longest keys fit into frames and leave out no key', () => {
   const held = new HeldStore(() => [])
   const keys = Array.from({ length: 2_500 }, (_, i) =>
     objectRegister(BUCKET, 0, `${String(i).padStart(6, '0')}`.padEnd(1_024, 'k') as ByteString, 14),
@@ -44,7 +44,7 @@ test('pages of a partition with the longest keys fit into frames, and miss none'
   }
   expect(found).toEqual([...keys].sort())
   const request = { epoch: 1, partition: partitionOfKey(keys[0]!), what: 0, after, limit: 10 }
-  // A stranger, and a member that is at another epoch, are told nothing.
+  // A stranger and a member at another epoch get no keys.
   const stranger = 'stranger' as ExchangeOptions['self']
   expect(exchange.enumerate(stranger, { ...request, after: EMPTY_BYTES }).keys).toEqual([])
   expect(exchange.enumerate(peer, { ...request, epoch: 2, after: EMPTY_BYTES }).keys).toEqual([])

@@ -1,11 +1,11 @@
 /**
- * Who may ask for what (L1b). A member may ask for everything. A learner copies, and a source is copied from and asks
- * whether what it has is elsewhere: both may read, and change nothing at anybody.
+ * Says which peers may send which messages (L1b). A member may send all. A learner copies data; a source is copied from, and
+ * asks whether other nodes have its data. Both may read, and change nothing at other nodes. Used by Service.
  */
 
 import { LAYOUT_RPC_MAX, LAYOUT_RPC_MIN, RPC } from '../../protocol/rpc/message.ts'
 
-/** What learners and sources may ask, besides reads of registers. */
+/** Messages that learners and sources may send, besides reads of registers. */
 const READS: ReadonlySet<number> = new Set([
   RPC.getBlock,
   RPC.digests,
@@ -18,8 +18,10 @@ const READS: ReadonlySet<number> = new Set([
   RPC.status,
   RPC.attempts,
 ])
-/** They name their epoch: who may ask is judged at that one at least, since a member may have been a learner a
- * moment ago. */
+/**
+ * Messages that name their epoch. The sender must be a member at that epoch or a later one, because a member may have been a
+ * learner a moment ago.
+ */
 const NAMES_EPOCH: ReadonlySet<number> = new Set([
   RPC.register,
   RPC.putBlock,

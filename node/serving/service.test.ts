@@ -1,4 +1,4 @@
-/** What a peer asked for in one epoch is not answered as of it in the next (L6b). */
+/** A request that belongs to one epoch is not answered as if it did in the next one (L6b), and who may send what (L1b). */
 
 import { beforeEach, expect, test } from 'vitest'
 import { bytesOf } from '../../protocol/bytes.ts'
@@ -76,7 +76,7 @@ beforeEach(() => {
   service = new Service(rest as ServiceOptions)
 })
 
-/** Flushed only when the node is in the next epoch. */
+/** Runs `work`, whose write is flushed only when the node is in the next epoch. */
 async function acrossEpochs<T>(work: () => Promise<T>): Promise<T> {
   store.hold()
   const answer = work()
@@ -85,7 +85,7 @@ async function acrossEpochs<T>(work: () => Promise<T>): Promise<T> {
   return answer
 }
 
-test('a minimum raised', async () => {
+test('a minimum that is raised across an epoch is answered in the next one', async () => {
   const request = {
     epoch: 1,
     bucket: bytesOf(BUCKET),
@@ -96,14 +96,14 @@ test('a minimum raised', async () => {
   expect(await service.raise({ ...request, epoch: 2 })).toMatchObject({ result: 0 })
 })
 
-test('a block that was put', async () => {
+test('a block that is stored across an epoch is answered in the next one', async () => {
   const block = { key: BLOCK, bytes: new Uint8Array(9), owner: ownedByObject(KEY) }
   const put = await acrossEpochs(() => service.putBlock(block, 1))
   expect(put).toMatchObject({ result: BLOCK_RESULT.staleEpoch, epoch: 2 })
   expect(await service.putBlock(block, 2)).toMatchObject({ result: BLOCK_RESULT.ok })
 })
 
-test('a page of a list that waited for its minimum', async () => {
+test('a page of a list that waited for its minimum across an epoch is answered in the next one', async () => {
   const { start, end } = partitionRange(partitionOfKey(KEY))
   const request: Parameters<Service['list']>[0] = {
     epoch: 1,
@@ -166,7 +166,7 @@ test('only a member’s question starts a search for a block that is missing (L1
   }
 })
 
-test('a node speaks of its own storage only: what is noted of one makes its node give up (D2)', async () => {
+test('a node may speak only of its own storage, because a noted sighting can make the storage’s node give up (D2)', async () => {
   const peer = 'peer' as NodeId
   const told = { boot: 2 ** 40, life: new Uint8Array(8), sequence: 1 }
   const hello = (storage: string): Promise<unknown> =>

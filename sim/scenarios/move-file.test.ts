@@ -1,10 +1,19 @@
 import { beforeEach, describe, expect, it, test } from 'vitest'
+<<<<<<< HEAD:sim/scenarios/move-file.test.ts
 import type { Logger } from '../../node/env/ports.ts'
 import { bitmapOf } from '../../protocol/keyspace/bitmap.ts'
 import { settleMoveFile, type Chain } from '../../node/rebalance/entering.ts'
 import { MOVE_FILE, MoveFile } from '../../node/rebalance/move-file.ts'
 import { SimulatedDisk } from '../world/disk.ts'
 import { VirtualClock } from '../world/virtual-clock.ts'
+=======
+import type { Logger } from '../node/env/ports.ts'
+import { bitmapOf } from '../protocol/keyspace/bitmap.ts'
+import { prepareMoveFile, type Chain } from '../node/rebalance/entering.ts'
+import { MOVE_FILE, MoveFile } from '../node/rebalance/move-file.ts'
+import { SimulatedDisk } from './disk.ts'
+import { VirtualClock } from './virtual-clock.ts'
+>>>>>>> 9056540 (refactor(repair, rebalance): registers are chosen and partitions level, in one word each; test names in plain English):sim/move-file.test.ts
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 const SLOT_BYTES = 48 << 10
@@ -139,7 +148,7 @@ test('a forgotten file of an earlier program is told what moves and is not whole
       completeEarlierFile: (partitions: () => Iterable<number>) =>
         Promise.resolve(void (told = [...partitions()])),
     }
-    await settleMoveFile(file, chain as unknown as Chain, forgotten, SILENT)
+    await prepareMoveFile(file, chain as unknown as Chain, forgotten, SILENT)
     expect(told.toSorted((a, b) => a - b)).toEqual([1, 7, 9])
   }))
 
@@ -154,7 +163,7 @@ describe('without the file', () => {
       add: (some: readonly unknown[]) => Promise.resolve(void found.push(...some)),
       completeEarlierFile: () => Promise.resolve(),
     }
-    await settleMoveFile(file, chainOf(entries), forgotten, SILENT)
+    await prepareMoveFile(file, chainOf(entries), forgotten, SILENT)
     // It is not known what is left over, so nothing is thrown away here.
     expect(held(file)).toEqual(PARTITIONS)
     return found

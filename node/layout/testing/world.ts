@@ -362,7 +362,7 @@ export class FakeNode {
     const verdict = this.filter(this.nodeId, to, type)
     await this.world.sleep(typeof verdict === 'number' ? verdict : LATENCY_MS)
     const node = this.world.nodes.get(to)
-    if (node === undefined) throw new FakeNetworkError('UNREACHABLE', 'nobody listens')
+    if (node === undefined) throw new FakeNetworkError('UNREACHABLE', 'no node listens there')
     const isCut = this.cut.has(to) || node?.cut.has(this.nodeId)
     const lost = !this.up || !node.up || isCut || verdict === false
     return lost ? new Promise<never>(() => undefined) : node
