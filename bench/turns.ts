@@ -27,7 +27,7 @@ import { SystemClock, SystemRandom } from '../node/env/system.ts'
 import { checkDigests } from '../node/replica/digest-check.ts'
 import { RECORD } from '../node/replica/record-types.ts'
 import { openStore } from '../node/assembly/open-store.ts'
-import { SyncAnswers, type ExchangeOptions } from '../node/repair/sync-answers.ts'
+import { SyncAnswers, type SyncAnswersOptions } from '../node/repair/sync-answers.ts'
 import { Puller, type PullerOptions } from '../node/repair/puller.ts'
 
 const { values } = parseArgs({ options: { registers: { type: 'string', default: '100000' } } })
@@ -133,7 +133,7 @@ try {
   await measured('digests compared with their rows', () =>
     checkDigests({ store, clock, partitions: PARTITIONS, isStopped: () => false }),
   )
-  const exchange = new SyncAnswers({ store, clock, view, self: 'me' as NodeId } as ExchangeOptions)
+  const exchange = new SyncAnswers({ store, clock, view, self: 'me' as NodeId } as SyncAnswersOptions)
   await measured('digests of all partitions for a peer', () =>
     exchange.digests(OTHER, { epoch: 1, level: 0, groups: [] }),
   )

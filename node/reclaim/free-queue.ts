@@ -26,7 +26,7 @@ export interface FreeingPeers {
   ): Promise<number>
 }
 
-export interface FreerOptions {
+export interface FreeQueueOptions {
   readonly peers: FreeingPeers
   readonly placement: {
     epoch(): number
@@ -45,12 +45,12 @@ interface Waiting {
 export class FreeQueue {
   /** Blocks that some node could not be told of. */
   unsent = 0
-  readonly #options: FreerOptions
+  readonly #options: FreeQueueOptions
   readonly #waiting = new Map<NodeId, Waiting>()
   readonly #timers = new Set<() => void>()
   #stopped = false
 
-  constructor(options: FreerOptions) {
+  constructor(options: FreeQueueOptions) {
     this.#options = options
   }
 

@@ -20,7 +20,7 @@ import { inOrderOfAbsence } from '../objects/loss-check.ts'
 
 const CALL_TIMEOUT_MS = 8_000
 
-export interface MenderOptions {
+export interface BlockRepairOptions {
   readonly self: NodeId
   readonly blocks: Pick<BlockStore, 'put' | 'ownerOf' | 'isBad' | 'forget'>
   /** Reads the block from any replica. Undefined when none answered with a good copy. */
@@ -43,11 +43,11 @@ export interface MenderOptions {
 }
 
 export class BlockRepair {
-  readonly #options: MenderOptions
+  readonly #options: BlockRepairOptions
   /** Every read of a damaged block asks for its repair. */
   readonly #mending = new Set<BlockKey>()
 
-  constructor(options: MenderOptions) {
+  constructor(options: BlockRepairOptions) {
     this.#options = options
   }
 

@@ -201,22 +201,18 @@ export class Forgotten {
   /**
    * Notes that a comparison which began at `serial` has compared these partitions with their replicas. Resolves with
    * false, and clears nothing, when something was lost meanwhile.
-   *
-   * @param isLost the partitions have no other replicas, so what was lost of them is lost for good
    */
-  async clear(partitions: readonly number[], serial: number, isLost = false): Promise<boolean> {
+  async clear(partitions: readonly number[], serial: number): Promise<boolean> {
     if (serial !== this.#serial) return false
-    for (const partition of partitions) takeBit(this.#bits, partition)
-    if (isLost) {
-      const { open, lost, lostPartitions } = this.#notes
-      this.#notes = {
-        open,
-        lostPartitions: lostPartitions + partitions.length,
-        lost: merged(lost, open),
-      }
-    }
-    if (this.#bits.every((byte) => byte === 0)) this.#close()
-    await this.#write()
+    await this.#cleared(partitions)
+    return true
+  }
+
+  /** As `clear`, for partitions without other replicas: what was lost of them is lost for good, and noted. */
+  async clearAsLost(partitions: readonly number[], serial: number): Promise<boolean> {
+    if (serial !== this.#serial) return false
+    this.#addLost(partitions.length, this.#notes.open)
+    await this.#cleared(partitions)
     return true
   }
 
@@ -238,13 +234,7 @@ export class Forgotten {
 
   /** Notes that the operator gave up data of this many partitions, for good. */
   async noteLost(partitions: number, detail: string): Promise<void> {
-    const { open, lost, lostPartitions } = this.#notes
-    const note = { reason: 'given-up', detail: short(detail) } as const
-    this.#notes = {
-      open,
-      lostPartitions: lostPartitions + partitions,
-      lost: merged(lost, [note]),
-    }
+    this.#addLost(partitions, [{ reason: 'given-up', detail: short(detail) }])
     await this.#write()
   }
 
@@ -253,6 +243,17 @@ export class Forgotten {
     if (this.#notes.open.length + this.#places.open.length === 0) return
     this.#close()
     await this.#write()
+  }
+
+  #cleared(partitions: readonly number[]): Promise<void> {
+    for (const partition of partitions) takeBit(this.#bits, partition)
+    if (this.#bits.every((byte) => byte === 0)) this.#close()
+    return this.#write()
+  }
+
+  #addLost(partitions: number, why: readonly ForgottenNote[]): void {
+    const { open, lost, lostPartitions } = this.#notes
+    this.#notes = { open, lostPartitions: lostPartitions + partitions, lost: merged(lost, why) }
   }
 
   #close(): void {

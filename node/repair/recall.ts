@@ -176,7 +176,7 @@ export class Recall {
     await host.outlaw(fence)
     if (mustRaise && serial === forgotten.serial) await forgotten.markRaised(fence)
     if (alone.length > 0) {
-      if (!(await forgotten.clear(alone, serial, true))) return
+      if (!(await forgotten.clearAsLost(alone, serial))) return
       logger.error(
         { partitions: alone.length },
         'what these partitions lost is lost for good: they have no other replica',
@@ -308,10 +308,10 @@ export class Recall {
       if (this.#options.view()?.epoch !== view.epoch) return false
       // Where this node is the only one of a set, what that set knew may be lost all the same.
       const single = new Set(ready.filter((one) => isAloneInASet(view, one, self)))
-      for (const isLost of [false, true]) {
-        const some = ready.filter((partition) => single.has(partition) === isLost)
-        if (some.length > 0 && !(await forgotten.clear(some, serial, isLost))) return false
-      }
+      const others = ready.filter((partition) => !single.has(partition))
+      if (others.length > 0 && !(await forgotten.clear(others, serial))) return false
+      const lost = ready.filter((partition) => single.has(partition))
+      if (lost.length > 0 && !(await forgotten.clearAsLost(lost, serial))) return false
       cleared += ready.length
       ready = []
       return true

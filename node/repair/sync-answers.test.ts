@@ -8,7 +8,7 @@ import { WireEnumerateReply } from '../../protocol/rpc/messages.js'
 import { registerRow } from '../replica/index-rows.ts'
 import { HeldStore } from '../log/testing/held-store.ts'
 import { fitsFrame } from '../net/framing.ts'
-import { ENUMERATE, SyncAnswers, type ExchangeOptions } from './sync-answers.ts'
+import { ENUMERATE, SyncAnswers, type SyncAnswersOptions } from './sync-answers.ts'
 
 const BUCKET = 'b'.repeat(16) as BucketId
 
@@ -18,13 +18,13 @@ test('pages of a partition with the longest keys fit into frames and leave out n
     objectRegister(BUCKET, 0, `${String(i).padStart(6, '0')}`.padEnd(1_024, 'k') as ByteString, 14),
   )
   for (const key of keys) held.rows.set(byteString(registerRow(key)), new Uint8Array(0))
-  const peer = 'peer' as ExchangeOptions['self']
+  const peer = 'peer' as SyncAnswersOptions['self']
   const role = (node: string) => (node === peer ? 'member' : undefined)
-  const view = { epoch: 1, role } as unknown as ReturnType<ExchangeOptions['view']>
+  const view = { epoch: 1, role } as unknown as ReturnType<SyncAnswersOptions['view']>
   const exchange = new SyncAnswers({
     clock: { after: () => () => {} } as unknown as Clock,
     store: held.store,
-    self: 'node' as ExchangeOptions['self'],
+    self: 'node' as SyncAnswersOptions['self'],
     view: () => view,
   })
   const found: string[] = []
@@ -45,7 +45,7 @@ test('pages of a partition with the longest keys fit into frames and leave out n
   expect(found).toEqual([...keys].sort())
   const request = { epoch: 1, partition: partitionOfKey(keys[0]!), what: 0, after, limit: 10 }
   // A stranger and a member at another epoch get no keys.
-  const stranger = 'stranger' as ExchangeOptions['self']
+  const stranger = 'stranger' as SyncAnswersOptions['self']
   expect(exchange.enumerate(stranger, { ...request, after: EMPTY_BYTES }).keys).toEqual([])
   expect(exchange.enumerate(peer, { ...request, epoch: 2, after: EMPTY_BYTES }).keys).toEqual([])
   expect(exchange.enumerate(peer, { ...request, after: EMPTY_BYTES }).keys).toHaveLength(10)

@@ -74,7 +74,7 @@ export interface PartitionDigests {
   readonly floor: Ballot
 }
 
-export interface ExchangeOptions {
+export interface SyncAnswersOptions {
   readonly store: Store
   readonly self: NodeId
   readonly view: () => LayoutView
@@ -83,9 +83,9 @@ export interface ExchangeOptions {
 }
 
 export class SyncAnswers {
-  readonly #options: ExchangeOptions
+  readonly #options: SyncAnswersOptions
 
-  constructor(options: ExchangeOptions) {
+  constructor(options: SyncAnswersOptions) {
     this.#options = options
   }
 

@@ -229,7 +229,7 @@ describe('damage that was forgotten and is known again (D8)', () => {
     run(async () => {
       const forgotten = await open()
       await forgotten.add([ALL])
-      await forgotten.clear([1, 2], forgotten.serial, true)
+      await forgotten.clearAsLost([1, 2], forgotten.serial)
       await forgotten.closeNotes()
       const { notes } = await open()
       expect(notes).toEqual({
