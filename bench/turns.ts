@@ -133,7 +133,12 @@ try {
   await measured('digests compared with their rows', () =>
     checkDigests({ store, clock, partitions: PARTITIONS, isStopped: () => false }),
   )
-  const exchange = new SyncAnswers({ store, clock, view, self: 'me' as NodeId } as SyncAnswersOptions)
+  const exchange = new SyncAnswers({
+    store,
+    clock,
+    view,
+    self: 'me' as NodeId,
+  } as SyncAnswersOptions)
   await measured('digests of all partitions for a peer', () =>
     exchange.digests(OTHER, { epoch: 1, level: 0, groups: [] }),
   )

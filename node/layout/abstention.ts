@@ -193,7 +193,7 @@ export class Abstention {
       this.#proposedMs.push(timer.nowMs())
       logger.info(
         { epoch: own.epoch },
-        'an entry of the layout that changes nothing: a member that may have forgotten its vote votes again',
+        'decided an entry of the layout that changes nothing, so that a member that may have forgotten its vote votes again',
       )
     } finally {
       this.#isProposing = false
@@ -218,7 +218,7 @@ const abstainsAnswer = {
     const fields = fieldsOf(parseJson(bytes), ['epoch', 'abstains', 'proposes'])
     const { abstains, proposes } = fields
     if (typeof abstains !== 'boolean' || typeof proposes !== 'boolean') {
-      throw new ShapeError('not yes or no')
+      throw new ShapeError('not a boolean')
     }
     return {
       epoch: integerOf(fields.epoch, 0, Number.MAX_SAFE_INTEGER),

@@ -10,7 +10,7 @@ import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Timer } from './timer.ts'
 
 export const FOLD_MS = 3_000
-/** Of a change under way, in the line that refuses another one. */
+/** How many of its changes the line that refuses another change names. */
 const NAMED_MAX = 3
 
 export class ChangeGate {

@@ -36,7 +36,8 @@ export async function fetchEntries(
       continue
     }
     total = chunk.total
-    if (chunk.text.length === 0 || total > TEXT_LENGTH_MAX) throw new ShapeError('no such text')
+    if (chunk.text.length === 0 || total > TEXT_LENGTH_MAX)
+      throw new ShapeError('a chunk is empty, or its text is too long')
     text += chunk.text
   } while (total === undefined || text.length < total)
   return listOf(parseJson(utf8(text)), ENTRIES_MAX, readDecided)

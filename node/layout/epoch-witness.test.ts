@@ -15,7 +15,7 @@ test('an epoch is held once a majority of every active set has said that it hold
   let view = new LayoutView(stable([a, b, c], { epoch: 7 }))
   const witness = new EpochWitness(a.nodeId, () => view)
   expect(witness.isHeld()).toBe(false)
-  // Of an epoch before.
+  // An answer of an earlier epoch.
   witness.hear(b.nodeId, 6)
   expect(witness.isHeld()).toBe(false)
   // A node that holds nothing of it does not count, whatever it says.
@@ -24,7 +24,7 @@ test('an epoch is held once a majority of every active set has said that it hold
   witness.hear(b.nodeId, 7)
   expect(witness.isHeld()).toBe(true)
 
-  // Of both sets in JOINT (L3).
+  // In JOINT, a majority of both sets is needed (L3).
   const joint = jointEntry(view.entry, [a, c, d], 'join')
   view = new LayoutView(joint)
   expect(witness.isHeld()).toBe(false)

@@ -191,12 +191,15 @@ export class Joiner {
           after,
           offset,
         })
-        if (reply?.status !== 'entries') throw new Error('no entries')
+        if (reply?.status !== 'entries') throw new Error('the answer has no entries')
         return reply.chunk
       }).catch(() => [])
       if (entries.length === 0) return
       if (entries[0]!.entry.genesis.clusterId !== this.#clusterId) {
-        throw new MembershipError('other-cluster', 'the node that answers is of another cluster')
+        throw new MembershipError(
+          'other-cluster',
+          'the node that answers belongs to another cluster',
+        )
       }
       await log.adopt(entries)
     }

@@ -100,6 +100,9 @@ export class LayoutAnswers {
 
   #mustVote(): void {
     if (this.#parts.mayVote?.() !== false) return
-    throw new MembershipError('no-answer', 'not enough members have heard of this start yet')
+    throw new MembershipError(
+      'no-answer',
+      'too few members have recorded this start of the node yet',
+    )
   }
 }

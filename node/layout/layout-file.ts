@@ -68,7 +68,7 @@ export class ChainLine {
   static parse(bytes: Uint8Array): ChainLine {
     const start = String.fromCharCode(...bytes.subarray(0, HEAD_LENGTH_MAX))
     const head = HEAD.exec(start)
-    if (head === null) throw new ShapeError('no line of a layout')
+    if (head === null) throw new ShapeError('not a line of a layout')
     const epoch = integerOf(Number(head[1]), 1, Number.MAX_SAFE_INTEGER)
     return new ChainLine(bytes, {
       epoch,
@@ -119,7 +119,7 @@ export function layoutBytes(lines: readonly ChainLine[]): Uint8Array {
   return joined([utf8(HEADER), ...lines.map(({ bytes }) => bytes)])
 }
 
-/** Of `layoutBytes`. */
+/** The length of `layoutBytes`, in bytes. */
 export function layoutLength(lines: readonly ChainLine[]): number {
   return lines.reduce((sum, { bytes }) => sum + bytes.length + 1, HEADER.length + 1)
 }

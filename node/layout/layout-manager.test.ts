@@ -34,12 +34,12 @@ describe('founding', () => {
     expect(a.manager.isMember()).toBe(true)
   })
 
-  test('a node of a cluster founds no other', async () => {
+  test('a node that is in a cluster cannot found another one', async () => {
     const world = new LayoutWorld()
     const a = await world.found('a')
     await expect(
       a.manager.found({ rootAccount: { accountId: '', accessKeyId: '', sealedSecret: '' } }),
-    ).rejects.toThrow(/founds no other/)
+    ).rejects.toThrow(/cannot found another/)
   })
 })
 

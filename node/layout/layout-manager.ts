@@ -269,7 +269,7 @@ export class LayoutManager {
   /** Makes a cluster of this node alone. Draws the cluster secret when there is none yet. */
   async found(found: FoundOptions): Promise<void> {
     const { random, clusterSecret } = this.#options
-    assert(this.#log.view === undefined, 'a node of a cluster founds no other one')
+    assert(this.#log.view === undefined, 'a node that is in a cluster cannot found another one')
     if (clusterSecret.get() === undefined) {
       await clusterSecret.set(random.bytes(CLUSTER_SECRET_BYTES))
     }

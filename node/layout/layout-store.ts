@@ -73,7 +73,7 @@ export type StoredVote =
 
 export class LayoutStore {
   readonly #disk: Disk
-  /** Of the lines that are on disk. */
+  /** The digest of the lines that are on disk. */
   #digest: Uint8Array = NO_DIGEST
   #count = 0
   #bytes = 0
@@ -266,7 +266,7 @@ function reaching(
   }
   const same = chain.find((line) => line.epoch === epoch)
   if (same !== undefined && entryHash(same.decided.entry) !== entryHash(last.decided.entry)) {
-    throw new Error(`its epoch ${epoch} is another one than this node has obeyed`)
+    throw new Error(`its entry of epoch ${epoch} differs from the one that this node has obeyed`)
   }
   return chain
 }

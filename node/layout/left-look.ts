@@ -78,7 +78,7 @@ export class LeftLook {
     const all = addresses.map((address) => withNode(address, nodeId))
     const entries = await fetchEntries(log.epoch, async (after, offset) => {
       const reply = await this.#call(nodeId, all, after, offset)
-      if (reply.status !== 'entries') throw new Error('no entries')
+      if (reply.status !== 'entries') throw new Error('the answer has no entries')
       return reply.chunk
     })
     await log.adopt(entries)

@@ -159,7 +159,7 @@ export const readyMessage = {
   encode: ({ epoch, holds }: Readiness) => json({ epoch, holds }),
   decode(bytes: Uint8Array): Readiness {
     const fields = fieldsOf(parseJson(bytes), ['epoch', 'holds'])
-    if (typeof fields.holds !== 'boolean') throw new ShapeError('not yes or no')
+    if (typeof fields.holds !== 'boolean') throw new ShapeError('not a boolean')
     return { epoch: integerOf(fields.epoch, 0, EPOCH_MAX), holds: fields.holds }
   },
 }

@@ -119,6 +119,6 @@ function bytesOfBase64(value: unknown): Uint8Array {
 }
 
 function booleanOf(value: unknown): boolean {
-  if (typeof value !== 'boolean') throw new ShapeError('not yes or no')
+  if (typeof value !== 'boolean') throw new ShapeError('not a boolean')
   return value
 }

@@ -152,7 +152,7 @@ describe('a rotation while members are away', () => {
     const world = new LayoutWorld()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     const accepted: string[] = []
-    // The offer is answered and forgotten: as a disk that lies would do.
+    // The offer is answered and forgotten, as by a disk that loses a flushed write.
     for (const node of [b!, c!]) {
       node.filter = (_from, _to, type) => {
         if (type === LAYOUT_RPC.offer) node.moreSecrets = []

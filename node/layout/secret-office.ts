@@ -136,7 +136,7 @@ export class SecretOffice {
     this.#fetching = true
     void this.#settle()
       .catch((error: unknown) => {
-        this.#parts.logger.error({ error }, 'keeping the cluster secret failed')
+        this.#parts.logger.error({ error }, 'the cluster secret could not be stored')
       })
       .finally(() => {
         this.#fetching = false
@@ -270,7 +270,7 @@ export class SecretOffice {
     const { record } = this
     const needed = (one: Uint8Array): boolean =>
       record !== undefined && [record.id, record.previousId].includes(secretId(one))
-    // Of the secrets that were offered and did not come into force, the last few are kept.
+    // The last few secrets that were offered and did not come into force are kept.
     const offered = more.filter((one) => !needed(one)).slice(-OFFERED_MAX)
     await store.more?.set([...more.filter(needed), ...offered, secret])
   }

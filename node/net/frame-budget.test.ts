@@ -91,6 +91,6 @@ test('a stream may carry a request once its protocol is agreed on', () => {
   budget.take(yamuxFrame('window', SYN, 3))
   world.streams.push({ id: '3', direction: 'inbound', protocol: '' })
   expect(() => budget.take(yamuxFrame('data', 0, 3, new Uint8Array(10 * KIB)))).toThrow(
-    'too much before a protocol',
+    'too many bytes before a protocol was agreed on',
   )
 })

@@ -74,10 +74,11 @@ export class FrameBudget {
 
   #data({ stream, length }: YamuxHeader): void {
     const { allowance, bytes } = this.#rates
-    if (length > allowance.frameBytesMax) throw new Error('too large a frame')
+    if (length > allowance.frameBytesMax) throw new Error('a frame is too large')
     const young = this.#young.get(stream)
     if (young !== undefined) {
-      if (young + length > NEGOTIATION_BYTES_MAX) throw new Error('too much before a protocol')
+      if (young + length > NEGOTIATION_BYTES_MAX)
+        throw new Error('too many bytes before a protocol was agreed on')
       this.#young.set(stream, young + length)
     }
     // The reader of an answer to our own request limits its size.

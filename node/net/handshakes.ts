@@ -100,7 +100,7 @@ export class Opening {
   take(chunks: Uint8Array | Iterable<Uint8Array>): void {
     for (const chunk of chunks instanceof Uint8Array ? [chunks] : chunks) {
       this.#bytes += chunk.length
-      if (this.#bytes > HANDSHAKE_BYTES_MAX) throw new Error('too long a handshake')
+      if (this.#bytes > HANDSHAKE_BYTES_MAX) throw new Error('a handshake is too long')
       if (!this.#isTls) this.#look(chunk)
     }
   }
@@ -109,6 +109,7 @@ export class Opening {
     const added = chunk.subarray(0, OPENING_BYTES_MAX - this.#start.length)
     this.#start += Buffer.from(added).toString('latin1')
     this.#isTls = this.#start.includes(TLS_LINE)
-    if (!this.#isTls && this.#start.length >= OPENING_BYTES_MAX) throw new Error('no TLS')
+    if (!this.#isTls && this.#start.length >= OPENING_BYTES_MAX)
+      throw new Error('the peer did not ask for TLS')
   }
 }

@@ -77,7 +77,9 @@ export class PeerLink {
 
   attach(traffic: TrafficClass, stream: ByteStream): void {
     if (this.#closed || this.#streams.has(traffic)) {
-      stream.abort(new Error(this.#closed ? 'the link is closed' : 'one stream of a class'))
+      stream.abort(
+        new Error(this.#closed ? 'the link is closed' : 'a link has one stream of each class'),
+      )
       return
     }
     const { clock, stats, peer, serve } = this.#init

@@ -174,7 +174,7 @@ export class Rebalance {
     this.#work(view, isOver).catch((error: unknown) => {
       this.#options.logger.warn(
         { error: String(error) },
-        'this node does not get on with a change of the layout',
+        'this node could not go on with a change of the layout',
       )
     })
   }

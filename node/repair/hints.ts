@@ -22,7 +22,7 @@ const CALL_TIMEOUT_MS = 10_000
 const RETRY_MS = 1_000
 /** Gaps of this time go into one message. */
 const HINT_DELAY_MS = 300
-/** More than there can be: one for each peer and partition. */
+/** Hints read at the start, at most. No gap depends on a hint, so more are not needed. */
 const ROWS_MAX = 1_000_000
 
 export interface HintsOptions {

@@ -126,7 +126,7 @@ export class SyncAnswers {
     const { epoch } = view()
     const groups = Math.ceil(view().partitions / GROUP_PARTITIONS)
     if (request.groups.length > GROUPS_MAX || request.groups.some((group) => group >= groups)) {
-      throw new MessageError('no such groups')
+      throw new MessageError('groups out of range')
     }
     if (!this.#mayTell(peer, request.epoch)) return { epoch, digests: new Uint8Array(0) }
     if (request.level === 0) {

@@ -73,7 +73,10 @@ export class Attempts {
   /** Throws StoreError Unavailable while attempts are held, and while this node is not in P. */
   begin(): WriteAttempt {
     if (this.#held)
-      throw new StoreError('Unavailable', 'not enough members have heard of this start yet')
+      throw new StoreError(
+        'Unavailable',
+        'too few members have recorded this start of the node yet',
+      )
     if (!this.#isEstablished())
       throw new StoreError('Unavailable', 'this node is no member of a cluster (yet)')
     const number = ++this.#last

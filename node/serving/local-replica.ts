@@ -84,7 +84,7 @@ export class LocalReplica implements LocalService {
     const { epoch, host, isReplica } = this.#options
     if (request.epoch !== epoch()) return { result: 1, epoch: epoch() }
     const fence = fenceOfWire(request.bucket, request.generation)
-    if (fence === undefined) throw new MessageError('a raise names its bucket')
+    if (fence === undefined) throw new MessageError('a raise must name its bucket')
     if (request.partitions.some((partition) => !isReplica(partition))) {
       throw new MessageError('this node does not hold the partition')
     }
@@ -139,7 +139,7 @@ export class LocalReplica implements LocalService {
     const { epoch, isStable, votes, host } = this.#options
     const { keys, ballots, forget } = request
     if (keys.length > TOMBSTONES_ASKED_MAX || keys.length !== ballots.length) {
-      throw new MessageError('a collection names a ballot for each of at most 256 registers')
+      throw new MessageError('a collection must name one ballot for each of at most 256 registers')
     }
     const isCurrent = (): boolean => request.epoch === epoch() && isStable()
     const states: number[] = []

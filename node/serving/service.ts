@@ -231,10 +231,11 @@ export class Service extends LocalReplica {
     from: NodeId,
     { storage, boot, life, sequence }: WireHelloRequest,
   ): Promise<Partial<WireHelloReply>> {
-    if (!/^[0-9a-f]{24}$/.test(storage)) throw new MessageError('a node names its storage')
+    if (!/^[0-9a-f]{24}$/.test(storage))
+      throw new MessageError('a hello must name the storage id of its node')
     // A node whose storage shows less than was noted of it gives up. So no node may speak for another one's storage.
     if (storage !== this.#options.storageOf(from)) {
-      throw new MessageError('a node speaks of its own storage')
+      throw new MessageError('a node may speak only of its own storage')
     }
     const told = { storage, boot, life: hex(life), sequence }
     const seen = await this.#options.sightings.note(told)
@@ -285,7 +286,7 @@ export class Service extends LocalReplica {
   #mayRaise(from: NodeId, { key, fence }: RegisterRequest): void {
     if (fence === undefined || this.#options.role(from) === 'member') return
     if (fence.generation <= this.host.minimumGeneration(partitionOfKey(key), fence)) return
-    throw new MessageError('only a member raises the minimum of a bucket')
+    throw new MessageError('only a member may raise the minimum of a bucket')
   }
 
   async #putBlock(

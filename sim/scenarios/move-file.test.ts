@@ -1,19 +1,10 @@
 import { beforeEach, describe, expect, it, test } from 'vitest'
-<<<<<<< HEAD:sim/scenarios/move-file.test.ts
 import type { Logger } from '../../node/env/ports.ts'
 import { bitmapOf } from '../../protocol/keyspace/bitmap.ts'
-import { settleMoveFile, type Chain } from '../../node/rebalance/entering.ts'
+import { prepareMoveFile, type Chain } from '../../node/rebalance/entering.ts'
 import { MOVE_FILE, MoveFile } from '../../node/rebalance/move-file.ts'
 import { SimulatedDisk } from '../world/disk.ts'
 import { VirtualClock } from '../world/virtual-clock.ts'
-=======
-import type { Logger } from '../node/env/ports.ts'
-import { bitmapOf } from '../protocol/keyspace/bitmap.ts'
-import { prepareMoveFile, type Chain } from '../node/rebalance/entering.ts'
-import { MOVE_FILE, MoveFile } from '../node/rebalance/move-file.ts'
-import { SimulatedDisk } from './disk.ts'
-import { VirtualClock } from './virtual-clock.ts'
->>>>>>> 9056540 (refactor(repair, rebalance): registers are chosen and partitions level, in one word each; test names in plain English):sim/move-file.test.ts
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 const SLOT_BYTES = 48 << 10
