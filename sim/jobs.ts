@@ -14,7 +14,7 @@ export interface SpreadOptions<Task, Result> {
   readonly args: readonly string[]
   readonly jobs: number
   readonly tasks: readonly Task[]
-  /** In order. False: enough. */
+  /** Called with each result, in order. False ends the work early. */
   readonly each: (result: Result, task: Task) => boolean
 }
 

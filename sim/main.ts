@@ -1,6 +1,8 @@
 /**
- * `npm run sim -- [--seed S] [--seeds N] [--nodes N,…] [--minutes M] [--workloads all|NAME,…] [--faults all|none|NAME,…]
- * [--changes none|all|NAME,…] [--jobs J] [--seconds S] [--verbose]`, or `--mutants [--mutant NAME]` to see each deliberate break of a whole node caught.
+ * `npm run sim -- [--seed S] [--seeds N] [--nodes N,…] [--minutes M] [--workloads all|NAME,…] [--faults
+ * all|none|NAME,…]
+ * [--changes none|all|NAME,…] [--jobs J] [--seconds S] [--verbose]`, or `--mutants [--mutant NAME]` to see each
+ * deliberate break of a whole node caught.
  * With several numbers of nodes, each seed takes the next one. Exits 1 when anything is wrong.
  */
 
@@ -25,7 +27,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '1' },
-    /** Default: 3; with changes of the layout 3 and 5 in turn. */
+    /** Unless given: 3, or 3 and 5 in turn with changes of the layout. */
     nodes: { type: 'string' },
     minutes: { type: 'string', default: '1' },
     workloads: { type: 'string', default: 'all' },

@@ -58,10 +58,10 @@ export interface SimulationOptions {
   readonly verbose?: boolean | undefined
   readonly adapt?: ClusterOptions['adapt']
   readonly faults?: FaultKind | undefined
-  /** Default: all of them. */
+  /** All of them unless given. */
   readonly workloads?: readonly WorkloadName[] | undefined
   readonly space?: ClusterOptions['space']
-  /** Members that come and go meanwhile. Default: none do. */
+  /** Members that come and go meanwhile; none unless given. */
   readonly changes?: readonly ChangeName[] | 'all' | undefined
 }
 

@@ -175,7 +175,7 @@ export class Child {
 
 export interface CommandOptions extends ChildProcessOptions {
   readonly timeoutMs?: number
-  /** Exit codes that are no failure. Default: 0 only. */
+  /** Exit codes that are not a failure; 0 only unless given. */
   readonly okCodes?: readonly number[]
 }
 

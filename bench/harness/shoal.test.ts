@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { parseStat, parseStatus } from './proc.ts'
 import { readyNodesOf } from './shoal.ts'
 
-it('finds the ready lines, whatever stands before them, by S3 port', () => {
+it('finds the ready lines among other output, by S3 port', () => {
   const output =
     'node-1 | ready s3=http://127.0.0.1:9010 admin=http://127.0.0.1:9011 node=12D3B\n' +
     'noise\nready s3=http://127.0.0.1:9000/ admin=http://127.0.0.1:9001 node=12D3A\n' +

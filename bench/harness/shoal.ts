@@ -276,7 +276,8 @@ export class Shoal {
   }
 
   /**
-   * A pid file may be stale and its number somebody else's by now: ours names our data directory, or is in
+   * A pid file may be stale and its number may belong to another process by now: ours names our data directory, or
+   * is in
    * the process group of something that we started.
    */
   #isOurs(pid: number): boolean {

@@ -27,7 +27,7 @@ interface Write extends Known {
 interface Register {
   /** By ballot, as text. */
   readonly values: Map<string, OperationId>
-  /** Chosen states by the instant at which somebody knew them: ballots rise along it. */
+  /** Chosen states by the instant at which some node knew them: ballots rise along it. */
   readonly known: { atMs: number; ballot: Ballot; tombstone: boolean }[]
   readonly writes: Write[]
   readonly chosen: Map<string, Known>

@@ -159,7 +159,7 @@ export class DamageDoer {
     }
   }
 
-  /** False: there was nothing of this kind. `proven`: see flipSome. */
+  /** False when there was nothing of this kind. `proven`: see flipSome. */
   #apply(victim: number, kind: DamageKind, proven: boolean, recent: number): boolean {
     if (kind === 'wiped-index' || kind === 'rebuilt-index') return true
     if (kind === 'lost-segment') return loseSegment(this.#cluster, victim) > 0

@@ -61,7 +61,7 @@ export class Faults {
     }
   }
 
-  /** None begins while somebody waits for quiet. */
+  /** No fault begins while something waits for quiet. */
   async #loop(isOver: () => boolean, pauseMsMax: number, one: () => Promise<void>): Promise<void> {
     const { random } = this.#cluster
     while (!isOver()) {
@@ -80,7 +80,7 @@ export class Faults {
     if (await this.#apply(kind, number)) this.#count(kind)
   }
 
-  /** False: nothing was done. */
+  /** False when nothing was done. */
   async #apply(kind: PassingKind, number: number): Promise<boolean> {
     const { random } = this.#cluster
     switch (kind) {

@@ -39,14 +39,16 @@ export class DataBook implements BlockBook {
       const replica = this.#world.replica(node)
       if (!replica.lost && replica.data.has(id)) return
     }
-    checker.violation(`block ${id} of ${latest.operation}: nobody who is asked has it (P7, L5, L8)`)
+    checker.violation(
+      `block ${id} of ${latest.operation}: no node that is asked has it (P7, L5, L8)`,
+    )
   }
 
   checkAll(): void {
     for (let key = 0; key < this.#world.scenario.keys; key++) this.check(key)
   }
 
-  /** Flushed on a majority of each set (P7). False: not before the deadline. */
+  /** Flushes the block on a majority of each set (P7); false when that takes longer than the deadline. */
   upload(
     replica: KernelReplica,
     id: number,

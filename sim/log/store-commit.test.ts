@@ -6,7 +6,7 @@ import type { Store } from '../../node/log/store.ts'
 import { appendTo, openedStore, storeRecord, storedKeys } from '../testing/one-store.ts'
 
 describe('an index that takes no rows', () => {
-  test('holds up nobody, and catches up later', async () => {
+  test('holds up no append, and catches up later', async () => {
     const world = await openedStore()
     const store = world.store as Store
     world.indexStore.failing = true

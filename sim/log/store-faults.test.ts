@@ -209,7 +209,7 @@ describe('failing disk (D5, F8)', () => {
     expect(world.failures).toHaveLength(1)
   })
 
-  test('what a failed flush left in the cache counts only once it is written anew', async () => {
+  test('what a failed flush left in the cache counts only once it is written again', async () => {
     for (let seed = 1; seed <= 20; seed++) {
       const world = new StoreWorld({ seed, segmentSizeBytes: 1 << 20 })
       await world.open()

@@ -254,7 +254,7 @@ describe('a log that should be there (issue: a volume that is not mounted)', () 
     })
   }
 
-  test('by the index alone, where nobody says what to expect', async () => {
+  test('by the index alone, where nothing says what to expect', async () => {
     const world = await gone('all', true)
     world.expected = undefined
     world.logIdByte = 8

@@ -92,7 +92,7 @@ describe('compaction', () => {
     expect(world.disk.contentOf(firstSegment).length).toBeGreaterThan(0)
   })
 
-  test('so does one with a record that nobody can name any more', async () => {
+  test('so does one with a record whose key can not be read any more', async () => {
     const world = await aged()
     world.disk.corrupt(firstSegment, 4_096 + 64 + 20, 1)
     expect(await world.clock.settle((world.compaction as Compaction).compact(1))).toBe(false)

@@ -1,4 +1,4 @@
-/** Breaks of T6, T7 and T8: settings and deletions of buckets that not everybody obeys in time. */
+/** Breaks of T6, T7 and T8: settings and deletions of buckets that some nodes do not obey in time. */
 
 import { BUCKET_DELETING } from '../../node/objects/bucket-record.ts'
 import { Bucket } from '../../node/objects/bucket.ts'

@@ -14,7 +14,7 @@ const HOUR_S = 3_600
 const YEAR_S = 365.25 * 24 * HOUR_S
 /** For a node with its disk: 4 % of them are lost for good in a year. */
 const MTTF_S = 25 * YEAR_S
-/** From the loss until somebody removes or replaces the node, or removeAfter does. */
+/** From the loss until an operator removes or replaces the node, or removeAfter does. */
 const NOTICE_S = HOUR_S
 const REPLICATIONS = [2, 3, 4]
 
@@ -79,7 +79,8 @@ function repairOf(nodes: number, replication: number): Repair {
 
 /**
  * Losses a second of one replica set: a birth-death chain whose state is the number of replicas that are left. Each
- * fails at the rate 1/MTTF, each that is missing comes back at the rate \`repair\`. The mean time T(i) to no replica from
+ * fails at the rate 1/MTTF, each that is missing comes back at the rate \`repair\`. The mean time T(i) to no
+ * replica from
  * i replicas: with D(i) = T(i) − T(i−1), D(R) = 1/(Rλ) and D(i) = (1 + (R−i)·repair·D(i+1))/(iλ); T(R) is their sum.
  */
 function lossRate(replication: number, repair: number): number {

@@ -1,4 +1,4 @@
-/** Messages of requests and of a join, and sizes of what everybody holds or is sent, by the real code. */
+/** Messages of requests and of a join, and sizes of what each node holds or is sent, by the real code. */
 
 import type { Environment } from '../../node/env/ports.ts'
 import type { Bucket } from '../../node/objects/bucket.ts'
@@ -291,7 +291,7 @@ ${sizesText(sizes)}${joinsText(joins)}`
 }
 
 function sizesText(sizes: readonly ReturnType<typeof sizesAt>[]): string {
-  return `## What everybody holds and is sent
+  return `## What each node holds and is sent
 
 Sizes of the real encodings, with names, zones and one address a member. The layout entry is sent once an epoch, to each
 node. \`shoal status\` and the console ask every node for a status answer, here one sent while blocks move. *All of them* is what

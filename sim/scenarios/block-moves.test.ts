@@ -101,7 +101,7 @@ test('what a restart finds whole stays whole; what was forgotten since does not 
   })
 })
 
-test('a grown cluster: every holder gets its blocks, and nobody keeps what is for others', async () => {
+test('a grown cluster: every holder gets its blocks, and no node keeps those of others', async () => {
   await withHandLayout(4, async (hand) => {
     await hand.become([0, 1, 2])
     await fill(hand.cluster, 0, MOVED_OBJECTS, MOVED_OBJECT_BYTES)

@@ -173,7 +173,7 @@ test('requests that come together share one look at the record', async () => {
   })
 })
 
-test('a bucket that was made again inherits nothing, and nobody changes it by an old decision', async () => {
+test('a bucket that was made again inherits nothing, and no old decision changes it', async () => {
   await onCluster(3, async (cluster) => {
     await change(cluster, 0, { policy: 'mine', versioning: 'Enabled', abortRules: [RULE] })
     for (const node of [0, 1, 2]) await backendOf(cluster, node).bucketAccess(context(), BUCKET)

@@ -195,7 +195,7 @@ test('a bucket deleted and made again is empty, also for a node that remembers t
   })
 })
 
-test('whoever meets a deletion that died finishes it', async () => {
+test('a caller that meets a deletion that was broken off finishes it', async () => {
   for (const full of [false, true]) {
     await onCluster(3, async (cluster) => {
       if (full) await put(backendOf(cluster, 0), 'key', bytesLike(5))

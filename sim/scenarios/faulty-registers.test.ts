@@ -65,7 +65,7 @@ test('a register that an earlier look at the log found damaged is mended by the 
   )
 })
 
-test('while nobody can mend it, status and scrub say so', async () => {
+test('while no node can repair it, status and scrub say so', async () => {
   await onCluster(
     3,
     async (cluster) => {

@@ -12,7 +12,7 @@ import {
 
 const PLAY = { seed: 1, adapt: undefined }
 
-describe('a node that lost records that nobody can name (D8)', () => {
+describe('a node that lost records whose keys are unknown (D8)', () => {
   for (const between of ['restart', 'restarts', 'rebuild', 'rebuild then restart'] as const) {
     it(`does not vote before it was compared: ${between}`, async () => {
       expect(await damagedThen(between)(PLAY)).toEqual([])

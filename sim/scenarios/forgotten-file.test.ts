@@ -225,7 +225,7 @@ describe('damage that was forgotten and is known again (D8)', () => {
       expect((await open()).has(5)).toBe(true)
     }))
 
-  it('keeps for good what nobody else had', () =>
+  it('keeps for good what no other node had', () =>
     run(async () => {
       const forgotten = await open()
       await forgotten.add([ALL])

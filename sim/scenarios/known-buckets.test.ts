@@ -99,6 +99,6 @@ test('a record that has changed since is not proven: no decision rests on it (T7
   expect(await changedBehindTheCut({ seed: 1, adapt: undefined })).toEqual([])
 })
 
-test('whoever asked for a bucket before it was created keeps nobody out afterwards', async () => {
+test('asking for a bucket before it was created keeps no caller out afterwards', async () => {
   expect(await createdUnderReaders({ seed: 1, adapt: undefined })).toEqual([])
 })

@@ -49,7 +49,7 @@ test('a cluster of one grows to two and three with its data', async () => {
   })
 })
 
-test('a node that stands in P′ alone begins nothing: a JOINT that is abandoned leaves no attempt of it (G5)', async () => {
+test('a node that is in P′ only begins nothing: a JOINT that is abandoned leaves no attempt of it (G5)', async () => {
   await withHandLayout(2, async (hand) => {
     const { cluster } = hand
     await shrinkTo(hand, [0])

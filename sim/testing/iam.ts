@@ -25,7 +25,7 @@ export async function runAction(
   caller: Identity = ROOT_USER,
 ): Promise<IamResult> {
   const row = IAM_ACTIONS.get(action)
-  if (row === undefined) throw new Error(`${action} stands in no row`)
+  if (row === undefined) throw new Error(`${action} is not in the table of operations`)
   return nodeOf(cluster, node).iam.run({
     context: context(),
     caller,

@@ -48,15 +48,15 @@ export interface ClusterOptions {
   readonly space?: SpaceSettings | undefined
   /** Compaction and scrub. */
   readonly upkeep?: UpkeepSettings | undefined
-  /** Default 4 MiB. */
+  /** 4 MiB unless given. */
   readonly segmentSizeBytes?: number | undefined
-  /** False: founded as earlier programs did, system registers among all others. */
+  /** False founds it as earlier programs did, with system registers among all others. */
   readonly systemPartitions?: boolean | undefined
-  /** How fast a node fetches blocks when the layout changes. Default: as the program does. */
+  /** How fast a node fetches blocks when the layout changes; as the program does unless given. */
   readonly moveBytesPerSecond?: number | undefined
-  /** Nodes that form the cluster; the others are started later. Default: all. */
+  /** Nodes that form the cluster; the others are started later. All unless given. */
   readonly members?: number | undefined
-  /** Default: never. */
+  /** After how long a dead member is removed; never unless given. */
   readonly removeAfterMs?: number | undefined
   /** Puts other ports in place of a node's: mutants come in here. */
   readonly adapt?: ((environment: Environment, node: number) => Environment) | undefined

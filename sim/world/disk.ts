@@ -146,7 +146,7 @@ export class SimulatedDisk implements Disk, FileDisk {
   }
 
   /** From now on these operations, and those of them that are under way, never report, until `release`. What
-   * is written shows, but no flush is durable. Default: all. */
+   * is written shows, but no flush is durable. All operations unless given. */
   hang(operations: readonly DiskOperation[] = DISK_OPERATIONS): void {
     this.hung = new Set(operations)
   }

@@ -1,4 +1,4 @@
-/** Time that passes only when somebody turns the handle: events run in order of their instant. */
+/** Time that passes only when a test runs the clock: events run in the order of their instants. */
 
 import type { Clock } from '../../node/env/ports.ts'
 

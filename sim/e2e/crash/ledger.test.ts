@@ -22,7 +22,7 @@ describe('Ledger', () => {
     expect(() => ledger.settle('key', undefined)).toThrow('key: absent; acknowledged 1000 bytes')
   })
 
-  it('refuses bytes nobody wrote, and half of an object', () => {
+  it('refuses bytes that no client wrote, and half of an object', () => {
     ledger.leaveUnknown('key', two)
     const mixed = Buffer.concat([bytes(one).subarray(0, 500), bytes(two).subarray(500)])
     expect(() => ledger.settle('key', mixed)).toThrow('1000 bytes')

@@ -93,7 +93,10 @@ export class RealChanges {
     }
   }
 
-  /** Waits until every node says that another one may fail, which may be while blocks move. No fault begins after that. */
+  /**
+   * Waits until every node says that another one may fail, which may be while blocks move. No fault begins after
+   * that.
+   */
   async untilSafe(when: string): Promise<void> {
     await this.#injector.calm()
     await this.#eventually(`${when}: another node may fail`, async (because) => {
@@ -207,7 +210,7 @@ export class RealChanges {
   #pick({ pick }: ScheduledChange): number {
     const { staying } = this.#fleet
     const number = staying[Math.floor(pick * staying.length)]
-    if (number === undefined) throw new Error('nobody stays')
+    if (number === undefined) throw new Error('no node stays')
     return number
   }
 

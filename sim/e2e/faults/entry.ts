@@ -3,8 +3,10 @@
  * Variables say what differs:
  *
  *   - FAULTS_CLOCK: a file with milliseconds. The wall clock of this process (`Date`) is off by that much. SIGUSR2
- *     reads the file again. The monotonic clock and timers are not affected, as when somebody sets a machine's clock.
- *   - FAULTS_DOOR: a socket file that leads to the admin port, which a test can't otherwise reach from outside the namespace.
+ *     reads the file again. The monotonic clock and timers are not affected, as when an operator sets a machine's
+ *     clock.
+ *   - FAULTS_DOOR: a socket file that leads to the admin port, which a test can't otherwise reach from outside the
+ *   namespace.
  *   - FAULTS_WIRES: JSON of `Wires`. Connections to the peer ports of other nodes go to a relay instead; the first line
  *     tells it the port. Used where there are no namespaces.
  */

@@ -154,7 +154,7 @@ export class Workloads {
     for (const [, entry = ''] of text.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
       const key = /<Key>([^<]*)</.exec(entry)?.[1] ?? ''
       const etag = (/<ETag>([^<]*)</.exec(entry)?.[1] ?? '').replaceAll('&quot;', '"')
-      if (!this.#tags.has(etag)) throw new Error(`an ETag that nobody wrote is listed: ${etag}`)
+      if (!this.#tags.has(etag)) throw new Error(`an ETag that no client wrote is listed: ${etag}`)
       found.set(key, this.#tags.get(etag))
     }
     for (const history of studied) {

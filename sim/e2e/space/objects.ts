@@ -37,7 +37,7 @@ export class SpaceObjects {
     return this.#live.size
   }
 
-  /** Written by somebody else. */
+  /** Another client wrote it. */
   expect(number: number, generation: number): void {
     this.#live.set(number, generation)
   }
