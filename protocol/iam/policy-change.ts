@@ -52,7 +52,7 @@ function* judging(change: PolicyChange, meter: Meter): Work<'gives' | 'lifts' | 
   const ofAll = yield* covering(identity, [ALL], meter)
   if (ofAll && (yield* covering(session, [ALL], meter))) return undefined
   const old = before === undefined ? EMPTY : before.policy
-  // Nobody knows what it denied.
+  // It is not known what it denied.
   if (old === undefined) return 'lifts'
   const kept = new Set(wasRestricted ? [] : old.statements.map(meaningOf))
   const wanted = (after ?? EMPTY).statements

@@ -155,7 +155,7 @@ class TablePlacement implements Placement {
   }
 }
 
-/** Those of objects and blocks, then those of system registers. */
+/** The partitions of objects and blocks, then those of system registers. */
 class JoinedPlacement implements Placement {
   readonly partitions: number
   readonly replication: number
@@ -237,7 +237,7 @@ function chooseReplicas(members: readonly PlacementMember[], options: OnePlaceme
   return table
 }
 
-/** In the order of `members`. */
+/** The tokens of each member, in the order of `members`. */
 export function memberTokens(
   members: readonly PlacementMember[],
   { replication, partitionBits, placement }: OnePlacement,

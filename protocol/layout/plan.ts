@@ -18,7 +18,7 @@ const FULL_SHARE = 0.9
 
 export interface PlannedShare {
   readonly nodeId: NodeId
-  /** As people call it. */
+  /** The member's name, or a short form of its id. */
   readonly name: string
   readonly zone: string
   readonly change: 'stays' | 'joins' | 'leaves'

@@ -106,7 +106,7 @@ export class LayoutView {
     return this.entry.genesis.partitionBits
   }
 
-  /** Those of system registers included. */
+  /** The number of all partitions, also those of system registers. */
   get partitions(): number {
     return partitionCount(this.entry.genesis)
   }

@@ -53,7 +53,7 @@ export class Quorum {
     return true
   }
 
-  /** So many have refused that no quorum can come together any more. */
+  /** True when too many have refused for a quorum to come together. */
   get impossible(): boolean {
     for (const set of this.#sets) {
       if (set.length - count(set, this.#no) < majority(set.length)) return true

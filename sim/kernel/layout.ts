@@ -8,7 +8,7 @@ import type { NodeId } from '../../protocol/ids.ts'
 import type { ReplicaSets } from '../../protocol/register/types.ts'
 import { bits, maskOf, setMask, type SetMask } from './masks.ts'
 
-/** So many earlier sets may still have blocks to give. */
+/** How many earlier sets may still have blocks to give. */
 export const KERNEL_SOURCES_MAX = 3
 
 /** Why the members change. `elsewhere`: this partition keeps its set. */

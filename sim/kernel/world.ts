@@ -26,7 +26,7 @@ import { KernelLearner, repair, Sync, tryCollect } from './sync.ts'
 
 /** A run that takes longer is stuck in itself. */
 const EVENTS_MAX = 200_000
-/** So often the driver looks, without faults, until all changes are at rest. */
+/** How often the driver looks, without faults, before changes that are not at rest count as stuck. */
 const REST_LOOKS = 400
 const NODE_IDS = Array.from({ length: 24 }, (_, index) => `n${index}` as NodeId)
 const KEYS = Array.from({ length: 16 }, (_, index) => String.fromCharCode(index) as RegisterKey)
