@@ -67,6 +67,8 @@ export class Readers {
   readonly #others = new Map<NodeId, Others>()
   /** The version of the announcement that each node has. */
   readonly #told = new Map<NodeId, number>()
+  /** Nodes that may believe that something is read through this node. */
+  readonly #believing = new Set<NodeId>()
   #announced = new Set<DataId>()
   #version = 0
   #round = 0
@@ -191,6 +193,7 @@ export class Readers {
     const round = ++this.#round
     await Promise.all(
       this.#waiting().map(async (node) => {
+        if (ids.length > 0) this.#believing.add(node)
         try {
           for (let at = 0; ; at += READERS_IDS_MAX) {
             const some = ids.slice(at, at + READERS_IDS_MAX)
@@ -203,9 +206,10 @@ export class Readers {
             if (last) break
           }
           this.#told.set(node, version)
+          if (ids.length === 0) this.#believing.delete(node)
         } catch {
-          // It is told at the next tick, or, if there is nothing to tell, when it is heard of again.
-          if (ids.length === 0) this.#told.set(node, version)
+          // It is told at the next tick. A node that believes in no reader is told when it is heard of again.
+          if (ids.length === 0 && !this.#believing.has(node)) this.#told.set(node, version)
         }
       }),
     )
