@@ -7,6 +7,7 @@ import { ownedByObject } from '../../protocol/keyspace/owner.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
+import { BLOCK_RESULT } from './peers.ts'
 import { Replicator, type ReplicatorOptions } from './replicator.ts'
 
 const OBJECT = objectRegister(bucketId('b'.repeat(16)), 2, 'key', 6)
@@ -52,4 +53,26 @@ test('without a source the replicas are asked once', async () => {
   const replicator = replicatorOf((node) => asked.push(node) < 0, [])
   expect(await replicator.read(internalContext(), KEY)).toBeUndefined()
   expect(asked).toEqual([HOLDER])
+})
+
+test('a write ends when a replica names a later epoch and that layout can’t be fetched', async () => {
+  const peers = {
+    self: 'z' as NodeId,
+    putBlock: () => Promise.resolve({ result: BLOCK_RESULT.staleEpoch, epoch: 8 }),
+  }
+  const placement = {
+    epoch: () => 7,
+    sets: () => [[HOLDER]],
+    observe: () => Promise.reject(new Error('TIMEOUT')),
+  }
+  const gaps: NodeId[] = []
+  const replicator = new Replicator({
+    clock: { monotonicMs: () => 0, after: () => () => {} },
+    peers,
+    placement,
+    onGap: (node: NodeId) => gaps.push(node),
+  } as unknown as ReplicatorOptions)
+  const write = replicator.write(KEY, BLOCK.bytes, BLOCK.owner)
+  await expect(write.acknowledged).rejects.toThrow('no majority of the replicas')
+  expect(gaps).toEqual([HOLDER])
 })

@@ -114,8 +114,11 @@ export class Replicator {
               quorum.add(node)
               if (quorum.reached) resolve(false)
             } else if (reply.result === BLOCK_RESULT.staleEpoch) {
-              await placement.observe(reply.epoch, node)
-              resolve(true)
+              // When the later layout can't be fetched, this replica has refused, so that the write ends in any case.
+              await placement.observe(reply.epoch, node).then(
+                () => resolve(true),
+                () => refuse(node),
+              )
             } else {
               noRoom ||= reply.result === BLOCK_RESULT.noRoom
               refuse(node)
