@@ -2,10 +2,9 @@
 
 import { StoreError } from '../../protocol/errors.ts'
 import type { RequestContext } from '../../protocol/context.ts'
-import type { ChecksumAlgorithm, ObjectBody, FinishedBody, SmallBody } from '../port/body.ts'
-import type { ObjectHeaders, PutResult, WriteCondition } from '../port/objects.ts'
+import type { FinishedBody } from '../port/body.ts'
+import type { PutResult } from '../port/objects.ts'
 import type {
-  CompletedPart,
   ListUploadsPage,
   ListUploadsRequest,
   PartInfo,
@@ -23,6 +22,9 @@ import {
 } from './memory-uploads.ts'
 import { checkCondition } from './memory-versions.ts'
 
+/** What a method of the port is asked. */
+type Request<Method extends keyof UploadBackend> = Parameters<UploadBackend[Method]>[1]
+
 export class MemoryMultipart implements UploadBackend {
   readonly #buckets: MemoryBuckets
   readonly #minPartBytes: number
@@ -35,13 +37,7 @@ export class MemoryMultipart implements UploadBackend {
 
   async createUpload(
     context: RequestContext,
-    request: {
-      bucket: string
-      key: string
-      headers: ObjectHeaders
-      checksumAlgorithm?: ChecksumAlgorithm | undefined
-      checksumType?: 'FULL_OBJECT' | 'COMPOSITE' | undefined
-    },
+    request: Request<'createUpload'>,
   ): Promise<UploadInfo> {
     begin(context)
     const bucket = this.#buckets.get(request.bucket)
@@ -61,17 +57,7 @@ export class MemoryMultipart implements UploadBackend {
     return this.#upload(request, true).info
   }
 
-  async putPart(
-    context: RequestContext,
-    request: {
-      bucket: string
-      key: string
-      uploadId: string
-      partNumber: number
-      body: ObjectBody | SmallBody
-      admit?: ((upload: UploadInfo) => void) | undefined
-    },
-  ): Promise<PartInfo> {
+  async putPart(context: RequestContext, request: Request<'putPart'>): Promise<PartInfo> {
     begin(context)
     request.admit?.(this.#upload(request).info)
     const { pieces, finished, sizeBytes } = await receive(request.body)
@@ -107,14 +93,7 @@ export class MemoryMultipart implements UploadBackend {
 
   async completeUpload(
     context: RequestContext,
-    request: {
-      bucket: string
-      key: string
-      uploadId: string
-      parts: readonly CompletedPart[]
-      condition?: WriteCondition | undefined
-      finish(parts: readonly PartInfo[], upload: UploadInfo): FinishedBody
-    },
+    request: Request<'completeUpload'>,
   ): Promise<PutResult & FinishedBody & { sizeBytes: number }> {
     begin(context)
     const upload = this.#upload(request, true)

@@ -1,5 +1,6 @@
 /** Metrics of data that moves. */
 
+import { counter, gauge } from '../tools/gauge.ts'
 import type { Gauge } from '../../gateway/port/admin.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
@@ -30,15 +31,13 @@ export function moveGauges(
 ): Gauge[] {
   const { pendingBytes, doneBytes, bytesPerSecond } = moves.progress()
   const { counters, left } = moves.drop
-  const gauge = (name: string, help: string, value: number): Gauge => ({
-    name,
-    help,
-    value,
-    type: name.endsWith('_total') ? 'counter' : 'gauge',
-  })
   return [
-    gauge('shoal_move_bytes_total', 'Bytes of blocks fetched for changes of the layout', doneBytes),
-    gauge(
+    counter(
+      'shoal_move_bytes_total',
+      'Bytes of blocks fetched for changes of the layout',
+      doneBytes,
+    ),
+    counter(
       'shoal_move_register_bytes_total',
       'Bytes of registers, and of packed blocks with them, fetched for changes of the layout',
       copiedBytes,
@@ -54,19 +53,19 @@ export function moveGauges(
       'Partitions whose blocks wait for a node',
       moves.mover.stuck().size,
     ),
-    ...stateGauges(view, gauge),
+    ...stateGauges(view),
     gauge(
       'shoal_degraded_partitions',
       'Partitions with a holder that is down',
       degraded(view, isUp),
     ),
-    gauge('shoal_dropped_blocks_total', 'Blocks left to the present holders', counters.blocks),
-    gauge(
+    counter('shoal_dropped_blocks_total', 'Blocks left to the present holders', counters.blocks),
+    counter(
       'shoal_dropped_bytes_total',
       'Bytes of the blocks left to the present holders',
       counters.bytes,
     ),
-    gauge(
+    counter(
       'shoal_given_bytes_total',
       'Bytes of blocks that a present holder lacked',
       counters.givenBytes,
@@ -80,10 +79,7 @@ export function moveGauges(
 }
 
 /** The step of the layout: a change goes from 0 to 1, 2 and back to 0. It is over when there are no sources. */
-function stateGauges(
-  view: LayoutView | undefined,
-  gauge: (name: string, help: string, value: number) => Gauge,
-): Gauge[] {
+function stateGauges(view: LayoutView | undefined): Gauge[] {
   const state = view?.state ?? 'STABLE'
   return [
     gauge(

@@ -1,5 +1,6 @@
 /** Keeps this node's disk in order in the background: compaction and scrub. Started by the node's assembly. */
 
+import { counter, gauge } from '../tools/gauge.ts'
 import type { ScrubStatus, UpkeepStatus } from '../../gateway/port/status.ts'
 import type { Gauge } from '../../gateway/port/admin.ts'
 import type { BlockKey } from '../../protocol/ids.ts'
@@ -167,18 +168,6 @@ export class Upkeep {
     const { state, counters, stuckCount } = this.compaction
     const totals = this.#totals
     const scrub = this.scrubStatus()
-    const gauge = (name: string, help: string, value: number): Gauge => ({
-      name,
-      help,
-      type: 'gauge',
-      value,
-    })
-    const counter = (name: string, help: string, value: number): Gauge => ({
-      name,
-      help,
-      type: 'counter',
-      value,
-    })
     const moved = 'Live bytes that compaction copied'
     return [
       gauge('shoal_compaction_working', '1 while a segment is compacted', +(state === 'working')),

@@ -1,6 +1,7 @@
-/** A store in memory whose flushes a test holds back. */
+/** A store in memory whose flushes a test holds back. Its rows are those of an index in memory. */
 
-import { byteString, bytesOf } from '../../../protocol/bytes.ts'
+import { byteString } from '../../../protocol/bytes.ts'
+import { MemoryIndex } from '../../env/testing/memory-index.ts'
 import { LogError } from '../errors.ts'
 import type { Store } from '../store.ts'
 import type { LogPosition, NewRecord } from '../types.ts'
@@ -12,8 +13,7 @@ type Apply = (
   current: (key: Uint8Array) => Uint8Array | undefined,
 ) => readonly IndexWrite[]
 
-export class HeldStore {
-  readonly rows = new Map<string, Uint8Array>()
+export class HeldStore extends MemoryIndex {
   appends = 0
   last: readonly NewRecord[] = []
   /** Only appends that may use the reserve are taken. */
@@ -26,28 +26,12 @@ export class HeldStore {
   #waiting: (() => void)[] | undefined
 
   constructor(apply: Apply) {
+    super()
     this.#apply = apply
   }
 
   get store(): Store {
     return this as unknown as Store
-  }
-
-  get(key: Uint8Array): Uint8Array | undefined {
-    return this.rows.get(byteString(key))
-  }
-
-  range(
-    start: Uint8Array,
-    end: Uint8Array,
-    limit: number,
-    visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
-  ): void {
-    const [from, to] = [byteString(start), byteString(end)]
-    const keys = [...this.rows.keys()].filter((key) => key >= from && key < to).sort()
-    for (const key of keys.slice(0, limit)) {
-      if (visit(bytesOf(key), this.rows.get(key)!) === false) return
-    }
   }
 
   async append(
