@@ -5,12 +5,14 @@ import { Readers, type ReadersRound } from './readers.ts'
 
 const READING = nodeId('ReadingNode')
 const FREEING = nodeId('FreeingNode')
+const SILENT = nodeId('SiNentNode')
 const ID = dataId('d'.repeat(24))
 
 let clock: SteppedClock
 let sent: ReadersRound[]
 /** What happens to the messages of the reading node. */
 let deliver: (round: ReadersRound) => void
+let known: Set<NodeId>
 let reading: Readers
 let freeing: Readers
 
@@ -18,9 +20,12 @@ function readersOf(self: NodeId, send: (round: ReadersRound) => Promise<void>): 
   return new Readers({
     self,
     boot: () => 1,
-    peers: { connected: () => true, readers: (_to, round) => send(round) },
+    peers: {
+      connected: () => true,
+      readers: (to, round) => (to === SILENT ? new Promise(() => {}) : send(round)),
+    },
     view: () => ({
-      known: [READING, FREEING].map((each) => ({ nodeId: each })) as never,
+      known: [...known].map((each) => ({ nodeId: each })) as never,
       isMember: () => true,
     }),
     clock,
@@ -30,6 +35,7 @@ function readersOf(self: NodeId, send: (round: ReadersRound) => Promise<void>): 
 beforeEach(() => {
   clock = new SteppedClock()
   sent = []
+  known = new Set([READING, FREEING])
   freeing = readersOf(FREEING, async () => {})
   deliver = (round) => freeing.learn(READING, round)
   reading = readersOf(READING, async (round) => {
@@ -60,6 +66,15 @@ describe('a read that lasts', () => {
     deliver = (round) => freeing.learn(READING, round)
     await clock.pass(5_000)
     expect(freeing.isRead(ID)).toBe(false)
+  })
+
+  it('is announced while another node is silent', async () => {
+    known.add(SILENT)
+    reading.begin([dataId('e'.repeat(24))])
+    await clock.pass(5_000)
+    reading.begin([ID])
+    await clock.pass(5_000)
+    expect(freeing.isRead(ID)).toBe(true)
   })
 
   it('costs no more messages once every node knows that it is over', async () => {

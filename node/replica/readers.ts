@@ -74,7 +74,7 @@ export class Readers {
   #round = 0
   #renewedMs = 0
   #cancel: (() => void) | undefined
-  #sending = false
+  readonly #sending = new Set<NodeId>()
   #stopped = false
 
   constructor(options: ReadersOptions) {
@@ -172,9 +172,9 @@ export class Readers {
       this.#renewedMs = nowMs
       this.#announced = slow
     }
-    if (this.#sending) return
-    this.#sending = true
-    void this.#send().finally(() => (this.#sending = false))
+    for (const node of this.#waiting()) {
+      if (!this.#sending.has(node)) void this.#send(node)
+    }
   }
 
   #waiting(): NodeId[] {
@@ -186,32 +186,29 @@ export class Readers {
       )
   }
 
-  async #send(): Promise<void> {
+  /** Each node by itself: one that is silent does not delay what the others are told. */
+  async #send(node: NodeId): Promise<void> {
     const { peers, boot } = this.#options
     const version = this.#version
     const ids = [...this.#announced]
     const round = ++this.#round
-    await Promise.all(
-      this.#waiting().map(async (node) => {
-        if (ids.length > 0) this.#believing.add(node)
-        try {
-          for (let at = 0; ; at += READERS_IDS_MAX) {
-            const some = ids.slice(at, at + READERS_IDS_MAX)
-            const last = at + READERS_IDS_MAX >= ids.length
-            await peers.readers(
-              node,
-              { boot: boot(), round, last, ids: some },
-              { timeoutMs: CALL_TIMEOUT_MS },
-            )
-            if (last) break
-          }
-          this.#told.set(node, version)
-          if (ids.length === 0) this.#believing.delete(node)
-        } catch {
-          // It is told at the next tick. A node that believes in no reader is told when it is heard of again.
-          if (ids.length === 0 && !this.#believing.has(node)) this.#told.set(node, version)
-        }
-      }),
-    )
+    this.#sending.add(node)
+    if (ids.length > 0) this.#believing.add(node)
+    try {
+      for (let at = 0; ; at += READERS_IDS_MAX) {
+        const some = ids.slice(at, at + READERS_IDS_MAX)
+        const last = at + READERS_IDS_MAX >= ids.length
+        const message = { boot: boot(), round, last, ids: some }
+        await peers.readers(node, message, { timeoutMs: CALL_TIMEOUT_MS })
+        if (last) break
+      }
+      this.#told.set(node, version)
+      if (ids.length === 0) this.#believing.delete(node)
+    } catch {
+      // It is told at the next tick. A node that believes in no reader is told when it is heard of again.
+      if (ids.length === 0 && !this.#believing.has(node)) this.#told.set(node, version)
+    } finally {
+      this.#sending.delete(node)
+    }
   }
 }
