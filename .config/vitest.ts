@@ -41,7 +41,7 @@ export const LONG = [
 ]
 
 /** Files with sockets, processes, native libraries or mocks: each runs in a process of its own. */
-const APART = ['node/*.test.ts', 'node/{cli,env,net}/**/*.test.ts']
+export const APART = ['node/{cli,env,net,process,start,status,tools}/**/*.test.ts']
 
 export default defineConfig({
   test: {

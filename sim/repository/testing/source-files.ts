@@ -1,6 +1,8 @@
 /** What every source file keeps to: exports, imports, words, and that it is used. */
 
+import { matchesGlob } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { APART } from '../../../.config/vitest.ts'
 import { isTest, packageOf, readText, withoutComments } from '../source.ts'
 import { files, findings, production, sources, wrongImports } from './checkout.ts'
 
@@ -88,5 +90,16 @@ describe('words of other designs', () => {
       'b() /* c */',
     ].join('\n')
     expect(withoutComments(text)).toEqual(["const a = 'http://x'", '', '', '', 'b() /* c */'])
+  })
+})
+
+describe('tests that replace a module', () => {
+  it('run in a process of their own, where no other file has loaded that module', () => {
+    const mocking = sources.filter(
+      ({ path, code }) => isTest(path) && code.some((line) => line.includes('vi.mock(')),
+    )
+    const together = mocking.filter(({ path }) => !APART.some((glob) => matchesGlob(path, glob)))
+    expect(mocking.length).toBeGreaterThan(0)
+    expect(together.map(({ path }) => path)).toEqual([])
   })
 })
