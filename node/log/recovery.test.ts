@@ -164,3 +164,42 @@ describe('what is missing (D8, D9)', () => {
     expect(lab.losses).toMatchObject([{ reason: 'log-missing' }])
   })
 })
+
+describe('no number is given out twice (D9)', () => {
+  test('after the loss of the last segment, which was proven', async () => {
+    await lab.open({ segmentSizeBytes: 32 << 10 })
+    for (const key of ['a', 'b', 'c']) await lab.log.append([labRecord(key, 20_000)])
+    await lab.clock.settle(lab.log.close())
+    await lab.disk.remove(segmentPath(3))
+    await lab.open()
+    expect(lab.found).toEqual(['a', 'b'])
+    const [position] = await lab.append('d')
+    expect(position?.segment).toBe(4)
+    expect((await lab.log.read(position!)).sequence).toBe(3)
+  })
+
+  test('after the loss of every segment', async () => {
+    await lab.append('a', 'b')
+    await lab.clock.settle(lab.log.close())
+    await lab.disk.remove(segmentPath(1))
+    await lab.open()
+    expect(lab.losses).toMatchObject([{ reason: 'segment-missing' }])
+    const [position] = await lab.append('c')
+    expect(position?.segment).toBe(2)
+    expect((await lab.log.read(position!)).sequence).toBe(2)
+  })
+
+  test('after an old image of the last segment is put back', async () => {
+    await lab.append('a')
+    const image = lab.disk.bytesOf(segmentPath(1))
+    await lab.append('b')
+    await lab.clock.settle(lab.log.close())
+    await lab.disk.writeFile(segmentPath(1), image)
+    await lab.open()
+    expect(lab.found).toEqual(['a'])
+    expect(lab.losses).toMatchObject([{ reason: 'end-lost' }])
+    const [position] = await lab.append('c')
+    expect(position?.segment).toBe(2)
+    expect((await lab.log.read(position!)).sequence).toBe(2)
+  })
+})

@@ -123,6 +123,8 @@ export class LogRecovery {
       }
       walked = await this.provenEnd(end)
     }
+    // Also where the segment of the proven end is gone: a sequence is never given out twice.
+    this.nextSequence = Math.max(this.nextSequence, this.proven?.nextSequence ?? 0)
     const recovered = await this.finish(walked)
     await this.handlers.recovered()
     return recovered
@@ -141,7 +143,6 @@ export class LogRecovery {
     }
     await this.lostEnds(end, nextSequence)
     await this.prove(end)
-    this.nextSequence = Math.max(this.nextSequence, nextSequence)
     if (end.offset <= walked.offset) return walked
     this.walked.push({ ...end, sequence: nextSequence })
     return end
