@@ -1,4 +1,14 @@
-/** Records of objects and pages by hand: the messages of records.proto, field by field. */
+/**
+ * Records of objects and pages by hand: the messages of records.proto, field by field. Called by versioned.ts.
+ *
+ * Invariants:
+ *   - the bytes are those of the generated codec, in both directions; object-record.test.ts compares the two
+ *   - field numbers are those of records.proto, and a field that is added there is added here
+ *   - a field that is left out reads as the empty value that proto3 gives it
+ *   - unknown fields are skipped, so a record that is read and written again loses them
+ *
+ * What breaks the wire format throws RangeError (wire.ts). Byte fields of a decoded record are views of its bytes.
+ */
 
 import type {
   ObjectRecord,
@@ -12,7 +22,7 @@ import { FieldReader, FieldWriter } from './wire.ts'
 
 const NO_BYTES = new Uint8Array(0)
 
-/** `start`: where the message begins. */
+/** `start`: where the message begins, behind the version byte. It goes on to the end of `bytes`. */
 export function decodeObjectRecord(bytes: Uint8Array, start: number): ObjectRecord {
   const record: ObjectRecord = {
     sequence: 0,
@@ -50,6 +60,7 @@ export function decodeObjectRecord(bytes: Uint8Array, start: number): ObjectReco
   return record
 }
 
+/** The message, behind `head` bytes that the caller fills. */
 export function encodeObjectRecord(record: ObjectRecord, head: number): Uint8Array<ArrayBuffer> {
   const to = scratch.clear()
   to.number(1, record.sequence)
@@ -61,6 +72,7 @@ export function encodeObjectRecord(record: ObjectRecord, head: number): Uint8Arr
   return to.finish(head)
 }
 
+/** As `decodeObjectRecord`. A leaf has versions only, an index page references only. */
 export function decodePageRecord(bytes: Uint8Array, start: number): PageRecord {
   const record: PageRecord = { versions: [], pages: [] }
   const reader = new FieldReader(bytes, start, bytes.length)
@@ -71,6 +83,7 @@ export function decodePageRecord(bytes: Uint8Array, start: number): PageRecord {
   return record
 }
 
+/** As `encodeObjectRecord`. */
 export function encodePageRecord(record: PageRecord, head: number): Uint8Array<ArrayBuffer> {
   const to = scratch.clear()
   for (const version of record.versions) to.message(1, version, writeVersion)
@@ -182,6 +195,7 @@ function writePair(to: FieldWriter, pair: PairRecord): void {
   to.text(2, pair.value)
 }
 
+/** A checksum is optional: without the field it is undefined, and not empty. */
 function readStorage(reader: FieldReader): StorageRecord {
   const storage: StorageRecord = { dataId: NO_BYTES, sizeBytes: 0, packed: false }
   while (reader.next()) {

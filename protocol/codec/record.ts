@@ -23,19 +23,28 @@
  * it be served (payload). The header names the segment and the offset, so that a misdirected
  * or stale write is found (F5). Its checksum is keyed by the log's random id, so that no client's payload can pose as
  * a record of this log.
+ *
+ * Called by node/log: batch.ts writes records, walk.ts and read.ts read them. A fault is a value here, since a disk may
+ * hold anything. What the caller writes is asserted, since a record that breaks the format could never be read again.
  */
 
 import { assert } from '../assert.ts'
 import { blake3 } from '../hash.ts'
 import type { ByteString } from '../ids.ts'
 
+/** What is written into byte 4 of each record. */
 export const RECORD_VERSION = 1
+/** From the start of the record to its key. */
 export const RECORD_HEADER_BYTES = 96
+/**
+ * A record, and its payload, begin at a multiple of it: a search for the next sound record looks only there.
+ */
 export const RECORD_ALIGNMENT = 8
 export const LOG_ID_BYTES = 16
 export const RECORD_KEY_BYTES_MAX = 0xffff
 /** Bodies are read in replay, so they stay small; a manifest of 10,000 parts fits with room. */
 export const RECORD_BODY_BYTES_MAX = 16 << 20
+/** A header that announces more is not believed (node/log/walk.ts). */
 export const RECORD_PAYLOAD_BYTES_MAX = 64 << 20
 
 const MAGIC = 0x53484c52
@@ -44,16 +53,21 @@ const BODY_CHECKSUM_AT = 64
 const HEADER_CHECKSUM_AT = 80
 const HALF_CHECKSUM_BYTES = 16
 
+/** The fields of a header whose checksum was right. */
 export interface RecordHeader {
+  /** 1..255. */
   readonly type: number
+  /** 0..65535. */
   readonly partition: number
   /** 48 bits; counts the log's records. */
   readonly sequence: number
+  /** Where the record says that it was written: its segment, and bytes from the start of that file. */
   readonly segment: number
   readonly offset: number
   readonly key: ByteString
   readonly bodyBytes: number
   readonly payloadBytes: number
+  /** BLAKE3-256 of the payload as it was written; 32 zeros without a payload. */
   readonly payloadHash: Uint8Array
   /** More records of the same append follow. */
   readonly more: boolean
@@ -69,6 +83,7 @@ export type RecordFault =
   /** A sound record, but of another place. */
   | 'MISDIRECTED'
 
+/** `length` rounded up to a multiple of `alignment` bytes. */
 export function align(length: number, alignment: number = RECORD_ALIGNMENT): number {
   return Math.ceil(length / alignment) * alignment
 }
@@ -78,10 +93,15 @@ export function recordMetaBytes(keyBytes: number, bodyBytes: number): number {
   return align(RECORD_HEADER_BYTES + keyBytes + bodyBytes)
 }
 
+/** What a record takes in a segment: `recordMetaBytes`, then the payload with its padding. */
 export function recordBytes(keyBytes: number, bodyBytes: number, payloadBytes: number): number {
   return recordMetaBytes(keyBytes, bodyBytes) + align(payloadBytes)
 }
 
+/**
+ * What `encodeRecordMeta` writes. The caller knows the record's place before: batches are laid out as they
+ * gather.
+ */
 export interface RecordFields {
   readonly type: number
   readonly partition: number
@@ -107,7 +127,12 @@ export function encodeRecordMeta(
   assert(fields.type >= 1 && fields.type <= 255, 'a record type is 1..255')
   assert(key.length <= RECORD_KEY_BYTES_MAX, 'the key of a record is too long')
   assert(body.length <= RECORD_BODY_BYTES_MAX, 'the body of a record is too long')
-  assert(fields.payloadBytes > 0 === (fields.payloadHash !== undefined))
+  assert(
+    fields.payloadBytes > 0 === (fields.payloadHash !== undefined),
+    'a payload has a hash, and nothing else has one',
+  )
+  assert(fields.payloadBytes <= RECORD_PAYLOAD_BYTES_MAX, 'the payload of a record is too long')
+  assert(logId.length === LOG_ID_BYTES, 'the id of a log has 16 bytes')
 
   putU32(into, at, MAGIC)
   into[at + 4] = RECORD_VERSION
@@ -137,7 +162,10 @@ export function encodeRecordMeta(
   return length
 }
 
-/** Reads and verifies header and key; body and payload are for `bodyFault` and the caller. */
+/**
+ * Reads and verifies the header and the key at `at`. The body is for `decodeRecordBody`, the payload for the caller.
+ * `expected` is where the bytes were read from: a sound record of any other place is MISDIRECTED (F5).
+ */
 export function decodeRecordHeader(
   from: Uint8Array,
   at: number,
@@ -190,14 +218,17 @@ export function decodeRecordBody(
   return equalHalf(blake3(body), from, at + BODY_CHECKSUM_AT) ? body : 'CHECKSUM_MISMATCH'
 }
 
+/** Tells the two results of `decodeRecordHeader` apart. */
 export function isRecordFault(result: RecordHeader | RecordFault): result is RecordFault {
   return typeof result === 'string'
 }
 
+/** From the record's header to where the next record of its batch begins. */
 export function headerRecordBytes(header: RecordHeader): number {
   return recordBytes(header.key.length, header.bodyBytes, header.payloadBytes)
 }
 
+/** A ByteString has one character for each byte. In steps, since a call takes a limited number of arguments. */
 function latin1(from: Uint8Array, start: number, end: number): ByteString {
   let text = ''
   for (let at = start; at < end; at += 1024) {
@@ -217,6 +248,9 @@ function equalHalf(digest: Uint8Array, from: Uint8Array, at: number): boolean {
   for (let i = 0; i < HALF_CHECKSUM_BYTES; i++) if (digest[i] !== from[at + i]) return false
   return true
 }
+
+// Integers as the log's files, the index and the messages have them: big-endian. The put functions assert the range: a
+// number that was cut off would be read back as another one. 48 bits suffice for 2.8 * 10^14 records.
 
 export function putU16(into: Uint8Array, at: number, value: number): void {
   assert(value >= 0 && value <= 0xffff && Number.isInteger(value), 'not 16 bits')

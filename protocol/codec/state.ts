@@ -9,6 +9,18 @@
  * (16 each), the floor that the first of them all began above (24), then the body to the end.
  * flags: bit 0 tombstone, 1 replaced, 2 began above a floor, 3 began where none was, 4 operations before
  * ```
+ *
+ * Counters are big-endian, 8 bytes, at most 2^53 − 1. Ids are written as they are: 16 bytes for a proposer or an
+ * operation, 24 for a floor (a counter and a proposer).
+ *
+ * Invariants:
+ *   - the same state always gives the same bytes
+ *   - operations before `replaced` are there only where `replaced` is (bit 4 needs bit 1)
+ *   - a state began above a floor or where there was none, never both (bits 2 and 3)
+ *   - what breaks these, or has a flag or version that this codec does not know, is refused whole (F20)
+ *
+ * `decodeState` takes bytes from the disk or from a peer, and throws. The functions after it look at one field only:
+ * call them on bytes that were decoded, or whose checksum was right.
  */
 
 import { assert } from '../assert.ts'
@@ -30,9 +42,11 @@ const REPLACED = 2
 const ABOVE_FLOOR = 4
 const ABOVE_NOTHING = 8
 const EARLIER = 16
+/** All five flags. A byte above it was written by a later version. */
 const FLAGS_MAX = 31
 const FLOOR_BYTES = 8 + PROPOSER_ID_BYTES
 const BLOCK_KEY_BYTES = 30
+/** Up to the blocks: version, flags, ballot, operation, number of blocks. */
 const HEAD_BYTES = 2 + 8 + PROPOSER_ID_BYTES + OPERATION_ID_BYTES + 1
 
 /** The bytes were not written by this codec, or by a later version of it (F20). */
@@ -40,6 +54,7 @@ export class StateCodecError extends Error {
   override readonly name = 'StateCodecError'
 }
 
+/** The result has memory of its own. */
 export function encodeState(accepted: Accepted): Uint8Array<ArrayBuffer> {
   const { ballot, value } = accepted
   assert(value.blocks.length < 256, 'at most 255 packed blocks')
@@ -54,7 +69,7 @@ export function encodeState(accepted: Accepted): Uint8Array<ArrayBuffer> {
   at = writeText(bytes, at, value.operation)
   bytes[at++] = value.blocks.length
   for (const block of value.blocks) {
-    assert(block.length === BLOCK_KEY_BYTES)
+    assert(block.length === BLOCK_KEY_BYTES, 'a block key has 30 bytes')
     at = writeText(bytes, at, block)
   }
   if (flags & REPLACED) at = writeText(bytes, at, value.replaced!)
@@ -68,10 +83,12 @@ export function encodeState(accepted: Accepted): Uint8Array<ArrayBuffer> {
     writeText(bytes, at + 8, value.above!.proposer)
     at += FLOOR_BYTES
   }
+  assert(at + value.body.length === bytes.length, 'the body ends where the state does')
   bytes.set(value.body, at)
   return bytes
 }
 
+/** A floor of zero says that nothing was collected below the change: it takes a flag, and no bytes. */
 function flagsOf({ tombstone, replaced, earlier = [], above }: RegisterValue): number {
   let flags = tombstone ? TOMBSTONE : 0
   if (replaced !== undefined) flags |= REPLACED
@@ -81,8 +98,13 @@ function flagsOf({ tombstone, replaced, earlier = [], above }: RegisterValue): n
   return flags | (nothing ? ABOVE_NOTHING : ABOVE_FLOOR)
 }
 
+/** Bytes of what says where the change began: `replaced`, `earlier` and `above`. */
 function sizeOfOrigin({ replaced, earlier = [], above }: RegisterValue): number {
-  assert(earlier.length < 256 && (earlier.length === 0 || replaced !== undefined))
+  assert(earlier.length < 256, 'at most 255 operations before the replaced one')
+  assert(
+    earlier.length === 0 || replaced !== undefined,
+    'earlier operations come before `replaced`',
+  )
   const floor = above !== undefined && !(above.counter === 0 && above.proposer === '')
   return (
     (replaced === undefined ? 0 : OPERATION_ID_BYTES) +
@@ -91,7 +113,7 @@ function sizeOfOrigin({ replaced, earlier = [], above }: RegisterValue): number 
   )
 }
 
-/** Between the blocks, which end at `at`, and the body. */
+/** As `sizeOfOrigin`, but read from the flags of a state whose blocks end at `at`. */
 function originBytes(bytes: Uint8Array, at: number): number {
   const flags = bytes[1]!
   let size = flags & REPLACED ? OPERATION_ID_BYTES : 0
@@ -99,6 +121,7 @@ function originBytes(bytes: Uint8Array, at: number): number {
   return flags & ABOVE_FLOOR ? size + FLOOR_BYTES : size
 }
 
+/** Reads the same fields. The caller has compared their size with what is there. */
 function originOf(
   bytes: Uint8Array,
   start: number,
@@ -127,7 +150,10 @@ function aboveOf(bytes: Uint8Array, at: number): Ballot | undefined {
   }
 }
 
-/** `body` is a view of `bytes`: copy `bytes` first when they will be reused. */
+/**
+ * `body` is a view of `bytes`: copy `bytes` first when they will be reused. Throws StateCodecError when the bytes end
+ * early, have an unknown version or flags that contradict each other, or a counter that no proposer gives.
+ */
 export function decodeState(bytes: Uint8Array): Accepted {
   if (bytes.length < HEAD_BYTES) throw new StateCodecError('register state too short')
   if (bytes[0] !== VERSION) throw new StateCodecError(`register state of version ${bytes[0]}`)
@@ -157,7 +183,7 @@ export function decodeState(bytes: Uint8Array): Accepted {
   }
 }
 
-/** Only the ballot, without touching the rest. */
+/** Only the ballot. The first 26 bytes of a state are enough, which is what a scrub keeps of a record. */
 export function ballotOfState(bytes: Uint8Array): Ballot {
   return {
     counter: readCounter(bytes, 2),
@@ -165,21 +191,24 @@ export function ballotOfState(bytes: Uint8Array): Ballot {
   }
 }
 
-/** Only the body, as a view. */
+/** Only the body, as a view: what a listing needs of a state. */
 export function bodyOfState(bytes: Uint8Array): Uint8Array {
   const at = HEAD_BYTES + bytes[HEAD_BYTES - 1]! * BLOCK_KEY_BYTES
   return bytes.subarray(at + originBytes(bytes, at))
 }
 
+/** Whether these flags can be together. */
 function isOrigin(flags: number): boolean {
   if (flags & EARLIER && !(flags & REPLACED)) return false
   return !(flags & ABOVE_FLOOR && flags & ABOVE_NOTHING)
 }
 
+/** Whether the state says that the key was deleted (G1). */
 export function isTombstoneState(bytes: Uint8Array): boolean {
   return (bytes[1]! & TOMBSTONE) !== 0
 }
 
+/** Writes a ByteString, a byte for each character. The result is where it ends. */
 function writeText(bytes: Uint8Array, at: number, text: string): number {
   for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i)
   return at + text.length

@@ -1,6 +1,19 @@
-/** Bodies of registers: one byte of version, then the generated codec. Unknown versions are refused,
- * never misread (F20); a later version adds a decoder here and keeps the earlier ones. */
+/**
+ * Bodies of registers: one byte of version, then a message of records.proto.
+ *
+ * ```
+ * 0         1
+ * version   ObjectRecord, PageRecord, ManifestRecord, BucketRecord, AccountRecord, UploadRecord or PartRecord
+ * ```
+ *
+ * The register's key says which record it is; the bytes do not. Unknown versions are refused, never misread (F20); a
+ * later version adds a decoder here and keeps the earlier ones.
+ *
+ * Called by protocol/object and node/objects, which read and change the records, and by node/reclaim, which looks in
+ * them for data ids.
+ */
 
+import { assert } from '../assert.ts'
 import {
   decodeObjectRecord,
   decodePageRecord,
@@ -32,17 +45,25 @@ export type {
   VersionRecord,
 } from './records.js'
 
+/** What is written, and so far the only version that is read. */
 const VERSION = 1
 
+/** The record was written by a later version of the program, or is no record. */
 export class RecordVersionError extends Error {
   override readonly name = 'RecordVersionError'
 }
 
+/** One kind of record. */
 export interface RecordCodec<T> {
+  /** The result has memory of its own. */
   encode(record: T): Uint8Array
+  /**
+   * Bytes of the result are views of `bytes`. Throws RecordVersionError, or what the message's codec throws.
+   */
   decode(bytes: Uint8Array): T
 }
 
+/** With a generated codec. */
 function versioned<T>(codec: {
   encode(record: Partial<T>): Uint8Array
   decode(bytes: Uint8Array): T
@@ -62,6 +83,7 @@ function versioned<T>(codec: {
   }
 }
 
+/** With a codec that leaves room for the version byte, and so saves a copy. */
 function byHand<T>(
   decode: (bytes: Uint8Array, start: number) => T,
   encode: (record: T, head: number) => Uint8Array,
@@ -69,6 +91,7 @@ function byHand<T>(
   return {
     encode(record) {
       const bytes = encode(record, 1)
+      assert(bytes[0] === 0, 'the codec leaves a byte for the version')
       bytes[0] = VERSION
       return bytes
     },
@@ -81,7 +104,9 @@ function byHand<T>(
 
 /** By hand: every request on an object passes here. */
 export const objectCodec: RecordCodec<ObjectRecord> = byHand(decodeObjectRecord, encodeObjectRecord)
+/** Older versions of an object: the content of a packed block, by hand for the same reason. */
 export const pageCodec: RecordCodec<PageRecord> = byHand(decodePageRecord, encodePageRecord)
+/** The parts of a completed upload: the content of a packed block. */
 export const manifestCodec: RecordCodec<ManifestRecord> = versioned<ManifestRecord>(ManifestRecord)
 export const bucketCodec: RecordCodec<BucketRecord> = versioned<BucketRecord>(BucketRecord)
 export const accountCodec: RecordCodec<AccountRecord> = versioned<AccountRecord>(AccountRecord)

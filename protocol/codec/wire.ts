@@ -1,6 +1,19 @@
 /**
  * Fields of protobuf messages by hand, for the records that every request decodes and encodes: some ten
  * times as fast as the generated codecs, and the same bytes.
+ *
+ * ```
+ * message   field, field …                      in ascending order of numbers, as the generated codecs write them
+ * field     varint (number * 8 + type), then:
+ *           type 0   varint
+ *           type 1   8 bytes          skipped: records.proto has none
+ *           type 2   varint length, so many bytes: a text in UTF-8, bytes, or a message
+ *           type 5   4 bytes          skipped: records.proto has none
+ * varint    7 bits to a byte, the lowest first; bit 7 says that another byte follows
+ * ```
+ *
+ * What a field means is the caller's: object-record.ts for whole records, protocol/object/summary.ts for listings. Both
+ * skip fields whose numbers they do not know.
  */
 
 import { assert } from '../assert.ts'
@@ -11,8 +24,17 @@ const FIXED64 = 1
 const BYTES = 2
 const FIXED32 = 5
 
-/** One field of a message after the other. Throws RangeError when it is cut short. */
+/**
+ * One field of a message after the other:
+ *
+ *     while (reader.next()) switch (reader.field) { case 1: … reader.value … }
+ *
+ * `value`, `start` and `end` are those of the current field. A field whose type is not the expected one reads as zero
+ * or empty. `next` throws RangeError when a field goes past the end of its message, or has a wire type that proto3
+ * lacks.
+ */
 export class FieldReader {
+  /** The number of the current field, as in records.proto. */
   field = 0
   /** The value of a varint. */
   value = 0
@@ -29,6 +51,7 @@ export class FieldReader {
     this.#limit = end
   }
 
+  /** Goes to the next field. False at the end of the message. */
   next(): boolean {
     if (this.#at >= this.#limit) return false
     const tag = this.#varint()
@@ -60,6 +83,7 @@ export class FieldReader {
     return true
   }
 
+  /** The current field as text. Most texts are ASCII, which need no decoder. */
   text(): string {
     for (let at = this.start; at < this.end; at++) {
       if (this.#bytes[at]! > 127) return utf8Text(this.bytes())
@@ -67,16 +91,17 @@ export class FieldReader {
     return byteString(this.bytes())
   }
 
-  /** A view. */
+  /** The current field as a view of the message: copy it when the message's bytes will be reused. */
   bytes(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(this.start, this.end) as Uint8Array<ArrayBuffer>
   }
 
-  /** A field that is a message. */
+  /** The current field as a message of its own. Read it before `next`, or after: it does not move this reader. */
   message(): FieldReader {
     return new FieldReader(this.#bytes, this.start, this.end)
   }
 
+  /** Up to 2^53 exactly; no field of a record is larger. */
   #varint(): number {
     let value = 0
     let scale = 1
@@ -90,11 +115,15 @@ export class FieldReader {
   }
 }
 
-/** Fields one behind the other; zero and empty ones are left out, as proto3 does. */
+/**
+ * Writes fields one behind the other; zero and empty ones are left out, as proto3 does. Write them in ascending order:
+ * then the bytes are those of the generated codec. It keeps its memory from message to message (`clear`).
+ */
 export class FieldWriter {
   #bytes = new Uint8Array(1_024)
   #length = 0
 
+  /** A whole number of at least 0, up to 2^53 − 1. */
   number(field: number, value: number): void {
     if (value === 0) return
     assert(Number.isSafeInteger(value) && value > 0, 'numbers of records are whole')
@@ -102,6 +131,7 @@ export class FieldWriter {
     this.#varint(value)
   }
 
+  /** True is written as 1. False is left out. */
   flag(field: number, value: boolean): void {
     this.number(field, Number(value))
   }
@@ -119,6 +149,7 @@ export class FieldWriter {
     this.#length += value.length
   }
 
+  /** UTF-8. It is written as ASCII first, and again from its beginning when that turns out to be wrong. */
   text(field: number, value: string): void {
     if (value === '') return
     this.#reserve(value.length + 12)
@@ -136,6 +167,7 @@ export class FieldWriter {
     }
   }
 
+  /** A field that is a message: `write` writes its fields. An empty message is written, with length 0. */
   message<T>(field: number, value: T, write: (writer: FieldWriter, value: T) => void): void {
     this.#varint(field * 8 + BYTES)
     // One byte for the length, which most often is enough.
@@ -149,12 +181,13 @@ export class FieldWriter {
       this.#bytes.copyWithin(start + more, start, this.#length)
     }
     const end = this.#length + more
+    assert(end <= this.#bytes.length, 'a message has room for its length')
     this.#length = start - 1
     this.#varint(lengthBytes)
     this.#length = end
   }
 
-  /** What was written, behind `head` bytes for the caller. */
+  /** A copy of what was written, behind `head` bytes for the caller, such as the version byte. */
   finish(head: number): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(head + this.#length)
     bytes.set(this.#bytes.subarray(0, this.#length), head)
@@ -177,6 +210,7 @@ export class FieldWriter {
     this.#bytes[this.#length++] = left
   }
 
+  /** Makes room for `count` more bytes. */
   #reserve(count: number): void {
     if (this.#length + count <= this.#bytes.length) return
     const larger = new Uint8Array(2 * (this.#length + count))
@@ -185,6 +219,7 @@ export class FieldWriter {
   }
 }
 
+/** How many bytes a varint of this value takes. */
 function varintBytes(value: number): number {
   let count = 1
   for (let left = value; left > 127; left = Math.floor(left / 128)) count++

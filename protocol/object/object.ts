@@ -11,12 +11,14 @@
  *     that happens once, no matter how many nodes finish the upload, or how late          (P4, G5)
  */
 
+import { assert } from '../assert.ts'
 import { byteString } from '../bytes.ts'
 import { objectCodec, type ObjectRecord, type VersionRecord } from '../codec/versioned.ts'
 import { dataId, type BlockKey, type DataId, type RegisterKey } from '../ids.ts'
 import { dataIdOf, packedBlockKey } from '../keyspace/block-key.ts'
 import type { RegisterValue } from '../register/types.ts'
 
+/** Conditions of a write on the current version. Those that are undefined hold. */
 export interface StateCondition {
   /** ETags without quotes; '*' is any. */
   readonly ifMatch?: readonly string[] | undefined
@@ -36,6 +38,7 @@ const NOTHING: ObjectRecord = {
   nullSequence: 0,
 }
 
+/** A register without a value, and one that was collected, is an object without versions. */
 export function objectOf(value: RegisterValue | undefined): ObjectRecord {
   return value === undefined ? NOTHING : objectOfBody(value.body)
 }
@@ -89,16 +92,27 @@ export function verdict(
 /** Lets one completion write its version. A ticket is upload id (16) ‖ attempt (24; 16 in
  * older records). */
 export function withTicket(record: ObjectRecord, ticket: Uint8Array<ArrayBuffer>): ObjectRecord {
-  return { ...record, uploads: [...without(record, ticket), ticket] }
+  const ticketed = { ...record, uploads: [...without(record, ticket), ticket] }
+  assert(
+    ticketState(ticketed, ticket) === 'good',
+    'a completion may write what it has a ticket for',
+  )
+  return ticketed
 }
 
-/** The completion's condition failed, which others that carry the ticket learn from the record. */
+/** The completion's condition failed, which others that carry the ticket learn from the record. There it is the ticket
+ * and a zero byte. */
 export function withRefusedTicket(record: ObjectRecord, ticket: Uint8Array): ObjectRecord {
-  return { ...record, uploads: [...without(record, ticket), refused(ticket)] }
+  const refusing = { ...record, uploads: [...without(record, ticket), refused(ticket)] }
+  assert(ticketState(refusing, ticket) === 'refused', 'a refused ticket writes no version')
+  return refusing
 }
 
+/** The ticket is taken back: the completion that had it gave up, and no version was written. */
 export function withoutTicket(record: ObjectRecord, ticket: Uint8Array): ObjectRecord {
-  return { ...record, uploads: without(record, ticket) }
+  const left = { ...record, uploads: without(record, ticket) }
+  assert(ticketState(left, ticket) === 'gone', 'a ticket that is taken back writes no version')
+  return left
 }
 
 /** `gone`: its version was written, or it was taken back. */

@@ -22,6 +22,7 @@ import { dataId, type DataId } from '../ids.ts'
 export const INLINE_VERSIONS_MAX = 8
 /** About the most bytes that the versions in the register take when encoded. */
 export const INLINE_BYTES_MAX = 2_560
+/** So many references of one level become one, a level up. */
 export const PAGE_FAN_OUT = 8
 
 /** The pages at hand, and names for new ones. */
@@ -32,6 +33,7 @@ export interface PageTools {
   draw(): DataId
 }
 
+/** A page to be stored as a packed block under `dataId`, in the partition of the register. */
 export interface MadePage {
   readonly dataId: DataId
   readonly page: PageRecord
@@ -58,6 +60,7 @@ export interface Wanted {
   readonly versionId: string
 }
 
+/** The data id under which the page is stored. */
 export function pageIdOf(ref: PageRefRecord): DataId {
   return dataId(byteString(ref.dataId))
 }
@@ -103,6 +106,7 @@ export function refill(versions: Versions, tools: PageTools): PagesEdit | Lackin
     inline = page.versions
     pages = [...page.pages, ...rest]
   }
+  assert(inline.length > 0 || pages.length === 0, 'there are pages only where there are versions')
   return { kept: { versions: inline, pages }, made: [], dropped }
 }
 

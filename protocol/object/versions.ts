@@ -29,16 +29,20 @@ import { NULL_VERSION_ID, sequenceOfVersionId, versionIdOf } from './version-id.
 /** Versioning of a bucket: never configured, enabled, suspended (BucketRecord.versioning). */
 export const VERSIONING = { never: 0, enabled: 1, suspended: 2 } as const
 
+/** What a change makes of a record. The caller proposes `record`, with `made` riding along (A5). */
 export interface Edited {
   readonly record: ObjectRecord
   /** To be stored with the record, which names them. */
   readonly made: readonly MadePage[]
   /** What the record no longer refers to. */
   readonly removed: readonly VersionRecord[]
+  /** Pages that the record, or a page on the edited path, no longer refers to: to be freed (G5). */
   readonly dropped: readonly PageRefRecord[]
 }
 
+/** What a new version needs to know besides the record. */
 export interface VersionNeighbours {
+  /** One of VERSIONING, as the bucket's record has it. */
   readonly versioning: number
   /** 8 bytes, drawn once for the operation (T5). */
   readonly random: Uint8Array
@@ -102,6 +106,7 @@ export function withoutVersion(
   const filled = refill(taken.kept, pages)
   if (isLacking(filled)) return filled
   const isNull = taken.taken.versionId === ''
+  assert(taken.taken.versionId === wanted.versionId, 'only the wanted version is taken out')
   return {
     record: {
       ...record,
@@ -135,6 +140,7 @@ export function dataIdsOf(version: VersionRecord): DataId[] {
   return ids
 }
 
+/** `withVersion` fills in id, sequence and time. */
 const DELETE_MARKER: VersionRecord = {
   versionId: '',
   deleteMarker: true,
@@ -164,9 +170,11 @@ function withoutNull(record: ObjectRecord, pages: PageTools): Edited | Lacking {
   if (isLacking(taken)) return taken
   if (taken === undefined) return unchanged({ ...record, nullSequence: 0 })
   const { kept, made, dropped } = taken
+  assert(taken.taken.versionId === '', 'only the null version is written over')
   return { record: { ...record, ...kept, nullSequence: 0 }, made, removed: [taken.taken], dropped }
 }
 
+/** Display only, but it must rise: the wall clock may run backwards (T4, G4). */
 function nextModified(record: ObjectRecord, nowMs: number): number {
   return Math.max(record.lastModifiedMs + 1, Math.floor(nowMs))
 }

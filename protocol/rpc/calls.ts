@@ -44,6 +44,7 @@ import {
   WireSummaryRequest,
 } from './messages.js'
 
+/** One generated message of messages.proto. */
 export interface MessageCodec<T> {
   /** Fields that are left out are empty. */
   encode(message: Partial<T>): Uint8Array
@@ -51,7 +52,9 @@ export interface MessageCodec<T> {
   decode(bytes: Uint8Array): T
 }
 
+/** One line of the table. */
 export interface RpcCall<Request, Reply> {
+  /** The number on the wire (RPC). One call has one number for good. */
   readonly type: number
   /** Large answers go over streams of their own, so that they hold up no small ones. */
   readonly traffic: 'control' | 'bulk'
@@ -62,6 +65,7 @@ export interface RpcCall<Request, Reply> {
 /** A request or reply without fields. What the bytes are does not matter. */
 const NOTHING: MessageCodec<unknown> = { encode: () => EMPTY_BYTES, decode: () => undefined }
 
+/** What each call is for, and what its fields mean: messages.proto. */
 export const CALLS = {
   putBlock: bulk(RPC.putBlock, WireBlockRequest, WireBlockReply),
   getBlock: bulk(RPC.getBlock, WireBlockRequest, WireBlockReply),

@@ -1,6 +1,29 @@
 /**
- * RPC between peers: type numbers, and the way between domain types and wire messages. A message
+ * RPC between peers: type numbers, and the way between domain types and wire messages (messages.proto). A message
  * that does not decode, or names something unknown, is refused whole (F20, F21).
+ *
+ * ```
+ * register request   kind 1 prepare   key, epoch, fence, ballot
+ *                         2 accept    key, epoch, fence, state (ballot and value), next, payload
+ *                         3 read      key, epoch, fence, want (0 ballot, 1 value, 2 value and packed block)
+ * payload of accept  the blocks that `payload` lists, one behind the other
+ *
+ * register reply     kind 1 promised      ballot, then state or absent, floor
+ *                         2 accepted      ballot
+ *                         3 state         absent, or ballot, or state; payloadKey names the block in the payload
+ *                         4 conflict      ballot (the one that was seen), never
+ *                         5 need-blocks   blocks
+ *                         6 stale-epoch   epoch
+ *                         7 stale-fence   generation
+ *                         8 no-vote       reason (0 faulty, 1 full, 2 failed, 3 not-a-replica)
+ * ```
+ *
+ * The frame around a message, with its type, its payload and the number of the call: node/net/framing.ts. Other calls
+ * than those on registers: calls.ts.
+ *
+ * Invariants:
+ *   - what decodes is whole: every field that its kind needs was checked, and the rest of the program trusts it
+ *   - only MessageError is thrown for bytes of a peer; the caller of these functions refuses the message then
  */
 
 import { unreachable } from '../assert.ts'
@@ -43,6 +66,7 @@ export const RPC = {
   states: 32,
 } as const
 
+/** Calls of the layout have their own table (node/layout/messages.ts), with types in this range. */
 export const LAYOUT_RPC_MIN = 200
 export const LAYOUT_RPC_MAX = 239
 
@@ -51,9 +75,10 @@ export class MessageError extends Error {
   override readonly name = 'MessageError'
 }
 
-/** One of the blocks that lie in the payload, one behind the other. */
+/** One of the blocks that the payload is made of, one behind the other. */
 export interface PayloadBlock {
   readonly key: BlockKey
+  /** The registers that may ever name it: kept with the block, so that an orphan can be judged (G5). */
   readonly owner: BlockOwner
   readonly lengthBytes: number
 }
@@ -67,11 +92,14 @@ export interface RegisterCall {
   readonly payload?: readonly PayloadBlock[] | undefined
 }
 
+/** A register reply on the wire. */
 export interface RegisterAnswer {
   readonly reply: RegisterReply
+  /** Reply to a read: the packed block in the payload. Undefined when there is no payload. */
   readonly payloadKey?: BlockKey | undefined
 }
 
+/** Numbers on the wire. They are never given another meaning. */
 const KIND = { prepare: 1, accept: 2, read: 3 } as const
 const WANT_BALLOT = 0
 const WANT_VALUE = 1
@@ -87,13 +115,18 @@ const REPLY = {
   'stale-fence': 7,
   'no-vote': 8,
 } as const
+/** On the wire, the place in this list: append only. */
 const REASONS = ['faulty', 'full', 'failed', 'not-a-replica'] as const
 
+/** Shape on the wire: the counter, and 16 bytes of proposer, or none. */
 export function wireBallot(ballot: Ballot): WireBallot {
   return { counter: ballot.counter, proposer: bytesOf(ballot.proposer) }
 }
 
-/** A mark, a floor and an absent ballot have an empty proposer; the counter of a mark still counts (A1). */
+/**
+ * A mark, a floor and an absent ballot have an empty proposer; the counter of a mark still counts (A1).
+ * Throws MessageError for a counter that no proposer gives, and for a proposer of another length.
+ */
 export function ballotOfWire(wire: WireBallot | undefined): Ballot {
   if (wire === undefined) return ZERO_BALLOT
   const { counter, proposer } = wire
@@ -112,32 +145,38 @@ export function decodeMessage<T>(codec: { decode(bytes: Uint8Array): T }, bytes:
   }
 }
 
+/** Checks the length only: 4 to 1,200 bytes. */
 export function registerKeyOfWire(bytes: Uint8Array): RegisterKey {
   if (bytes.length < 4 || bytes.length > 1200) throw new MessageError('register key out of range')
   return byteString(bytes) as RegisterKey
 }
 
+/** Checks the length only. */
 export function blockKeyOfWire(bytes: Uint8Array): BlockKey {
   if (bytes.length !== 30) throw new MessageError('a block key has 30 bytes')
   return byteString(bytes) as BlockKey
 }
 
+/** Checks the length only. */
 export function dataIdOfWire(bytes: Uint8Array): DataId {
   if (bytes.length !== DATA_ID_BYTES) throw new MessageError('a data id has 24 bytes')
   return dataId(byteString(bytes))
 }
 
+/** Checks the length only: a register key, or one with a part number of 2 bytes. */
 export function blockOwnerOfWire(bytes: Uint8Array): BlockOwner {
   if (bytes.length < 4 || bytes.length > 1202) throw new MessageError('block owner out of range')
   return byteString(bytes) as BlockOwner
 }
 
+/** An empty bucket is no fence: the register is outside buckets (T8). */
 export function fenceOfWire(bytes: Uint8Array, generation: number): Fence | undefined {
   if (bytes.length === 0) return undefined
   if (bytes.length !== 16) throw new MessageError('a bucket id has 16 bytes')
   return { bucket: bucketId(byteString(bytes)), generation }
 }
 
+/** The fields of a fence, to be spread into a message. None without a fence. */
 export function fenceToWire(fence: Fence | undefined): {
   fenceBucket?: Uint8Array<ArrayBuffer>
   fenceGeneration?: number
@@ -146,6 +185,7 @@ export function fenceToWire(fence: Fence | undefined): {
   return { fenceBucket: bytesOf(fence.bucket as BucketId), fenceGeneration: fence.generation }
 }
 
+/** The message only. The caller sends the blocks that `payload` lists, in that order. */
 export function encodeRegisterCall(call: RegisterCall): Uint8Array {
   const { request } = call
   const base = {
@@ -174,6 +214,10 @@ export function encodeRegisterCall(call: RegisterCall): Uint8Array {
   }
 }
 
+/**
+ * Throws MessageError. An accept whose `next` is below its own ballot is refused: an acceptor that promised
+ * less than it accepted would break A3.
+ */
 export function decodeRegisterCall(bytes: Uint8Array): RegisterCall {
   const wire = decodeMessage(WireRegisterRequest, bytes)
   const base = {
@@ -204,6 +248,7 @@ export function decodeRegisterCall(bytes: Uint8Array): RegisterCall {
   }
 }
 
+/** The message only. The block that `payloadKey` names is the payload. */
 export function encodeRegisterAnswer(answer: RegisterAnswer): Uint8Array {
   const { reply } = answer
   const kind = REPLY[reply.type]
@@ -234,7 +279,10 @@ export function encodeRegisterAnswer(answer: RegisterAnswer): Uint8Array {
         never: reply.never === true,
       })
     case 'need-blocks':
-      return WireRegisterReply.encode({ kind, blocks: reply.blocks.map((block) => bytesOf(block)) })
+      return WireRegisterReply.encode({
+        kind,
+        blocks: reply.blocks.map((block) => bytesOf(block)),
+      })
     case 'stale-epoch':
       return WireRegisterReply.encode({ kind, epoch: reply.epoch })
     case 'stale-fence':
@@ -246,6 +294,10 @@ export function encodeRegisterAnswer(answer: RegisterAnswer): Uint8Array {
   }
 }
 
+/**
+ * Throws MessageError, also when the fields contradict each other: a promise comes with a state, or says that
+ * there is none.
+ */
 export function decodeRegisterAnswer(bytes: Uint8Array): RegisterAnswer {
   const wire = decodeMessage(WireRegisterReply, bytes)
   const accepted = wire.state.length === 0 ? undefined : stateOfWire(wire.state)
@@ -297,6 +349,7 @@ function payloadOfWire({ key, owner, lengthBytes }: WirePayloadBlock): PayloadBl
   return { key: blockKeyOfWire(key), owner: blockOwnerOfWire(owner), lengthBytes }
 }
 
+/** What a state's codec throws is the peer's fault here. */
 function stateOfWire(bytes: Uint8Array): Accepted {
   try {
     return decodeState(bytes)

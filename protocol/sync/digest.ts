@@ -68,14 +68,17 @@ export function combineDigests(
   return parts.length === 0 ? EMPTY_DIGEST : blake3(...parts)
 }
 
+/** The number of registers that the digest counts. */
 export function registersIn(digest: Uint8Array): number {
   return new DataView(digest.buffer, digest.byteOffset).getUint32(0)
 }
 
+/** The number of blocks that a digest of both kinds counts. */
 export function blocksIn(digest: Uint8Array): number {
   return new DataView(digest.buffer, digest.byteOffset).getUint32(BLOCKS_AT)
 }
 
+/** The bytes that are hashed for a register: key, counter (8 bytes, big-endian), proposer. */
 function registerText(key: RegisterKey, ballot: Ballot): string {
   const high = Math.floor(ballot.counter / 0x100000000)
   return key + u32(high) + u32(ballot.counter >>> 0) + ballot.proposer
