@@ -7,6 +7,7 @@ import { FENCE_MUTANTS } from './fences.ts'
 import { FORGETTING_MUTANTS } from './forgetting.ts'
 import { FULL_MUTANTS } from './full.ts'
 import { LIMIT_MUTANTS } from './limits.ts'
+import { LIST_MUTANTS } from './lists.ts'
 import { LOG_MUTANTS } from './log.ts'
 import { LOST_MUTANTS } from './lost.ts'
 import { MINIMA_MUTANTS } from './minima.ts'
@@ -16,12 +17,14 @@ import { PEER_MUTANTS } from './peers.ts'
 import { PORT_MUTANTS } from './ports.ts'
 import { READER_MUTANTS } from './readers.ts'
 import { REBALANCE_MUTANTS } from './rebalance.ts'
+import { REGISTER_MUTANTS } from './registers.ts'
 import { ROW_MUTANTS } from './rows.ts'
 import { SPACE_MUTANTS } from './space.ts'
 import { VERSION_MUTANTS } from './versions.ts'
 
 export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...PORT_MUTANTS,
+  ...REGISTER_MUTANTS,
   ...EPOCH_MUTANTS,
   ...FENCE_MUTANTS,
   ...BUCKET_MUTANTS,
@@ -30,6 +33,7 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...READER_MUTANTS,
   ...LOST_MUTANTS,
   ...VERSION_MUTANTS,
+  ...LIST_MUTANTS,
   ...FULL_MUTANTS,
   ...LOG_MUTANTS,
   ...FORGETTING_MUTANTS,

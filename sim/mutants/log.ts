@@ -1,13 +1,24 @@
-/** Breaks of the log and its compaction: D6, D7, F1 and F7. */
+/** Breaks of the log and its compaction: D3 to D7, F1 and F7. */
 
 import { bytesOf } from '../../protocol/bytes.ts'
 import { Compaction } from '../../node/log/compaction.ts'
 import { Log } from '../../node/log/log.ts'
+import { LogSegments } from '../../node/log/log-segments.ts'
+import { LogRecovery } from '../../node/log/recovery.ts'
+import { segmentPath, type LogEnd } from '../../node/log/segment.ts'
 import { Store } from '../../node/log/store.ts'
 import type { NewRecord } from '../../node/log/types.ts'
+import type { WalkedBatch } from '../../node/log/walk.ts'
 import { Forgotten } from '../../node/repair/forgotten.ts'
 import { RECORD } from '../../node/replica/record-types.ts'
 import { REMOVAL, StoreWorld } from '../log/store-world.ts'
+import {
+  appendTo,
+  openedAgain,
+  openedStore,
+  storeRecord,
+  storedKeys,
+} from '../testing/one-store.ts'
 import type { NodeMutant, MutantScenario } from './mutant.ts'
 import { deletedThenRebuilt, lostRecord } from './scenarios.ts'
 
@@ -52,6 +63,42 @@ const removedThenCompacted: MutantScenario = async ({ seed }) => {
   const again = world.store!
   if (again.hasSegment(2) || !again.hasSegment(1)) throw new Error('the wrong segments are left')
   return again.get(bytesOf('k1')) === undefined ? [] : ['what was removed is back']
+}
+
+/** A bit flips in the first record of a log whose later records are flushed as well. */
+const badRecordBelow: MutantScenario = async () => {
+  const world = await openedStore()
+  const [first] = await appendTo(world, storeRecord('k1'))
+  for (const key of ['k2', 'k3']) await appendTo(world, storeRecord(key))
+  world.disk.corrupt(segmentPath(first!.segment), first!.offset + 9, 1)
+  await openedAgain(world, { index: false })
+  const stored = await storedKeys(world)
+  const found = ['k2', 'k3'].filter((key) => !stored.includes(key)).map((key) => `${key} is gone`)
+  if (world.store!.damage().length === 0) found.push('the damage is not reported')
+  return found
+}
+
+/** One flush fails, then the disk works again; the power goes, and with it all that was not flushed. */
+const oneFlushFails: MutantScenario = async () => {
+  const world = await openedStore()
+  await appendTo(world, storeRecord('k1'))
+  let failures = 0
+  world.disk.fault = (operation) => (operation === 'flush' && failures++ === 0 ? 'EIO' : undefined)
+  const acknowledged = await appendTo(world, storeRecord('k2')).then(
+    () => true,
+    () => false,
+  )
+  world.disk.fault = undefined
+  world.crash('cut', 'lost')
+  await world.open()
+  const isThere = (await storedKeys(world)).includes('k2')
+  return acknowledged && !isThere ? ['what was acknowledged after a failed flush is gone'] : []
+}
+
+/** What of LogRecovery a mutant replaces; to others it is private. */
+interface RecoverySteps {
+  deliver(batch: WalkedBatch): Promise<void>
+  cut(at: LogEnd): void
 }
 
 export const LOG_MUTANTS: readonly NodeMutant[] = [
@@ -122,6 +169,47 @@ export const LOG_MUTANTS: readonly NodeMutant[] = [
         (original) =>
           function (this: Store, record, position) {
             return record.type !== RECORD.registerGone && original.call(this, record, position)
+          },
+      )
+    },
+  },
+  {
+    name: 'bad-record-ends-the-log',
+    rule: 'D4',
+    breaks: 'a start cuts the log at the first bad record, also where what follows was flushed',
+    by: 'a flipped bit below the flushed end',
+    scenario: badRecordBelow,
+    caughtAs: /is gone/,
+    seedsMax: 1,
+    patch: (patches) => {
+      const ended = new WeakSet<RecoverySteps>()
+      patches.method(
+        LogRecovery.prototype as unknown as RecoverySteps,
+        'deliver',
+        (original) =>
+          async function (this: RecoverySteps, batch) {
+            if (batch.damage.length > 0) ended.add(this)
+            if (ended.has(this)) return this.cut(batch.start)
+            return original.call(this, batch)
+          },
+      )
+    },
+  },
+  {
+    name: 'failed-flush-tried-again',
+    rule: 'D5',
+    breaks: 'a flush that fails is tried once more on the same file',
+    by: 'a disk of which one flush fails, and a power cut',
+    scenario: oneFlushFails,
+    caughtAs: /acknowledged after a failed flush/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(
+        LogSegments.prototype,
+        'flush',
+        (original) =>
+          function (this: LogSegments, file) {
+            return original.call(this, file).catch(() => original.call(this, file))
           },
       )
     },

@@ -212,7 +212,7 @@ export const copyBehindCollection: MutantScenario = async ({ seed }) => {
 }
 
 /** A delete that one replica does not hear of, for long enough that the others forget it. */
-export const deleteUnheard: MutantScenario = async ({ seed }) => {
+export const deleteUnheard: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
     3,
@@ -229,7 +229,7 @@ export const deleteUnheard: MutantScenario = async ({ seed }) => {
       await cluster.start(0)
       found.push(...(await mustBeGone(cluster, 'key')))
     },
-    { seed, space: SPACE },
+    { seed, space: SPACE, adapt },
   )
   return found
 }

@@ -1,4 +1,4 @@
-/** Breaks of G2, G3 and G5: what is forgotten too early, freed too early, or never. */
+/** Breaks of G1 to G5: what is forgotten too early, freed too early, or never. */
 
 import { ZERO_BALLOT } from '../../protocol/register/ballot.ts'
 import { Attempts } from '../../node/replica/attempts.ts'
@@ -7,8 +7,9 @@ import { RegisterClient } from '../../node/quorum/register-client.ts'
 import { type NodeChange } from '../../node/quorum/register-change.ts'
 import { Peers } from '../../node/quorum/peers.ts'
 import { Scan } from '../../node/reclaim/scan.ts'
-import { TOMBSTONE, Tombstones } from '../../node/replica/tombstones.ts'
+import { TOMBSTONE, Tombstones, type Tombstone } from '../../node/replica/tombstones.ts'
 import { simulated, type NodeMutant } from './mutant.ts'
+import type { Patches } from './patches.ts'
 import {
   acceptBehindCollection,
   copyBehindCollection,
@@ -16,6 +17,70 @@ import {
   lonelyAccept,
   slowPut,
 } from './scenarios.ts'
+
+/** Tombstones for which `may` says so are forgotten by the replicas that answer, whatever the others have. */
+function collectWithoutAll(
+  patches: Patches,
+  may: (tombstones: readonly Tombstone[]) => boolean,
+): void {
+  let collecting = false
+  patches.method(
+    Tombstones.prototype,
+    'collect',
+    (original) =>
+      function (this: Tombstones, tombstones) {
+        // The connections are checked before the first wait, so `collecting` holds for just this call.
+        collecting = may(tombstones)
+        try {
+          return original.call(this, tombstones)
+        } finally {
+          collecting = false
+        }
+      },
+  )
+  patches.method(
+    Peers.prototype,
+    'connected',
+    (original) =>
+      function (this: Peers, peer) {
+        return collecting || original.call(this, peer)
+      },
+  )
+  patches.method(
+    Peers.prototype,
+    'collect',
+    (original) =>
+      async function (this: Peers, to, epoch, tombstones, forget, options) {
+        try {
+          return await original.call(this, to, epoch, tombstones, forget, options)
+        } catch (error) {
+          if (!may(tombstones)) throw error
+          return tombstones.map(() => TOMBSTONE.absent)
+        }
+      },
+  )
+}
+
+/** As above, from `afterMs` after the first attempt to collect a tombstone. */
+function afterATime(afterMs: number): Pick<NodeMutant, 'adapt' | 'patch'> {
+  let nowMs = (): number => 0
+  return {
+    adapt: (environment) => {
+      nowMs = () => environment.clock.monotonicMs()
+      return environment
+    },
+    patch: (patches) => {
+      const firstMs = new Map<string, number>()
+      collectWithoutAll(patches, (tombstones) =>
+        tombstones.every(({ key, ballot }) => {
+          const name = `${key} ${ballot.counter}`
+          if (!firstMs.has(name)) firstMs.set(name, nowMs())
+          return nowMs() - firstMs.get(name)! >= afterMs
+        }),
+      )
+    },
+  }
+}
 
 export const SPACE_MUTANTS: readonly NodeMutant[] = [
   {
@@ -26,40 +91,39 @@ export const SPACE_MUTANTS: readonly NodeMutant[] = [
     scenario: deleteUnheard,
     caughtAs: /is back|known/,
     seedsMax: 1,
+    patch: (patches) => collectWithoutAll(patches, () => true),
+  },
+  {
+    name: 'collected-after-a-time',
+    rule: 'G4',
+    breaks:
+      'a tombstone that some replica does not confirm is forgotten all the same after eight seconds',
+    by: 'a delete that one replica does not hear of',
+    scenario: deleteUnheard,
+    caughtAs: /is back|known/,
+    seedsMax: 1,
+    ...afterATime(8_000),
+  },
+  {
+    name: 'delete-leaves-no-tombstone',
+    rule: 'G1',
+    breaks: 'a replica removes the register instead of keeping its tombstone',
+    by: 'a delete that one replica does not hear of',
+    scenario: deleteUnheard,
+    caughtAs: /is back|known/,
+    seedsMax: 1,
     patch: (patches) => {
-      let collecting = false
       patches.method(
-        Tombstones.prototype,
-        'collect',
+        AcceptorHost.prototype,
+        'handle',
         (original) =>
-          function (this: Tombstones, tombstones) {
-            // Who is connected is looked at before anything is waited for.
-            collecting = true
-            try {
-              return original.call(this, tombstones)
-            } finally {
-              collecting = false
+          async function (this: AcceptorHost, request, extras) {
+            const answer = await original.call(this, request, extras)
+            const isDelete = request.type === 'accept' && request.value.tombstone
+            if (isDelete && answer.reply.type === 'accepted') {
+              await this.collect(request.key, request.ballot, () => true)
             }
-          },
-      )
-      patches.method(
-        Peers.prototype,
-        'connected',
-        (original) =>
-          function (this: Peers, peer) {
-            return collecting || original.call(this, peer)
-          },
-      )
-      patches.method(
-        Peers.prototype,
-        'collect',
-        (original) =>
-          async function (this: Peers, to, epoch, tombstones, forget, options) {
-            try {
-              return await original.call(this, to, epoch, tombstones, forget, options)
-            } catch {
-              return tombstones.map(() => TOMBSTONE.absent)
-            }
+            return answer
           },
       )
     },

@@ -1,4 +1,4 @@
-/** Breaks of the pages that hold older versions (docs/protocol.md). */
+/** Breaks of the order of versions (T4), of their ids (T5), and of the pages that hold older ones (T9, G5). */
 
 import { byteString } from '../../protocol/bytes.ts'
 import { isLacking } from '../../protocol/object/pages.ts'
@@ -8,20 +8,34 @@ import {
   type ObjectEdit,
   type EditInput,
 } from '../../node/objects/object-changes.ts'
-import { simulated, type NodeMutant } from './mutant.ts'
+import {
+  backendOf,
+  bodyOf,
+  BUCKET,
+  bytesLike,
+  codeOf,
+  context,
+  HEADERS,
+  onCluster,
+} from '../testing/calm-cluster.ts'
+import { simulated, type NodeMutant, type MutantScenario } from './mutant.ts'
 import type { Patches } from './patches.ts'
 
 const VERSIONS = simulated({ workloads: ['versions'] })
 
-/** Every edit of an object's record goes through `change`. */
-function edited(patches: Patches, change: (result: Edited, input: EditInput) => Edited): void {
+/** Every edit of an object's record is made of what `shown` returns for its input, and its result goes through `change`. */
+function edited(
+  patches: Patches,
+  change: (result: Edited, input: EditInput) => Edited,
+  shown = (input: EditInput): EditInput => input,
+): void {
   patches.method(
     ObjectChanges.prototype,
     'run',
     (original) =>
       function (this: ObjectChanges, context, bucket, key, edit, block) {
         const broken: ObjectEdit = (input) => {
-          const result = edit(input)
+          const result = edit(shown(input))
           return result === undefined || isLacking(result) ? result : change(result, input)
         }
         return original.call(this, context, bucket, key, broken, block)
@@ -29,7 +43,76 @@ function edited(patches: Patches, change: (result: Edited, input: EditInput) => 
   )
 }
 
+/** Stores three versions of one key through two nodes; the clock of the second one is an hour slow. */
+const threeVersions: MutantScenario = async ({ seed, adapt }) => {
+  const found: string[] = []
+  await onCluster(
+    3,
+    async (cluster) => {
+      const change = { versioning: 'Enabled' } as const
+      await backendOf(cluster, 0).changeBucket(context(), { bucket: BUCKET, change })
+      cluster.jumpClock(1, -3_600_000)
+      let last = { versionId: '', lastModifiedMs: 0 }
+      for (const [number, node] of [0, 1, 0].entries()) {
+        const body = bodyOf(bytesLike(10, number))
+        const named = { bucket: BUCKET, key: 'key' }
+        const request = { ...named, headers: HEADERS, body }
+        const written = await backendOf(cluster, node).putObject(context(), request)
+        const { versionId, lastModifiedMs } = written
+        if (lastModifiedMs <= last.lastModifiedMs) found.push('Last-Modified has gone back (T4)')
+        if (number > 0 && versionId >= last.versionId) {
+          found.push('the id of a newer version sorts behind that of an older one (T5)')
+        }
+        const code = await codeOf(
+          backendOf(cluster, 2).getObject(context(), { ...named, versionId, withData: false }),
+        )
+        if (code !== 'ok') found.push(`a version that was just stored is ${code} (T5)`)
+        last = written
+      }
+    },
+    { seed, adapt },
+  )
+  return found
+}
+
 export const VERSION_MUTANTS: readonly NodeMutant[] = [
+  {
+    name: 'last-modified-from-the-clock',
+    rule: 'T4',
+    breaks: "Last-Modified is what the node's clock says, whatever the version before has",
+    by: 'versions of one key through nodes whose clocks differ by an hour',
+    scenario: threeVersions,
+    caughtAs: /Last-Modified has gone back/,
+    seedsMax: 1,
+    patch: (patches) => {
+      edited(
+        patches,
+        (result) => result,
+        (input) => ({ ...input, record: { ...input.record, lastModifiedMs: 0 } }),
+      )
+    },
+  },
+  {
+    name: 'version-id-not-inverted',
+    rule: 'T5',
+    breaks: 'a version id begins with the sequence itself, not with the inverted one',
+    by: 'three versions of one key',
+    scenario: threeVersions,
+    caughtAs: /sorts behind|NoSuchVersion/,
+    seedsMax: 1,
+    patch: (patches) => {
+      edited(patches, (result) => {
+        const [newest, ...older] = result.record.versions
+        if (newest === undefined || newest.versionId === '') return result
+        const sequence = newest.sequence.toString(16).padStart(16, '0')
+        const versionId = sequence + newest.versionId.slice(16)
+        return {
+          ...result,
+          record: { ...result.record, versions: [{ ...newest, versionId }, ...older] },
+        }
+      })
+    },
+  },
   {
     name: 'spill-loses-a-version',
     rule: 'T9',

@@ -44,6 +44,23 @@ export async function outcomeOf(
   )
 }
 
+/** How many rounds of prepares one change begins where every replica refuses each of them, until its deadline. */
+export async function roundsWhenRefused(): Promise<number> {
+  const clock = new VirtualClock()
+  let asked = 0
+  const register: Peers['register'] = async (to, request) => {
+    if (to === NODES[0]) asked++
+    await new Promise<void>((resolve) => void clock.after(1, resolve))
+    const counter = 'ballot' in request ? request.ballot.counter : 0
+    return { reply: { type: 'conflict', seen: { counter: counter + 1, proposer: OTHER } } }
+  }
+  const write = { tombstone: false, body: EMPTY_BYTES, blocks: [] }
+  const change = () => ({ write })
+  const registers = registersOn(clock, register)
+  await clock.settle(codeOf(registers.change(internalContext(), { key: KEY, change })))
+  return asked
+}
+
 /** What two changes of one key end with, where the fence of the first is stale and never comes to be known. */
 export async function outcomesBehindFence(): Promise<string[]> {
   const clock = new VirtualClock()
