@@ -1,4 +1,7 @@
-/** GetObjectAttributes. */
+/**
+ * GetObjectAttributes: what HEAD does not tell, chosen by the client. Unlike HEAD it answers in XML, and it lists the
+ * parts that an object was uploaded in.
+ */
 
 import { trim } from '../http/ascii.ts'
 import type { ObjectInfo } from '../port/objects.ts'
@@ -9,9 +12,15 @@ import { tag } from '../http/xml.ts'
 import { algorithmOf, checksumXml, invalidArgument } from './common.ts'
 import { addVersionHeader, readAction, requestedVersion } from './version.ts'
 
+/** The attributes that a client may ask for in x-amz-object-attributes. */
 const KNOWN = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize']
+/** AWS's maximum for one page of parts. */
 const MAX_PAGE = 1000
 
+/**
+ * `GET /bucket/key?attributes`. Elements are in the order of AWS's answer, whatever the order in the request. Throws
+ * InvalidArgument, AccessDenied, NoSuchKey, NoSuchVersion.
+ */
 export async function getObjectAttributes(call: Call): Promise<S3Response> {
   const { headers } = call.request
   const versionId = requestedVersion(call)
@@ -41,6 +50,7 @@ export async function getObjectAttributes(call: Call): Promise<S3Response> {
   return xmlResponse('GetObjectAttributesResponse', content, answer)
 }
 
+/** The names in x-amz-object-attributes, at least one. Throws InvalidArgument. */
 function wantedAttributes(header: string | undefined): ReadonlySet<string> {
   // Empty members are ignored; a list on several lines may have some (RFC 9110, 5.6.1.2).
   const given = (header ?? '').split(',').map(trim)
@@ -52,6 +62,7 @@ function wantedAttributes(header: string | undefined): ReadonlySet<string> {
   return new Set(names)
 }
 
+/** A header that holds a number from 0 to 999,999; undefined without it. Throws InvalidArgument. */
 function countHeader(call: Call, name: string): number | undefined {
   const text = call.request.headers[name]
   if (text === undefined) return undefined
@@ -68,7 +79,10 @@ function withoutCount({ checksums, checksumType }: ObjectInfo): Omit<FinishedBod
   return { checksums: Object.fromEntries(plain) as Checksums, checksumType }
 }
 
-/** '' for objects that were not uploaded in parts. */
+/**
+ * The parts after number `marker`, at most `maxParts`. '' for objects that were not uploaded in parts: as in AWS,
+ * they have no `<ObjectParts>` at all.
+ */
 function partsXml(info: ObjectInfo, marker: number, maxParts: number): string {
   const { parts } = info
   if (parts === undefined) return ''

@@ -14,7 +14,9 @@ import { isBucketName } from './bucket-name.ts'
 import { invalidArgument, ownerXml } from './common.ts'
 import { decodeListToken, encodeListToken } from './list.ts'
 
+/** AWS's maximum for one page of ListBuckets, and its default. */
 const MAX_LISTED = 10_000
+/** AWS's first region, which behaves unlike the others in two operations of buckets. */
 const OLDEST_REGION = 'us-east-1'
 const MAX_BODY_BYTES = 64 * 1024
 /** Room for the location, the kind of bucket and 50 tags, so that the refusal of these can name them. */
@@ -24,6 +26,10 @@ export const CREATE_BUCKET_LIMITS: XmlLimits = {
   maxDepth: 4,
 }
 
+/**
+ * `GET /`: the buckets of the caller's account, by name. A cluster has one region, so `bucket-region` shows all of
+ * them or none. Throws InvalidArgument.
+ */
 export async function listBuckets(call: Call): Promise<S3Response> {
   const { request } = call
   const prefix = parameter(request, 'prefix') ?? ''
@@ -52,6 +58,7 @@ export async function listBuckets(call: Call): Promise<S3Response> {
   )
 }
 
+/** Unlike the page of an object listing, 0 and numbers above the maximum are refused. Throws InvalidArgument. */
 function maxBuckets(text: string | undefined): number {
   if (text === undefined) return MAX_LISTED
   const value = Number(text)
@@ -61,6 +68,11 @@ function maxBuckets(text: string | undefined): number {
   return value
 }
 
+/**
+ * `PUT /bucket`: 200. The bucket belongs to the caller's account. Throws InvalidBucketName, BucketAlreadyExists,
+ * BucketAlreadyOwnedByYou, TooManyBuckets, InvalidLocationConstraint, MalformedXML, NotImplemented for tags and other
+ * elements that Shoal would have to ignore.
+ */
 export async function createBucket(call: Call): Promise<S3Response> {
   call.wantBody(MAX_BODY_BYTES)
   const { bytes } = await readBody(call.request, call.auth, {
@@ -87,7 +99,10 @@ export async function createBucket(call: Call): Promise<S3Response> {
   return emptyResponse(200, { Location: `/${call.bucket}` })
 }
 
-/** Buckets can only be created in this region. */
+/**
+ * Buckets can only be created in this region; a configuration without a location means it too. Throws
+ * InvalidLocationConstraint for another region, NotImplemented for an element that asks for anything else.
+ */
 function checkLocation(root: XmlElement, region: string): void {
   if (root.name !== 'CreateBucketConfiguration') throw new S3Error('MalformedXML')
   for (const child of root.children) {
@@ -104,6 +119,10 @@ function checkLocation(root: XmlElement, region: string): void {
   }
 }
 
+/**
+ * `HEAD /bucket`: 200 when the bucket exists and the caller may list it. The region is in a header that the gate adds
+ * to every answer about a bucket (gate.ts).
+ */
 export async function headBucket(call: Call): Promise<S3Response> {
   await call.store.headBucket(call.context, call.bucket)
   return emptyResponse(200, {
@@ -112,11 +131,13 @@ export async function headBucket(call: Call): Promise<S3Response> {
   })
 }
 
+/** `DELETE /bucket`: 204. Throws BucketNotEmpty while the bucket has any version of an object, NoSuchBucket. */
 export async function deleteBucket(call: Call): Promise<S3Response> {
   await call.store.deleteBucket(call.context, call.bucket)
   return emptyResponse(204)
 }
 
+/** `GET /bucket?location`: the region as the content of one element. Throws NoSuchBucket. */
 export async function getBucketLocation(call: Call): Promise<S3Response> {
   const { region } = await call.store.headBucket(call.context, call.bucket)
   // As in AWS, the location of the oldest region is empty.

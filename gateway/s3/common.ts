@@ -19,7 +19,9 @@ import type { ResponseHeaders } from '../http/response.ts'
 
 /** AWS's maximum for one PUT, one part and the source of one copy. */
 export const MAX_OBJECT_PUT_BYTES = 5 * 1024 ** 3
+/** AWS's maximum for one upload. */
 export const MAX_PARTS = 10_000
+/** AWS's maximum for one page of a listing. Larger numbers are accepted and mean this one. */
 const MAX_PAGE = 1000
 
 /** The stored system headers and their spelling in answers, in the order of answers. */
@@ -35,7 +37,11 @@ export const SYSTEM_HEADERS: readonly (readonly [stored: string, answered: strin
 /** What AWS answers for objects without a Content-Type. */
 export const DEFAULT_CONTENT_TYPE = 'binary/octet-stream'
 
-/** The headers that PutObject, CopyObject with REPLACE and CreateMultipartUpload store with the object. */
+/**
+ * The headers that PutObject, CopyObject with REPLACE and CreateMultipartUpload store with the object. Empty ones are
+ * left out. `aws-chunked` is removed from Content-Encoding: it belongs to the transfer (rule 2 of
+ * docs/s3-compatibility.md).
+ */
 export function objectHeaders(request: S3Request): ObjectHeaders {
   const { headers } = request
   const system: Record<string, string> = {
@@ -61,7 +67,10 @@ function keep(headers: HeaderRecord, system: Record<string, string>, name: strin
   if (value !== undefined && value !== '') system[name] = value
 }
 
-/** Adds the x-amz-checksum-* headers to an answer. */
+/**
+ * Adds the x-amz-checksum-* headers to an answer, and the type when there is any checksum. Objects of parts that were
+ * stored by an old version may have none.
+ */
 export function addChecksums(
   headers: ResponseHeaders,
   finished: Pick<FinishedBody, 'checksums' | 'checksumType'>,
@@ -108,7 +117,10 @@ export function algorithmOf(checksums: Checksums): ChecksumAlgorithm | undefined
   return CHECKSUM_ALGORITHMS.find((algorithm) => checksums[algorithm] !== undefined)
 }
 
-/** Reads a header that names a checksum algorithm. Throws InvalidRequest, NotImplemented. */
+/**
+ * Reads a header that names a checksum algorithm, in upper or lower case; undefined without the header. Throws
+ * InvalidRequest for an unknown name, NotImplemented for the algorithms that only AWS has.
+ */
 export function algorithmHeader(
   headers: HeaderRecord,
   name: string,
@@ -125,13 +137,20 @@ export function algorithmHeader(
   return upper
 }
 
-/** The element that names the owner of a bucket, object or upload. */
+/**
+ * The element that names the owner of a bucket, object or upload. Shoal's accounts have no canonical id and no
+ * display name as in AWS, so both elements have the account's id.
+ */
 export function ownerXml(account: string, element = 'Owner'): string {
   const id = escapeXml(account)
   return `<${element}><ID>${id}</ID><DisplayName>${id}</DisplayName></${element}>`
 }
 
-/** The account that a bucket's objects and uploads belong to. */
+/**
+ * The account that a bucket's objects and uploads belong to: always that of the bucket, as with AWS's default
+ * ownership (BucketOwnerEnforced). From the bucket's record that the decision about this request used. Throws
+ * NoSuchBucket.
+ */
 export async function bucketOwner(call: Call): Promise<string> {
   const { info } = await call.access(call.bucket)
   return info.ownerAccount
@@ -144,7 +163,10 @@ export function invalidArgument(name: string, value: string, message?: string): 
   })
 }
 
-/** Reads the size of a page from the query: 0 to 1,000; more means 1,000. Throws InvalidArgument. */
+/**
+ * Reads the size of a page from the query parameter `name`: 0 to 1,000; more means 1,000, and absent 1,000 too. 0 is
+ * allowed, as in AWS. Throws InvalidArgument for anything but a number below 2^31.
+ */
 export function pageSize(request: S3Request, name: string): number {
   const text = parameter(request, name)
   if (text === undefined) return MAX_PAGE
@@ -168,7 +190,10 @@ export function requestedPart(text: string): number {
   return value
 }
 
-/** The results of `run` for all items, in their order. At most `width` run at a time. */
+/**
+ * The results of `run` for all items, in their order. At most `width` run at a time. Rejects with the first failure;
+ * what runs by then is not awaited.
+ */
 export async function mapBounded<Item, Value>(
   items: readonly Item[],
   width: number,

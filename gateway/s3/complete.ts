@@ -1,4 +1,9 @@
-/** CompleteMultipartUpload: reads the list of parts, and computes the ETag and checksum of the whole object. */
+/**
+ * CompleteMultipartUpload: reads the list of parts, and computes the ETag and checksum of the whole object.
+ *
+ * The store checks the list against the parts that it has (UploadBackend.completeUpload) and then calls
+ * `finishUpload`. What that throws makes the completion fail, and the upload stays open.
+ */
 
 import { trimXml } from '../http/ascii.ts'
 import { createHash } from 'node:crypto'
@@ -26,6 +31,13 @@ export const COMPLETE_LIMITS: XmlLimits = {
   maxDepth: 4,
 }
 
+/**
+ * `POST /bucket/key?uploadId=…`. The answer comes as a whole when the object is visible, with the status of the
+ * result: a failure is never a 200. AWS may send the 200 first and put an error into its body.
+ *
+ * Throws MalformedXML, InvalidPart, InvalidPartOrder, EntityTooSmall, NoSuchUpload, PreconditionFailed, BadDigest,
+ * InvalidRequest.
+ */
 export async function completeMultipartUpload(call: Call): Promise<S3Response> {
   const { request, bucket, key } = call
   const condition = writeCondition(request.headers)
@@ -63,6 +75,7 @@ interface Expected extends DeclaredOfObject {
   readonly sizeBytes: number | undefined
 }
 
+/** Reads the headers about the whole object. Throws InvalidArgument, InvalidRequest, NotImplemented. */
 function expectedOf(call: Call): Expected {
   const size = call.request.headers['x-amz-mp-object-size']
   if (size !== undefined && !/^\d{1,15}$/.test(size)) {
@@ -75,7 +88,10 @@ function expectedOf(call: Call): Expected {
   }
 }
 
-/** Parses the list of parts. Throws MalformedXML, InvalidPart. */
+/**
+ * Parses the list of parts, in the order of the request. The order of their numbers is for the store to check, which
+ * has an error of its own for it. Throws MalformedXML, InvalidPart for a number outside 1 to 10,000.
+ */
 export function* parsingParts(bytes: Uint8Array): Work<CompletedPart[]> {
   if (bytes.length === 0) throw new S3Error('MalformedXML')
   const root = yield* parsingXml(bytes, COMPLETE_LIMITS)
@@ -86,6 +102,7 @@ export function* parsingParts(bytes: Uint8Array): Work<CompletedPart[]> {
   return elements.map(parsePart)
 }
 
+/** One `<Part>`. Clients send ETags with or without quotes; both are accepted. */
 function parsePart(element: XmlElement): CompletedPart {
   const number = trimXml(childText(element, 'PartNumber') ?? '')
   const etag = trimXml(childText(element, 'ETag'))
@@ -95,7 +112,12 @@ function parsePart(element: XmlElement): CompletedPart {
   return { partNumber, etag: etag.replace(/^"(.*)"$/, '$1'), checksums: checksumsOf(element) }
 }
 
-/** The ETag and checksum of the whole object. Throws when the client announced others. */
+/**
+ * The ETag and checksum of the whole object, called by the store with the stored parts in order. `named` are the
+ * parts as the completion lists them, `expected` what it announces about the object. The ETag is AWS's: the MD5 of
+ * the parts' raw MD5s, then `-` and their number. Throws InvalidRequest, BadDigest when the client announced another
+ * size or checksum.
+ */
 export function finishUpload(
   parts: readonly PartInfo[],
   upload: UploadInfo,

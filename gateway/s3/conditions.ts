@@ -1,4 +1,10 @@
-/** Conditional requests with S3's order of precedence. ETags are compared without quotes. */
+/**
+ * Conditional requests with S3's order of precedence (RFC 9110 13.2.2). ETags are compared without quotes.
+ *
+ * Reads and sources of copies are evaluated here, against the metadata that was read. Conditions of writes are only
+ * parsed here: the store evaluates them inside the change of the register, so that they are atomic (rule 7 of
+ * docs/s3-compatibility.md).
+ */
 
 import { trim } from '../http/ascii.ts'
 import type { WriteCondition } from '../port/objects.ts'
@@ -10,9 +16,11 @@ import { parseExtendedDate, parseHttpDate } from '../http/http-date.ts'
 export interface ConditionTarget {
   /** Without quotes. */
   readonly etag: string
+  /** HTTP dates have whole seconds, so only the second is compared. */
   readonly lastModifiedMs: number
 }
 
+/** One ETag of a condition. A weak one never matches where the bytes must be the same (strong comparison). */
 interface EntityTag {
   readonly value: string
   readonly weak: boolean
@@ -33,7 +41,10 @@ export function evaluateRead(
   throw preconditionFailed(failed)
 }
 
-/** The conditions x-amz-copy-source-if-*. Every failure is 412. */
+/**
+ * The conditions x-amz-copy-source-if-*. Throws PreconditionFailed for every one that fails: a copy has no 304,
+ * because its caller has nothing of the source yet.
+ */
 export function evaluateCopySource(
   headers: HeaderRecord,
   target: ConditionTarget,
@@ -43,7 +54,10 @@ export function evaluateCopySource(
   if (failed !== undefined) throw preconditionFailed(`x-amz-copy-source-${failed}`)
 }
 
-/** Whether If-Range allows the Range header; otherwise it is ignored. */
+/**
+ * Whether If-Range allows the Range header. Otherwise the range is ignored and the whole object is sent: the client
+ * has a part of another version. A date must be equal, an ETag must match strongly (RFC 9110 13.1.5).
+ */
 export function rangeApplies(headers: HeaderRecord, target: ConditionTarget): boolean {
   const value = given(headers, 'if-range')
   if (value === undefined) return true
@@ -73,7 +87,11 @@ export function writeCondition(headers: HeaderRecord): WriteCondition | undefine
   }
 }
 
-/** The condition of DeleteObject: `If-Match` (or `*`), x-amz-if-match-size, x-amz-if-match-last-modified-time. */
+/**
+ * The condition of DeleteObject, or of one key of DeleteObjects: `If-Match` (one ETag, or `*`), x-amz-if-match-size,
+ * x-amz-if-match-last-modified-time. Undefined without any. Other conditions get 501 and are never ignored. Throws
+ * NotImplemented, InvalidArgument.
+ */
 export function deleteCondition(headers: HeaderRecord): WriteCondition | undefined {
   refuse(headers, 'if-none-match')
   refuse(headers, 'if-modified-since')
@@ -112,6 +130,12 @@ function given(headers: HeaderRecord, name: string): string | undefined {
 
 type ConditionName = 'If-Match' | 'If-Unmodified-Since' | 'If-None-Match' | 'If-Modified-Since'
 
+/**
+ * The first condition that fails, in the order of precedence. `prefix` is the one of a copy's source, or ''.
+ *
+ *   If-Match, else If-Unmodified-Since     → must hold, or the request fails
+ *   If-None-Match, else If-Modified-Since  → must hold, or the client has it already
+ */
 function firstFailure(
   headers: HeaderRecord,
   prefix: string,
@@ -167,6 +191,7 @@ function dateMs(text: string): number | undefined {
   return parseHttpDate(trim(text))
 }
 
+/** x-amz-if-match-last-modified-time may also be the time as listings and XML documents show it. */
 function isoMs(text: string): number | undefined {
   return parseExtendedDate(text)
 }
@@ -175,6 +200,10 @@ function seconds(timeMs: number): number {
   return Math.floor(timeMs / 1000)
 }
 
+/**
+ * Throws NotImplemented when the header was sent, even when it is empty: a write must not happen in spite of a
+ * condition.
+ */
 function refuse(headers: HeaderRecord, name: string): void {
   if (headers[name] !== undefined) throw unsupported(name)
 }

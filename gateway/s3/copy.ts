@@ -1,4 +1,11 @@
-/** CopyObject, and what it shares with UploadPartCopy: finding, checking and hashing a source. */
+/**
+ * CopyObject, and what it shares with UploadPartCopy: finding, checking and hashing a source.
+ *
+ * A copy reads the bytes of the source and writes them again as new data. It never refers to the blocks of the
+ * source, because a block belongs to one register for good (G5).
+ *
+ * Source and target need their own rights (F30): the gate has checked the target, `openSource` checks the source.
+ */
 
 import { createHash } from 'node:crypto'
 import { StoreError } from '../../protocol/errors.ts'
@@ -22,6 +29,15 @@ import {
 import { CapturedBody } from './put.ts'
 import { addVersionHeader, checkedVersionId, markerAsSource, readAction } from './version.ts'
 
+/**
+ * `PUT /bucket/key` with `x-amz-copy-source`. Metadata comes from the source, or with `x-amz-metadata-directive:
+ * REPLACE` from the request. The checksum is computed again: with the algorithm of the request, else that of the
+ * source, else CRC64NVME.
+ *
+ * The answer names the version that was copied and the one that was made. Throws InvalidRequest for a copy that would
+ * change nothing and for a source above 5 GiB, PreconditionFailed for a condition of the source or of the write, and
+ * the errors of reading the source.
+ */
 export async function copyObject(call: Call): Promise<S3Response> {
   const { headers } = call.request
   const condition = writeCondition(headers)
@@ -84,7 +100,11 @@ export function copySourceOf(call: Call): NamedSource {
   return named
 }
 
-/** Authorises and opens the source, and checks its conditions. Source and target need their own rights (F30). */
+/**
+ * Authorises and opens the source, and checks its conditions. The right comes before everything else, so a caller
+ * without it does not learn whether the source exists. Throws AccessDenied, NoSuchBucket, NoSuchKey, NoSuchVersion,
+ * InvalidRequest for a delete marker, PreconditionFailed.
+ */
 export async function openSource(call: Call, named: NamedSource): Promise<ObjectReader> {
   const { bucket, key, versionId } = named
   await call.authorize(readAction(versionId), bucket, key, versionId)
@@ -94,6 +114,7 @@ export async function openSource(call: Call, named: NamedSource): Promise<Object
   return reader
 }
 
+/** Reads the source. Its errors are those of a source, not of the object that the request names. */
 async function readSource(call: Call, named: NamedSource): Promise<ObjectReader> {
   try {
     return await call.store.getObject(call.context, { ...named, withData: true })
@@ -106,6 +127,7 @@ async function readSource(call: Call, named: NamedSource): Promise<ObjectReader>
   }
 }
 
+/** Throws AccessDenied when the bucket of the source belongs to another account than the caller expects. */
 async function checkSourceOwner(call: Call, bucket: string): Promise<void> {
   const expected = call.request.headers['x-amz-source-expected-bucket-owner']
   if (expected === undefined) return
@@ -113,7 +135,10 @@ async function checkSourceOwner(call: Call, bucket: string): Promise<void> {
   if (ownerAccount !== expected) throw new S3Error('AccessDenied')
 }
 
-/** A range of the source as a body, which is hashed while it is read. */
+/**
+ * The bytes of `range` as a body for the store, hashed while the store reads them. A packed source that came with its
+ * metadata is given as a whole. The body ends with an error, and nothing is written, when the source ends too early.
+ */
 export function copyBody(
   reader: ObjectReader,
   range: ByteRange,
@@ -146,6 +171,7 @@ async function* hashed(
   if (left !== 0) throw new Error(`the store read ${left} bytes too few of ${info.key}`)
 }
 
+/** The MD5 and the checksum of a copied body. `finish` is called once, after the last byte. */
 class CopyHashes {
   readonly #md5 = createHash('md5')
   readonly #checksum: ChecksumHasher

@@ -1,4 +1,9 @@
-/** DeleteObject and DeleteObjects. */
+/**
+ * DeleteObject and DeleteObjects. Both succeed for a key that does not exist, as in S3: the caller wanted it gone.
+ *
+ * A delete without a version id makes a delete marker in a bucket with versioning. Otherwise the object is removed
+ * for good (ObjectBackend.deleteObject).
+ */
 
 import { trimXml } from '../http/ascii.ts'
 import { StoreError } from '../../protocol/errors.ts'
@@ -18,6 +23,7 @@ import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../
 import { mapBounded } from './common.ts'
 import { requestedVersion } from './version.ts'
 
+/** AWS's maximum for one DeleteObjects. */
 const MAX_KEYS = 1000
 /** The elements of an `<Object>`. */
 const TARGET_ELEMENTS: readonly string[] = ['Key', 'VersionId', 'ETag', 'Size', 'LastModifiedTime']
@@ -29,8 +35,14 @@ export const DELETE_LIMITS: XmlLimits = {
   maxElements: 2 + MAX_KEYS * (1 + TARGET_ELEMENTS.length),
   maxDepth: 4,
 }
+/** How many keys of one DeleteObjects are deleted at a time. Each is a change of a register of its own. */
 const PARALLEL = 16
 
+/**
+ * `DELETE /bucket/key`: 204. The answer names the delete marker that was made, or the version that was removed, and
+ * says whether that is a delete marker. Throws PreconditionFailed; NotImplemented for conditions that AWS does not
+ * have here.
+ */
 export async function deleteObject(call: Call): Promise<S3Response> {
   const { request, bucket, key } = call
   const condition = deleteCondition(request.headers)
@@ -43,12 +55,21 @@ export async function deleteObject(call: Call): Promise<S3Response> {
   return emptyResponse(204, headers)
 }
 
+/** One `<Object>` of a DeleteObjects request. */
 interface Target {
   readonly key: string
   readonly versionId: string | undefined
   readonly condition: WriteCondition | undefined
 }
 
+/**
+ * `POST /bucket?delete`: 200 with one element for each key, even when some of them could not be deleted. Only a
+ * failure that concerns all keys fails the request: a malformed list, or a missing bucket.
+ *
+ * As in AWS, the body must have a digest (rule 4 of docs/s3-compatibility.md), because a damaged list would delete
+ * other objects. With `<Quiet>true</Quiet>` only failures are listed. The elements of one key are next to each other,
+ * in the order of the request; keys are in the order of their first appearance.
+ */
 export async function deleteObjects(call: Call): Promise<S3Response> {
   call.wantBody(MAX_BODY_BYTES)
   const body = await readBody(call.request, call.auth, {
@@ -84,6 +105,7 @@ function byKey(targets: readonly Target[]): Target[][] {
   return [...groups.values()]
 }
 
+/** The keys of the list, in its order. Throws MalformedXML for no keys, more than 1,000, or an unknown element. */
 function targetsOf(root: XmlElement): Target[] {
   const targets: Target[] = []
   for (const element of root.children) {
@@ -95,6 +117,10 @@ function targetsOf(root: XmlElement): Target[] {
   return targets
 }
 
+/**
+ * One key with its version and conditions, which are those of DeleteObject as elements. An unknown element is
+ * refused: it may be a condition that Shoal does not understand.
+ */
 function targetOf(element: XmlElement): Target {
   const key = childText(element, 'Key')
   if (key === undefined || key === '') throw new S3Error('MalformedXML')
@@ -110,13 +136,18 @@ function targetOf(element: XmlElement): Target {
   return { key, versionId: childText(element, 'VersionId') || undefined, condition }
 }
 
-/** The element of the answer for this key; '' for a success when `quiet`. */
+/**
+ * Deletes one key and returns its element of the answer; '' for a success when `quiet`. The right is checked here for
+ * each key, because policies may name keys (Operation.authorizedBy). Throws NoSuchBucket, which concerns all keys,
+ * and errors that are neither of S3 nor of the store.
+ */
 async function deleteOne(call: Call, target: Target, quiet: boolean): Promise<string> {
   const { key, versionId, condition } = target
   const { bucket } = call
   let done: DeleteResult
   try {
     if (Buffer.byteLength(key) > 1024) throw new S3Error('KeyTooLongError')
+    // Deleting a version is another right, since it cannot be undone.
     const action = versionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion'
     await call.authorize(action, bucket, key, versionId)
     if (versionId !== undefined && !isVersionId(versionId)) throw new S3Error('NoSuchVersion')
@@ -133,6 +164,7 @@ async function deleteOne(call: Call, target: Target, quiet: boolean): Promise<st
   return `<Deleted>${tag('Key', key)}${tag('VersionId', versionId)}${marker}</Deleted>`
 }
 
+/** The error of S3 that is shown in an `<Error>`. Unknown errors are thrown again and end the request with a 500. */
 function failureOf(error: unknown, conditional: boolean): S3Error {
   if (error instanceof S3Error) return error
   if (error instanceof StoreError) return fromStoreError(error, { conditional })

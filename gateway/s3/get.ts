@@ -1,4 +1,12 @@
-/** GetObject and HeadObject: conditions, ranges, parts, overrides of headers. */
+/**
+ * GetObject and HeadObject: conditions, ranges, parts, overrides of headers. Both run the same code, so a HEAD has
+ * the status and headers that the GET would have.
+ *
+ *   read the metadata → conditions (304, 412) → headers of the object → range or part (206, 416)
+ *                     → response-* parameters → checksum → first chunk
+ *
+ * No byte of an answer is sent before its first chunk is there. Until then a failure still becomes an error document.
+ */
 
 import { ReplacedError } from '../../protocol/errors.ts'
 import type { ObjectInfo, ObjectReader } from '../port/objects.ts'
@@ -23,6 +31,7 @@ import {
 } from './common.ts'
 import { addVersionHeader, requestedVersion } from './version.ts'
 
+/** The query parameters of GET and HEAD that set a header of the answer, also one that the object does not have. */
 const OVERRIDES: readonly (readonly [parameter: string, header: string])[] = [
   ['response-content-type', 'Content-Type'],
   ['response-content-language', 'Content-Language'],
@@ -32,14 +41,24 @@ const OVERRIDES: readonly (readonly [parameter: string, header: string])[] = [
   ['response-content-encoding', 'Content-Encoding'],
 ]
 
+/**
+ * `GET /bucket/key`: 200 with the object, 206 with a range or part of it, 304 when the client has it already. Throws
+ * NoSuchKey, NoSuchVersion, MethodNotAllowed for a named delete marker, PreconditionFailed, InvalidRange,
+ * InvalidPartNumber.
+ */
 export function getObject(call: Call): Promise<S3Response> {
   return readObject(call, true)
 }
 
+/** `HEAD /bucket/key`: the status and the headers of the GET. The store is not asked for the data. */
 export function headObject(call: Call): Promise<S3Response> {
   return readObject(call, false)
 }
 
+/**
+ * Reads once more, and only once, when the object was replaced between its metadata and its first chunk (R4). The
+ * second read may find another version, so conditions and ranges are evaluated again.
+ */
 async function readObject(call: Call, withData: boolean): Promise<S3Response> {
   try {
     return await readOnce(call, withData)
@@ -49,6 +68,10 @@ async function readObject(call: Call, withData: boolean): Promise<S3Response> {
   }
 }
 
+/**
+ * One attempt. Throws ReplacedError when the blocks were freed by an overwrite or delete before the first chunk was
+ * read.
+ */
 async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
   const { request, bucket, key } = call
   const { headers } = request
@@ -75,6 +98,8 @@ async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
   const end = range?.end ?? info.sizeBytes
   answer['Content-Length'] = String(end - start)
   if (range !== undefined) answer['Content-Range'] = `bytes ${start}-${end - 1}/${info.sizeBytes}`
+  // A stored checksum covers the whole object. With a range the client could not verify it, and the SDKs would report
+  // damaged data.
   if (headers['x-amz-checksum-mode'] !== undefined) {
     if (partNumber !== undefined && info.parts !== undefined) {
       addPartChecksum(answer, info, Number(partNumber))
@@ -85,6 +110,10 @@ async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
   return { status, headers: answer, body: await bodyOf(reader, start, end) }
 }
 
+/**
+ * The bytes [start, end): the ones that came with the metadata when the object is packed, else a stream whose first
+ * chunk has been read.
+ */
 async function bodyOf(
   reader: ObjectReader,
   start: number,
@@ -111,6 +140,9 @@ async function begun(chunks: AsyncIterator<Uint8Array>): Promise<AsyncIterable<U
   return { [Symbol.asyncIterator]: () => iterator }
 }
 
+/**
+ * The headers of a 304: those that a 200 would have had and that a cache needs to update its copy (RFC 9110 15.4.5).
+ */
 function validators({ info, versioned }: ObjectReader): ResponseHeaders {
   const answer: ResponseHeaders = {
     'Last-Modified': httpDate(info.lastModifiedMs),
@@ -124,6 +156,10 @@ function validators({ info, versioned }: ObjectReader): ResponseHeaders {
   return answer
 }
 
+/**
+ * The headers that describe the object as a whole. User metadata that is not ASCII becomes encoded words (RFC 2047),
+ * as in S3. The storage class is left out when it is STANDARD, as in S3.
+ */
 function describe({ info, versioned }: ObjectReader): ResponseHeaders {
   const answer: ResponseHeaders = {
     'Last-Modified': httpDate(info.lastModifiedMs),
@@ -140,6 +176,10 @@ function describe({ info, versioned }: ObjectReader): ResponseHeaders {
   return answer
 }
 
+/**
+ * The range of the Range header. Undefined means the whole object with 200: without a range, when If-Range names
+ * another version of the object, and for the ranges that S3 ignores (range.ts). Throws InvalidRange.
+ */
 function rangeOf(call: Call, info: ObjectInfo): ByteRange | undefined {
   const { headers } = call.request
   const range = headers['range']
@@ -147,7 +187,11 @@ function rangeOf(call: Call, info: ObjectInfo): ByteRange | undefined {
   return parseRange(range, info.sizeBytes)
 }
 
-/** The range of a part as it was uploaded. An object that was not uploaded in parts is its own only part. */
+/**
+ * The range of a part as it was uploaded. Adds the number of parts to the answer. An object that was not uploaded in
+ * parts is its own only part. Undefined for an empty part: Content-Range could not name it, so the answer is a 200
+ * without bytes. Throws InvalidPartNumber (416).
+ */
 function partRange(
   info: ObjectInfo,
   partNumber: number,

@@ -12,6 +12,7 @@ import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts
 import { childOf, childText, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import { settingXml } from './versioning.ts'
 
+/** AWS's limits. */
 const MAX_RULES = 1000
 const MAX_ID_CHARACTERS = 255
 const MAX_PREFIX_BYTES = 1024
@@ -25,12 +26,20 @@ export const LIFECYCLE_LIMITS: XmlLimits = {
 const MINIMUM_SIZE = 'x-amz-transition-default-minimum-object-size'
 const DEFAULT_MINIMUM_SIZE = 'all_storage_classes_128K'
 
+/**
+ * `PUT /bucket?lifecycle`: replaces the whole configuration, as in AWS. What is stored takes effect with the next
+ * visit of the upload sweeper. Throws what `parseLifecycle` throws, NoSuchBucket.
+ */
 export async function putBucketLifecycle(call: Call): Promise<S3Response> {
   const abortRules = parseLifecycle(await settingXml(call, LIFECYCLE_LIMITS))
   await call.store.changeBucket(call.context, { bucket: call.bucket, change: { abortRules } })
   return emptyResponse(200, { [MINIMUM_SIZE]: DEFAULT_MINIMUM_SIZE })
 }
 
+/**
+ * `GET /bucket?lifecycle`: the configuration in today's form, with `<Filter>` and an id for each rule, also where the
+ * client sent the older form. Throws NoSuchLifecycleConfiguration, NoSuchBucket.
+ */
 export async function getBucketLifecycle(call: Call): Promise<S3Response> {
   const { abortRules } = await call.store.getBucketSettings(call.context, call.bucket)
   if (abortRules === undefined || abortRules.length === 0) {
@@ -43,6 +52,7 @@ export async function getBucketLifecycle(call: Call): Promise<S3Response> {
   })
 }
 
+/** `DELETE /bucket?lifecycle`: 204, also when nothing was configured. Throws NoSuchBucket. */
 export async function deleteBucketLifecycle(call: Call): Promise<S3Response> {
   const { bucket } = call
   await call.store.changeBucket(call.context, { bucket, change: { abortRules: null } })
@@ -58,7 +68,11 @@ function ruleXml(rule: AbortRule): string {
   return `<Rule>${tag('ID', rule.id)}<Filter>${tag('Prefix', rule.prefix)}</Filter>${tag('Status', rule.enabled ? 'Enabled' : 'Disabled')}<AbortIncompleteMultipartUpload>${tag('DaysAfterInitiation', rule.days)}</AbortIncompleteMultipartUpload></Rule>`
 }
 
-/** The rules of a configuration. Throws MalformedXML, InvalidArgument, InvalidRequest, NotImplemented. */
+/**
+ * The rules of a configuration, 1 to 1,000 with different ids. Nothing is stored unless all of them are understood: a
+ * rule that would be ignored leaves data that its owner believes to expire. Throws MalformedXML, InvalidArgument,
+ * InvalidRequest, NotImplemented.
+ */
 export function parseLifecycle(root: XmlElement): AbortRule[] {
   const isLifecycle = root.name === 'LifecycleConfiguration'
   if (!isLifecycle || root.children.some((child) => child.name !== 'Rule')) {
@@ -81,6 +95,7 @@ export function parseLifecycle(root: XmlElement): AbortRule[] {
   return rules
 }
 
+/** Elements of a `<Rule>` that are read. Any other that AWS does not have either is malformed. */
 const KNOWN: ReadonlySet<string> = new Set([
   'ID',
   'Filter',
@@ -88,6 +103,9 @@ const KNOWN: ReadonlySet<string> = new Set([
   'Status',
   'AbortIncompleteMultipartUpload',
 ])
+/**
+ * What AWS has and Shoal does not: 501 instead of MalformedXML, so that the client sees that its document is right.
+ */
 const OTHER_ACTIONS: ReadonlySet<string> = new Set([
   'Expiration',
   'Transition',
@@ -101,6 +119,7 @@ const OTHER_FILTERS: ReadonlySet<string> = new Set([
   'ObjectSizeLessThan',
 ])
 
+/** One rule. `index` is its place in the configuration, which becomes part of an id that is made here. */
 function parseRule(rule: XmlElement, index: number): AbortRule {
   for (const { name } of rule.children) {
     if (OTHER_ACTIONS.has(name)) throw notImplemented(name)
@@ -140,6 +159,7 @@ function prefixOf(rule: XmlElement): string {
   return prefix
 }
 
+/** Days after the upload began, 1 to 2^31 − 1. A rule without any action is refused, as in AWS. */
 function daysOf(rule: XmlElement): number {
   const action = childOf(rule, 'AbortIncompleteMultipartUpload')
   if (action === undefined) {

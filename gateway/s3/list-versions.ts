@@ -1,4 +1,7 @@
-/** ListObjectVersions: all versions of all keys, including delete markers, newest first. */
+/**
+ * ListObjectVersions: all versions of all keys, including delete markers, newest first. Works on every bucket:
+ * without versioning each key has one version, `null` (rule 3 of docs/s3-compatibility.md).
+ */
 
 import type { ListedVersion, ListVersionsPage } from '../port/versions.ts'
 import type { Call } from './operation.ts'
@@ -18,11 +21,16 @@ import {
 } from './list.ts'
 import { checkedVersionId } from './version.ts'
 
+/** Where a page begins: after this key or, with both, after this version of the key. */
 interface Markers {
   readonly keyMarker: string | undefined
   readonly versionIdMarker: string | undefined
 }
 
+/**
+ * `GET /bucket?versions`. Versions and delete markers are in one list in the order of the page, as in AWS. The
+ * markers for the next page are present when the page is truncated. Throws InvalidArgument, NoSuchBucket.
+ */
 export async function listObjectVersions(call: Call): Promise<S3Response> {
   const listing = listingOf(call, 'max-keys')
   const markers = markersOf(call)
@@ -48,7 +56,10 @@ export async function listObjectVersions(call: Call): Promise<S3Response> {
   )
 }
 
-/** Where the listing starts. Throws InvalidArgument. */
+/**
+ * Where the listing starts. As in AWS, a version id marker may neither be empty nor come without its key marker.
+ * Throws InvalidArgument.
+ */
 function markersOf(call: Call): Markers {
   const { request } = call
   const keyMarker = parameter(request, 'key-marker')
@@ -67,6 +78,10 @@ function markersOf(call: Call): Markers {
   return { keyMarker, versionIdMarker: checkedVersionId(text, 'version-id-marker') }
 }
 
+/**
+ * One page of the store. `max-keys=0` is an empty page that is not truncated; the store is asked only whether the
+ * bucket exists.
+ */
 async function readPage(
   call: Call,
   { prefix, delimiter, limit }: Listing,
@@ -80,6 +95,7 @@ async function readPage(
   return call.store.listVersions(call.context, { bucket, prefix, delimiter, limit, ...markers })
 }
 
+/** A `<Version>` or a `<DeleteMarker>`. A delete marker has no ETag, size or storage class to show. */
 function versionXml(version: ListedVersion, { write }: Listing, owner: string): string {
   const head = `<Key>${write(version.key)}</Key><VersionId>${escapeXml(version.versionId)}</VersionId><IsLatest>${version.isLatest}</IsLatest>`
   if (version.deleteMarker) {

@@ -14,15 +14,24 @@ import { bucketOwner, invalidArgument, ownerXml, pageSize } from './common.ts'
 /** Writes names as XML, or form-encoded when the client asked for that. */
 export type NameWriter = (text: string) => string
 
-/** The parameters of a listing. */
+/** The parameters that all listings of a bucket share, checked. */
 export interface Listing {
+  /** '' lists all keys. */
   readonly prefix: string
+  /** Keys that contain it after the prefix are shown together, as one common prefix. */
   readonly delimiter: string | undefined
+  /** Keys and common prefixes of one page: 0 to 1,000. */
   readonly limit: number
+  /** For every key, prefix, delimiter and marker of the answer. */
   readonly write: NameWriter
+  /** `<EncodingType>`, or ''. */
   readonly encodingXml: string
 }
 
+/**
+ * `GET /bucket`: the older listing, which continues after a key (`marker`). Every entry has its owner. Throws
+ * InvalidArgument, NoSuchBucket.
+ */
 export async function listObjects(call: Call): Promise<S3Response> {
   const listing = listingOf(call, 'max-keys')
   const marker = parameter(call.request, 'marker')
@@ -47,6 +56,11 @@ function saysNextMarker({ next, objects }: ListPage, { delimiter }: Listing): bo
   return next !== undefined && (delimiter !== undefined || objects.at(-1)?.key !== next)
 }
 
+/**
+ * `GET /bucket?list-type=2`: continues with an opaque token. A token takes precedence over `start-after`, which
+ * counts only for the first page. Entries have an owner only with `fetch-owner=true`. Throws InvalidArgument,
+ * NoSuchBucket.
+ */
 export async function listObjectsV2(call: Call): Promise<S3Response> {
   const { request } = call
   const listing = listingOf(call, 'max-keys')
@@ -74,7 +88,10 @@ export async function listObjectsV2(call: Call): Promise<S3Response> {
   )
 }
 
-/** The parameters that all listings of a bucket share. Throws InvalidArgument. */
+/**
+ * Reads the parameters that all listings of a bucket share. `sizeParameter` is the name of the one that limits the
+ * page: `max-keys` or `max-uploads`. Throws InvalidArgument.
+ */
 export function listingOf(call: Call, sizeParameter: string): Listing {
   const { request } = call
   const encoding = parameter(request, 'encoding-type')
@@ -109,6 +126,10 @@ export function prefixesXml(
   )
 }
 
+/**
+ * One page of the store, after the key `after`. `max-keys=0` is an empty page that is not truncated, as in AWS; the
+ * store is asked only whether the bucket exists.
+ */
 async function readPage(
   call: Call,
   listing: Listing,
@@ -139,7 +160,10 @@ export function commonXml(listing: Listing, truncated: boolean): string {
   )
 }
 
-/** The hot loop of a listing: it makes only the text of each entry. */
+/**
+ * The entries and common prefixes of a page. There may be 1,000 of them and many listings at once, so their text is
+ * joined in turns with other requests (work-queue.ts), and the loop makes nothing else.
+ */
 async function entriesXml(
   call: Call,
   page: ListPage,
@@ -162,18 +186,25 @@ export function detailsXml(object: ListedObject): string {
   return `<LastModified>${xmlDate(object.lastModifiedMs)}</LastModified><ETag>&quot;${object.etag}&quot;</ETag>${checksum}<Size>${object.sizeBytes}</Size>`
 }
 
+/** The storage class as the client sent it with the object. */
 export function storageXml(object: ListedObject): string {
   return `<StorageClass>${escapeXml(object.storageClass)}</StorageClass>`
 }
 
 const TOKEN_VERSION = '1'
 
-/** The token is opaque to clients. Its version allows another content later. */
+/**
+ * The token for the page after `next`: base64url of the version of its format, then the key. It is opaque to clients,
+ * and the version allows another content later. Used by ListObjectsV2 and ListBuckets.
+ */
 export function encodeListToken(next: string): string {
   return Buffer.from(TOKEN_VERSION + next, 'utf8').toString('base64url')
 }
 
-/** The content of a token. Throws InvalidArgument. */
+/**
+ * The key in a token. Throws InvalidArgument unless `encodeListToken` could have made it: a token that was cut or
+ * changed would continue somewhere else without an error.
+ */
 export function decodeListToken(token: string): string {
   const text = Buffer.from(token, 'base64url').toString('utf8')
   const valid = text.startsWith(TOKEN_VERSION) && encodeListToken(text.slice(1)) === token

@@ -1,4 +1,10 @@
-/** Multipart uploads: create, upload or copy a part, list, abort. Completion: complete.ts. */
+/**
+ * Multipart uploads: create, upload or copy a part, list, abort. Completion: complete.ts.
+ *
+ * An upload decides at its creation what every part must bring: the checksum algorithm and whether the object's
+ * checksum is that of all bytes or of the parts' checksums (checksum-plan.ts). Parts may arrive in any order and
+ * through any node. A part that is uploaded again replaces the earlier one of its number.
+ */
 
 import { lowerCase, upperCase } from '../http/ascii.ts'
 import type { UploadInfo } from '../port/uploads.ts'
@@ -32,6 +38,10 @@ import { copyBody, copyResult, copySourceOf, openSource, sourceHeaders } from '.
 import { listingOf, named, prefixesXml } from './list.ts'
 import { CapturedBody, receiveBody } from './put.ts'
 
+/**
+ * `POST /bucket/key?uploads`: the id of a new upload. Headers and metadata of the later object are those of this
+ * request. Throws InvalidRequest for a checksum type that does not go with its algorithm.
+ */
 export async function createMultipartUpload(call: Call): Promise<S3Response> {
   const { request, bucket, key } = call
   const checksum = checksumPlan(call)
@@ -53,12 +63,17 @@ export async function createMultipartUpload(call: Call): Promise<S3Response> {
   )
 }
 
+/** What x-amz-checksum-algorithm and x-amz-checksum-type ask for; empty when neither was sent. */
 interface ChecksumPlan {
   readonly checksumAlgorithm?: ChecksumAlgorithm
   readonly checksumType?: ChecksumType
 }
 
-/** SHA checksums cannot be combined into that of the whole object, and CRC64NVME has no composite form. */
+/**
+ * The checksum of an upload. SHA checksums cannot be combined into that of the whole object, so they are COMPOSITE;
+ * CRC64NVME has no composite form in AWS, so it is FULL_OBJECT. The other CRCs may be either and are COMPOSITE by
+ * default, as in AWS. Throws InvalidRequest, NotImplemented.
+ */
 function checksumPlan(call: Call): ChecksumPlan {
   const { headers } = call.request
   const algorithm = algorithmHeader(headers, 'x-amz-checksum-algorithm')
@@ -91,12 +106,21 @@ export function checksumTypeHeader(call: Call): ChecksumType | undefined {
   throw new S3Error('InvalidRequest', 'Value for x-amz-checksum-type header is invalid.')
 }
 
-/** The upload that the request names. */
+/**
+ * The upload that the request names. An id that is missing or malformed names no upload: NoSuchUpload, from the
+ * store.
+ */
 export function requestedUpload(call: Call): { bucket: string; key: string; uploadId: string } {
   const { bucket, key } = call
   return { bucket, key, uploadId: parameter(call.request, 'uploadId') ?? '' }
 }
 
+/**
+ * `PUT /bucket/key?partNumber=N&uploadId=…`. Which checksums the part needs is known only when the store has read the
+ * upload, so the body asks for the algorithms when its first byte is hashed (`admit` comes before). Throws
+ * NoSuchUpload, InvalidRequest when the part declares another checksum than its upload needs, and the errors of the
+ * body.
+ */
 export async function uploadPart(call: Call): Promise<S3Response> {
   const partNumber = requestedPart(parameter(call.request, 'partNumber') ?? '')
   const declared = declaredChecksum(call.request)
@@ -119,6 +143,12 @@ export async function uploadPart(call: Call): Promise<S3Response> {
   return emptyResponse(200, headers)
 }
 
+/**
+ * `PUT /bucket/key?partNumber=N&uploadId=…` with `x-amz-copy-source`: a part from a range of an object, or from all
+ * of it. The upload is read before the source, because the checksum of the part is computed with the upload's
+ * algorithm. Throws what `openSource` throws, NoSuchUpload, InvalidArgument for a range outside the source,
+ * EntityTooLarge above 5 GiB.
+ */
 export async function uploadPartCopy(call: Call): Promise<S3Response> {
   const { headers } = call.request
   const partNumber = requestedPart(parameter(call.request, 'partNumber') ?? '')
@@ -140,11 +170,20 @@ export async function uploadPartCopy(call: Call): Promise<S3Response> {
   return xmlResponse('CopyPartResult', result, sourceHeaders(reader))
 }
 
+/**
+ * `DELETE /bucket/key?uploadId=…`: 204. The parts are removed later, in the background. Throws NoSuchUpload, and
+ * OperationAborted while a completion of the upload is under way.
+ */
 export async function abortMultipartUpload(call: Call): Promise<S3Response> {
   await call.store.abortUpload(call.context, requestedUpload(call))
   return emptyResponse(204)
 }
 
+/**
+ * `GET /bucket/key?uploadId=…`: the stored parts by number, after `part-number-marker`. `max-parts=0` shows no part,
+ * but the store still reads one: the answer describes the upload, which must exist. Throws NoSuchUpload,
+ * InvalidArgument.
+ */
 export async function listParts(call: Call): Promise<S3Response> {
   const limit = pageSize(call.request, 'max-parts')
   const marker = parameter(call.request, 'part-number-marker') ?? '0'
@@ -184,12 +223,17 @@ export async function listParts(call: Call): Promise<S3Response> {
   )
 }
 
+/** The checksum that the upload was created with. Both elements are left out when there is none. */
 function checksumKindXml(upload: UploadInfo): string {
   return (
     tag('ChecksumAlgorithm', upload.checksumAlgorithm) + tag('ChecksumType', upload.checksumType)
   )
 }
 
+/**
+ * `GET /bucket?uploads`: the open uploads by key, then by upload id. Those of one key may be on two pages, so the
+ * markers for the next page are a key and an upload id. Throws InvalidArgument, NoSuchBucket.
+ */
 export async function listMultipartUploads(call: Call): Promise<S3Response> {
   const listing = listingOf(call, 'max-uploads')
   const { prefix, delimiter, limit, write } = listing

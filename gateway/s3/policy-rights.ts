@@ -1,4 +1,8 @@
-/** A bucket policy may not give rights that its writer does not have (F31). */
+/**
+ * A bucket policy may not give rights that its writer does not have (F31). protocol/iam/policy-change.ts decides;
+ * this file collects what it needs to know. Called for each change of a policy or of a public access block
+ * (policy.ts).
+ */
 
 import { isPublicPolicy } from '../../protocol/iam/bucket-policy.ts'
 import { compiledPolicy, compilingPolicies } from '../../protocol/iam/compiled.ts'
@@ -10,12 +14,16 @@ import type { Identity } from '../port/identity.ts'
 import type { BucketSettings } from '../port/buckets.ts'
 import { S3Error } from '../http/errors.ts'
 
+/** The ends of the error texts, by what forbidden change was found. */
 const REASONS = {
   gives: 'because it would give rights that the caller does not have',
   lifts: 'because it would lift a Deny, which only administrators may',
 } as const
 
-/** Checks a change of a bucket's settings. Throws AccessDenied. */
+/**
+ * Checks a change of a bucket's settings from `before` to `after` by `identity`. `ownerAccount` is the bucket's. A
+ * comparison that takes too many steps counts as forbidden. Throws AccessDenied.
+ */
 export function* judgingChange(
   identity: Identity,
   ownerAccount: string,
@@ -45,6 +53,7 @@ export function* judgingChange(
   )
 }
 
+/** The compiled policy, from the cache of compiled policies; undefined when the bucket has none. */
 function policyOf({ policy, principals }: BucketSettings) {
   if (policy === undefined) return undefined
   return compiledPolicy('bucket policy', policy, 'resource', principals)

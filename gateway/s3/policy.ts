@@ -1,4 +1,12 @@
-/** The policy of a bucket, its status, and its public access block. */
+/**
+ * The policy of a bucket, its status, and its public access block: everything about a bucket that changes who may use
+ * it. All changes go through `changeAccess`.
+ *
+ * Invariants:
+ *   - a stored policy was parsed, its principals exist and are stored with their unique ids
+ *   - no change gives rights that its writer does not have, or lifts a Deny (F31, policy-rights.ts)
+ *   - each change is audited, also when it is refused (`audited` in the table of operations)
+ */
 
 import { lowerCase, trimXml } from '../http/ascii.ts'
 import {
@@ -26,6 +34,13 @@ const MAX_POLICY_BODY_BYTES = 1024 * 1024
 export const BLOCK_LIMITS: XmlLimits = { maxBytes: 16 * 1024, maxElements: 16, maxDepth: 3 }
 const CONFIRM = 'x-amz-confirm-remove-self-bucket-access'
 
+/**
+ * `PUT /bucket?policy`: 204. The policy takes effect everywhere within a second (T7). It is stored exactly as it was
+ * sent, and its principals are looked up once, now: later they are known by id, whatever their names (F31).
+ *
+ * Throws MalformedPolicy with the place of the error or with the principal that does not exist, AccessDenied for a
+ * public policy that BlockPublicPolicy forbids or for rights beyond the caller's own, MissingRequestBodyError.
+ */
 export async function putBucketPolicy(call: Call): Promise<S3Response> {
   const { bucket } = call
   const confirm = call.request.headers[CONFIRM]
@@ -54,6 +69,10 @@ export async function putBucketPolicy(call: Call): Promise<S3Response> {
   return emptyResponse(204)
 }
 
+/**
+ * `GET /bucket?policy`: the JSON as it was stored, with the present ARNs of its principals. A principal that was
+ * deleted is shown by its id, as in AWS. Throws NoSuchBucketPolicy.
+ */
 export async function getBucketPolicy(call: Call): Promise<S3Response> {
   const { policy, principals = [] } = await storedPolicy(call)
   const present = await call.store.principalArns(call.context, principals)
@@ -61,17 +80,26 @@ export async function getBucketPolicy(call: Call): Promise<S3Response> {
   return { status: 200, headers: { 'Content-Type': 'application/json' }, body }
 }
 
+/**
+ * `DELETE /bucket?policy`: 204, also without a policy. This is a change of rights like any other: removing a Deny may
+ * be refused with AccessDenied.
+ */
 export async function deleteBucketPolicy(call: Call): Promise<S3Response> {
   await changeAccess(call, () => ({ policy: null }))
   return emptyResponse(204)
 }
 
+/**
+ * `GET /bucket?policyStatus`: whether the policy is public in AWS's sense (isPublicPolicy). Throws
+ * NoSuchBucketPolicy.
+ */
 export async function getBucketPolicyStatus(call: Call): Promise<S3Response> {
   const { policy } = await storedPolicy(call)
   const isPublic = isPublicPolicy(await call.inTurns(parsedPolicy(policy, call.bucket)))
   return xmlResponse('PolicyStatus', tag('IsPublic', isPublic))
 }
 
+/** The settings of a bucket that has a policy. Throws NoSuchBucketPolicy, NoSuchBucket. */
 async function storedPolicy(call: Call): Promise<BucketSettings & { readonly policy: string }> {
   const settings = await call.store.getBucketSettings(call.context, call.bucket)
   const { policy } = settings
@@ -81,9 +109,18 @@ async function storedPolicy(call: Call): Promise<BucketSettings & { readonly pol
   return { ...settings, policy }
 }
 
+/** Each attempt starts again from the settings of the time. After the last one the client gets 409. */
 const CHANGE_ATTEMPTS = 5
 
-/** Makes a change only if the settings that it was checked against still hold. Throws AccessDenied. */
+/**
+ * Makes a change only if the settings that it was checked against still hold. `changeOf` makes the change from the
+ * current settings, and may throw; it is called again after a conflict. Otherwise two changes at once, each harmless
+ * by itself, could together give what neither caller may give.
+ *
+ *   read the settings → make the change → check the rights → note the principals as named → store, if unchanged
+ *
+ * Throws AccessDenied, OperationAborted after too many conflicts.
+ */
 async function changeAccess(
   call: Call,
   changeOf: (settings: BucketSettings) => BucketChange,
@@ -105,6 +142,7 @@ async function changeAccess(
   }
 }
 
+/** The settings as they will be after the change. null in a change removes a setting. */
 function changedBy(before: BucketSettings, change: BucketChange): BucketSettings {
   const { policy, principals, publicAccessBlock } = change
   return {
@@ -116,6 +154,7 @@ function changedBy(before: BucketSettings, change: BucketChange): BucketSettings
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
+/** Throws MalformedPolicy unless the bytes are UTF-8. */
 function textOf(bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes)
@@ -137,6 +176,7 @@ function* parsedPolicy(text: string, bucket: string): Work<BucketPolicy> {
   }
 }
 
+/** The four switches: the field that is stored, and the element of the documents, in their order. */
 const SWITCHES = [
   ['blockPublicAcls', 'BlockPublicAcls'],
   ['ignorePublicAcls', 'IgnorePublicAcls'],
@@ -144,12 +184,17 @@ const SWITCHES = [
   ['restrictPublicBuckets', 'RestrictPublicBuckets'],
 ] as const satisfies readonly (readonly [keyof PublicAccessBlock, string])[]
 
+/**
+ * `PUT /bucket?publicAccessBlock`: replaces all four switches. Switching RestrictPublicBuckets off is checked as a
+ * change of rights, because a public policy then counts for everyone. Throws AccessDenied, MalformedXML.
+ */
 export async function putPublicAccessBlock(call: Call): Promise<S3Response> {
   const publicAccessBlock = parsePublicAccessBlock(await settingXml(call, BLOCK_LIMITS))
   await changeAccess(call, () => ({ publicAccessBlock }))
   return emptyResponse(200)
 }
 
+/** `GET /bucket?publicAccessBlock`. Throws NoSuchPublicAccessBlockConfiguration, NoSuchBucket. */
 export async function getPublicAccessBlock(call: Call): Promise<S3Response> {
   const { bucket } = call
   const { publicAccessBlock } = await call.store.getBucketSettings(call.context, bucket)
@@ -162,6 +207,7 @@ export async function getPublicAccessBlock(call: Call): Promise<S3Response> {
   return xmlResponse('PublicAccessBlockConfiguration', content.join(''))
 }
 
+/** `DELETE /bucket?publicAccessBlock`: 204. All four switches are off afterwards. Throws AccessDenied. */
 export async function deletePublicAccessBlock(call: Call): Promise<S3Response> {
   await changeAccess(call, () => ({ publicAccessBlock: null }))
   return emptyResponse(204)
@@ -180,6 +226,7 @@ export function parsePublicAccessBlock(root: XmlElement): PublicAccessBlock {
   }
 }
 
+/** `true` and `false` in any case, as XML libraries write them. Throws MalformedXML for anything else. */
 function isOn(root: XmlElement, name: string): boolean {
   const given = trimXml(childText(root, name))
   if (given === undefined) return false

@@ -1,6 +1,7 @@
 /**
  * Sub-resources that clients probe and that cannot be configured. They answer as S3 does when nothing is configured
- * (docs/s3-compatibility.md, rule 5): setting them gets 501, removing them 204.
+ * (docs/s3-compatibility.md, rule 5): setting them gets 501, removing them 204. Each first checks that the bucket or
+ * object exists, so that a probe of a missing one gets its 404. s3/table/unconfigured.ts lists them.
  */
 
 import { readBody } from '../body/body.ts'
@@ -18,7 +19,10 @@ import { addVersionHeader, requestedVersion } from './version.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
 
-/** A handler for a sub-resource of a bucket that S3 reports as missing. */
+/**
+ * A handler for a sub-resource of a bucket that S3 reports as missing: a 404 with `code`, the name of the bucket in
+ * it.
+ */
 export function bucketLacks(code: S3ErrorCode): Handler {
   return async (call) => {
     await call.store.headBucket(call.context, call.bucket)
@@ -40,11 +44,13 @@ export async function removeFromBucket(call: Call): Promise<S3Response> {
   return emptyResponse(204)
 }
 
+/** `GET /bucket?acl`: the owner has full control, and no one else has a grant. Rights come from policies only. */
 export async function getBucketAcl(call: Call): Promise<S3Response> {
   const { ownerAccount } = await call.store.headBucket(call.context, call.bucket)
   return xmlResponse('AccessControlPolicy', ownerControls(ownerAccount))
 }
 
+/** `GET /bucket/key?acl`: the same as of the bucket, whose account owns every object in it. */
 export async function getObjectAcl(call: Call): Promise<S3Response> {
   const headers = await findObject(call)
   return xmlResponse('AccessControlPolicy', ownerControls(await bucketOwner(call)), headers)
@@ -65,11 +71,13 @@ export async function putAcl(call: Call): Promise<S3Response> {
   return emptyResponse(200)
 }
 
+/** `GET /bucket/key?tagging`: no tags, since PutObjectTagging and x-amz-tagging are not implemented. */
 export async function getObjectTagging(call: Call): Promise<S3Response> {
   const headers = await findObject(call)
   return xmlResponse('Tagging', '<TagSet></TagSet>', headers)
 }
 
+/** `DELETE /bucket/key?tagging`: 204 without a change, for an object that exists. */
 export async function deleteObjectTagging(call: Call): Promise<S3Response> {
   return emptyResponse(204, await findObject(call))
 }
@@ -80,7 +88,10 @@ export async function objectLockMissing(call: Call): Promise<S3Response> {
   throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration')
 }
 
-/** Checks that the object exists, and returns headers that name its version. */
+/**
+ * Checks that the object exists, and returns headers that name its version. Throws NoSuchKey, NoSuchVersion,
+ * MethodNotAllowed for a delete marker.
+ */
 async function findObject(call: Call): Promise<ResponseHeaders> {
   const { bucket, key } = call
   const wanted = { bucket, key, versionId: requestedVersion(call), withData: false }
@@ -90,6 +101,7 @@ async function findObject(call: Call): Promise<ResponseHeaders> {
   return headers
 }
 
+/** An ACL with one grant: FULL_CONTROL for the account. */
 function ownerControls(account: string): string {
   const id = escapeXml(account)
   return `${ownerXml(account)}<AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>${id}</ID><DisplayName>${id}</DisplayName></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList>`

@@ -1,4 +1,7 @@
-/** Version ids in requests and answers. */
+/**
+ * Version ids in requests and answers. Their form is Shoal's own (protocol/object/version-id.ts); `null` is the null
+ * version.
+ */
 
 import { isVersionId } from '../../protocol/object/version-id.ts'
 import { S3Error } from '../http/errors.ts'
@@ -6,13 +9,19 @@ import type { Call } from './operation.ts'
 import type { ResponseHeaders } from '../http/response.ts'
 import { invalidArgument } from './common.ts'
 
-/** `?versionId=…`; undefined for the current version. Throws InvalidArgument. */
+/**
+ * `?versionId=…`; undefined for the current version. Throws InvalidArgument, also for an empty one: a client that
+ * lost the id must not get or delete another version instead.
+ */
 export function requestedVersion(call: Call): string | undefined {
   const text = call.request.query.get('versionId')
   return text === undefined ? undefined : checkedVersionId(text, 'versionId')
 }
 
-/** Throws InvalidArgument for a malformed version id. */
+/**
+ * Returns the version id, or throws InvalidArgument with AWS's text when it is malformed. `argument` is the parameter
+ * or header that the error names. Whether the version exists is for the store to say.
+ */
 export function checkedVersionId(text: string, argument: string): string {
   if (text === '') {
     throw invalidArgument(argument, text, 'Version id cannot be the empty string')

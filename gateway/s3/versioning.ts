@@ -1,4 +1,9 @@
-/** PutBucketVersioning and GetBucketVersioning. */
+/**
+ * PutBucketVersioning and GetBucketVersioning, and how the documents of all settings of a bucket are read.
+ *
+ * A bucket begins without versioning. Once it was enabled it can be suspended, and never goes back: its answers name
+ * versions from then on.
+ */
 
 import { trimXml } from '../http/ascii.ts'
 import { readBody } from '../body/body.ts'
@@ -8,20 +13,29 @@ import type { Call } from './operation.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
 import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 
+/** Room for the two elements of the document. */
 export const VERSIONING_LIMITS: XmlLimits = { maxBytes: 16 * 1024, maxElements: 8, maxDepth: 3 }
 
+/** `GET /bucket?versioning`: an empty document when it was never configured, as in AWS. Throws NoSuchBucket. */
 export async function getBucketVersioning(call: Call): Promise<S3Response> {
   const { versioning } = await call.store.getBucketSettings(call.context, call.bucket)
   return xmlResponse('VersioningConfiguration', tag('Status', versioning))
 }
 
+/**
+ * `PUT /bucket?versioning`. When it answers, every later write through any node obeys the change (T8). Throws
+ * MalformedXML, IllegalVersioningConfigurationException, NotImplemented, NoSuchBucket.
+ */
 export async function putBucketVersioning(call: Call): Promise<S3Response> {
   const versioning = parseVersioning(await settingXml(call, VERSIONING_LIMITS))
   await call.store.changeBucket(call.context, { bucket: call.bucket, change: { versioning } })
   return emptyResponse(200)
 }
 
-/** Reads the whole body of a setting. Throws MissingRequestBodyError when there is none. */
+/**
+ * Reads the whole body of a setting, at most `maxBytes`, and verifies its digests. Throws MissingRequestBodyError
+ * when there is none, MalformedXML when it is larger, SlowDown.
+ */
 export async function settingBody(call: Call, maxBytes: number): Promise<Uint8Array> {
   call.wantBody(maxBytes)
   const { bytes } = await readBody(call.request, call.auth, {
@@ -32,12 +46,18 @@ export async function settingBody(call: Call, maxBytes: number): Promise<Uint8Ar
   return bytes
 }
 
-/** Reads the body of a setting as XML. Throws MissingRequestBodyError, MalformedXML. */
+/**
+ * Reads the body of a setting as XML, within `limits` (F28). Parsing takes turns with other requests. Throws
+ * MissingRequestBodyError, MalformedXML.
+ */
 export async function settingXml(call: Call, limits: XmlLimits): Promise<XmlElement> {
   return call.inTurns(parsingXml(await settingBody(call, limits.maxBytes), limits))
 }
 
-/** Throws MalformedXML, IllegalVersioningConfigurationException, NotImplemented (MFA delete). */
+/**
+ * Reads a VersioningConfiguration. MFA delete can be named as disabled, which is always the case. Throws
+ * MalformedXML, IllegalVersioningConfigurationException without a status, NotImplemented for MFA delete.
+ */
 export function parseVersioning(root: XmlElement): Versioning {
   if (root.name !== 'VersioningConfiguration') throw new S3Error('MalformedXML')
   const known = ['Status', 'MfaDelete']
