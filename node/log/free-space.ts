@@ -1,4 +1,10 @@
-/** How much free space the disk has, and whether only deletes and compaction may still append (F6). */
+/**
+ * How much free space the disk has, and whether only deletes and compaction may still append (F6). The disk is
+ * asked now and then; what the log writes in between is subtracted. Called by log.ts.
+ *
+ * `full` begins when less than the reserve is free, or a write found no room. It ends at a poll that finds a
+ * quarter more than the reserve.
+ */
 
 import { assert } from '../../protocol/assert.ts'
 import type { Clock, Disk } from '../env/ports.ts'
@@ -27,8 +33,10 @@ export function isNearlyFull(disk: {
 }
 
 export class FreeSpace {
+  /** As the disk last said, less what was written since. */
   freeBytes = 0
   totalBytes = 0
+  /** Appends that are not urgent are refused. */
   full = false
   private readonly disk: Disk
   private readonly clock: Clock
@@ -64,6 +72,9 @@ export class FreeSpace {
     }
   }
 
+  /**
+   * Bytes kept back: as configured, or else two per cent of the disk, at most 256 MiB, and more on small disks.
+   */
   private reserve(): number {
     if (this.reserveBytes !== undefined) return this.reserveBytes
     const least = Math.min(RESERVE_BYTES_MIN, this.totalBytes * RESERVE_SHARE_MAX)

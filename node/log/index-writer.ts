@@ -1,6 +1,18 @@
 /**
  * Commits rows of the memtable to the index in the background, together with the log position that they reflect
  * (D6).
+ *
+ * ```
+ * "x" 1    version (1) ‖ log id (16) ‖ index version (4) ‖ segment (4) ‖ offset (4) ‖ next sequence (6)
+ * ```
+ *
+ * This row says what the index reflects, and is in each batch of the index: so rows and position are committed
+ * together. A start replays the log from there. "x" 2 and "x" 3: dead-bytes.ts.
+ *
+ * Invariants:
+ *   - a row is in the memtable before `reflect` is called with the end of its batch
+ *   - a commit that fails loses nothing: its rows go back to the memtable, and are tried again
+ *   - a full disk stops commits, not appends, until too many rows wait (`crowded`)
  */
 
 import { AssertionError, assert } from '../../protocol/assert.ts'
@@ -26,11 +38,13 @@ const PENDING_BYTES_MAX = 48 << 20
 /** Which log the index belongs to, and up to where it has all rows of it. */
 export interface Reflected {
   readonly logId: Uint8Array
+  /** Another one than the program's: `apply` made other rows then, and the index is rebuilt. */
   readonly indexVersion: number
   readonly end: LogEnd
   readonly nextSequence: number
 }
 
+/** One for each store. */
 export class IndexWriter {
   readonly memtable = new Memtable()
   private readonly index: Index
@@ -75,6 +89,7 @@ export class IndexWriter {
     this.running ??= this.run()
   }
 
+  /** Too much is not committed: appends wait for `room`. */
   get crowded(): boolean {
     return this.memtable.rows >= PENDING_ROWS_MAX || this.memtable.bytes >= PENDING_BYTES_MAX
   }
@@ -106,6 +121,7 @@ export class IndexWriter {
     this.release()
   }
 
+  /** Commits until nothing is left. Runs while there are changes; `reflect` and `touch` start it. */
   private async run(): Promise<void> {
     while (this.committed < this.changes) {
       if (this.memtable.currentRows < GATHERED_ROWS_ENOUGH && !this.closing) {
@@ -139,6 +155,7 @@ export class IndexWriter {
     this.release()
   }
 
+  /** Ends early when there is a reason to hurry (`wake`). */
   private pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
@@ -151,6 +168,7 @@ export class IndexWriter {
     })
   }
 
+  /** Wakes all that wait for room, or for their changes to be committed. Each looks again. */
   private release(): void {
     const waiting = this.waiting
     this.waiting = []
@@ -164,9 +182,7 @@ export function readReflected(index: Index): Reflected | undefined {
   return value === undefined ? undefined : decodeReflected(value)
 }
 
-/**
- * version (1) ‖ log id (16) ‖ index version (4) ‖ segment (4) ‖ offset (4) ‖ next sequence (6)
- */
+/** The value of the row "x" 1. */
 function encodeReflected({ logId, indexVersion, end, nextSequence }: Reflected): Uint8Array {
   const bytes = new Uint8Array(35)
   bytes[0] = 1

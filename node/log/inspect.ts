@@ -1,6 +1,9 @@
 /**
- * Reads one segment file, payloads included, and says what is in it and what is wrong with it. It is for people (`shoal log
- * inspect`): it changes nothing, needs no index and no running node, and looks at this file only.
+ * Reads one segment file, payloads included, and says what is in it and what is wrong with it. It is for people
+ * (`shoal log inspect`): it changes nothing, needs no index and no running node, and looks at this file only.
+ *
+ * It can't tell a torn tail from damage at the end of the file: that depends on what the next segment, or the manifest,
+ * says was flushed (recovery.ts). Nor does it know which records are live.
  */
 
 import { equalBytes, hex } from '../../protocol/bytes.ts'
@@ -18,15 +21,22 @@ import {
 import type { Damage } from './types.ts'
 import { walkSegment, type WalkedRecord } from './walk.ts'
 
+/** A record whose header and body are sound. */
 export interface InspectedRecord extends WalkedRecord {
+  /** Its payload is sound too, or it has none. */
   readonly isSound: boolean
 }
 
+/** What a whole segment is like. */
 export interface InspectedSegment {
+  /** As its header says, or else its name; 0 when neither does. */
   readonly segment: number
+  /** In hex; empty when it is not known, and then nothing behind the header was read. */
   readonly logId: string
   readonly sizeBytes: number
+  /** Those that were given to `record`. */
   readonly records: number
+  /** With the footer, and with stretches whose batch header is damaged. */
   readonly batches: number
   /** It has a sound footer, so it takes no more appends. */
   readonly sealed: boolean
@@ -40,10 +50,12 @@ export interface InspectOptions {
   readonly segment: number | undefined
   /** The id of the log in the file's directory. Undefined when it is not known. */
   readonly logId: Uint8Array | undefined
+  /** Called for each record, and `damage` for each damaged stretch, in the order of their places. */
   readonly record: (record: InspectedRecord) => void
   readonly damage: (damage: Damage) => void
 }
 
+/** Reads the file from front to back. A page of a batch that can't be read shows as damage. */
 export async function inspectSegment(options: InspectOptions): Promise<InspectedSegment> {
   const { file } = options
   const problems: string[] = []
@@ -94,6 +106,7 @@ export async function inspectSegment(options: InspectOptions): Promise<Inspected
   return { ...base, segment, logId: hex(logId), records, batches, sealed: footer !== undefined }
 }
 
+/** The number and the log's id to read on with. Undefined when they can't be told; `problems` says why. */
 async function identify(
   { file, segment, logId }: InspectOptions,
   sizeBytes: number,
@@ -122,6 +135,9 @@ async function identify(
   return { segment: header.segment, logId: header.logId }
 }
 
+/**
+ * Reads the record again with its payload. An error without a code is a fault of this program, and is thrown.
+ */
 async function isWhole(
   { position }: WalkedRecord,
   file: DiskFile,
@@ -142,6 +158,7 @@ function describeDamage({ offset, lengthBytes, identity }: Damage): string {
     : `a bad body at ${offset}`
 }
 
+/** Where the first byte behind the last batch is that is not zero. A batch's padding is zero. */
 async function firstNonZero(
   file: DiskFile,
   from: number,
@@ -156,6 +173,7 @@ async function firstNonZero(
   return undefined
 }
 
+/** Whether the hints of a footer match their checksum. */
 async function hasHints(file: DiskFile, footer: BatchHeader): Promise<boolean> {
   const bytes = new Uint8Array(footer.lengthBytes)
   const length = await file.read(bytes, footer.offset)

@@ -1,4 +1,13 @@
-/** The segment files of an open log: the sealed ones, and the one that takes appends. */
+/**
+ * The segment files of an open log: the sealed ones, and the one that takes appends. Called by log.ts and kept-tail.ts.
+ *
+ * Invariants:
+ *   - at most one segment is open, and it has the highest number
+ *   - the number of a segment is never used again, also after it was deleted or lost: rows may still point there
+ *   - the manifest lists a segment before its first batch is written, and strikes it off before its file is deleted: a
+ *     listed segment without a file counts as lost (D9)
+ *   - sizes end after the last flushed batch; what is written behind that does not count yet
+ */
 
 import { assert } from '../../protocol/assert.ts'
 import { align } from '../../protocol/codec/record.ts'
@@ -25,16 +34,20 @@ export interface SegmentInfo {
   readonly sealed: boolean
 }
 
+/** The segment that takes appends. */
 interface OpenSegment {
   readonly segment: number
   readonly file: DiskFile
+  /** One for each record so far: its footer, once it is sealed. */
   readonly hints: HintTable
 }
 
+/** Opened by open-segments.ts, with all files for reading. */
 export class LogSegments {
   readonly files: Map<number, DiskFile>
   /** The segment that takes appends. A start has none until the first batch. */
   open: OpenSegment | undefined
+  /** Flushes of segment files since the start, for the status page. */
   flushes = 0
   readonly #disk: Disk
   readonly #logId: Uint8Array
@@ -53,11 +66,13 @@ export class LogSegments {
     return this.files.has(segment)
   }
 
+  /** Whether an older segment exists, so that a removal may still be needed (D7). */
   hasBelow(segment: number): boolean {
     for (const each of this.files.keys()) if (each < segment) return true
     return false
   }
 
+  /** In no particular order. */
   list(): SegmentInfo[] {
     return [...this.#sizes].map(([segment, sizeBytes]) => ({
       segment,
@@ -66,11 +81,15 @@ export class LogSegments {
     }))
   }
 
+  /** Bytes of the file that count; 0 when there is no such segment. */
   sizeOf(segment: number): number {
     return this.#sizes.get(segment) ?? 0
   }
 
-  /** A number is never used again: rows may still point there. */
+  /**
+   * The highest number that a segment ever had, as far as files, manifest and `end` tell. The next one is one
+   * higher.
+   */
   lastSegment(end: LogEnd): number {
     const { highest, proven } = this.#manifest
     return Math.max(end.segment, highest, proven?.end.segment ?? 0, ...this.#sizes.keys())
@@ -82,7 +101,11 @@ export class LogSegments {
     this.#sizes.set(segment, sizeBytes)
   }
 
-  /** Seals the open segment, then makes the file of the next one. `end` and `sequence`: where the log ends now. */
+  /**
+   * Seals the open segment, then makes the file of the next one, which `batch` begins. `end` and `sequence`: where
+   * the log ends now. Rejects with UntrustedDisk (D5), or because there is no room: then `drop` what is left of the
+   * new segment.
+   */
   async start(batch: Batch, end: LogEnd, sequence: number): Promise<void> {
     const { segment } = batch.start
     assert(!this.files.has(segment), 'no number of a segment is used again')
@@ -106,6 +129,10 @@ export class LogSegments {
   /** Deletes the file. The manifest does not list the segment any more. */
   async delete(segment: number, file: DiskFile): Promise<void> {
     assert(segment !== this.open?.segment, 'the open segment is not deleted')
+    assert(
+      !this.#manifest.has(segment),
+      'a segment is struck off the list before its file is deleted',
+    )
     this.files.delete(segment)
     this.#sizes.delete(segment)
     await file.close()
@@ -136,6 +163,7 @@ export class LogSegments {
     this.#sizes.set(segment, offset)
   }
 
+  /** Closes all files. Reads that come later find no segment. */
   async close(): Promise<void> {
     for (const file of this.files.values()) await file.close()
     this.files.clear()
@@ -157,6 +185,7 @@ export class LogSegments {
   async #seal(end: LogEnd, sequence: number): Promise<void> {
     const open = this.open
     if (open === undefined) return
+    assert(end.segment === open.segment, 'the log ends in the segment that is sealed')
     this.open = undefined
     const footer = open.hints.encodeFooter(end, sequence, this.#logId)
     try {

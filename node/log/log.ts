@@ -107,7 +107,8 @@ export class Log {
     })
     await this.opened.reconcile(rebuilds ? 'forgotten' : 'to be noted')
     const recovered = await recovery.run()
-    assert(recovered.nextSequence >= nextSequence, 'recovery gives no sequence twice')
+    const leastSequence = Math.max(nextSequence, proven?.nextSequence ?? 0)
+    assert(recovered.nextSequence >= leastSequence, 'recovery gives no sequence twice')
     this.flushedEnd = recovered.flushedEnd
     this.nextSequence = recovered.nextSequence
     this.state = 'open'

@@ -15,6 +15,9 @@
  *          48 BLAKE3 of 0..48 and the runs (first 16 bytes)                          48 .. 64
  *          64 runs: first segment (32) | how many (32); the missing ones after the others
  * ```
+ *
+ * A slot is sound when its checksum is right. Of two sound slots, the one with the higher count is the later one.
+ * Both list slots have the same content unless a write was interrupted. The two end slots are written in turns.
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -52,10 +55,12 @@ export interface ManifestContent {
   readonly proven: ProvenEnd | undefined
 }
 
+/** A slot with its count of writes. */
 interface Counted {
   readonly count: number
 }
 
+/** What the file says, and how it says it: the next writer goes on from there (manifest.ts). */
 export interface ReadManifest extends ManifestContent {
   readonly listCount: number
   readonly endCount: number
@@ -99,6 +104,7 @@ export async function readManifest(
   }
 }
 
+/** The later one of the sound slots; undefined when none is sound. */
 function latest<T extends Counted>(slots: readonly (T | undefined)[]): T | undefined {
   return slots
     .filter((slot) => slot !== undefined)
@@ -106,6 +112,7 @@ function latest<T extends Counted>(slots: readonly (T | undefined)[]): T | undef
     .at(0)
 }
 
+/** Whether the slot is sound, and of this log. */
 function isOf(slot: { logId: Uint8Array } | undefined, logId: Uint8Array): boolean {
   return slot !== undefined && equalBytes(slot.logId, logId)
 }
@@ -121,6 +128,7 @@ interface ListSlot extends Counted {
   readonly highest: number
 }
 
+/** One end slot: 64 bytes, at the start of a page. */
 export function encodeEnd({ end, nextSequence, logId, count }: EndSlot): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES)
   putU32(bytes, 0, END_MAGIC)
@@ -134,6 +142,7 @@ export function encodeEnd({ end, nextSequence, logId, count }: EndSlot): Uint8Ar
   return bytes
 }
 
+/** Undefined when the slot is not sound. Throws UNKNOWN_VERSION (F20). */
 function decodeEnd(bytes: Uint8Array): EndSlot | undefined {
   if (!isSound(bytes, END_MAGIC, HEADER_BYTES)) return undefined
   return {
@@ -144,10 +153,16 @@ function decodeEnd(bytes: Uint8Array): EndSlot | undefined {
   }
 }
 
+/** One list slot: 64 bytes, and 8 for each run of numbers without a gap. */
 export function encodeList({ segments, missing, highest, logId, count }: ListSlot): Uint8Array {
   const runs = runsOf(segments)
   const missingRuns = runsOf(missing)
   const all = [...runs, ...missingRuns]
+  const last = runs.at(-1)
+  assert(
+    last === undefined || last[0] + last[1] - 1 <= highest,
+    'no segment has a number above the highest',
+  )
   const bytes = new Uint8Array(HEADER_BYTES + all.length * RUN_BYTES)
   putU32(bytes, 0, LIST_MAGIC)
   bytes[4] = VERSION
@@ -164,6 +179,7 @@ export function encodeList({ segments, missing, highest, logId, count }: ListSlo
   return bytes
 }
 
+/** Undefined when the slot is not sound, or is cut short. Throws UNKNOWN_VERSION (F20). */
 function decodeList(bytes: Uint8Array): ListSlot | undefined {
   if (bytes.length < HEADER_BYTES) return undefined
   const missingAt = HEADER_BYTES + getU32(bytes, 16) * RUN_BYTES
@@ -188,6 +204,7 @@ function ofRuns(bytes: Uint8Array): Set<number> {
   return segments
 }
 
+/** Segments are numbered one after the other, so a list of thousands has few runs. */
 function runsOf(segments: ReadonlySet<number>): [first: number, length: number][] {
   const runs: [number, number][] = []
   for (const segment of [...segments].toSorted((a, b) => a - b)) {

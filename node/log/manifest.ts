@@ -26,13 +26,16 @@ import { trusted, UntrustedDisk } from './trusted.ts'
 
 const LIST_BYTES_MIN = 4 * PAGE_BYTES
 
+/** One for each open log. Changes wait for each other, in the order of the calls. */
 export class Manifest {
   readonly #disk: Disk
   readonly #logId: Uint8Array
+  /** What the next list says, which is what the last one says unless a write failed. */
   #segments: ReadonlySet<number>
   #missing: ReadonlySet<number>
   #highest: number
   #proven: ProvenEnd | undefined
+  /** Writes of a list, and of an end, so far: the higher count of two slots is the later one. */
   #listCount: number
   #endCount: number
   #file: DiskFile | undefined
@@ -41,8 +44,13 @@ export class Manifest {
   /** A list slot that is sound: when the file is mended, it is overwritten last. */
   readonly #soundSlot: number
   #running: Promise<void> = Promise.resolve()
+  /** A flush has failed (D5). */
   #failed = false
 
+  /**
+   * `found`: what the file on the disk says. Undefined when there is none that could be read, or it is of
+   * another log.
+   */
   constructor(disk: Disk, logId: Uint8Array, found: ReadManifest | undefined) {
     this.#disk = disk
     this.#logId = logId
@@ -56,14 +64,17 @@ export class Manifest {
     this.#soundSlot = found?.listSlot ?? 0
   }
 
+  /** The highest number that a segment ever had. */
   get highest(): number {
     return this.#highest
   }
 
+  /** Up to where the log was flushed when that was last noted. Undefined when it never was. */
   get proven(): ProvenEnd | undefined {
     return this.#proven
   }
 
+  /** Segments that are known to be gone, as the list says. */
   get missing(): ReadonlySet<number> {
     return this.#missing
   }
@@ -80,11 +91,16 @@ export class Manifest {
     await this.#change(() => new Set(segments), missing, true)
   }
 
+  /**
+   * Lists a segment. Its file is durable, and no batch was written to it. Rejects when the list can't be
+   * written.
+   */
   add(segment: number): Promise<void> {
     assert(segment > this.#highest, 'no number of a segment is used again')
     return this.#change((segments) => new Set([...segments, segment]))
   }
 
+  /** Strikes a segment off. Its file is deleted after that. */
   remove(segment: number): Promise<void> {
     return this.#change((segments) => {
       const left = new Set(segments)
@@ -93,11 +109,16 @@ export class Manifest {
     })
   }
 
-  /** Everything before the end is flushed: bad bytes there are damage, and no torn tail. */
+  /**
+   * Everything before the end is flushed: bad bytes there are damage, and no torn tail (D4). An end before the one
+   * that is noted already is not written. Rejects when the disk takes no writes; the end before then stays.
+   */
   prove(proven: ProvenEnd): Promise<void> {
     return this.#queue(async () => {
       const before = this.#proven
       if (before !== undefined && !isBefore(before.end, proven.end)) return
+      const least = before?.nextSequence ?? 0
+      assert(proven.nextSequence >= least, 'a sequence that was proven is not given out again')
       this.#proven = proven
       this.#endCount++
       try {
@@ -109,12 +130,17 @@ export class Manifest {
     })
   }
 
+  /** Waits for the changes under way, whether they succeed or not. */
   async close(): Promise<void> {
     await this.#running.catch(() => {})
     await this.#file?.close()
     this.#file = undefined
   }
 
+  /**
+   * Takes a change of the lists back when it can't be written, unless it `keeps` it: then the next write of the
+   * list has it.
+   */
   #change(
     next: (segments: ReadonlySet<number>) => ReadonlySet<number>,
     missing?: ReadonlySet<number>,
@@ -139,11 +165,16 @@ export class Manifest {
     })
   }
 
+  /** Runs after all changes before it. One that failed does not stop the next one. */
   #queue(run: () => Promise<void>): Promise<void> {
     this.#running = this.#running.catch(() => {}).then(run)
     return this.#running
   }
 
+  /**
+   * Writes the slots of the list or of the end in place, each flushed by itself. Slots that are bad, or a list
+   * that has outgrown its slot, are mended along the way.
+   */
   async #write(part: 'end' | 'list'): Promise<void> {
     // After a failed flush the file is not written again (D5).
     if (this.#failed) throw new LogError('FAILED', 'the manifest of the log can’t be written')
@@ -179,6 +210,7 @@ export class Manifest {
     }
   }
 
+  /** The file, open for writing; undefined when it has to be replaced as a whole. */
   async #opened(): Promise<DiskFile | undefined> {
     if (this.#form === 'none') return undefined
     this.#file ??= await this.#disk.open(MANIFEST_PATH, 'write')

@@ -1,6 +1,12 @@
 /**
  * Rows whose records are flushed in the log, and that the index has not committed yet. There are two generations: one
  * takes new rows, the other is being committed.
+ *
+ * Invariants:
+ *   - a row here is newer than the index's row of its key, and one that takes new rows is newer than one being
+ *     committed
+ *   - a removed row is kept, without a value, until its removal is committed: it hides the index's row
+ *   - one commit runs at a time: `take`, then `committed` or `putBack`
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -12,24 +18,29 @@ import { SortedRows } from './sorted-rows.ts'
 /** About what a row costs in memory beside its own bytes. */
 const ROW_OVERHEAD_BYTES = 200
 
+/** Written by row-applier.ts and dead-bytes.ts, committed by index-writer.ts. */
 export class Memtable {
   private current = new SortedRows()
   private committing = new SortedRows()
   private currentBytes = 0
   private committingBytes = 0
 
+  /** Rows that are not committed, in both generations. */
   get rows(): number {
     return this.current.size + this.committing.size
   }
 
+  /** About the memory that they take. */
   get bytes(): number {
     return this.currentBytes + this.committingBytes
   }
 
+  /** Rows that no commit has taken yet. */
   get currentRows(): number {
     return this.current.size
   }
 
+  /** Without a value, the key is removed. The row's bytes are kept, not copied. */
   put(row: IndexWrite): void {
     const key = byteString(row.key)
     const before = this.current.get(key)
@@ -73,6 +84,7 @@ export class Memtable {
     return [...this.committing.values()]
   }
 
+  /** The index has the rows that `take` gave. */
   committed(): void {
     this.committing = new SortedRows()
     this.committingBytes = 0

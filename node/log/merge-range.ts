@@ -3,7 +3,10 @@
 import type { Index, IndexWrite } from '../env/ports.ts'
 import { compareBytes } from './memtable.ts'
 
-/** Rows of the index, overridden by newer ones. */
+/**
+ * Rows with start <= key < end, ascending, at most `limit`; `visit` returns false to stop. `newer` gives the rows that
+ * override those of the index, ascending and within the same range. One without a value hides the row of the index.
+ */
 export function mergeRange(
   index: Index,
   newer: Iterator<IndexWrite, undefined>,
@@ -12,6 +15,7 @@ export function mergeRange(
   limit: number,
   visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
 ): void {
+  // Most often nothing waits to be committed.
   let row = nextOf(newer)
   if (row === undefined) return index.range(start, end, limit, visit)
   let left = limit

@@ -1,4 +1,19 @@
-/** Finds the segments of a data directory, and checks that they belong to one log and that none is missing (D9). */
+/**
+ * Finds the segments of a data directory, and checks that they belong to one log and that none is missing (D9). Called
+ * once, by Log.open.
+ *
+ *  1. Read the manifest, and open every segment file for reading.
+ *  2. Whose log is it? The manifest, the file `id` and the segments' headers must agree; where one of them is
+ *     damaged, the others tell. Segments of two logs, or under a wrong name, are never mixed: the start fails.
+ *  3. Compare the manifest with the files: what it lists and is not there is lost. What is there and not listed is
+ *     deleted when a creation or removal was interrupted, and otherwise kept and reported.
+ *  4. Once the caller has written the losses down (D8), `reconcile` writes to the manifest what there is now.
+ *
+ * ```
+ * id   0 log id (16) | 16 form (8) | 17 BLAKE3 of what comes before (first 16 bytes)       form 2: there is a manifest
+ *      0 log id (16) | 16 BLAKE3 of the id (first 16 bytes)                                from before manifests
+ * ```
+ */
 
 import { LOG_ID_BYTES } from '../../protocol/codec/record.ts'
 import { equalBytes, hex, utf8 } from '../../protocol/bytes.ts'
@@ -21,11 +36,16 @@ import type { LogLoss } from './types.ts'
 const ID_PATH = `${LOG_DIRECTORY}/id`
 const ID_FORM = 2
 
+/** What was found. */
 export interface OpenSegments {
   readonly logId: Uint8Array
+  /** By number, open for reading. */
   readonly files: Map<number, DiskFile>
+  /** By number, the size of the file in bytes. */
   readonly sizes: Map<number, number>
+  /** Empty when the log is new, or its manifest was damaged or missing. */
   readonly manifest: Manifest
+  /** What files and manifest alone show to be lost. */
   readonly losses: readonly LogLoss[]
   /** Segments that this start is the first to miss. */
   readonly missing: readonly number[]
@@ -44,6 +64,10 @@ export interface OpenSegmentsOptions {
   readonly acceptLost?: boolean | undefined
 }
 
+/**
+ * Rejects with LogError: LOG_MISSING (another log is expected), MISDIRECTED (segments of another log, or under
+ * a wrong name), UNKNOWN_VERSION; or with the disk's own error. It deletes only files that hold nothing.
+ */
 export async function openSegments(options: OpenSegmentsOptions): Promise<OpenSegments> {
   const { disk } = options
   await disk.makeDirectory(LOG_DIRECTORY)
@@ -65,7 +89,7 @@ export async function openSegments(options: OpenSegmentsOptions): Promise<OpenSe
   const owner = await ownerOf(files, known, options)
   const missing = [...(manifest?.segments ?? [])].filter((segment) => !files.has(segment))
   const losses: LogLoss[] = []
-  const isLost = isMissing(owner, files, manifest, options)
+  const isLost = isGivenUp(owner, files, manifest, options)
   if (isLost) losses.push(lossOfAll('log-missing', 'the log is gone, and a new one was begun'))
   const logId = isLost ? drawId(options) : (owner ?? drawId(options))
   if (!isLost) {
@@ -95,11 +119,12 @@ export async function openSegments(options: OpenSegmentsOptions): Promise<OpenSe
 }
 
 /**
- * What becomes of missing segments. `forgotten`: the index is rebuilt without them. `to be noted`: the index still has what
- * they held, and it has to be written to the log again. `noted`: that was done.
+ * What becomes of missing segments. `forgotten`: the index is rebuilt without them. `to be noted`: the index still
+ * has what they held, and it has to be written to the log again. `noted`: that was done.
  */
 type MissingMode = 'forgotten' | 'to be noted' | 'noted'
 
+/** `files`: the segments that are there. `missing`: those that this start is the first to miss. */
 function reconcileManifest(
   manifest: Manifest,
   files: Iterable<number>,
@@ -141,7 +166,7 @@ async function ownerOf(
 }
 
 /** True when the expected log is gone and that is accepted. Throws LOG_MISSING when it is not accepted. */
-function isMissing(
+function isGivenUp(
   owner: Uint8Array | undefined,
   files: ReadonlyMap<number, DiskFile>,
   manifest: ManifestContent | undefined,
@@ -164,6 +189,7 @@ function isMissing(
   return true
 }
 
+/** The error that tells an operator what to do about a log that is gone. */
 export function logIsMissing(logId: Uint8Array): LogError {
   return new LogError(
     'LOG_MISSING',
@@ -173,6 +199,7 @@ export function logIsMissing(logId: Uint8Array): LogError {
   )
 }
 
+/** A segment may have held anything: all partitions, and the mark. */
 export function lossOfSegment(segment: number): LogLoss {
   return lossOfAll('segment-missing', `segment ${segment} of the log is missing`)
 }
@@ -226,6 +253,7 @@ async function readId(
   return equalBytes(bytes, withChecksum(logId)) ? { logId, hasManifest: false } : undefined
 }
 
+/** The form that says that there is a manifest. */
 function encodeId(logId: Uint8Array): Uint8Array {
   return withChecksum(Uint8Array.of(...logId, ID_FORM))
 }
@@ -237,6 +265,7 @@ function withChecksum(id: Uint8Array): Uint8Array {
   return bytes
 }
 
+/** A new log's id: random, or from the clock where no random source was given. */
 function drawId({ random, clock }: { random?: Random | undefined; clock: Clock }): Uint8Array {
   if (random !== undefined) return random.bytes(LOG_ID_BYTES)
   return blake3(utf8(`${clock.nowMs()} ${clock.monotonicMs()}`)).subarray(0, LOG_ID_BYTES)

@@ -1,10 +1,15 @@
-/** Records that the index still has, although their segments are gone. */
+/**
+ * Records that the index still has, although their segments are gone. A start that misses a segment for the first time
+ * appends them to the log again (store-recovery.ts): otherwise the next rebuild of the index would lose them without
+ * saying so (D7, D8). The index does not have all of every record: blocks are not among them.
+ */
 
 import { bytesOf } from '../../protocol/bytes.ts'
 import type { LogRecord, RowSchema } from './types.ts'
 
 const PAGE_ROWS = 1_000
 
+/** The index together with what it has not committed yet (store.ts). */
 interface Rows {
   range(
     start: Uint8Array,
@@ -14,7 +19,10 @@ interface Rows {
   ): void
 }
 
-/** In groups: append each before asking for the next. */
+/**
+ * In groups of at most 1,000 rows: append each before asking for the next, since `current` then shows what that append
+ * has made. `missing`: the segments that are gone.
+ */
 export function* orphansOf(
   rows: Rows,
   schema: RowSchema,

@@ -1,4 +1,15 @@
-/** Reads records back, and verifies that each is the one that was written there (A4, F5). */
+/**
+ * Reads records back, and verifies that each is the one that was written there (A4, F5). A position comes from a
+ * row of the index or from a walk, and says where the record is and how long it is; the record's header says the
+ * same again.
+ *
+ * LogErrors of all functions here:
+ *   - MISDIRECTED         no record begins there, or a sound one of another place or length
+ *   - CHECKSUM_MISMATCH   the header, the body or the payload is damaged, or the file ends too early
+ *   - UNKNOWN_VERSION     a later version of the program wrote it (F20)
+ *
+ * Errors of the disk, such as EIO, pass through.
+ */
 
 import { assert } from '../../protocol/assert.ts'
 import {
@@ -16,7 +27,9 @@ import { LogError } from './errors.ts'
 import type { LogPosition, LogRecord } from './types.ts'
 import { Window } from './window.ts'
 
+/** A record whose checksums are all right. */
 export interface ReadRecord extends LogRecord {
+  /** The record's number in the log. */
   readonly sequence: number
   /** BLAKE3-256, verified; zeros without a payload. */
   readonly payloadHash: Uint8Array
@@ -25,7 +38,7 @@ export interface ReadRecord extends LogRecord {
 /** Large enough for header, key and body of most records. */
 const META_READ_BYTES = 2_048
 
-/** With `into` (at least position.lengthBytes) body and payload are views of it. */
+/** One read. With `into` (at least position.lengthBytes) body and payload are views of it. */
 export async function readRecord(
   file: DiskFile,
   position: LogPosition,
@@ -37,7 +50,7 @@ export async function readRecord(
   return decode(bytes.subarray(0, length), position, logId)
 }
 
-/** Header, key and body, verified. The payload is not read. */
+/** Header, key and body, verified. The payload is not read: one small read, and another one where the body is large. */
 export async function readMeta(
   file: DiskFile,
   position: LogPosition,
@@ -96,12 +109,14 @@ export function readRecordSync(
   return decode(bytes.subarray(0, length), position, logId)
 }
 
+/** Memory of exactly the record's length. */
 function bufferFor(position: LogPosition, into: Uint8Array | undefined): Uint8Array {
   if (into === undefined) return new Uint8Array(position.lengthBytes)
   assert(into.length >= position.lengthBytes, 'the buffer is too small')
   return into.subarray(0, position.lengthBytes)
 }
 
+/** `bytes` is what was read at the position, in memory that the caller owns: the result has views of it. */
 function decode(bytes: Uint8Array, position: LogPosition, logId: Uint8Array): ReadRecord {
   const header = decodeRecordHeader(bytes, 0, logId, position)
   if (typeof header === 'string') throw faultError(header, position)
@@ -116,6 +131,7 @@ function decode(bytes: Uint8Array, position: LogPosition, logId: Uint8Array): Re
   return { type, partition, key, body, payload, sequence, payloadHash }
 }
 
+/** The LogError for what is wrong with the bytes at a position. */
 function faultError(fault: RecordFault, position: LogPosition): LogError {
   const where = `segment ${position.segment}, offset ${position.offset}`
   switch (fault) {

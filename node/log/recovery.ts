@@ -78,6 +78,7 @@ export interface RecoveryOptions {
   readonly handlers: ReplayHandlers
 }
 
+/** One start. `run` once; it writes nothing to the log. */
 export class LogRecovery {
   private readonly files: ReadonlyMap<number, DiskFile>
   private readonly logId: Uint8Array
@@ -100,6 +101,10 @@ export class LogRecovery {
     this.nextSequence = options.nextSequence
   }
 
+  /**
+   * Walks the segments in order. Rejects with the disk's errors, except that an unreadable page counts as
+   * damage (F8).
+   */
   async run(): Promise<Recovered> {
     const from = this.flushedEnd
     const segments = [...this.files.keys()].filter((segment) => segment >= from.segment)
@@ -160,6 +165,7 @@ export class LogRecovery {
     if (isBefore(this.flushedEnd, flushed)) this.flushedEnd = flushed
   }
 
+  /** Gives one proven batch to the handlers. */
   private async deliver(batch: WalkedBatch): Promise<void> {
     for (const { header, body, position } of batch.records) {
       const { type, partition, key } = header

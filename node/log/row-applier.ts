@@ -1,4 +1,9 @@
-/** Puts the rows that records make into the memtable, and counts the records that no row points to any more. */
+/**
+ * Puts the rows that records make into the memtable, and counts the records that no row points to any more.
+ *
+ * It is the one way from records to rows: normal running, replay and rebuild all call `apply`, so they can't differ
+ * (D6). The store's own records, which say that a segment is copied, make no rows of the caller.
+ */
 
 import { assert } from '../../protocol/assert.ts'
 import { readU32 } from '../../protocol/bytes.ts'
@@ -7,6 +12,7 @@ import { RESERVED_PREFIX } from './index-writer.ts'
 import type { Memtable } from './memtable.ts'
 import type { LogPosition, LogRecord, RowWrite, StoreOptions } from './types.ts'
 
+/** What it writes to, and what it asks. */
 interface Parts {
   readonly memtable: Memtable
   readonly dead: DeadBytes
@@ -64,6 +70,7 @@ export class RowApplier {
     }
   }
 
+  /** A removal that a row holds counts once it is demoted; every other one counts from the start. */
   #countRemoval(writes: readonly RowWrite[], position: LogPosition): void {
     const holds = writes.find((write) => write.holds !== undefined)?.holds
     const idle = holds === undefined ? position : holds.demoted

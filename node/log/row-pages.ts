@@ -1,15 +1,22 @@
-/** Reads many rows of the index, a page in each turn of the event loop. */
+/**
+ * Reads many rows of the index, a page in each turn of the event loop, so that requests are served in between. For work
+ * in the background that looks at all rows of a kind.
+ */
 
 import type { Clock } from '../env/ports.ts'
 import { sleep, TURN_ROWS_MAX } from '../tools/sleep.ts'
 import type { Store } from './store.ts'
 
+/** A copy of one row. */
 export interface IndexRow {
   readonly key: Uint8Array
   readonly row: Uint8Array
 }
 
-/** The rows are copies. Between two pages the index may change. */
+/**
+ * Rows with start <= key < end, ascending. The rows are copies. Between two pages the index may change: a row that
+ * is put behind the last page is found, one that is put before it is not.
+ */
 export async function* rowPages(
   store: Pick<Store, 'range'>,
   clock: Clock,

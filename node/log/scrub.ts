@@ -68,6 +68,7 @@ const MENDED_AT_ONCE = 500
 /** What a record costs, in rows. */
 const ROWS_PER_RECORD = 4
 
+/** One pass. Make another one for the next. */
 export class Scrub {
   readonly counts: Counts = {
     doneBytes: 0,

@@ -20,10 +20,11 @@
  * ```
  *
  * A batch is what one flush makes durable. It begins on a new page of 4 KiB, so that a torn write can't touch an
- * acknowledged record. "flushed" says up to where the log was durable before this batch was written. So each batch proves
- * that the one before it was flushed (D4).
+ * acknowledged record. "flushed" says up to where the log was durable before this batch was written. So each batch
+ * proves that the one before it was flushed (D4).
  */
 
+import { assert } from '../../protocol/assert.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import {
   getU16,
@@ -37,6 +38,7 @@ import {
 import { equalBytes } from '../../protocol/bytes.ts'
 
 export const SEGMENT_VERSION = 1
+/** Batches begin at multiples of it. */
 export const PAGE_BYTES = 4_096
 export const SEGMENT_HEADER_BYTES = 64
 export const BATCH_HEADER_BYTES = 64
@@ -58,6 +60,7 @@ export interface LogEnd {
   readonly offset: number
 }
 
+/** What a batch's first 64 bytes say. Sizes and offsets are in bytes. */
 export interface BatchHeader {
   readonly kind: BatchKind
   readonly segment: number
@@ -66,9 +69,11 @@ export interface BatchHeader {
   /** With the header, without the padding up to the next batch. */
   readonly lengthBytes: number
   readonly count: number
+  /** Up to where the log was durable when this batch was written. In a footer: where the footer begins. */
   readonly flushed: LogEnd
 }
 
+/** Where a record of the segment is, without its key. */
 export interface Hint {
   readonly offset: number
   readonly lengthBytes: number
@@ -77,6 +82,7 @@ export interface Hint {
   readonly type: number
 }
 
+/** Relative to the data directory: 'log/0000000007.seg'. */
 export function segmentPath(segment: number): string {
   return `${LOG_DIRECTORY}/${String(segment).padStart(10, '0')}.seg`
 }
@@ -87,6 +93,7 @@ export function segmentOfName(name: string): number | undefined {
   return match === null ? undefined : Number(match[1])
 }
 
+/** `offset` rounded up to a whole page: where a batch after it may begin. */
 export function pageEnd(offset: number): number {
   return Math.ceil(offset / PAGE_BYTES) * PAGE_BYTES
 }
@@ -94,15 +101,18 @@ export function pageEnd(offset: number): number {
 /** Nothing was ever appended: no segment has the number 0. */
 export const EMPTY_LOG: LogEnd = { segment: 0, offset: 0 }
 
+/** Whether `a` is an earlier place of the log than `b`. */
 export function isBefore(a: LogEnd, b: LogEnd): boolean {
   return a.segment < b.segment || (a.segment === b.segment && a.offset < b.offset)
 }
 
+/** `firstSequence`: that of the first record which the segment will hold. */
 export function encodeSegmentHeader(
   segment: number,
   firstSequence: number,
   logId: Uint8Array,
 ): Uint8Array {
+  assert(segment > 0, 'no segment has the number 0')
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES)
   putU32(bytes, 0, SEGMENT_MAGIC)
   bytes[4] = SEGMENT_VERSION
@@ -132,6 +142,11 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader {
 }
 
 export function encodeBatchHeader(into: Uint8Array, header: BatchHeader, logId: Uint8Array): void {
+  assert(header.offset % PAGE_BYTES === 0, 'a batch begins on a page')
+  assert(
+    !isBefore(header, header.flushed),
+    'a batch is written where the flushed log ends, or later',
+  )
   into.fill(0, 0, BATCH_HEADER_BYTES)
   putU32(into, 0, BATCH_MAGIC)
   into[4] = SEGMENT_VERSION

@@ -1,4 +1,12 @@
-/** Rows by key, in the order of their keys: an insertion costs about as much as a look-up. */
+/**
+ * Rows by key, in the order of their keys: an insertion costs about as much as a look-up. One generation of the
+ * memtable (memtable.ts). Rows are never taken out one by one: the whole generation goes when it is committed.
+ *
+ * Invariants:
+ *   - a key is in exactly one chunk, if and only if `#rows` has it
+ *   - each chunk is sorted and not empty; all keys of one come before all keys of the next
+ *   - a chunk has at most CHUNK_MAX keys after each insertion
+ */
 
 import type { ByteString } from '../../protocol/ids.ts'
 import type { IndexWrite } from '../env/ports.ts'
@@ -8,7 +16,6 @@ const CHUNK_MAX = 512
 
 export class SortedRows {
   readonly #rows = new Map<ByteString, IndexWrite>()
-  /** Each is sorted and not empty; all keys of one come before all keys of the next. */
   readonly #chunks: ByteString[][] = []
 
   get size(): number {
@@ -19,11 +26,13 @@ export class SortedRows {
     return this.#rows.get(key)
   }
 
+  /** Puts a row in, or another one in its place. */
   set(key: ByteString, row: IndexWrite): void {
     if (!this.#rows.has(key)) this.#insert(key)
     this.#rows.set(key, row)
   }
 
+  /** In no particular order: for those that do not care. */
   entries(): IterableIterator<[ByteString, IndexWrite]> {
     return this.#rows.entries()
   }
@@ -42,6 +51,7 @@ export class SortedRows {
     }
   }
 
+  /** The key is not there yet. */
   #insert(key: ByteString): void {
     const chunks = this.#chunks
     if (chunks.length === 0) {

@@ -1,6 +1,14 @@
 /**
  * What a start of the store does before it takes appends: replays what the index does not reflect, rebuilds the index
  * where it must, and says what is lost (D8). Called by Store.open, once.
+ *
+ *  1. Does the index belong to this log, and does it reflect no more of it than there is? Else it is cleared, and
+ *     rebuilt from the first segment on.
+ *  2. Write down what is lost so far, before anything is written to the log or the manifest.
+ *  3. Replay the records behind what the index reflects (recovery.ts). Each batch is reflected only once the losses
+ *     before it are written down: after a crash in between the next start finds them again.
+ *  4. Append again what the index still has of segments that are missing (orphans.ts).
+ *  5. Delete segments whose copies were flushed before the last stop (compaction.ts).
  */
 
 import { equalBytes } from '../../protocol/bytes.ts'
@@ -30,6 +38,7 @@ interface RecoveringStore {
   removeSegment(segment: number): Promise<void>
 }
 
+/** The parts of the store that a start fills. */
 export interface StoreParts {
   readonly log: Log
   readonly index: Index
@@ -139,11 +148,13 @@ export class StoreRecovery {
     }
   }
 
+  /** Reports a loss. It is written down with the next `report`. */
   #lose(loss: LogLoss): void {
     this.#options.logger.error({ ...loss }, 'a part of the log is lost')
     this.#losses.add(loss)
   }
 
+  /** Bytes of the log before this place, as files have them: for the progress only. */
   #logBytesUpTo({ segment, offset }: LogEnd): number {
     const before = this.#log.segments().filter((each) => each.segment < segment)
     return before.reduce((sum, { sizeBytes }) => sum + sizeBytes, offset)
@@ -177,6 +188,10 @@ export class StoreRecovery {
     return { end: EMPTY_LOG, nextSequence: 0 }
   }
 
+  /**
+   * Whether the replay can go on from what the index reflects. Reports what was flushed and is not there any
+   * more.
+   */
   #isUsable({ logId, indexVersion, end }: Reflected): boolean {
     if (indexVersion !== (this.#options.indexVersion ?? 1)) return false
     if (!equalBytes(logId, this.#log.logId)) return false
@@ -205,6 +220,7 @@ export class StoreRecovery {
     this.#lose({ partitions: 'all', mark: true, reason: 'log-missing', detail })
   }
 
+  /** What the index reflects was flushed, and acknowledged: everything may be lost with it (D8). */
   #lostEnd(end: LogEnd, sizeBytes: number): void {
     const damage: Damage = {
       segment: end.segment,

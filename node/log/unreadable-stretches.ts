@@ -1,6 +1,7 @@
 /**
- * Stretches of the log in which not even the headers of records can be read. The rows that point into a stretch tell which
- * records were there, and each of these is mended. Once no row points into it, nothing of the stretch is needed (D7).
+ * Stretches of the log in which not even the headers of records can be read. The rows that point into a stretch
+ * tell which records were there, and each of these is mended. Once no row points into it, nothing of the stretch is
+ * needed (D7).
  */
 
 import { bytesOf } from '../../protocol/bytes.ts'
@@ -57,6 +58,10 @@ export async function mendStretches(
   counts.left += open.length
 }
 
+/**
+ * Every row that a record made, some thousand in a turn. A row may change between its page and its visit: read
+ * it again.
+ */
 async function eachRow(
   { store, isStopped, pause }: StretchOptions,
   visit: (key: Uint8Array, row: Uint8Array) => void,
@@ -84,6 +89,7 @@ async function eachRow(
   }
 }
 
+/** Whether a record at this position begins inside the damage. */
 function holds(damage: Damage, { segment, offset }: LogPosition): boolean {
   return (
     segment === damage.segment &&

@@ -1,6 +1,15 @@
 /**
- * Reads a segment from the disk batch by batch, record by record, without payloads. It only says what it finds. Whether a
- * bad stretch is a torn tail or corruption depends on what was flushed (D4); recovery.ts knows that.
+ * Reads a segment from the disk batch by batch, record by record, without payloads. It only says what it finds.
+ * Whether a bad stretch is a torn tail or corruption depends on what was flushed (D4); recovery.ts knows that.
+ *
+ *  1. Where a batch header is sound, its records are read one after the other. After a bad record header the walk
+ *     goes on at the next sound one of the batch, and what is between is damage without an identity.
+ *  2. Where it is not, the next sound batch header is searched page by page, and the records of the stretch up to
+ *     there one by one: each says itself where it belongs, and to which log.
+ *  3. A record with a sound header and a bad body is damage with an identity.
+ *
+ * Payloads are not looked at: they are verified when they are read. Called by a start, by compaction and scrub (through
+ * Store.walk), and by `shoal log inspect`.
  */
 
 import {
@@ -32,14 +41,17 @@ import type { Damage, LogPosition, StoredRecord } from './types.ts'
 import { Window } from './window.ts'
 import type { DiskFile } from '../env/ports.ts'
 
+/** Bytes that are read at once in the search for a record header. */
 const SEARCHED_BYTES = 64 << 10
 
+/** A record whose header and body are sound. `body` is a copy. */
 export interface WalkedRecord {
   readonly header: RecordHeader
   readonly body: Uint8Array
   readonly position: LogPosition
 }
 
+/** A batch, or a stretch of pages without a sound batch header. */
 export interface WalkedBatch {
   readonly start: LogEnd
   /** Where the next batch may begin. */
@@ -48,6 +60,7 @@ export interface WalkedBatch {
   readonly header: BatchHeader | undefined
   /** Records whose header and body are sound, in order. */
   readonly records: readonly WalkedRecord[]
+  /** In the order of their places, not mixed with `records`. */
   readonly damage: readonly Damage[]
 }
 
@@ -121,6 +134,7 @@ function judged({ records, damage }: Content, missing: number): Content {
   return { records, damage: records.length + named.length === missing ? named : damage }
 }
 
+/** What the segment's own header says. Undefined where it is damaged, or is that of another log. */
 async function firstSequenceOf(window: Window, logId: Uint8Array): Promise<number | undefined> {
   const header = decodeSegmentHeader(await window.at(0, SEGMENT_HEADER_BYTES))
   if (typeof header === 'string' || !equalBytes(header.logId, logId)) return undefined
@@ -152,11 +166,13 @@ export async function salvageStretch(
   }
 }
 
+/** What was found so far. Both lists are in the order of their places. */
 interface Content {
   readonly records: WalkedRecord[]
   readonly damage: Damage[]
 }
 
+/** The records of a batch whose header is sound. */
 async function walkRecords(
   window: Window,
   batch: BatchHeader,
@@ -236,6 +252,10 @@ async function walkRecord(
   return offset + lengthBytes
 }
 
+/**
+ * A sound header that announces more than any record has is not followed: it would lead past all that comes
+ * after it.
+ */
 function isPlausible(header: RecordHeader): boolean {
   return (
     header.bodyBytes <= RECORD_BODY_BYTES_MAX && header.payloadBytes <= RECORD_PAYLOAD_BYTES_MAX
@@ -275,6 +295,7 @@ async function nextRecord(
   return end
 }
 
+/** The offset of the next page that begins with a sound batch header of this place and log. */
 async function nextBatch(
   window: Window,
   segment: number,

@@ -1,4 +1,8 @@
-/** Reads a file from front to back through one buffer: much at once while the reads are sequential, little after a jump. */
+/**
+ * Reads a file from front to back through one buffer: much at once while the reads are sequential, little after a
+ * jump. For walks over a segment (walk.ts, recovery.ts) and for readers that go through many records of one
+ * (read.ts).
+ */
 
 import type { DiskFile } from '../env/ports.ts'
 import { errorCode } from './errors.ts'
@@ -8,8 +12,10 @@ const WIDE_BYTES = 1 << 20
 const NARROW_BYTES = 64 << 10
 
 export class Window {
+  /** The size that the caller gave. What is appended later is not seen. */
   readonly sizeBytes: number
   private readonly file: DiskFile
+  /** Holds `length` bytes of the file, from `start` on. */
   private buffer = new Uint8Array(0)
   private start = 0
   private length = 0
