@@ -5,6 +5,7 @@ import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 import { stable, testMember } from '../../protocol/layout/testing/entries.ts'
 import { jointEntry } from '../../protocol/layout/transition.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
+import type { Resync } from './resync.ts'
 import { B, C, ResyncWorld } from './testing/resync-world.ts'
 
 let world: ResyncWorld
@@ -103,6 +104,77 @@ describe('a comparison', () => {
     await world.pass(2_000)
     expect(world.pulled).toEqual([[B, 5]])
     expect(resync.isLevel).toBe(true)
+  })
+})
+
+describe('a request that arrives while a comparison is under way', () => {
+  /** Calls `during` after B was asked for its digests, in a comparison that finds no difference. */
+  async function whileComparing(during: (resync: Resync) => void): Promise<Resync> {
+    world.up.delete(B)
+    const resync = world.started()
+    await world.pass(100)
+    world.onCompare = () => {
+      world.onCompare = () => {}
+      during(resync)
+    }
+    world.up.add(B)
+    resync.peerUp(B)
+    await world.pass(1_000)
+    return resync
+  }
+
+  test('a peer that came up once more is compared with once more', async () => {
+    const resync = await whileComparing((each) => {
+      world.lacking.get(B)!.add(30)
+      each.peerUp(B)
+    })
+    expect(world.pulled).toEqual([[B, 30]])
+    expect(resync.isLevel).toBe(true)
+  })
+
+  test('a partition that was hinted at is pulled although the digests were equal', async () => {
+    const resync = await whileComparing((each) => {
+      world.lacking.get(B)!.add(30)
+      each.hinted([30])
+    })
+    expect(world.pulled).toContainEqual([B, 30])
+    expect(resync.isLevel).toBe(true)
+  })
+
+  test('a damaged register is pulled, also when everything has to be compared again first', async () => {
+    await whileComparing((each) => {
+      each.foundDamage(17)
+      each.peerUp(B)
+    })
+    expect(world.pulled).toContainEqual([B, 17])
+  })
+
+  test('what a comparison without a reason has found is pulled beside what was hinted at', async () => {
+    const resync = world.started()
+    await world.pass(1_000)
+    world.lacking.get(C)!.add(40)
+    world.onCompare = () => {
+      if (world.compared.at(-1) !== C) return
+      world.onCompare = () => {}
+      resync.hinted([12])
+    }
+    await world.pass(26_000)
+    expect(world.pulled).toContainEqual([C, 12])
+    expect(world.pulled).toContainEqual([C, 40])
+  })
+})
+
+describe('a damaged register', () => {
+  test('is pulled after a pull that failed, also when everything is compared again first', async () => {
+    world.damaged = [17]
+    world.up.delete(C)
+    world.onPull = () => Promise.reject(new Error('lost'))
+    const resync = world.started()
+    await world.pass(100)
+    world.onPull = () => Promise.resolve()
+    resync.peerUp(B)
+    await world.pass(3_000)
+    expect(world.pulled).toEqual([[B, 17]])
   })
 })
 

@@ -12,6 +12,7 @@
  *   - no gap depends on a hint: when a peer comes up, both nodes compare all that they share
  *   - a hint to a replica is durable until the replica was told                             (P7)
  *   - a partition counts as level only after all that the peer had was pulled
+ *   - a request that arrives while a comparison is under way is kept: the digests may have been read before it
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -43,15 +44,26 @@ export interface ResyncOptions {
   readonly logger: Logger
 }
 
+/**
+ * Everything that this node shares with a peer is still to be compared. Each request is an object of its own. So a comparison
+ * sees at its end whether the same request is still pending, or a later one for which it began too early.
+ */
+interface WholeRequest {
+  /** Partitions that were hinted at since the comparison began. They are pulled whatever it finds. */
+  readonly hinted: Set<number>
+}
+
+/** The partitions that are still to be pulled from a peer, or a request to compare everything first. */
+type Pending = Set<number> | WholeRequest
+
 export class Resync {
   readonly #options: ResyncOptions
   readonly #puller: Puller
   readonly #notes: PullNotes
-  /** What is still to compare with whom: these partitions, or 'all' since the peer came up. */
-  readonly #pending = new Map<NodeId, Set<number> | 'all'>()
+  readonly #pending = new Map<NodeId, Pending>()
   /** Peers to compare with for no special reason: they count as level until a difference is found. */
   readonly #recheck = new Set<NodeId>()
-  /** Partitions of records that were found damaged, to be pulled whatever the digests say. */
+  /** Partitions of records that were found damaged, and that were not pulled since. Digests do not show them. */
   readonly #damaged = new Set<number>()
   #retrying = false
   #running = false
@@ -91,7 +103,7 @@ export class Resync {
 
   /** Called at the start and with each new epoch: compares everything with every member. */
   membersChanged(): void {
-    for (const peer of this.#others()) this.#pending.set(peer, 'all')
+    for (const peer of this.#others()) this.#pending.set(peer, wholeRequest())
     for (const peer of this.#pending.keys()) {
       if (!this.#options.view().isMember(peer)) this.#pending.delete(peer)
     }
@@ -100,7 +112,7 @@ export class Resync {
 
   peerUp(peer: NodeId): void {
     if (!this.#options.view().isMember(peer)) return
-    this.#pending.set(peer, 'all')
+    this.#pending.set(peer, wholeRequest())
     this.#kick()
     this.#hints.sendLater()
   }
@@ -112,9 +124,7 @@ export class Resync {
       if (partition >= view().partitions) continue
       for (const node of view().replicas(partition)) {
         if (node === self) continue
-        const set = this.#pending.get(node)
-        if (set === 'all') continue
-        setOf(this.#pending as Map<NodeId, Set<number>>, node).add(partition)
+        this.#add(node, [partition])
       }
     }
     this.#kick()
@@ -140,7 +150,7 @@ export class Resync {
     const { view, exchange } = this.#options
     const bits = new Uint8Array(Math.ceil(view().partitions / 8))
     for (const [peer, pending] of this.#pending) {
-      for (const partition of pending === 'all' ? exchange.shared(peer) : pending) {
+      for (const partition of pending instanceof Set ? pending : exchange.shared(peer)) {
         addBit(bits, partition)
       }
     }
@@ -151,7 +161,8 @@ export class Resync {
   get pendingCount(): number {
     let count = 0
     for (const [peer, pending] of this.#pending) {
-      count += pending === 'all' ? this.#options.exchange.shared(peer).length : pending.size
+      count +=
+        pending instanceof Set ? pending.size : this.#options.exchange.shared(peer).length
     }
     return count + this.#hints.count
   }
@@ -213,9 +224,7 @@ export class Resync {
       this.#recheck.delete(peer)
       if (this.#pending.has(peer) || !peers.connected(peer)) continue
       const differing = await this.#comparison.differing(peer).catch(() => [])
-      if (differing.length > 0 && !this.#pending.has(peer)) {
-        this.#pending.set(peer, new Set(differing))
-      }
+      this.#add(peer, differing)
     }
     const tried = new Set<NodeId>()
     for (;;) {
@@ -235,28 +244,50 @@ export class Resync {
     }
   }
 
+  /** Notes partitions to pull from the peer, besides those that are noted already. */
+  #add(peer: NodeId, partitions: readonly number[]): void {
+    const pending = this.#pending.get(peer)
+    if (pending === undefined) {
+      if (partitions.length > 0) this.#pending.set(peer, new Set(partitions))
+      return
+    }
+    const noted = pending instanceof Set ? pending : pending.hinted
+    for (const partition of partitions) noted.add(partition)
+  }
+
   async #withPeer(peer: NodeId): Promise<void> {
     const pending = this.#pending.get(peer)
     if (pending === undefined) return
-    if (pending === 'all') {
-      const shared = bitmapOf(this.#damaged.size === 0 ? [] : this.#options.exchange.shared(peer))
-      const damaged = [...this.#damaged].filter((partition) => hasBit(shared, partition))
-      const differing = [...new Set([...(await this.#comparison.differing(peer)), ...damaged])]
-      for (const partition of damaged) this.#damaged.delete(partition)
-      // The peer left meanwhile, or came back with partitions of which this node was told.
-      if (this.#pending.get(peer) !== pending) return
-      if (differing.length === 0) this.#pending.delete(peer)
-      else this.#pending.set(peer, new Set(differing))
-      return
-    }
+    if (pending instanceof Set) await this.#pull(peer, pending)
+    else await this.#compare(peer, pending)
+  }
+
+  /** Compares all that is shared with the peer. What differs is then pending. Rejects when the peer does not answer. */
+  async #compare(peer: NodeId, request: WholeRequest): Promise<void> {
+    // The digests that are read from here on show what was hinted at before.
+    request.hinted.clear()
+    const differing = new Set(await this.#comparison.differing(peer))
+    // The peer left meanwhile, or everything has to be compared again.
+    if (this.#pending.get(peer) !== request) return
+    const shared = bitmapOf(this.#damaged.size === 0 ? [] : this.#options.exchange.shared(peer))
+    for (const one of this.#damaged) if (hasBit(shared, one)) differing.add(one)
+    for (const partition of request.hinted) differing.add(partition)
+    if (differing.size === 0) this.#pending.delete(peer)
+    else this.#pending.set(peer, differing)
+  }
+
+  /** Pulls these partitions, until the peer fails or there is another request for it. */
+  async #pull(peer: NodeId, pending: Set<number>): Promise<void> {
     for (const partition of pending) {
       if (this.#timers.stopped || this.#pending.get(peer) !== pending) return
       // Removed first: if it is noted again while it is pulled, it stays in the set.
       pending.delete(partition)
+      const isDamaged = this.#damaged.delete(partition)
       try {
         await this.#puller.pull(peer, partition)
       } catch (error) {
         pending.add(partition)
+        if (isDamaged) this.#damaged.add(partition)
         throw error
       }
     }
@@ -264,11 +295,6 @@ export class Resync {
   }
 }
 
-function setOf(map: Map<NodeId, Set<number>>, peer: NodeId): Set<number> {
-  let set = map.get(peer)
-  if (set === undefined) {
-    set = new Set()
-    map.set(peer, set)
-  }
-  return set
+function wholeRequest(): WholeRequest {
+  return { hinted: new Set() }
 }
