@@ -67,6 +67,7 @@ export class SecretOffice {
   #rotations: Promise<unknown> = Promise.resolve()
   /** Reads and writes of the store run one at a time. */
   #writes: Promise<unknown> = Promise.resolve()
+  /** A fetch is under way. It looks at the record again before it ends. */
   #fetching = false
 
   constructor(parts: SecretOfficeParts) {
@@ -133,14 +134,9 @@ export class SecretOffice {
   /** Called after each adopted entry and at the start: gets the secret that the entry names. */
   adopted(): void {
     if (this.#fetching || this.record === undefined) return
-    this.#fetching = true
-    void this.#settle()
-      .catch((error: unknown) => {
-        this.#parts.logger.error({ error }, 'the cluster secret could not be stored')
-      })
-      .finally(() => {
-        this.#fetching = false
-      })
+    void this.#settle().catch((error: unknown) => {
+      this.#parts.logger.error({ error }, 'the cluster secret could not be stored')
+    })
   }
 
   async #rotate(overlapMs: number, generation: number): Promise<SecretRecord> {
@@ -194,8 +190,18 @@ export class SecretOffice {
     throw new MembershipError('no-answer', 'no majority of the members answers')
   }
 
-  /** Asks the other members until this node has the secret in force. */
+  /** Fetches until this node keeps the secret that the last entry names, also when a later entry comes meanwhile. */
   async #settle(): Promise<void> {
+    this.#fetching = true
+    try {
+      await this.#fetch()
+    } finally {
+      // In the same turn as the last look at the record, so that no entry comes in between.
+      this.#fetching = false
+    }
+  }
+
+  async #fetch(): Promise<void> {
     const { timer, logger } = this.#parts
     let waitMs = ASK_AGAIN_MS
     while (!timer.stopped) {
@@ -206,7 +212,8 @@ export class SecretOffice {
       }
       if (this.find(record.id) !== undefined && this.record === record) {
         await this.#promote(record)
-        return
+        if (this.record === record) return
+        continue
       }
       logger.debug({ generation: record.generation }, 'the cluster secret is not here yet')
       await timer.sleep(timer.jittered(waitMs))

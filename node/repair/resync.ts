@@ -161,8 +161,7 @@ export class Resync {
   get pendingCount(): number {
     let count = 0
     for (const [peer, pending] of this.#pending) {
-      count +=
-        pending instanceof Set ? pending.size : this.#options.exchange.shared(peer).length
+      count += pending instanceof Set ? pending.size : this.#options.exchange.shared(peer).length
     }
     return count + this.#hints.count
   }
