@@ -1,4 +1,8 @@
-/** The Disk port over node:fs. All paths are relative to one directory. */
+/**
+ * The Disk port over node:fs. All paths are relative to one directory. Files are for this user only unless the
+ * caller says otherwise, and so are directories. What is promised of each operation: ports.ts;
+ * testing/disk.compliance.ts checks it here and for the simulated disk.
+ */
 
 import { readSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
@@ -71,6 +75,7 @@ export function createDisk(root: string): Disk {
   }
 }
 
+/** A file that is open. */
 class RealFile implements DiskFile {
   readonly path: string
   private readonly handle: fs.FileHandle
@@ -108,6 +113,7 @@ class RealFile implements DiskFile {
     let rest = buffers.filter((buffer) => buffer.length > 0)
     let at = position
     while (rest.length > 0) {
+      // One buffer needs no vector. Either call may write less than it was given.
       const bytesWritten =
         rest.length === 1
           ? (await this.handle.write(rest[0] as Uint8Array, 0, null, at)).bytesWritten
@@ -134,7 +140,7 @@ class RealFile implements DiskFile {
   }
 }
 
-/** What a short write left over. */
+/** What a short write left over: the buffers without their first `count` bytes. No byte is copied. */
 export function withoutFirstBytes(buffers: readonly Uint8Array[], count: number): Uint8Array[] {
   let skip = count
   const rest: Uint8Array[] = []
@@ -148,6 +154,7 @@ export function withoutFirstBytes(buffers: readonly Uint8Array[], count: number)
   return rest
 }
 
+/** Flushes a directory: the names in it are durable then. */
 async function syncPath(directory: string): Promise<void> {
   const handle = await fs.open(directory, 'r')
   try {

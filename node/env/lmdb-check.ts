@@ -16,8 +16,8 @@
  * ```
  *
  * Checked is what holds in a sound file: every page is where its number says, of the kind that its parent expects,
- * reached once, and not free; keys ascend and are between those of the parent; nodes are inside their page; there are as
- * many pages and entries as the meta page says. The caller checks the contents of the rows.
+ * reached once, and not free; keys ascend and are between those of the parent; nodes are inside their page; there
+ * are as many pages and entries as the meta page says. The caller checks the contents of the rows.
  */
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
@@ -39,7 +39,10 @@ const BIG_DATA = 1
 const PAGES_MAX = 2 ** 31
 
 export interface RowCheck {
-  /** Called for each row with views that are valid until it returns. Returns what is wrong with the row, or undefined. */
+  /**
+   * Called for each row with views that are valid until it returns. Returns what is wrong with the row, or
+   * undefined.
+   */
   row(key: Uint8Array, value: Uint8Array): string | undefined
   /** All rows were given, in order. */
   end?(): string | undefined
@@ -59,8 +62,10 @@ export function checkLmdb(path: string, check?: RowCheck): string | undefined {
   }
 }
 
+/** The message says what is wrong with the file. */
 class Damaged extends Error {}
 
+/** What the meta page says of one of the two trees. LMDB keeps its free pages in a tree of their own. */
 interface Tree {
   readonly name: 'free' | 'main'
   readonly depth: number
@@ -75,6 +80,7 @@ interface Bounds {
   readonly behind: Buffer | undefined
 }
 
+/** One pass over a file. Throws Damaged at the first fault. */
 class Checker {
   readonly #file: number
   readonly #check: RowCheck | undefined
@@ -83,6 +89,7 @@ class Checker {
   /** 1: in use, 2: free. */
   #used = new Uint8Array(0)
   #counts = { branch: 0, leaf: 0, overflow: 0, entries: 0 }
+  /** The key before, in the tree that is being walked. */
   #before: Buffer | undefined
 
   constructor(file: number, check: RowCheck | undefined) {
@@ -104,6 +111,7 @@ class Checker {
     this.#tree(treeOf(meta, 'main'))
   }
 
+  /** Pages 0 and 1 are written in turns. The one of the later transaction counts. */
   #newestMeta(): Buffer {
     const metas = [0, 1].map((number) => this.#read(number))
     for (const meta of metas) {
@@ -115,6 +123,7 @@ class Checker {
     return isNewer ? a : b
   }
 
+  /** Walks a tree from its root, and compares what it found with what the meta page says. */
   #tree(tree: Tree): void {
     const { name, root, depth, pages, entries } = tree
     this.#counts = { branch: 0, leaf: 0, overflow: 0, entries: 0 }
@@ -126,6 +135,7 @@ class Checker {
     expect(same && this.#counts.entries === entries, `the ${name} tree is not all there`)
   }
 
+  /** A page of the tree, `depth` levels above the bottom. Its keys must be within the bounds. */
   #page(name: Tree['name'], number: bigint, depth: number, bounds: Bounds): void {
     const page = this.#take(number)
     const isLeaf = depth === 1
@@ -214,6 +224,7 @@ class Checker {
     return this.#overflow(page.readBigUInt64LE(start), length)
   }
 
+  /** The data of a row that does not fit into a page: `length` bytes, in pages one behind the other. */
   #overflow(number: bigint, length: number): Buffer {
     const count = Math.ceil((HEADER_BYTES + length) / PAGE_BYTES)
     const first = this.#take(number)
@@ -291,6 +302,7 @@ function isInOrder(name: Tree['name'], a: Buffer | undefined, b: Buffer | undefi
   return a.length === 8 && b.length === 8 && a.readBigUInt64LE(0) < b.readBigUInt64LE(0)
 }
 
+/** For what a sound file has. A file that has it not is damaged. */
 function expect(holds: boolean, otherwise: string): void {
   if (!holds) throw new Damaged(otherwise)
 }

@@ -124,7 +124,9 @@ export interface Network {
   serve(handler: (from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>): void
   /** Whom to dial and let in, with the addresses known for each. Strangers reach join only. */
   setMembers(members: ReadonlyMap<NodeId, readonly string[]>): void
+  /** Whether calls to the peer can be sent now. This node is always connected to itself. */
   connected(peer: NodeId): boolean
+  /** Called for each peer that comes up or goes down from now on. */
   onPeer(listener: (event: PeerEvent) => void): void
   /** Best effort, to all members, possibly late, twice or never. Safety never depends on it. */
   publish(topic: string, bytes: Uint8Array): void
@@ -143,8 +145,8 @@ export interface Network {
   ): void
   /** Kademlia. `provide` announces a slice of the keyspace (0..255); slow, best effort. */
   provideSlices(slices: readonly number[]): Promise<void>
-  /** Walks the DHT to providers of a slice, then asks one: the exact replica set it answers, or
-   * undefined when the walk found no provider. `asked` lists the peers that the walk met. */
+  /** Walks the DHT to providers of the partition's slice, then asks one: the exact replica set it answers, or
+   * undefined when the walk found no provider. `hops`: how many peers the walk had asked until then. */
   walk(
     partition: number,
     options: { timeoutMs: number },
@@ -163,8 +165,8 @@ export interface Signer {
 }
 
 /**
- * Signed tokens in the form of JWTs. This checks the signature; the caller judges the claims (iam/sessions.ts). The methods
- * return promises because WebCrypto does; those of a simulation resolve at once.
+ * Signed tokens in the form of JWTs. This checks the signature; the caller judges the claims (iam/sessions.ts). The
+ * methods return promises because WebCrypto does; those of a simulation resolve at once.
  */
 export interface TokenSigner {
   /** Compact JWS over `claims`, the text of a JSON object. `key`: 32 bytes, `keyId` names it in the header. */

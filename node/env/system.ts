@@ -15,6 +15,7 @@ export class SystemClock implements Clock {
     return performance.now()
   }
 
+  /** A delay beyond the limit is made of several timers. */
   after(delayMs: number, run: () => void): () => void {
     if (delayMs <= TIMER_DELAY_MS_MAX) {
       const timer = setTimeout(run, delayMs)

@@ -1,4 +1,7 @@
-/** JWTs by jose, HS256 only: every node that may check a token may also make one. */
+/**
+ * JWTs by jose, HS256 only: every node that may check a token may also make one. What the claims mean, and whether
+ * the token has expired, is the caller's to judge.
+ */
 
 import { CompactSign, compactVerify, decodeProtectedHeader, errors } from 'jose'
 import { utf8, utf8Text } from '../../protocol/bytes.ts'

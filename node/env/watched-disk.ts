@@ -9,6 +9,7 @@ import type { Clock, Disk, DiskFile } from './ports.ts'
 /** node/cli/threads.ts asks for 16 threads. The others are left for flushes, look-ups and signatures. */
 const READS_AT_ONCE = 10
 
+/** How long the disk has been silent, for those who decide whether to wait for it. */
 export interface DiskWatch {
   /** For how long the oldest read in flight has had no answer; 0 when there is none. */
   readsSilentMs(): number
@@ -16,6 +17,7 @@ export interface DiskWatch {
   silentMs(): number
 }
 
+/** One that has begun and not ended. */
 interface Operation {
   readonly startedMs: number
 }
@@ -25,7 +27,9 @@ export class WatchedDisk implements Disk, DiskWatch {
   readonly #clock: Pick<Clock, 'monotonicMs'>
   /** In the order in which they began. */
   readonly #reads = new Set<Operation>()
+  /** Writes, flushes, and everything else that is no read of a file. */
   readonly #others = new Set<Operation>()
+  /** Reads that wait for one in flight to end, in order. */
   readonly #waiting: (() => void)[] = []
 
   constructor(disk: Disk, clock: Pick<Clock, 'monotonicMs'>) {
@@ -77,10 +81,14 @@ export class WatchedDisk implements Disk, DiskWatch {
     return this.watch(() => this.#disk.space())
   }
 
+  /** Runs an operation that is no read of a file. */
   watch<T>(run: () => Promise<T>): Promise<T> {
     return this.#watched(this.#others, run)
   }
 
+  /**
+   * Runs a read, as one of READS_AT_ONCE at most. The time that it waits for that does not count as silence.
+   */
   async watchRead<T>(run: () => Promise<T>): Promise<T> {
     if (this.#reads.size >= READS_AT_ONCE) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
@@ -108,6 +116,7 @@ export class WatchedDisk implements Disk, DiskWatch {
   }
 }
 
+/** A file of the watched disk. `readSync` is not watched: it blocks the event loop anyway. */
 class WatchedFile implements DiskFile {
   readonly path: string
   private readonly disk: WatchedDisk

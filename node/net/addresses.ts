@@ -6,6 +6,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { nodeId } from '../../protocol/ids.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 
+/** Our id of a peer: the same text that libp2p prints. */
 export function nodeInAddress(peer: PeerId): NodeId {
   return nodeId(peer.toString())
 }
@@ -19,13 +20,17 @@ export function parseAddress(text: string, node: string): Multiaddr[] {
   }
 }
 
+/** The address with the node's id at its end. Empty when it names another node. */
 export function withPeer(address: Multiaddr, node: string): Multiaddr[] {
   const named = peerOf(address)
   if (named === undefined) return [address.encapsulate(`/p2p/${node}`)]
   return named === node ? [address] : []
 }
 
-/** Addresses by node, as libp2p dials them. Addresses that name no node are dialled one by one. */
+/**
+ * Addresses by node, as libp2p dials them, in the order of their first ones. Addresses that name no node are dialled
+ * one by one. Text that is no address is left out.
+ */
 export function groupByPeer(addresses: readonly string[]): Multiaddr[][] {
   const groups = new Map<string, Multiaddr[]>()
   for (const text of addresses) {
@@ -40,6 +45,7 @@ export function groupByPeer(addresses: readonly string[]): Multiaddr[][] {
   return [...groups.values()]
 }
 
+/** The last node in the address: one before it is a relay. */
 function peerOf(address: Multiaddr): string | undefined {
   return address.getComponents().findLast(({ name }) => name === 'p2p')?.value
 }

@@ -13,18 +13,24 @@ import { FRAME_HEADER_BYTES, FrameKind } from './framing.ts'
 import { WAITING_BYTES_MAX, WAITING_CALLS_MAX } from './limits.ts'
 import type { NetworkStats } from './stats.ts'
 
+/** One call, from `start` until it is resolved or rejected. */
 interface Call {
   readonly message: NetworkMessage
+  /** What its frame takes. */
   readonly bytes: number
   readonly resolve: (reply: NetworkMessage) => void
   readonly reject: (error: NetworkError) => void
   /** Stops the deadline and the listener of the signal. */
   stop: () => void
+  /** 0 until it is in flight. Unique among the calls in flight of the stream. */
   id: number
+  /** Its frame. Undefined while the call waits for room. */
   queued: QueuedFrame | undefined
+  /** Resolved or rejected. */
   over: boolean
 }
 
+/** One for each stream, used by rpc-stream.ts. */
 export class CallTable {
   readonly #writer: FrameWriter
   readonly #clock: Clock
@@ -44,6 +50,11 @@ export class CallTable {
     this.#inFlightBytesMax = inFlightBytesMax
   }
 
+  /**
+   * Sends a request and resolves with its reply. Rejects with NetworkFailure: TIMEOUT, ABORTED (the signal
+   * fired), REFUSED and OVERLOADED (by the peer, or because too much waits here), UNREACHABLE (the stream is
+   * gone).
+   */
   start(
     message: NetworkMessage,
     options: { timeoutMs: number; signal?: AbortSignal },
@@ -109,6 +120,7 @@ export class CallTable {
     }
   }
 
+  /** Sends waiting calls in order while there is room for their bytes. */
   #admit(): void {
     for (const call of this.#waiting) {
       // One call is always let through, whatever its size.
@@ -128,6 +140,7 @@ export class CallTable {
     call.queued = this.#writer.push({ kind: FrameKind.request, type, id: call.id, body, payload })
   }
 
+  /** Counts up and starts over behind 2^32 − 1, past the numbers that are still in use. */
   #freshId(): number {
     let id = this.#nextId
     while (this.#inFlight.has(id)) id = id === 0xffffffff ? 1 : id + 1
@@ -135,6 +148,7 @@ export class CallTable {
     return id
   }
 
+  /** The failure says whether the request may have reached the peer: not when its frame could be taken back. */
   #fail(call: Call, code: NetworkError['code'], reason: string): void {
     if (call.over) return
     const left = call.queued !== undefined && !this.#writer.drop(call.queued)
@@ -143,6 +157,7 @@ export class CallTable {
     call.reject(new NetworkFailure(code, reason, left))
   }
 
+  /** Gives back what the call has held, and lets the next ones go. */
   #end(call: Call): void {
     call.over = true
     call.stop()

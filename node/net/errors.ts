@@ -2,6 +2,7 @@
 
 import type { NetworkError } from '../env/ports.ts'
 
+/** A call failed. What the codes mean to a caller: NetworkError (node/env/ports.ts). */
 export class NetworkFailure extends Error implements NetworkError {
   override readonly name = 'NetworkFailure'
   readonly code: NetworkError['code']
@@ -19,6 +20,7 @@ export class FrameError extends Error {
   override readonly name = 'FrameError'
 }
 
+/** What was thrown, as text for a log line or a refusal. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

@@ -1,9 +1,12 @@
 /**
- * One short exchange on a stream of its own: join, locate. It uses it-pipe, because no message here is large enough to need
- * back-pressure on reading. Sizes are limited as the bytes come.
+ * One short exchange on a stream of its own: join, locate. It uses it-pipe, because no message here is large enough
+ * to need back-pressure on reading. Sizes are limited as the bytes come.
  *
  *   request:  length u32 | bytes
  *   reply:    length u32 | status u8 (0 answered, 1 refused) | bytes, or the refusal as UTF-8
+ *
+ * Lengths are big-endian, and count what follows them. The stream is closed after the reply, and reset after any
+ * failure.
  */
 
 import { pipe } from 'it-pipe'
@@ -18,7 +21,10 @@ const WRITE_BYTES = 64 * KIB
 
 type Chunks = AsyncIterable<Uint8Array | Iterable<Uint8Array>>
 
-/** Sends `request` and resolves with the reply. Any failure resets the stream, and so does `signal`. */
+/**
+ * Sends `request` and resolves with the reply, of at most `replyBytesMax`. Any failure resets the stream, and so does
+ * `signal`. Rejects with NetworkFailure REFUSED, with FrameError, or with the stream's error.
+ */
 export async function exchange(
   stream: Stream,
   request: Uint8Array,
@@ -59,6 +65,7 @@ export async function answerExchange(
   }
 }
 
+/** Resets the stream when `run` fails or `signal` fires. */
 async function guarded<T>(stream: Stream, signal: AbortSignal, run: () => Promise<T>): Promise<T> {
   const onAbort = (): void => stream.abort(new Error('the exchange took too long'))
   signal.addEventListener('abort', onAbort, { once: true })
@@ -80,6 +87,7 @@ function withStatus(status: number, bytes: Uint8Array): Uint8Array {
   return reply
 }
 
+/** Each message behind its length, in pieces small enough for back-pressure. */
 function* withLength(messages: Iterable<Uint8Array>): Generator<Uint8Array> {
   for (const message of messages) {
     const length = new Uint8Array(4)
@@ -112,6 +120,7 @@ async function drained(stream: Stream): Promise<void> {
   }
 }
 
+/** The first message of the source. Its memory is taken only once the announced length is within `bytesMax`. */
 async function readMessage(source: Chunks, bytesMax: number): Promise<Uint8Array> {
   const head = new Uint8Array(4)
   let headFilled = 0

@@ -1,6 +1,7 @@
 /**
- * Limits what the peer of one connection may send (limits.ts), by the headers of yamux's frames before yamux sees them. A
- * stream that is opened and reset costs as much as one that is used, and most never reach a handler that could count them.
+ * Limits what the peer of one connection may send (limits.ts), by the headers of yamux's frames before yamux sees
+ * them. A stream that is opened and reset costs as much as one that is used, and most never reach a handler that
+ * could count them.
  *
  * A peer may become a member, or cease to be one, while its connection lasts. Each side of that has its own
  * rates.
@@ -31,6 +32,7 @@ export interface FrameBudgetInit {
   readonly strangersStreams: TokenBucket
 }
 
+/** One for each connection. */
 export class FrameBudget {
   readonly #init: FrameBudgetInit
   readonly #headers = new YamuxHeaders()
@@ -64,6 +66,7 @@ export class FrameBudget {
     }
   }
 
+  /** The peer opens a stream. Counted before yamux has made it. */
   #open(stream: number, openStreams: number): void {
     const { allowance, streams } = this.#rates
     if (openStreams > allowance.streamsOpenMax) throw new Error('too many streams at once')
@@ -72,6 +75,7 @@ export class FrameBudget {
     this.#young.set(stream, 0)
   }
 
+  /** Announced bytes count at once: yamux gathers the frame before it looks at its window. */
   #data({ stream, length }: YamuxHeader): void {
     const { allowance, bytes } = this.#rates
     if (length > allowance.frameBytesMax) throw new Error('a frame is too large')
@@ -103,6 +107,7 @@ export class FrameBudget {
   }
 }
 
+/** What is left of one allowance. */
 class Rates {
   readonly allowance: Allowance
   readonly streams: TokenBucket

@@ -1,9 +1,10 @@
 /**
  * The sending half of a long-lived stream: a queue of frames, written in batches.
  *
- * All frames queued in one turn of the event loop's microtasks leave in one write, because each write costs a TLS record and
- * a system call. When `send()` says that the stream is full, the rest waits here for the 'drain' event. `onDrain()` of libp2p
- * 3 resolves at once after its first use, and sending without waiting makes the stream's own queue grow without bound.
+ * All frames queued in one turn of the event loop's microtasks leave in one write, because each write costs a TLS
+ * record and a system call. When `send()` says that the stream is full, the rest waits here for the 'drain' event.
+ * `onDrain()` of libp2p 3 resolves at once after its first use, and sending without waiting makes the stream's own
+ * queue grow without bound.
  */
 
 import type { ByteStream } from './byte-stream.ts'
@@ -12,6 +13,7 @@ import type { Frame } from './framing.ts'
 import { BATCH_BYTES, COPIED_PAYLOAD_BYTES_MAX } from './limits.ts'
 import type { NetworkStats } from './stats.ts'
 
+/** An entry of the queue, by which the caller may take the frame back. */
 export interface QueuedFrame {
   /** Removed once sent or dropped, so that later entries do not keep a payload alive. */
   frame: Frame | undefined
@@ -19,16 +21,20 @@ export interface QueuedFrame {
   state: 'queued' | 'sent' | 'dropped'
 }
 
+/** One for each stream. Frames leave in the order of `push`. */
 export class FrameWriter {
   readonly #stream: ByteStream
   readonly #stats: NetworkStats
   readonly #onError: (error: unknown) => void
   readonly #onRoom: () => void
   #queue: QueuedFrame[] = []
+  /** The first entry that has not left. */
   #head = 0
-  /** Bytes of the frames in the queue. */
+  /** Entries of the queue whose frame was dropped. */
   #dropped = 0
+  /** Bytes of the frames in the queue. */
   #queuedBytes = 0
+  /** A flush will run in this turn. */
   #scheduled = false
   #closed = false
 
@@ -54,6 +60,7 @@ export class FrameWriter {
     return this.#queuedBytes
   }
 
+  /** Queues a frame. Don't change its bytes before it has left. */
   push(frame: Frame): QueuedFrame {
     const queued: QueuedFrame = { frame, state: 'queued' }
     this.#queue.push(queued)
@@ -99,6 +106,7 @@ export class FrameWriter {
     })
   }
 
+  /** Writes batch after batch until the queue is empty or the stream is full. */
   #flush(): void {
     let wrote = false
     while (!this.#closed && this.#head < this.#queue.length && !this.#stream.writableNeedsDrain) {
@@ -112,6 +120,7 @@ export class FrameWriter {
     if (wrote && !this.#closed) this.#onRoom()
   }
 
+  /** The next frames, of about BATCH_BYTES together. They count as sent from here on. */
   #takeBatch(): Frame[] {
     const batch: Frame[] = []
     let bytes = 0
@@ -161,6 +170,9 @@ function joinSmall(frames: readonly Frame[]): Uint8Array[] {
   return buffers
 }
 
+/**
+ * The frames from `from` to before `to` in one buffer of `bytes`, without payloads that are sent as they are.
+ */
 function joinRun(frames: readonly Frame[], from: number, to: number, bytes: number): Uint8Array {
   const run = new Uint8Array(bytes)
   let at = 0

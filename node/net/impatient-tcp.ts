@@ -11,6 +11,9 @@ type Factory = ReturnType<typeof tcp>
 type Transport = ReturnType<Factory>
 type Dial = Transport['dial']
 
+/**
+ * libp2p's TCP transport with these options, whose `dial` fails after CONNECT_TIMEOUT_MS without a connection.
+ */
 export function impatientTcp(options: Options): Factory {
   const make = tcp(options)
   return (components) => {

@@ -1,4 +1,14 @@
-/** The libp2p node as Shoal wants it; docs/protocol.md (Network) says why. */
+/**
+ * The libp2p node as Shoal wants it; docs/protocol.md (Network) says why. Called by network.ts, once.
+ *
+ *   transport     TCP with a deadline of its own for connecting (impatient-tcp.ts)
+ *   encryption    TLS, which proves the peer's id; the multiplexer is agreed on in its handshake
+ *   multiplexer   yamux, whose frames are counted before they are worked on (frame-budget.ts)
+ *   services      identify, ping, Kademlia and gossipsub; the last two meet members only (member-gate.ts)
+ *
+ * What libp2p would decide by itself about connections is switched off: members are dialled by membership.ts,
+ * limits are those of limits.ts, and silent links are found by peer-link.ts.
+ */
 
 import { gossipsub } from '@libp2p/gossipsub'
 import type { GossipSub, GossipSubComponents } from '@libp2p/gossipsub'
@@ -24,9 +34,12 @@ import { quietLogger } from './quiet-logger.ts'
 
 export type ShoalServices = { dht: KadDHT; pubsub: GossipSub; [name: string]: unknown }
 
+/** What differs from node to node. */
 export interface Libp2pOptions {
   readonly privateKey: PrivateKey
+  /** Multiaddresses to listen on. */
   readonly listen: readonly string[]
+  /** Multiaddresses that others are told. Empty: those that are listened on. */
   readonly announce: readonly string[]
   readonly gate: MemberGate
   readonly guard: PortGuard

@@ -1,9 +1,9 @@
 /**
  * All links of a node, and which peers are up.
  *
- * A peer is up while one of its links is not lost. Calls use the link that became ready last among those that are not silent.
- * A link that becomes ready replaces silent ones. These are dropped, so that calls that wait on them fail now and are made
- * again.
+ * A peer is up while one of its links is not lost. Calls use the link that became ready last among those that are
+ * not silent. A link that becomes ready replaces silent ones. These are dropped, so that calls that wait on them
+ * fail now and are made again.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -79,10 +79,12 @@ export class Links {
     return this.#links.has(`${connectionId} inbound`) || this.#links.has(`${connectionId} outbound`)
   }
 
+  /** The peer is no member any more. */
   closePeer(peer: NodeId, reason: string): void {
     for (const link of this.#links.values()) if (link.peer === peer) link.close(reason)
   }
 
+  /** Both links of the connection, if there are any. */
   closeConnection(connectionId: string, reason: string): void {
     this.#links.get(`${connectionId} inbound`)?.close(reason)
     this.#links.get(`${connectionId} outbound`)?.close(reason)
@@ -116,6 +118,7 @@ export class Links {
     this.#tell(link.peer)
   }
 
+  /** Reports a peer that came up or went down since the last time. */
   #tell(peer: NodeId): void {
     const isUp = this.of(peer) !== undefined
     if (isUp === this.#up.has(peer)) return

@@ -1,4 +1,9 @@
-/** The addresses of members: those of the layout, and those from which they connected. */
+/**
+ * The addresses of members: those of the layout, and those from which they connected. Handshakes from there are not
+ * limited as those of strangers are (handshakes.ts), so that strangers can't keep members out.
+ *
+ * An address here is a group of them (address-group.ts), and never carries a port.
+ */
 
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { NodeId } from '../../protocol/ids.ts'
@@ -11,10 +16,12 @@ export class MemberAddresses {
   readonly #seen = new Map<NodeId, string>()
   #groups = new Set<string>()
 
+  /** Whether a member is known to be at this address. */
   has(group: string): boolean {
     return this.#groups.has(group)
   }
 
+  /** The members of the layout, with the multiaddresses that they announce. Replaces the ones before. */
   set(members: ReadonlyMap<NodeId, readonly string[]>): void {
     this.#announced.clear()
     for (const [peer, addresses] of members) {
@@ -36,6 +43,7 @@ export class MemberAddresses {
     this.#gather()
   }
 
+  /** All groups together, so that `has` is one look-up. */
   #gather(): void {
     this.#groups = new Set([...this.#announced.values()].flat())
     for (const group of this.#seen.values()) this.#groups.add(group)

@@ -1,9 +1,9 @@
 /**
  * The members: which peers to dial, which to let in, and when to close connections.
  *
- * Both sides dial, and each opens the two streams of a link on its connection. A link that the other side opened is as good.
- * After simultaneous dials there may be one link more than needed. It is kept, because the sides would have to agree on which
- * one to close.
+ * Both sides dial, and each opens the two streams of a link on its connection. A link that the other side opened is
+ * as good. After simultaneous dials there may be one link more than needed. It is kept, because the sides would
+ * have to agree on which one to close.
  */
 
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
@@ -45,12 +45,14 @@ export interface MembershipInit {
   readonly logger: Logger
 }
 
+/** One for each network. It alone changes `members`. */
 export class Membership {
   readonly #init: MembershipInit
   readonly #self: NodeId
   readonly #diallers = new Map<NodeId, Dialler>()
   /** Addresses that the DHT gave lately for members whose known addresses failed. */
   readonly #found = new Map<NodeId, readonly Multiaddr[]>()
+  /** Members that the DHT is being asked about: one search each at a time. */
   readonly #lookups = new Set<NodeId>()
   #state: 'new' | 'started' | 'stopped' = 'new'
 
@@ -59,6 +61,7 @@ export class Membership {
     this.#self = nodeInAddress(init.libp2p.peerId)
   }
 
+  /** Accepts the streams of links, and watches connections. */
   async register(): Promise<void> {
     const { libp2p } = this.#init
     const limits = { maxInboundStreams: 2, maxOutboundStreams: 2 }
@@ -70,17 +73,23 @@ export class Membership {
     libp2p.addEventListener('connection:close', (event) => this.#onDisconnect(event.detail))
   }
 
+  /** Begins to dial. Members that were set before are dialled now. */
   start(): void {
     this.#state = 'started'
     for (const dialler of this.#diallers.values()) dialler.kick()
   }
 
+  /** Ends dialling. Connections are closed by network.ts. */
   stop(): void {
     this.#state = 'stopped'
     for (const dialler of this.#diallers.values()) dialler.stop()
     this.#diallers.clear()
   }
 
+  /**
+   * The members from now on, with the multiaddresses of each; this node may be among them. New ones are
+   * dialled. Those that are gone lose their links and connections.
+   */
   set(wanted: ReadonlyMap<NodeId, readonly string[]>): void {
     const { members, libp2p, strangers } = this.#init
     const before = new Map(members)
@@ -116,11 +125,13 @@ export class Membership {
     this.#kick(peer)
   }
 
+  /** No-op when the connection is gone. */
   abortConnection(connectionId: string, reason: string): void {
     const all = this.#init.libp2p.getConnections()
     all.find(({ id }) => id === connectionId)?.abort(new Error(reason))
   }
 
+  /** Has the member dialled soon, after `courtesyMs` at the earliest, unless a link to it is heard. */
   #kick(peer: NodeId, courtesyMs?: number): void {
     if (this.#state === 'started') this.#diallers.get(peer)?.kick(courtesyMs)
   }
@@ -135,6 +146,7 @@ export class Membership {
     }
   }
 
+  /** Of two nodes that dial each other, the one with the higher id waits a little for the other. */
   #dialler(peer: NodeId): Dialler {
     return new Dialler({
       clock: this.#init.clock,
@@ -148,6 +160,10 @@ export class Membership {
     })
   }
 
+  /**
+   * One attempt: connects, opens both streams of a link and waits for its hellos. `failed`: attempts before
+   * this one that failed in a row.
+   */
   async #dialMember(peer: NodeId, failed: number): Promise<void> {
     const { libp2p, links, members } = this.#init
     const known = (members.get(peer) ?? []).flatMap((text) => parseAddress(text, peer))
@@ -179,6 +195,7 @@ export class Membership {
     }
   }
 
+  /** Asks the DHT for the member's addresses. What it found before stays until then. */
   async #lookUp(peer: NodeId): Promise<void> {
     if (this.#lookups.has(peer)) return
     this.#lookups.add(peer)
@@ -199,6 +216,7 @@ export class Membership {
     link.attach(traffic, await connection.newStream(protocol, { signal, maxOutboundStreams: 2 }))
   }
 
+  /** A stream of a link that the other side opened. */
   #acceptStream(traffic: TrafficClass, stream: Stream, connection: Connection): void {
     const peer = nodeInAddress(connection.remotePeer)
     if (!this.#init.members.has(peer) || this.#state === 'stopped') {
@@ -243,6 +261,7 @@ export class Membership {
     else if (!members.has(nodeInAddress(peer))) libp2p.peerStore.delete(peer).catch(() => {})
   }
 
+  /** Tells Kademlia and gossipsub of a member's connection: they were not told when its peer was a stranger. */
   #introduce(connection: Connection): void {
     const peer = connection.remotePeer
     if (this.#state !== 'started' || !this.#init.members.has(nodeInAddress(peer))) return

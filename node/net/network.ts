@@ -3,8 +3,8 @@
  *
  *   - Every member is dialled until connected, from both sides (membership.ts); a link is a control and a bulk
  *     stream, long-lived, with our own framing (peer-link.ts, rpc-stream.ts, framing.ts).
- *   - A peer that is no member reaches only the protocols of `serveStrangers`, identify and ping. This is decided for each
- *     stream, not for the connection: a joiner becomes a member on an existing connection.
+ *   - A peer that is no member reaches only the protocols of `serveStrangers`, identify and ping. This is decided
+ *     for each stream, not for the connection: a joiner becomes a member on an existing connection.
  *   - Kademlia finds newer addresses of members, and providers of slices for `walk` (kademlia.ts).
  *   - gossipsub carries messages that may be late.
  */
@@ -76,6 +76,7 @@ export async function createNetwork(options: NetworkOptions): Promise<Libp2pNetw
   return network
 }
 
+/** What `createNetwork` has made, since each of these has to be there before the libp2p node is. */
 interface NetworkParts {
   readonly libp2p: Libp2p<ShoalServices>
   readonly gate: MemberGate
@@ -84,6 +85,7 @@ interface NetworkParts {
   readonly members: Map<NodeId, readonly string[]>
 }
 
+/** The methods of the port are described there (node/env/ports.ts). */
 export class Libp2pNetwork implements Network {
   readonly self: NodeId
   readonly #libp2p: Libp2p<ShoalServices>
@@ -97,8 +99,11 @@ export class Libp2pNetwork implements Network {
   readonly #walker: Walker
   readonly #strangers: Strangers
   readonly #peerListeners: ((event: PeerEvent) => void)[] = []
+  /** Listeners by topic. Topics are subscribed to at the start, or when they come later. */
   readonly #topics = new Map<string, ((from: NodeId, bytes: Uint8Array) => void)[]>()
+  /** Answers calls. Until it is set, calls are refused. */
   #handler: ((from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>) | undefined
+  /** A network is started once, and not again after it was stopped. */
   #state: 'new' | 'started' | 'stopped' = 'new'
 
   /** Use `createNetwork`. */
@@ -147,6 +152,7 @@ export class Libp2pNetwork implements Network {
     })
   }
 
+  /** Multiaddresses at which other nodes reach this one, with its id. */
   addresses(): string[] {
     return this.#libp2p.getMultiaddrs().map((address) => address.toString())
   }
@@ -159,6 +165,7 @@ export class Libp2pNetwork implements Network {
     return this.#stats
   }
 
+  /** Listens, and begins to dial members. Rejects when an address can't be listened on. */
   async start(): Promise<void> {
     await this.#libp2p.start()
     this.#state = 'started'
@@ -166,6 +173,7 @@ export class Libp2pNetwork implements Network {
     this.#membership.start()
   }
 
+  /** Calls under way fail. Resolves when all connections are closed. */
   async stop(): Promise<void> {
     this.#state = 'stopped'
     this.#membership.stop()
@@ -197,6 +205,10 @@ export class Libp2pNetwork implements Network {
 
   // Calls
 
+  /**
+   * Rejects with NetworkFailure. A call to this node itself is served at once, without a stream and without a
+   * deadline.
+   */
   call(
     peer: NodeId,
     traffic: TrafficClass,
@@ -219,6 +231,7 @@ export class Libp2pNetwork implements Network {
     this.#handler = handler
   }
 
+  /** Refused, as a peer's refusal would be, when the handler fails. */
   async #callSelf(message: NetworkMessage): Promise<NetworkMessage> {
     try {
       return await this.#serve(this.self, message)
@@ -251,6 +264,7 @@ export class Libp2pNetwork implements Network {
     if (this.#state === 'started') this.#libp2p.services.pubsub.subscribe(topic)
   }
 
+  /** Only members are listened to. gossipsub has verified the author's signature. */
   #onGossip(author: PeerId, topic: string, bytes: Uint8Array): void {
     const from = nodeInAddress(author)
     if (!this.#isMember(from)) return

@@ -6,8 +6,8 @@
  * that became ready last (it is the live one when the peer was restarted), and answers on whichever a
  * request came in.
  *
- * After a cut, TCP sends again at intervals that have doubled for as long as the cut lasted. So a silent link says that it is
- * silent (`hearing`), and is replaced by a new one (links.ts).
+ * After a cut, TCP sends again at intervals that have doubled for as long as the cut lasted. So a silent link says
+ * that it is silent (`hearing`), and is replaced by a new one (links.ts).
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -27,17 +27,21 @@ import type { NetworkStats } from './stats.ts'
 /** clear: bytes came lately. silent: another link should be tried. lost: the peer counts as down. */
 export type Hearing = 'clear' | 'silent' | 'lost'
 
+/** What a link needs of the node that it belongs to (links.ts). */
 export interface PeerLinkInit {
   readonly peer: NodeId
   readonly clock: Clock
   readonly stats: NetworkStats
   readonly serve: (from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>
+  /** Called once, when both hellos have come. */
   readonly onReady: (link: PeerLink) => void
+  /** Called when `hearing` has changed. */
   readonly onHearing: (link: PeerLink) => void
   /** `silent`: the peer gave no sign of life, so the connection is of no use either. */
   readonly onClose: (link: PeerLink, reason: string, silent: boolean) => void
 }
 
+/** Never used again once it is closed. */
 export class PeerLink {
   readonly peer: NodeId
   readonly #init: PeerLinkInit
@@ -46,6 +50,7 @@ export class PeerLink {
   #closeReason = ''
   #settle = (): void => {}
   #cancelHeartbeat = (): void => {}
+  /** Heartbeats in a row in which no byte came. */
   #silentBeats = 0
   #lastBeatMs = 0
 
@@ -71,10 +76,15 @@ export class PeerLink {
     return this.#silentBeats >= SILENT_BEATS ? 'silent' : 'clear'
   }
 
+  /** Undefined until the stream is attached. */
   stream(traffic: TrafficClass): RpcStream | undefined {
     return this.#streams.get(traffic)
   }
 
+  /**
+   * Takes a stream of the connection. One too many is reset, and so is one that comes after the link was
+   * closed.
+   */
   attach(traffic: TrafficClass, stream: ByteStream): void {
     if (this.#closed || this.#streams.has(traffic)) {
       stream.abort(

@@ -1,20 +1,25 @@
 /**
- * A bounded number of places. A newcomer always gets one. When none is left, a holder of the group with the most places loses
- * its place: an idle one before a busy one, and the oldest of these. Favoured groups lose places only when no other group
- * holds any.
+ * A bounded number of places. A newcomer always gets one. When none is left, a holder of the group with the most
+ * places loses its place: an idle one before a busy one, and the oldest of these. Favoured groups lose places only
+ * when no other group holds any.
  */
 
 export interface Occupant {
+  /** The address that it comes from (address-group.ts). */
   readonly group: string
+  /** Whether it is in use now. Without it, it never is. */
   readonly busy?: () => boolean
   /** Called when a holder loses its place. */
   readonly evict: (reason: string) => void
 }
 
+/** How many places there are, and for whom. */
 export interface PlacesInit {
+  /** Places in all. */
   readonly max: number
   /** Places of one group that is not favoured. */
   readonly groupMax: number
+  /** Whether the group keeps its places while others hold any. */
   readonly favours: (group: string) => boolean
 }
 
@@ -55,6 +60,7 @@ export class Places {
     if (held.size === 0) this.#groups.delete(occupant.group)
   }
 
+  /** The holders of the group with the most places, favoured groups last. */
   #greediest(): Set<Occupant> | undefined {
     let most: Set<Occupant> | undefined
     let mostFavoured: Set<Occupant> | undefined

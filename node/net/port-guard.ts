@@ -1,9 +1,16 @@
 /**
- * Puts limits around the parts of libp2p's port: the TCP listener (handshakes.ts), TLS, which proves the id of a connection's
- * peer, and yamux (frame-budget.ts).
+ * Puts limits around the parts of libp2p's port: the TCP listener (handshakes.ts), TLS, which proves the id of a
+ * connection's peer, and yamux (frame-budget.ts).
  *
  * TCP connections and multiplexers of libp2p are given bytes by a call of their `onData`; replacing it on
  * the instance is the one way to see bytes before they are worked on.
+ *
+ *  1. A TCP connection takes a place among the handshakes, or is refused. Its first bytes must be those of a handshake.
+ *  2. Handshakes of strangers begin one after the other, with pauses between them.
+ *  3. Once TLS has told the peer's id, and a multiplexer is agreed on, the place is given back.
+ *  4. From then on each frame of yamux is counted against what the peer may send. Too much closes the connection.
+ *
+ * libp2p.ts wraps its parts with `tcp`, `tls` and `yamux`.
  */
 
 import type {
@@ -33,17 +40,21 @@ export interface PortGuardInit {
 }
 
 type Bytes = Uint8Array | Iterable<Uint8Array>
+/** What TCP connections and multiplexers of libp2p have in common. */
 interface Receiver {
   onData(bytes: Bytes): void
 }
 
+/** One for each network. */
 export class PortGuard {
+  /** The connections whose peer is not known yet. */
   readonly handshakes: Handshakes
   readonly #init: PortGuardInit
   /** By encrypted connection. */
   readonly #peers = new WeakMap<object, PeerId>()
   /** By inbound connection that is not encrypted yet. */
   readonly #groups = new WeakMap<object, string>()
+  /** Streams that all strangers together may open. */
   readonly #strangersStreams: TokenBucket
   /** Connections that were refused, dropped or closed because of what their peers sent. */
   closed = 0
@@ -54,6 +65,7 @@ export class PortGuard {
     this.#strangersStreams = new TokenBucket(init.clock, STRANGER_STREAMS)
   }
 
+  /** Limits the connections that a listener accepts. Dialling is not limited. */
   tcp<C>(make: (components: C) => Transport): (components: C) => Transport {
     return (components) => {
       const transport = make(components)
@@ -109,6 +121,7 @@ export class PortGuard {
     })
   }
 
+  /** Paces handshakes of strangers, and notes whose connection it is. */
   tls<C>(make: (components: C) => ConnectionEncrypter): (components: C) => ConnectionEncrypter {
     return (components) => {
       const encrypter = make(components)
@@ -135,6 +148,7 @@ export class PortGuard {
     }
   }
 
+  /** Counts the frames of each connection. */
   yamux(make: () => StreamMuxerFactory): () => StreamMuxerFactory {
     return () => {
       const factory = make()

@@ -1,15 +1,16 @@
 /**
  * Requests and replies in both directions over one long-lived stream of one traffic class.
  *
- *   1. Both sides send a hello. The stream is ready when that of the other side has come. (An open stream proves nothing: the
- *      other side may refuse it after the protocol was agreed on.)
+ *   1. Both sides send a hello. The stream is ready when that of the other side has come. (An open stream proves
+ *      nothing: the other side may refuse it after the protocol was agreed on.)
  *   2. Each side numbers its own requests; replies come in any order.
- *   3. A caller keeps a bounded number of request bytes in flight (call-table.ts). Beyond twice that number its requests are
- *      refused unserved: the disk hangs, their callers have given up on the first of them and send more. Reading goes on. An
- *      unread stream would also hold back the replies to our own calls, and with them the requests of clients (D11).
- *   4. A bounded number of requests is served at once. The next ones wait, also while too many bytes of replies are queued
- *      for this peer. Reading goes on, so that two peers never wait for each other. Only a peer that sends too much and does
- *      not read the answers is no longer read.
+ *   3. A caller keeps a bounded number of request bytes in flight (call-table.ts). Beyond twice that number its
+ *      requests are refused unserved: the disk hangs, their callers have given up on the first of them and send
+ *      more. Reading goes on. An unread stream would also hold back the replies to our own calls, and with them the
+ *      requests of clients (D11).
+ *   4. A bounded number of requests is served at once. The next ones wait, also while too many bytes of replies are
+ *      queued for this peer. Reading goes on, so that two peers never wait for each other. Only a peer that sends
+ *      too much and does not read the answers is no longer read.
  *   5. A malformed frame resets the stream, and nothing else.
  */
 
@@ -34,16 +35,22 @@ export interface RpcStreamInit {
   readonly clock: Clock
   /** Counters of the whole node. Its `bytesInService` limits what all peers together may have served. */
   readonly stats: NetworkStats
+  /** Bytes of requests sent to the peer and not answered; further calls wait. */
   readonly inFlightBytesMax: number
+  /** Requests of the peer that are served at the same time; further ones wait. */
   readonly servedAtOnceMax: number
+  /** Answers a request. What it throws is sent as a refusal. */
   readonly serve: (message: NetworkMessage) => Promise<NetworkMessage>
+  /** Called once, when the peer's hello has come. */
   readonly onReady: () => void
+  /** Called once, after all calls have failed. */
   readonly onClose: (reason: string) => void
 }
 
 /** Refusals carry at most this much text. */
 const REFUSAL_CHARS_MAX = 1024
 
+/** One stream, from its first hello until it is closed or reset. */
 export class RpcStream {
   readonly #stream: ByteStream
   readonly #init: RpcStreamInit
@@ -54,9 +61,12 @@ export class RpcStream {
   #closed = false
   /** Requests that wait for their turn (4). */
   readonly #delayed: Frame[] = []
+  /** Requests whose handler runs. */
   #active = 0
+  /** Bytes and number of the requests that have come and are not answered yet, those that wait included. */
   #servedBytes = 0
   #servedRequests = 0
+  /** Nothing is read: see `#overServed`. */
   #paused = false
   #flowScheduled = false
   #lastHeardMs: number
@@ -96,6 +106,7 @@ export class RpcStream {
     return this.#paused
   }
 
+  /** As CallTable.start. */
   call(
     message: NetworkMessage,
     options: { timeoutMs: number; signal?: AbortSignal },
@@ -124,6 +135,7 @@ export class RpcStream {
     this.#init.onClose(reason)
   }
 
+  /** Bytes of the peer. Malformed ones reset the stream (F21); any other error is a fault of this program. */
   #onMessage(data: Uint8Array | Iterable<Uint8Array>): void {
     if (this.#closed) return
     this.#lastHeardMs = this.#init.clock.monotonicMs()
@@ -198,6 +210,7 @@ export class RpcStream {
     )
   }
 
+  /** Serves waiting requests in order, as far as they may be served now. */
   #serveDelayed(): void {
     // Most often there is one request, which does not wait.
     let next = 0
@@ -214,6 +227,7 @@ export class RpcStream {
     )
   }
 
+  /** Never rejects. A reply is sent only while the stream is open. */
   async #serve(request: Frame): Promise<void> {
     const { stats, serve } = this.#init
     this.#active++
@@ -239,6 +253,7 @@ export class RpcStream {
     this.#writer.push({ kind, type: request.type, id: request.id, body })
   }
 
+  /** The request is over: its bytes make room for others. */
   #release(request: Frame): void {
     const bytes = frameBytes(request)
     this.#servedBytes -= bytes
@@ -265,6 +280,9 @@ export class RpcStream {
     })
   }
 
+  /**
+   * The peer has sent as much as it may, and leaves its answers unread: only both together stop the reading.
+   */
   #overServed(): boolean {
     // Resumes at half, so that reading does not stop and start all the time.
     const share = this.#paused ? 0.5 : 1

@@ -1,6 +1,13 @@
 /**
- * Peers that are no members. A bounded number of them may connect, for a bounded time, in places of their own, and use the
- * protocols that are served to strangers (join). frame-budget.ts limits what they may send on a connection.
+ * Peers that are no members. A bounded number of them may connect, for a bounded time, in places of their own, and
+ * use the protocols that are served to strangers (join). frame-budget.ts limits what they may send on a connection.
+ *
+ *  1. An inbound connection takes a place (places.ts). When none is free, an idle one of the address with the most
+ *     loses its.
+ *  2. It is closed at a look every STRANGER_IDLE_MS that finds no exchange on it, and at the first one after
+ *     STRANGER_LIFETIME_MS.
+ *  3. A request is read first, within a time limit, and counts among those that are worked on only then.
+ *  4. When the peer becomes a member, the connection is the member's: its place is given back.
  */
 
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
@@ -33,6 +40,7 @@ export class Strangers {
     groupMax: STRANGER_CONNECTIONS_MAX_ADDRESS,
     favours: () => false,
   })
+  /** Requests that are being worked on. */
   #exchanges = 0
   /** Connections that had to make room for newer ones. */
   evicted = 0
@@ -48,6 +56,7 @@ export class Strangers {
     return this.#places.size
   }
 
+  /** Called for each new connection of a peer that is no member. */
   onConnection(connection: Connection): void {
     const untilMs = this.#clock.monotonicMs() + STRANGER_LIFETIME_MS
     const release = this.#takePlace(connection)
@@ -84,7 +93,10 @@ export class Strangers {
     })
   }
 
-  /** As `Network.callStranger`: tries the addresses, node by node, until one is reached. */
+  /**
+   * As `Network.callStranger`: tries the addresses, node by node, until one is reached. Rejects with NetworkFailure:
+   * UNREACHABLE, or what the exchange failed with once the request may have been delivered.
+   */
   async call(
     addresses: readonly string[],
     protocol: string,
@@ -111,6 +123,10 @@ export class Strangers {
     throw new NetworkFailure('UNREACHABLE', failure, false)
   }
 
+  /**
+   * Answers requests of anyone. The handler gets at most STRANGER_REQUEST_BYTES_MAX, and what it throws is the
+   * refusal.
+   */
   serve(
     protocol: string,
     handler: (from: NodeId, request: Uint8Array) => Promise<Uint8Array>,
@@ -134,6 +150,7 @@ export class Strangers {
   }
 }
 
+/** An exchange of ours is under way. Streams of identify and ping don't count. */
 function isBusy({ streams }: Connection): boolean {
   return streams.some(({ protocol }) => protocol.startsWith('/shoal/'))
 }

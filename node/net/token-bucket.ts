@@ -1,4 +1,7 @@
-/** A rate with room for bursts. Takes the time from the clock's monotonic side. */
+/**
+ * A rate with room for bursts: the bucket holds at most `burst` tokens, begins full, and earns `perSecond` of them. An
+ * infinite burst is no limit. Takes the time from the clock's monotonic side.
+ */
 
 import type { Clock } from '../env/ports.ts'
 import type { Rate } from './limits.ts'

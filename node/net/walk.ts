@@ -1,6 +1,13 @@
 /**
- * Finds the replica set of a partition without the layout: walks the DHT to a provider of the partition's slice, and asks that
- * provider. Request: partition u16. Reply: node ids, one on each line.
+ * Finds the replica set of a partition without the layout: walks the DHT to a provider of the partition's slice
+ * (kademlia.ts), and asks that provider on a stream of its own (exchange.ts).
+ *
+ * ```
+ * request   partition (16)
+ * reply     node ids in UTF-8, one on each line; empty when the provider names none
+ * ```
+ *
+ * Only members are asked, and only members are answered. The answer is what that provider's layout says.
  */
 
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
@@ -20,9 +27,13 @@ import { exchangeOn } from './strangers.ts'
 export const LOCATE_PROTOCOL = '/shoal/locate/1'
 const REPLY_BYTES_MAX = 16 * KIB
 
+/** The first answer that came. */
 export interface WalkResult {
+  /** In the order in which the provider names them. */
   readonly replicas: NodeId[]
+  /** The member that answered. */
   readonly provider: NodeId
+  /** Peers that the walk had asked until then. */
   readonly hops: number
 }
 
@@ -45,10 +56,12 @@ export class Walker {
     this.#logger = logger
   }
 
+  /** Sets what this node answers. Until then it refuses. */
   serve(handler: (partition: number) => NodeId[]): void {
     this.#handler = handler
   }
 
+  /** Undefined when no member answers within `timeoutMs`, and this node provides no such slice itself. */
   async walk(partition: number, timeoutMs: number): Promise<WalkResult | undefined> {
     const signal = AbortSignal.timeout(timeoutMs)
     const self = nodeInAddress(this.#libp2p.peerId)
@@ -72,6 +85,10 @@ export class Walker {
     return { replicas: this.#handler(partition), provider: self, hops }
   }
 
+  /**
+   * Undefined when the provider can't be reached, refuses, or answers nonsense: the walk then goes on to the
+   * next.
+   */
   async #ask(
     peer: PeerId,
     addresses: readonly Multiaddr[],
@@ -95,6 +112,7 @@ export class Walker {
     }
   }
 
+  /** Serves one exchange. Never rejects: a failure resets the stream. */
   async answer(stream: Stream, connection: Connection): Promise<void> {
     if (!this.#isMember(nodeInAddress(connection.remotePeer))) {
       stream.abort(new Error('members only'))

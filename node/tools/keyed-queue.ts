@@ -7,6 +7,7 @@ export class KeyedQueue<Key> {
     return this.#tails.has(key)
   }
 
+  /** Resolves or rejects as the task does. A task that fails does not stop the next one of its key. */
   run<T>(key: Key, task: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(key)
     const result = before === undefined ? task() : before.then(task, task)

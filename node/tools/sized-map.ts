@@ -16,6 +16,7 @@ export class SizedMap<Key extends string, Value> {
     return this.#entries.size
   }
 
+  /** About the memory that all entries take. The caller drops the oldest ones when it is too much. */
   get sizeBytes(): number {
     return this.#sizeBytes
   }
