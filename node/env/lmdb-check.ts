@@ -230,7 +230,7 @@ class Checker {
     const first = this.#take(number)
     expect(first.readUInt16LE(18) === OVERFLOW, `page ${number} is of another kind`)
     expect(first.readUInt32LE(20) === count, `page ${number} has another length`)
-    for (let i = 1; i < count; i++) this.#mark(Number(number) + i, 1)
+    for (let i = 1; i < count; i++) this.#claim(Number(number) + i, 1)
     this.#counts.overflow += count
     const whole = Buffer.alloc(HEADER_BYTES + length)
     const read = readSync(this.#file, whole, 0, whole.length, Number(number) * PAGE_BYTES)
@@ -252,7 +252,7 @@ class Checker {
         continue
       }
       expect(length <= this.#lastPage, 'a list of free pages names too many')
-      for (let k = 0; k < length; k++) this.#mark(Number(entry) + k, 2)
+      for (let k = 0; k < length; k++) this.#claim(Number(entry) + k, 2)
       length = 1
     }
   }
@@ -260,14 +260,15 @@ class Checker {
   /** A page that is in use. */
   #take(number: bigint): Buffer {
     expect(number <= BigInt(this.#lastPage), `page ${number} is not one of the file`)
-    this.#mark(Number(number), 1)
+    this.#claim(Number(number), 1)
     const page = this.#read(Number(number))
     expect(page.readBigUInt64LE(0) === number, `page ${number} is in the wrong place`)
     expect(page.readBigUInt64LE(8) <= this.#transaction, `page ${number} is of the future`)
     return page
   }
 
-  #mark(number: number, as: 1 | 2): void {
+  /** Each page of the file has one use. */
+  #claim(number: number, as: 1 | 2): void {
     expect(number >= 2 && number <= this.#lastPage, `page ${number} is not one of the file`)
     expect(this.#used[number] === 0, `page ${number} is there twice`)
     this.#used[number] = as

@@ -57,8 +57,8 @@ describe('a segment that is compacted', () => {
 })
 
 describe('a crash (F7)', () => {
-  test('before the copies are marked leaves the old segment, and the same rows', async () => {
-    lab.store.markCompacted = () => Promise.reject(new Error('power cut'))
+  test('before the marker leaves the old segment, and the same rows', async () => {
+    lab.store.appendMarker = () => Promise.reject(new Error('power cut'))
     await expect(compact(1)).rejects.toThrow('power cut')
     lab.crash()
     await lab.open()
@@ -66,7 +66,7 @@ describe('a crash (F7)', () => {
     expect(await lab.contents()).toEqual(['again', 'kept'])
   })
 
-  test('after the mark: the next start deletes the segment', async () => {
+  test('after the marker: the next start deletes the segment', async () => {
     await compact(1)
     expect(lab.store.hasSegment(1)).toBe(true)
     lab.crash()
@@ -113,13 +113,13 @@ describe('a segment stays', () => {
   })
 })
 
-test('a segment that was not marked is never deleted: the node is stopped', async () => {
-  lab.store.markCompacted = () => Promise.resolve()
+test('a segment without a marker is never deleted: the node is stopped', async () => {
+  lab.store.appendMarker = () => Promise.resolve()
   await compact(1)
   await lab.clock.pass(1_500)
   expect(lab.store.hasSegment(1)).toBe(true)
   expect(lab.failures).toHaveLength(1)
-  expect(lab.failures[0]).toContain('a segment is marked before it is deleted')
+  expect(lab.failures[0]).toContain('a segment has its marker before it is deleted')
 })
 
 describe('records', () => {

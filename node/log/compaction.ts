@@ -78,7 +78,7 @@ export class Compaction {
   private cancelTimer: (() => void) | undefined
   private running: Promise<void> | undefined
   private readonly stuck = new Map<number, number>()
-  /** Segments that are copied and marked, and wait for their readers to end. */
+  /** Deletions of segments that are copied and have their marker: they wait for readers to end. */
   private readonly leaving = new Set<Promise<void>>()
 
   constructor(options: CompactionOptions) {
@@ -198,9 +198,9 @@ export class Compaction {
       this.working = undefined
     }
     const { store } = this.options
-    await store.markCompacted(segment)
+    await store.appendMarker(segment)
     const left = this.leave(segment)
-      // It is marked: the next start deletes it.
+      // It has its marker: the next start deletes it.
       .catch((error: unknown) => {
         this.survive(error, `segment ${segment} was not deleted`)
       })
@@ -217,7 +217,7 @@ export class Compaction {
     if (!store.stats().full) await sleep(clock, graceMs)
     // The next start deletes it.
     if (this.isStopped()) return
-    assert(store.compactedSegments().has(segment), 'a segment is marked before it is deleted')
+    assert(store.compactedSegments().has(segment), 'a segment has its marker before it is deleted')
     await store.removeSegment(segment)
     this.counters.segments++
     this.counters.freedBytes += sizeBytes

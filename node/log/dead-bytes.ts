@@ -32,7 +32,7 @@ const NONE: DeadCounts = { replaced: 0, padding: 0, removals: 0 }
 export class DeadBytes {
   private readonly memtable: Memtable
   private readonly counts = new Map<number, DeadCounts>()
-  private readonly marked = new Set<number>()
+  private readonly copied = new Set<number>()
 
   constructor(memtable: Memtable) {
     this.memtable = memtable
@@ -47,7 +47,7 @@ export class DeadBytes {
         removals: getU48(value, 12),
       })
     })
-    eachRow(index, COMPACTED, (segment) => this.marked.add(segment))
+    eachRow(index, COMPACTED, (segment) => this.copied.add(segment))
   }
 
   of(segment: number): DeadCounts {
@@ -67,20 +67,20 @@ export class DeadBytes {
     if (before.replaced < bytes) this.set(segment, { ...before, replaced: bytes })
   }
 
-  markCompacted(segment: number): void {
-    this.marked.add(segment)
+  noteCopied(segment: number): void {
+    this.copied.add(segment)
     this.memtable.put({ key: rowKey(COMPACTED, segment), value: new Uint8Array(1) })
   }
 
   /** Segments whose copies are flushed, and whose files are not deleted yet. */
   compacted(): ReadonlySet<number> {
-    return this.marked
+    return this.copied
   }
 
   forget(segment: number): void {
     this.counts.delete(segment)
     this.memtable.put({ key: rowKey(COUNTS, segment) })
-    if (this.marked.delete(segment)) this.memtable.put({ key: rowKey(COMPACTED, segment) })
+    if (this.copied.delete(segment)) this.memtable.put({ key: rowKey(COMPACTED, segment) })
   }
 
   private set(segment: number, counts: DeadCounts): void {

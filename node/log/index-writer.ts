@@ -103,11 +103,19 @@ export class IndexWriter {
     }
   }
 
-  /** Resolves when all changes up to now are committed, or, with `patient` false, when a commit fails. */
-  async drain(patient = true): Promise<void> {
+  /** Resolves when all changes up to now are committed, however often a commit fails before. */
+  drain(): Promise<void> {
+    return this.drainWhile(() => true)
+  }
+
+  /** As `drain`, but gives up while commits fail: for those who need the room that the index lacks. */
+  drainUnlessFailing(): Promise<void> {
+    return this.drainWhile(() => !this.failing)
+  }
+
+  private async drainWhile(goesOn: () => boolean): Promise<void> {
     const target = this.changes
-    while (this.committed < target && this.running !== undefined) {
-      if (this.failing && !patient) return
+    while (this.committed < target && this.running !== undefined && goesOn()) {
       this.wake?.()
       await new Promise<void>((resolve) => this.waiting.push(resolve))
     }

@@ -36,7 +36,7 @@ export class RowApplier {
     const { dead, current, hasSegment } = this.#parts
     if (record.type === compactedType) {
       const segment = readU32(record.key, 0)
-      if (hasSegment(segment)) dead.markCompacted(segment)
+      if (hasSegment(segment)) dead.noteCopied(segment)
       dead.add(position.segment, 'padding', position.lengthBytes)
       return
     }

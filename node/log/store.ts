@@ -236,7 +236,7 @@ export class Store {
   }
 
   /** Appends the marker: all live records of the segment are copied. The next start deletes the segment if it is there. */
-  async markCompacted(segment: number): Promise<void> {
+  async appendMarker(segment: number): Promise<void> {
     await this.log.append([this.marker(segment)], true)
   }
 
@@ -254,7 +254,7 @@ export class Store {
   /** Deletes a segment whose live records are all copied, and flushed. */
   async removeSegment(segment: number): Promise<void> {
     // If the index reflected a place in a segment that is gone, it would have to be rebuilt.
-    await this.writer.drain(false)
+    await this.writer.drainUnlessFailing()
     await this.log.removeSegment(segment)
     this.dead.forget(segment)
     this.writer.touch()

@@ -177,7 +177,7 @@ export interface StoreOptions {
     current: (key: Uint8Array) => Uint8Array | undefined,
     oldest: boolean,
   ): boolean
-  /** The type of the store's own records, which mark a segment as copied (compaction.ts). */
+  /** The type of the store's own records, each of which says that a segment is copied (compaction.ts). */
   readonly compactedType: number
   /** What scrub and compaction have to know about the rows. */
   readonly rows?: RowSchema | undefined

@@ -7,7 +7,7 @@ import { nodeId } from '../../protocol/ids.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 
 /** Our id of a peer: the same text that libp2p prints. */
-export function nodeInAddress(peer: PeerId): NodeId {
+export function nodeOfPeer(peer: PeerId): NodeId {
   return nodeId(peer.toString())
 }
 

@@ -11,7 +11,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Clock, Logger, PeerEvent, Random, TrafficClass } from '../env/ports.ts'
-import { nodeInAddress, parseAddress, withPeer } from './addresses.ts'
+import { nodeOfPeer, parseAddress, withPeer } from './addresses.ts'
 import { Dialler } from './dialler.ts'
 import { messageOf } from './errors.ts'
 import type { Kademlia } from './kademlia.ts'
@@ -58,7 +58,7 @@ export class Membership {
 
   constructor(init: MembershipInit) {
     this.#init = init
-    this.#self = nodeInAddress(init.libp2p.peerId)
+    this.#self = nodeOfPeer(init.libp2p.peerId)
   }
 
   /** Accepts the streams of links, and watches connections. */
@@ -218,7 +218,7 @@ export class Membership {
 
   /** A stream of a link that the other side opened. */
   #acceptStream(traffic: TrafficClass, stream: Stream, connection: Connection): void {
-    const peer = nodeInAddress(connection.remotePeer)
+    const peer = nodeOfPeer(connection.remotePeer)
     if (!this.#init.members.has(peer) || this.#state === 'stopped') {
       stream.abort(new Error('members only'))
       return
@@ -227,7 +227,7 @@ export class Membership {
   }
 
   #onConnection(connection: Connection): void {
-    const peer = nodeInAddress(connection.remotePeer)
+    const peer = nodeOfPeer(connection.remotePeer)
     if (this.#init.members.has(peer)) {
       if (connection.direction === 'inbound') this.#onMembersConnection(peer, connection)
       // The member is back. If it does not open its streams, this node does.
@@ -258,13 +258,13 @@ export class Membership {
     // gossipsub had its stream on one of the connections and opens no other by itself.
     if (left !== undefined) this.#introduce(left)
     // Otherwise libp2p would keep for hours what strangers say of themselves.
-    else if (!members.has(nodeInAddress(peer))) libp2p.peerStore.delete(peer).catch(() => {})
+    else if (!members.has(nodeOfPeer(peer))) libp2p.peerStore.delete(peer).catch(() => {})
   }
 
   /** Tells Kademlia and gossipsub of a member's connection: they were not told when its peer was a stranger. */
   #introduce(connection: Connection): void {
     const peer = connection.remotePeer
-    if (this.#state !== 'started' || !this.#init.members.has(nodeInAddress(peer))) return
+    if (this.#state !== 'started' || !this.#init.members.has(nodeOfPeer(peer))) return
     this.#init.libp2p.peerStore
       .get(peer)
       .then(({ protocols }) => this.#init.gate.admit(peer, connection, protocols))

@@ -22,7 +22,7 @@ import type {
   Random,
   TrafficClass,
 } from '../env/ports.ts'
-import { nodeInAddress } from './addresses.ts'
+import { nodeOfPeer } from './addresses.ts'
 import { NetworkFailure, messageOf } from './errors.ts'
 import { fitsFrame } from './framing.ts'
 import { libp2pKey } from './identity.ts'
@@ -266,7 +266,7 @@ export class Libp2pNetwork implements Network {
 
   /** Only members are listened to. gossipsub has verified the author's signature. */
   #onGossip(author: PeerId, topic: string, bytes: Uint8Array): void {
-    const from = nodeInAddress(author)
+    const from = nodeOfPeer(author)
     if (!this.#isMember(from)) return
     for (const listener of this.#topics.get(topic) ?? []) listener(from, bytes)
   }

@@ -14,7 +14,7 @@ import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { groupOfAddress } from './address-group.ts'
-import { groupByPeer, nodeInAddress } from './addresses.ts'
+import { groupByPeer, nodeOfPeer } from './addresses.ts'
 import { NetworkFailure, messageOf } from './errors.ts'
 import { answerExchange, exchange } from './exchange.ts'
 import {
@@ -108,7 +108,7 @@ export class Strangers {
     for (const group of groupByPeer(addresses)) {
       try {
         const connection = await this.#libp2p.dial(group, { signal })
-        const peer = nodeInAddress(connection.remotePeer)
+        const peer = nodeOfPeer(connection.remotePeer)
         const reply = await exchangeOn(connection, protocol, request, {
           replyBytesMax: STRANGER_REPLY_BYTES_MAX,
           signal,
@@ -138,7 +138,7 @@ export class Strangers {
         if (this.#exchanges >= STRANGER_EXCHANGES_MAX) throw new Error('too many exchanges')
         this.#exchanges++
         try {
-          return await handler(nodeInAddress(connection.remotePeer), request)
+          return await handler(nodeOfPeer(connection.remotePeer), request)
         } finally {
           this.#exchanges--
         }

@@ -16,7 +16,7 @@ import { byteString, bytesOf, readU16, u16, utf8, utf8Text } from '../../protoco
 import { nodeId } from '../../protocol/ids.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Logger } from '../env/ports.ts'
-import { nodeInAddress, withPeer } from './addresses.ts'
+import { nodeOfPeer, withPeer } from './addresses.ts'
 import { messageOf } from './errors.ts'
 import { answerExchange } from './exchange.ts'
 import { sliceOfPartition } from './kademlia.ts'
@@ -64,14 +64,14 @@ export class Walker {
   /** Undefined when no member answers within `timeoutMs`, and this node provides no such slice itself. */
   async walk(partition: number, timeoutMs: number): Promise<WalkResult | undefined> {
     const signal = AbortSignal.timeout(timeoutMs)
-    const self = nodeInAddress(this.#libp2p.peerId)
+    const self = nodeOfPeer(this.#libp2p.peerId)
     let hops = 0
     const slice = sliceOfPartition(partition)
     let own = this.#kademlia.provides(slice)
     try {
       for await (const found of this.#kademlia.providers(slice, signal)) {
         hops = found.hops
-        const provider = nodeInAddress(found.peer)
+        const provider = nodeOfPeer(found.peer)
         own ||= provider === self
         if (!this.#isMember(provider)) continue
         const replicas = await this.#ask(found.peer, found.addresses, partition, signal)
@@ -114,7 +114,7 @@ export class Walker {
 
   /** Serves one exchange. Never rejects: a failure resets the stream. */
   async answer(stream: Stream, connection: Connection): Promise<void> {
-    if (!this.#isMember(nodeInAddress(connection.remotePeer))) {
+    if (!this.#isMember(nodeOfPeer(connection.remotePeer))) {
       stream.abort(new Error('members only'))
       return
     }

@@ -212,7 +212,7 @@ describe('each of these breaks is seen', () => {
       compaction: (compaction, store) => {
         const compact = compaction.compact.bind(compaction)
         compaction.compact = async (segment) => {
-          await store.markCompacted(segment)
+          await store.appendMarker(segment)
           return compact(segment)
         }
       },

@@ -117,7 +117,7 @@ export const LOG_MUTANTS: readonly NodeMutant[] = [
         (original) =>
           async function (this: Compaction, segment) {
             const { store } = (this as unknown as { options: { store: Store } }).options
-            await store.markCompacted(segment)
+            await store.appendMarker(segment)
             return original.call(this, segment)
           },
       )
