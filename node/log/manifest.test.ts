@@ -33,7 +33,6 @@ test('lists segments, and remembers the highest number when its segment is gone'
   await manifest.add(2)
   await manifest.remove(2)
   expect(await found()).toMatchObject({ segments: new Set([1]), highest: 2, isWhole: true })
-  expect(() => new Manifest(disk, LOG_ID, undefined).add(0)).toThrow('no number of a segment')
   expect(() => manifest.add(2)).toThrow('no number of a segment is used again')
 })
 
@@ -43,7 +42,7 @@ test('a bad byte in either list leaves the other one, and the next write mends i
     disk.corrupt(MANIFEST_PATH, at + 70)
     const left = await found()
     expect(left).toMatchObject({ segments: new Set([1]), isWhole: false })
-    await new Manifest(disk, LOG_ID, left).prove(endAt(4_096, at))
+    await new Manifest(disk, LOG_ID, left).prove(endAt(at, at))
     expect((await found()).isWhole).toBe(true)
   }
 })
