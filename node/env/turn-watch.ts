@@ -13,6 +13,7 @@ export interface TurnWatch {
   stop(): void
 }
 
+/** Watches from now on. Call `stop` to end it. */
 export function watchTurns(clock: Clock): TurnWatch {
   const histogram = monitorEventLoopDelay({ resolution: SAMPLE_MS })
   histogram.enable()

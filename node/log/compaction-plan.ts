@@ -20,6 +20,7 @@
 
 import { BATCH_HEADER_BYTES, PAGE_BYTES } from './segment.ts'
 
+/** What the plan knows of a segment. Sizes are in bytes; dead bytes and removals are parts of its size. */
 export interface PlannedSegment {
   readonly segment: number
   readonly sizeBytes: number
@@ -36,6 +37,7 @@ export interface PlanLimits {
   readonly deadShareMax: number
   /** A smaller gain is not worth it, unless the disk is nearly full. */
   readonly gainBytesMin: number
+  /** The disk is nearly full. */
   readonly short: boolean
   /** How many live bytes may be copied now. */
   readonly roomBytes: number
@@ -43,6 +45,10 @@ export interface PlanLimits {
   readonly segmentBytes: number
 }
 
+/**
+ * `compact`: copy the live records of these segments, in this order, then delete them. `seal`: end this open
+ * segment, so that it can be compacted next.
+ */
 export type CompactionPlan =
   { readonly compact: readonly number[] } | { readonly seal: number } | undefined
 
@@ -51,13 +57,17 @@ const CHEAP_SHARE = 0.9
 /** A segment with a smaller share of dead bytes would be copied nearly whole. */
 const SHARE_MIN = 0.02
 const REMOVAL_SHARE_MAX = 0.02
-/** What a compaction itself writes: the batches of the last copies, of the marker and of the beginning of a segment, each
- * with its header and its padding. A segment that gives no more than that would be copied for ever. */
+/**
+ * What a compaction itself writes: the batches of the last copies, of the marker and of the beginning of a segment,
+ * each with its header and its padding. A segment that gives no more than that would be copied for ever.
+ */
 const OWN_COST_BYTES = 3 * (PAGE_BYTES + BATCH_HEADER_BYTES)
 const SHORT_GAIN_BYTES = 64 << 10
 
-/** How full the disk is, the segments that copies need included. Up to the first, dead bytes do no harm; from the second
- * on hardly any may be left. */
+/**
+ * How full the disk is, the segments that copies need included. Up to the first, dead bytes do no harm; from the
+ * second on hardly any may be left.
+ */
 const FILL_EASY = 0.8
 const FILL_TIGHT = 0.98
 const SHARE_TIGHT = 0.08
@@ -81,6 +91,10 @@ export function allowedDeadShare(
   return Math.min(most, easy - (easy - SHARE_TIGHT) * gone)
 }
 
+/**
+ * The next step; undefined when none is worth its cost. Ask again after each step. It decides by its arguments
+ * alone.
+ */
 export function planCompaction(
   segments: readonly PlannedSegment[],
   limits: PlanLimits,

@@ -68,6 +68,7 @@ const APART_SHARE = 0.25
 /** After this long a segment that had to stay is tried again. */
 const STUCK_MS = 600_000
 
+/** One for each store. It works through one plan at a time; while it copies, the store serves. */
 export class Compaction {
   /** For the status page. */
   state: 'idle' | 'working' | 'stopped' = 'idle'
@@ -77,6 +78,7 @@ export class Compaction {
   private readonly options: CompactionOptions
   private cancelTimer: (() => void) | undefined
   private running: Promise<void> | undefined
+  /** Segments that have to stay, and since when, on the monotonic clock. */
   private readonly stuck = new Map<number, number>()
   /** Deletions of segments that are copied and have their marker: they wait for readers to end. */
   private readonly leaving = new Set<Promise<void>>()
@@ -224,6 +226,9 @@ export class Compaction {
     logger.info({ segment, sizeBytes }, 'segment compacted')
   }
 
+  /**
+   * False when the segment has to stay. All its live records are copied, and flushed, when it resolves to true.
+   */
   private async copy(segment: number): Promise<boolean> {
     const { store } = this.options
     const reader = await store.reader(segment)
@@ -272,6 +277,7 @@ export class Compaction {
     return false
   }
 
+  /** Undefined when the record can't be read as it was written: repair has to fetch it first. */
   private async read(reader: SegmentReader, position: LogPosition): Promise<LogRecord | undefined> {
     const { logger } = this.options
     try {
@@ -284,6 +290,7 @@ export class Compaction {
     }
   }
 
+  /** False when records stayed busy for too long, or compaction was stopped. */
   private async move(group: readonly StoredRecord[], bytes: number): Promise<boolean> {
     const { store, clock, bytesPerSecond = 64 << 20 } = this.options
     let left: readonly StoredRecord[] = group

@@ -29,6 +29,7 @@ export interface DeadCounts {
 
 const NONE: DeadCounts = { replaced: 0, padding: 0, removals: 0 }
 
+/** Counts of a segment only rise, until the segment is deleted and forgotten. */
 export class DeadBytes {
   private readonly memtable: Memtable
   private readonly counts = new Map<number, DeadCounts>()
@@ -38,6 +39,7 @@ export class DeadBytes {
     this.memtable = memtable
   }
 
+  /** Takes over what the index has. Call it once, before anything is counted. */
   load(index: Index): void {
     eachRow(index, COUNTS, (segment, value) => {
       if (value.length !== 18) return
@@ -54,6 +56,7 @@ export class DeadBytes {
     return this.counts.get(segment) ?? NONE
   }
 
+  /** Counts bytes that no reader needs from now on. */
   add(segment: number, kind: keyof DeadCounts, bytes: number): void {
     assert(bytes >= 0, 'dead bytes never live again')
     if (bytes === 0) return

@@ -8,6 +8,7 @@ import type { Clock } from '../env/ports.ts'
 /** How long after the last append the log counts as idle. */
 const IDLE_MS = 1_000
 
+/** One for each open log. */
 export class EndProof {
   readonly #clock: Clock
   readonly #isBusy: () => boolean

@@ -23,6 +23,7 @@ export type LogErrorCode =
   /** Written by a later version of the program (F20). */
   | 'UNKNOWN_VERSION'
 
+/** What the log could not do, and why. `cause` has the disk's own error, if there is one. */
 export class LogError extends Error {
   override readonly name = 'LogError'
   readonly code: LogErrorCode
@@ -33,6 +34,7 @@ export class LogError extends Error {
   }
 }
 
+/** The `code` of an error, such as ENOSPC or DISK_FULL; UNKNOWN when it has none, as faults of this program. */
 export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'UNKNOWN'
 }
@@ -43,14 +45,18 @@ export function isNoSpace(error: unknown): boolean {
 }
 
 /**
- * An assertion of the log has failed: this program is wrong, and what it would write next might be, too. The line that the
- * node ends with; undefined for all other errors.
+ * An assertion of the log has failed: this program is wrong, and what it would write next might be, too. The line
+ * that the node ends with; undefined for all other errors.
  */
 export function assertionLine(error: unknown): string | undefined {
   if (!(error instanceof AssertionError)) return undefined
   return `a fault in this program, nothing more is written to the log: ${error.message}`
 }
 
+/**
+ * `recovering` until all that is left of a crash is read. `open`: takes appends. `read-only`: the file system
+ * took no write. `failed`: the disk can't be trusted any more (D5). Only `recovering` leads to `open`.
+ */
 export type LogState = 'recovering' | 'open' | 'read-only' | 'failed' | 'closed'
 
 /** Why a log in this state takes no appends. */

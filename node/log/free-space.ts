@@ -19,8 +19,10 @@ const POLL_INTERVAL_MS = 5_000
 const POLL_INTERVAL_FULL_MS = 500
 const POLL_EVERY_BYTES = 64 << 20
 
-/** When a smaller share of its disk is free, a node drops blocks that others hold already, before their source period is
- * over. */
+/**
+ * When a smaller share of its disk is free, a node drops blocks that others hold already, before their source
+ * period is over.
+ */
 const NEARLY_FULL_SHARE = 0.05
 
 /** Whether writes are refused, or will be soon. */

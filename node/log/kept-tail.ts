@@ -1,7 +1,7 @@
 /**
- * What a start does with the tail that recovery has found (recovery.ts): it flushes the tail into a new segment before the
- * tail counts, then cuts what it was read from (D5). Without room for that, the tail stays in its place and is flushed
- * there again.
+ * What a start does with the tail that recovery has found (recovery.ts): it flushes the tail into a new segment
+ * before the tail counts, then cuts what it was read from (D5). Without room for that, the tail stays in its place
+ * and is flushed there again.
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -30,6 +30,10 @@ export interface TailLog {
   readonly prove: () => Promise<void>
 }
 
+/**
+ * Called by Log.recover, once the log takes appends. When it resolves, the tail is flushed in one place, and
+ * old copies are cut. Rejects when the tail can be kept in neither place: the start fails.
+ */
 export async function keepTail({ tail, cuts }: Recovered, log: TailLog): Promise<void> {
   const { disk, logger, segments } = log
   if (tail !== undefined) {
@@ -59,8 +63,8 @@ export async function keepTail({ tail, cuts }: Recovered, log: TailLog): Promise
 }
 
 /**
- * Writes the same bytes once more to the same place, which needs no room. Only the count of records in the batch's header
- * may change, within one sector, when the batch was torn.
+ * Writes the same bytes once more to the same place, which needs no room. Only the count of records in the batch's
+ * header may change, within one sector, when the batch was torn.
  */
 async function keepInPlace(
   tail: Tail,

@@ -27,6 +27,7 @@ import {
 import { truncateSegment } from './segment-file.ts'
 import { trusted } from './trusted.ts'
 
+/** What the store and the status page see of a segment. */
 export interface SegmentInfo {
   readonly segment: number
   readonly sizeBytes: number

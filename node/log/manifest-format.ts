@@ -45,8 +45,10 @@ export interface ProvenEnd {
   readonly nextSequence: number
 }
 
+/** What the manifest says of the log. */
 export interface ManifestContent {
   readonly logId: Uint8Array
+  /** Those that exist, as far as the last writer knew. One without a file is lost. */
   readonly segments: ReadonlySet<number>
   /** Known to be gone. A rebuild of the index counts them as lost again. */
   readonly missing: ReadonlySet<number>

@@ -57,8 +57,10 @@ export class Memtable {
     return this.current.get(text) ?? this.committing.get(text)
   }
 
-  /** Rows with start <= key < end, removals included, ascending. It costs only as much as is taken of it. Put nothing in
-   * meanwhile. */
+  /**
+   * Rows with start <= key < end, removals included, ascending. It costs only as much as is taken of it. Put
+   * nothing in meanwhile.
+   */
   *range(start: Uint8Array, end: Uint8Array): Generator<IndexWrite, undefined> {
     if (this.rows === 0) return
     const first = byteString(start)

@@ -204,8 +204,10 @@ export function lossOfSegment(segment: number): LogLoss {
   return lossOfAll('segment-missing', `segment ${segment} of the log is missing`)
 }
 
-/** Deletes files that the manifest does not list: a crash interrupted their creation or removal. A file that the manifest
- * must have listed is kept: the manifest is not the latest one. */
+/**
+ * Deletes files that the manifest does not list: a crash interrupted their creation or removal. A file that the
+ * manifest must have listed is kept: the manifest is not the latest one.
+ */
 async function unlisted(
   { disk, logger }: OpenSegmentsOptions,
   manifest: ManifestContent | undefined,

@@ -32,6 +32,7 @@ export interface LogTip {
   readonly lastSegment: (end: LogEnd) => number
 }
 
+/** Used by log.ts: it knows the order, not the disk. */
 export class PendingBatches {
   readonly pool = new ChunkPool()
   readonly #segmentSizeBytes: number
@@ -109,6 +110,7 @@ export class PendingBatches {
     return (this.#writing ?? this.#ready[0] ?? this.#gathering)?.firstSequence
   }
 
+  /** Whether a record of this key is on its way to the disk. */
   hasKey(key: ByteString): boolean {
     const has = (batch: Batch | undefined): boolean => batch?.keys.has(key) ?? false
     return has(this.#writing) || has(this.#gathering) || this.#ready.some(has)

@@ -47,10 +47,13 @@ export interface Tail {
   readonly firstSequence: number
 }
 
+/** What the caller is told, in log order. `record` and `damage` of a batch come before its `progress`. */
 export interface ReplayHandlers {
   /** Without its payload. In log order. */
   record(record: LogRecord, position: LogPosition): void
+  /** A stretch that was flushed, and can't be read as it was written. */
   damage(damage: Damage): void
+  /** What the manifest proves to have been there, and is not. */
   lost(loss: LogLoss): void
   /** All is read. Resolves when the losses are written down: only then is anything written to the log. */
   recovered(): Promise<void>
@@ -58,20 +61,24 @@ export interface ReplayHandlers {
   progress(end: LogEnd, nextSequence: number): Promise<void>
 }
 
+/** What the log goes on from. */
 export interface Recovered {
   /** Up to where the log is proven to be flushed. */
   readonly flushedEnd: LogEnd
+  /** Above each sequence that was ever given out, as far as segments, manifest and index tell. */
   readonly nextSequence: number
   readonly tail: Tail | undefined
   /** Cut each segment at this offset once the tail is flushed; delete it where no batch is left. */
   readonly cuts: Map<number, number>
 }
 
+/** What is there of the log, and from where on it is read. */
 export interface RecoveryOptions {
   readonly files: ReadonlyMap<number, DiskFile>
   readonly logId: Uint8Array
   /** Nothing before this place is read. */
   readonly from: LogEnd
+  /** The sequence of the record that begins there. */
   readonly nextSequence: number
   /** What the manifest says of the end (D9). */
   readonly proven: ProvenEnd | undefined

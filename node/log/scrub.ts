@@ -40,6 +40,7 @@ export interface ScrubOptions {
   readonly patienceMs?: number | undefined
 }
 
+/** For the status page. All but the last count up during the pass. */
 export interface ScrubProgress {
   /** Bytes of the log walked, of how many. */
   readonly doneBytes: number

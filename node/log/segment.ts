@@ -45,6 +45,7 @@ export const BATCH_HEADER_BYTES = 64
 export const HINT_BYTES = 16
 /** The first batch of a segment. */
 export const FIRST_BATCH_AT = PAGE_BYTES
+/** In the data directory. */
 export const LOG_DIRECTORY = 'log'
 
 const SEGMENT_MAGIC = 0x53484c47
@@ -52,6 +53,7 @@ const BATCH_MAGIC = 0x53484c42
 const CHECKSUM_AT = 48
 const CHECKSUM_BYTES = 16
 
+/** A footer ends a segment that is sealed. */
 export type BatchKind = 'records' | 'footer'
 
 /** A place between batches. Places are ordered by segment, then by offset. */
@@ -128,6 +130,10 @@ export type SegmentHeader =
   | 'INVALID'
   | 'UNKNOWN_VERSION'
 
+/**
+ * INVALID: torn, damaged, or no segment header. UNKNOWN_VERSION: sound, and of a later version of the program
+ * (F20).
+ */
 export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader {
   if (bytes.length < SEGMENT_HEADER_BYTES || getU32(bytes, 0) !== SEGMENT_MAGIC) return 'INVALID'
   const checksum = blake3(bytes.subarray(0, CHECKSUM_AT)).subarray(0, CHECKSUM_BYTES)
@@ -141,6 +147,10 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader {
   }
 }
 
+/**
+ * Writes 64 bytes at the start of `into`. The checksum also covers the log's id, so a header of another log is
+ * not sound here.
+ */
 export function encodeBatchHeader(into: Uint8Array, header: BatchHeader, logId: Uint8Array): void {
   assert(header.offset % PAGE_BYTES === 0, 'a batch begins on a page')
   assert(

@@ -7,6 +7,7 @@ export class UntrustedDisk extends Error {
   override readonly name = 'UntrustedDisk'
 }
 
+/** For flushes of files and directories: any failure becomes UntrustedDisk. */
 export async function trusted(operation: Promise<void>): Promise<void> {
   try {
     await operation

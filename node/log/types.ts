@@ -49,8 +49,8 @@ export interface Damage {
 }
 
 /**
- * What the log had once and has no longer (D8). Damage that names a register or a block is not a loss: it shows as FAULTY
- * (D3).
+ * What the log had once and has no longer (D8). Damage that names a register or a block is not a loss: it shows as
+ * FAULTY (D3).
  */
 export interface LogLoss {
   readonly partitions: 'all' | readonly number[]
@@ -76,13 +76,17 @@ export interface LogLoss {
 
 /** A row of the index, and which record it makes dead. */
 export interface RowWrite extends IndexWrite {
-  /** The record that the row pointed to before: it is dead now. The position of the record that makes the row is ignored
-   * here. */
+  /**
+   * The record that the row pointed to before: it is dead now. The position of the record that makes the row is
+   * ignored here.
+   */
   readonly replaces?: LogPosition | undefined
   /** The record's own position, when no row will ever point to it: it is dead from the start. */
   readonly superseded?: LogPosition | undefined
-  /** The row belongs to a removal, which lives while this row points to it. `demoted`: the removal that the row pointed to
-   * before. It is an ordinary removal from now on. */
+  /**
+   * The row belongs to a removal, which lives while this row points to it. `demoted`: the removal that the row
+   * pointed to before. It is an ordinary removal from now on.
+   */
   readonly holds?: { readonly demoted: LogPosition | undefined } | undefined
 }
 
@@ -90,8 +94,10 @@ type RecordIdentity = Pick<LogRecord, 'type' | 'partition' | 'key'>
 
 /** How records and rows belong together. */
 export interface RowSchema {
-  /** Records that only take something away. No row points to them, but they are kept while an older segment may hold what
-   * they took away (D7). */
+  /**
+   * Records that only take something away. No row points to them, but they are kept while an older segment may hold
+   * what they took away (D7).
+   */
   isRemoval(record: Pick<LogRecord, 'type'>): boolean
   /** The row that points to a record while it is live; undefined for removals. */
   keyOf(record: RecordIdentity): Uint8Array | undefined
@@ -103,8 +109,10 @@ export interface RowSchema {
   /** Whether the first of two records of one row is out of date, whatever their order in the log. Both come with the first
    * 64 bytes of their bodies only. */
   isOlder(record: LogRecord, than: LogRecord): boolean
-  /** For records that raise a value which nothing lowers: whether the row is lower than the record says, or points to an
-   * earlier record that says the same. */
+  /**
+   * For records that raise a value which nothing lowers: whether the row is lower than the record says, or points
+   * to an earlier record that says the same.
+   */
   isAbove(
     record: LogRecord,
     position: LogPosition,
@@ -123,8 +131,10 @@ export interface RowSchema {
     current: (key: Uint8Array) => Uint8Array | undefined,
     at?: LogPosition,
   ): readonly LogRecord[] | undefined
-  /** What compaction appends, in one append, in place of a live record. Undefined while a damaged row leaves it open which
-   * record counts. */
+  /**
+   * What compaction appends, in one append, in place of a live record. Undefined while a damaged row leaves it open
+   * which record counts.
+   */
   copiesOf(
     record: LogRecord,
     position: LogPosition,
@@ -137,8 +147,10 @@ export interface StoreOptions {
   readonly clock: Clock
   /** Draws the log's own id. Without it the id comes from the clock. */
   readonly random?: Random | undefined
-  /** The log that must be there; `open` rejects with LOG_MISSING if it is not. Without this, an empty directory is a new
-   * log. */
+  /**
+   * The log that must be there; `open` rejects with LOG_MISSING if it is not. Without this, an empty directory is a
+   * new log.
+   */
   readonly expected?: { readonly logId: Uint8Array } | undefined
   /** If the expected log is gone, begin a new one and count everything as lost (D8). */
   readonly acceptLost?: boolean | undefined
@@ -157,9 +169,9 @@ export interface StoreOptions {
   /** The disk can't be trusted any more (D5), or an assertion failed: the node must exit. */
   fail(reason: string): void
   /**
-   * What a record does to the index. The same function is called in normal running, replay and rebuild, in log order and
-   * after the flush. It must not look at the payload, and to apply a run of records twice must give the same rows as once.
-   * Keys that start with "x" are the store's own.
+   * What a record does to the index. The same function is called in normal running, replay and rebuild, in log
+   * order and after the flush. It must not look at the payload, and to apply a run of records twice must give the
+   * same rows as once. Keys that start with "x" are the store's own.
    */
   apply(
     record: LogRecord,
@@ -167,9 +179,9 @@ export interface StoreOptions {
     current: (key: Uint8Array) => Uint8Array | undefined,
   ): RowWrite[]
   /**
-   * Whether compaction has to keep the record at `position`, which comes without its payload. `oldest`: no older segment
-   * exists, so no removal is needed any more (D7). A removal is live unless `oldest`, or unless its key is there again.
-   * Default: everything is live.
+   * Whether compaction has to keep the record at `position`, which comes without its payload. `oldest`: no older
+   * segment exists, so no removal is needed any more (D7). A removal is live unless `oldest`, or unless its key is
+   * there again. Default: everything is live.
    */
   isLive?(
     record: LogRecord,
@@ -181,15 +193,19 @@ export interface StoreOptions {
   readonly compactedType: number
   /** What scrub and compaction have to know about the rows. */
   readonly rows?: RowSchema | undefined
-  /** The rows of a record whose body is damaged, found in replay: the register shows as FAULTY, not as absent (A4). Without
-   * it only `damage()` tells. */
+  /**
+   * The rows of a record whose body is damaged, found in replay: the register shows as FAULTY, not as absent (A4).
+   * Without it only `damage()` tells.
+   */
   applyDamaged?(damage: Damage, current: (key: Uint8Array) => Uint8Array | undefined): RowWrite[]
-  /** What is lost by damage that names its record. Undefined when nothing but that record is lost (D3). Damage that names
-   * none may have lost anything. */
+  /**
+   * What is lost by damage that names its record. Undefined when nothing but that record is lost (D3). Damage that
+   * names none may have lost anything.
+   */
   lossOf?(damage: Damage & { readonly identity: RecordIdentity }): LogLoss | undefined
   /**
-   * Writes down durably what was lost (D8). `open` waits for it before the index commits a position after the damage: after
-   * a crash in between, the next start finds the damage again.
+   * Writes down durably what was lost (D8). `open` waits for it before the index commits a position after the
+   * damage: after a crash in between, the next start finds the damage again.
    */
   forgot?(losses: readonly LogLoss[]): Promise<void>
   /** Since this damage was found, the node has compared its data with the other replicas, and the result is in the log
@@ -197,6 +213,7 @@ export interface StoreOptions {
   isRepaired?(damage: Damage): boolean
 }
 
+/** For metrics and the status page. Counters begin at the start of the node. */
 export interface StoreStats {
   readonly flushes: number
   /** Written to the log since start, headers and padding included. */

@@ -145,8 +145,10 @@ function countOfRecords(header: BatchHeader): number {
   return header.kind === 'records' ? header.count : 0
 }
 
-/** Finds the records of a stretch without a sound batch header. `missing`: how many records it must have held, if that is
- * known. */
+/**
+ * Finds the records of a stretch without a sound batch header. `missing`: how many records it must have held, if
+ * that is known.
+ */
 export async function salvageStretch(
   file: DiskFile,
   start: LogEnd,

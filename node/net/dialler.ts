@@ -1,6 +1,6 @@
 /**
- * Keeps one member connected. It dials until a link is ready, with randomised exponential back-off, and dials again at once
- * when the link is lost or silent, or when the peer connects by itself. One attempt runs at a time.
+ * Keeps one member connected. It dials until a link is ready, with randomised exponential back-off, and dials again
+ * at once when the link is lost or silent, or when the peer connects by itself. One attempt runs at a time.
  */
 
 import type { Clock, Random } from '../env/ports.ts'
@@ -11,14 +11,18 @@ export interface DiallerInit {
   readonly random: Random
   /** When two peers would dial each other at once, one of them waits this long. */
   readonly courtesyMs: number
+  /** A link to the member is heard: nothing has to be done. */
   readonly connected: () => boolean
   /** Makes one attempt. `failed`: the attempts that failed before it. */
   readonly dial: (failed: number) => Promise<void>
+  /** Called after each attempt that failed, with their number in a row. */
   readonly onFailure: (error: unknown, attempts: number) => void
 }
 
+/** One for each member, until it leaves. */
 export class Dialler {
   readonly #init: DiallerInit
+  /** Attempts in a row that failed, or whose link was lost soon. */
   #attempts = 0
   #upAtMs = 0
   #dialling = false
@@ -42,8 +46,8 @@ export class Dialler {
   }
 
   /**
-   * Called when the link is lost. A link that was short-lived counts as a failed dial: its cause, for instance a peer of
-   * another version, would close the next link as well.
+   * Called when the link is lost. A link that was short-lived counts as a failed dial: its cause, for instance a
+   * peer of another version, would close the next link as well.
    */
   down(): void {
     if (this.#init.clock.monotonicMs() - this.#upAtMs >= STABLE_LINK_MS) {

@@ -12,9 +12,10 @@
  * `type` is the RPC's number (protocol/rpc/message.ts), `id` joins a reply to its request and is
  * counted by each side on its own.
  *
- * The reader takes the stream in pieces of any size. A body or payload within one piece becomes a view of it, if it fills a
- * good part of that piece's memory. Otherwise it is copied once, so that a small message never keeps a large receive buffer
- * alive. Malformed bytes, an unknown version or a size beyond the limits throw FrameError, and the reader takes nothing more.
+ * The reader takes the stream in pieces of any size. A body or payload within one piece becomes a view of it, if it
+ * fills a good part of that piece's memory. Otherwise it is copied once, so that a small message never keeps a
+ * large receive buffer alive. Malformed bytes, an unknown version or a size beyond the limits throw FrameError, and
+ * the reader takes nothing more.
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -22,6 +23,7 @@ import { EMPTY_BYTES } from '../../protocol/bytes.ts'
 import { FrameError } from './errors.ts'
 import { BODY_BYTES_MAX, PAYLOAD_BYTES_MAX } from './limits.ts'
 
+/** What is written into each frame. Another one ends the stream. */
 export const FRAME_VERSION = 1
 export const FRAME_HEADER_BYTES = 16
 const LENGTH_FIELD_BYTES = 4
@@ -42,6 +44,7 @@ export const FrameKind = {
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind]
 const KIND_MAX: number = FrameKind.pong
 
+/** One message on a stream. Hello, ping and pong have type 0, id 0 and an empty body. */
 export interface Frame {
   readonly kind: FrameKind
   readonly type: number
@@ -50,6 +53,7 @@ export interface Frame {
   readonly payload?: Uint8Array | undefined
 }
 
+/** What the frame takes on the wire, header included. */
 export function frameBytes(frame: Frame): number {
   return FRAME_HEADER_BYTES + frame.body.length + (frame.payload?.length ?? 0)
 }
@@ -80,6 +84,7 @@ export function encodeFrame(frame: Frame): Uint8Array {
   return bytes
 }
 
+/** A header whose sizes are within the limits. */
 interface Header {
   readonly kind: FrameKind
   readonly type: number
@@ -89,6 +94,7 @@ interface Header {
   readonly payloadBytes: number
 }
 
+/** One for each stream. It keeps at most one frame that is not complete. */
 export class FrameReader {
   /** The header, while it comes in pieces. */
   readonly #partialHeader = new Uint8Array(FRAME_HEADER_BYTES)
@@ -145,6 +151,7 @@ export class FrameReader {
     return end
   }
 
+  /** Checks everything that a header says before memory is taken for what it announces (F21). */
   #parseHeader(bytes: Uint8Array, at: number): Header {
     const length = readU32(bytes, at)
     const version = bytes[at + 4]
@@ -192,6 +199,7 @@ export class FrameReader {
     return part
   }
 
+  /** What follows a malformed frame can't be told apart from frames: nothing more is read. */
   #fail(reason: string): never {
     this.#failed = true
     throw new FrameError(reason)

@@ -1,10 +1,10 @@
 /**
- * Limits inbound connections until their peers are known: which of them get a place (places.ts), how many may come from one
- * address, and how much one may send.
+ * Limits inbound connections until their peers are known: which of them get a place (places.ts), how many may come
+ * from one address, and how much one may send.
  *
- * A member always finds a place at once: the newest connection never waits for older ones, and addresses of members are the
- * last to lose their places. Among connections of one address, silent ones lose their places before those that have begun
- * with TLS.
+ * A member always finds a place at once: the newest connection never waits for older ones, and addresses of members
+ * are the last to lose their places. Among connections of one address, silent ones lose their places before those
+ * that have begun with TLS.
  */
 
 import type { Clock } from '../env/ports.ts'
@@ -22,11 +22,13 @@ import { Places } from './places.ts'
 import type { Occupant } from './places.ts'
 import { TokenBucket } from './token-bucket.ts'
 
+/** One for each network, used by port-guard.ts. */
 export class Handshakes {
   readonly #clock: Clock
   readonly #isMembersAddress: (group: string) => boolean
   readonly #places: Places
   readonly #strangers: TokenBucket
+  /** When the next handshake of a stranger may begin. */
   #nextTlsMs = 0
   /** By group, in the order of their last use. */
   readonly #rates = new Map<string, TokenBucket>()
@@ -47,8 +49,8 @@ export class Handshakes {
   }
 
   /**
-   * Takes a place. Undefined when too many connections come from the address. The caller calls the returned function when
-   * the peer is known or the connection is closed.
+   * Takes a place. Undefined when too many connections come from the address. The caller calls the returned
+   * function when the peer is known or the connection is closed.
    */
   begin(occupant: Occupant): (() => void) | undefined {
     const { group } = occupant
@@ -68,6 +70,7 @@ export class Handshakes {
     })
   }
 
+  /** Counts a connection against the rate of its address, and against that of all strangers. */
   #mayConnect(group: string): boolean {
     const rate = this.#rates.get(group) ?? new TokenBucket(this.#clock, ADDRESS_CONNECTS)
     this.#rates.delete(group)
@@ -83,8 +86,8 @@ export class Handshakes {
 const TLS_LINE = '/tls/1.0.0\n'
 
 /**
- * Limits what one peer may send before it is known. multistream-select answers any number of lines, so the line that asks
- * for TLS must be among the first bytes.
+ * Limits what one peer may send before it is known. multistream-select answers any number of lines, so the line
+ * that asks for TLS must be among the first bytes.
  */
 export class Opening {
   #bytes = 0

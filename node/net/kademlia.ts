@@ -32,11 +32,13 @@ export const SLICES = 256
 /** 14-bit partitions: the first 8 bits are the slice. */
 const SLICE_SHIFT = 6
 
+/** 0..255, for a partition of 0..16383. */
 export function sliceOfPartition(partition: number): number {
   assert(Number.isInteger(partition) && partition >= 0 && partition < SLICES << SLICE_SHIFT)
   return partition >>> SLICE_SHIFT
 }
 
+/** Under which a slice is provided and found. Every node computes the same one. */
 export function sliceCid(slice: number): CID {
   const digest = createHash('sha256')
     .update(utf8(`shoal slice ${slice}`))
@@ -44,6 +46,7 @@ export function sliceCid(slice: number): CID {
   return CID.createV1(RAW_CODEC, create(SHA2_256, new Uint8Array(digest)))
 }
 
+/** A peer that says it has partitions of the slice. */
 export interface FoundProvider {
   readonly peer: PeerId
   readonly addresses: readonly Multiaddr[]
@@ -51,6 +54,7 @@ export interface FoundProvider {
   readonly hops: number
 }
 
+/** One for each network. Nothing here fails for the caller: the DHT is a help. */
 export class Kademlia {
   readonly #dht: KadDHT
   readonly #clock: Clock
@@ -133,6 +137,7 @@ export class Kademlia {
     return run
   }
 
+  /** Announces all slices once, with pauses. Ends early when other slices are wanted meanwhile. */
   async #pass(generation: number): Promise<void> {
     const pauseMs = this.#first ? PROVIDE_PAUSE_MS_FIRST : PROVIDE_PAUSE_MS
     for (const slice of this.#inOwnOrder()) {

@@ -22,6 +22,7 @@ export interface LinksInit {
   readonly onDead: (connectionId: string) => void
 }
 
+/** One for each network. */
 export class Links {
   readonly #init: LinksInit
   /** By connection and by who opened the streams. */

@@ -1,6 +1,6 @@
 /**
- * Ed25519 signatures by node:crypto, synchronous, with the same key as the libp2p identity. The signature of any node is checked
- * with its id alone, because the id holds the public key.
+ * Ed25519 signatures by node:crypto, synchronous, with the same key as the libp2p identity. The signature of any
+ * node is checked with its id alone, because the id holds the public key.
  */
 
 import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
@@ -16,6 +16,7 @@ const SPKI_HEAD = Buffer.from('302a300506032b6570032100', 'hex')
 /** Public keys kept parsed. With more nodes than this, keys are parsed again. */
 const CACHED_KEYS_MAX = 4096
 
+/** The Signer port of a real node. */
 export class Ed25519Signer implements Signer {
   readonly nodeId: NodeId
   readonly #key: KeyObject

@@ -1,5 +1,6 @@
 /** Counters of one node's network, for metrics. Except for the gauges, they only rise. */
 
+/** Bytes and frames are those of our own streams; what libp2p sends by itself is not counted. */
 export interface NetworkStats {
   bytesSent: number
   bytesReceived: number

@@ -19,12 +19,14 @@ export interface YamuxHeader {
   readonly length: number
 }
 
+/** One for each connection, fed with all bytes that come on it. */
 export class YamuxHeaders {
   readonly #header = new Uint8Array(HEADER_BYTES)
   readonly #view = new DataView(this.#header.buffer)
   #filled = 0
   #dataLeft = 0
 
+  /** Calls `visit` for each header that `chunk` completes, in order. Data is skipped, and never kept. */
   push(chunk: Uint8Array, visit: (header: YamuxHeader) => void): void {
     let at = 0
     while (at < chunk.length) {

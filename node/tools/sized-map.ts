@@ -8,6 +8,7 @@ interface Entry<Value> {
   readonly sizeBytes: number
 }
 
+/** It drops nothing by itself: the owner takes the oldest entries out. */
 export class SizedMap<Key extends string, Value> {
   readonly #entries = new Map<Key, Entry<Value>>()
   #sizeBytes = 0

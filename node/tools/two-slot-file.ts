@@ -1,7 +1,13 @@
 /**
  * A small file with two copies of the same content, in two slots of one size, written in place one after the other: a
- * full disk has room for it, and a write that is torn leaves the other copy. A slot begins with eight bytes of magic and
- * the version, has the number of its write at 16, and ends in the BLAKE3 of all before it.
+ * full disk has room for it, and a write that is torn leaves the other copy.
+ *
+ * ```
+ * file   slot, slot
+ * slot   0 magic (64) | version (8) | the caller's (56) | number of the write (64)                  0 .. 24
+ *        24 the caller's, up to 32 bytes before the end
+ *        BLAKE3 of all before it (32 bytes)
+ * ```
  *
  * Invariants:
  *   - while one slot is written, the other one is sound and flushed: a write begins with the slot that is not the
@@ -16,12 +22,14 @@ import type { Disk, DiskFile } from '../env/ports.ts'
 export const HASH_BYTES = 32
 const WRITES_AT = 16
 
+/** What tells the files of one kind from others. `slotBytes`: the size of one slot, head and hash included. */
 export interface SlotForm {
   readonly magic: Uint8Array
   readonly version: number
   readonly slotBytes: number
 }
 
+/** One for each file. Its caller writes one thing at a time. */
 export class TwoSlotFile {
   readonly #disk: Disk
   readonly #name: string
@@ -46,7 +54,10 @@ export class TwoSlotFile {
     return this.#isMissing
   }
 
-  /** `slot` has everything but head and hash. The write is durable when it resolves. Wait for it before the next call. */
+  /**
+   * `slot` has everything but head and hash. The write is durable when it resolves. Wait for it before the next
+   * call.
+   */
   async write(slot: Uint8Array<ArrayBuffer>): Promise<void> {
     const { magic, version, slotBytes } = this.#form
     slot.set(magic)

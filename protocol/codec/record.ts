@@ -73,6 +73,7 @@ export interface RecordHeader {
   readonly more: boolean
 }
 
+/** Why no record was decoded. */
 export type RecordFault =
   /** The bytes end before the header and key do. */
   | 'TRUNCATED'
@@ -266,6 +267,7 @@ export function putU32(into: Uint8Array, at: number, value: number): void {
   into[at + 3] = value
 }
 
+/** Up to 2^48 − 1. */
 export function putU48(into: Uint8Array, at: number, value: number): void {
   putU16(into, at, Math.floor(value / 0x1_0000_0000))
   putU32(into, at + 2, value % 0x1_0000_0000)

@@ -43,6 +43,10 @@ export function objectOf(value: RegisterValue | undefined): ObjectRecord {
   return value === undefined ? NOTHING : objectOfBody(value.body)
 }
 
+/**
+ * Throws RecordVersionError (F20). A record from before there were versions is read as one with one null
+ * version.
+ */
 export function objectOfBody(body: Uint8Array): ObjectRecord {
   const record = objectCodec.decode(body)
   const newest = record.versions[0]

@@ -47,6 +47,10 @@ export interface Lacking {
 /** Newest first: in the register, and in pages. */
 export type Versions = Pick<ObjectRecord, 'versions' | 'pages'>
 
+/**
+ * What an edit makes of the versions. The caller stores `made`, and frees `dropped` once the edit is chosen
+ * (G5).
+ */
 export interface PagesEdit {
   readonly kept: Versions
   readonly made: readonly MadePage[]
@@ -70,6 +74,7 @@ export function countOf({ versions, pages }: Versions): number {
   return pages.reduce((sum, { count }) => sum + count, versions.length)
 }
 
+/** Whether a page has to be read before the edit can be made. */
 export function isLacking(result: object | undefined): result is Lacking {
   return result !== undefined && 'lacking' in result
 }
