@@ -1,32 +1,16 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { createDisk } from '../env/disk.ts'
-import { openLmdb } from '../env/lmdb.ts'
-import { SystemClock, SystemRandom } from '../env/system.ts'
 import { LOG_DIRECTORY } from './segment.ts'
 import { Store } from './store.ts'
+import { RealDirectories, realStoreOptions } from './testing/real-store.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'shoal-read-'))
+const { root } = new RealDirectories('shoal-read-')
 
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 function open(): Promise<Store> {
-  return Store.open({
-    disk: createDisk(root),
-    clock: new SystemClock(),
-    random: new SystemRandom(),
-    openIndex: () => openLmdb(join(root, 'index')),
-    logger: { debug() {}, info() {}, warn() {}, error() {} },
-    segmentSizeBytes: 4 << 20,
-    reserveBytes: 0,
-    fail: (reason) => {
-      throw new Error(reason)
-    },
-    compactedType: 10,
-    apply: () => [],
-  })
+  return Store.open(realStoreOptions(root))
 }
 
 test('header, key and body come without the payload, verified, however long they are', async () => {

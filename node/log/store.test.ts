@@ -1,47 +1,26 @@
 /** The store on the real disk and on LMDB. Faults and crashes: sim/log/store-*.test.ts. */
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { bytesOf, byteString, hex } from '../../protocol/bytes.ts'
 import { blake3 } from '../../protocol/hash.ts'
-import { createDisk } from '../env/disk.ts'
-import { openLmdb } from '../env/lmdb.ts'
-import { SystemClock, SystemRandom } from '../env/system.ts'
 import { Store } from './store.ts'
+import { RealDirectories, realStoreOptions } from './testing/real-store.ts'
 import type { LogPosition, NewRecord, StoreOptions } from './types.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'shoal-store-'))
-let count = 0
+const directories = new RealDirectories('shoal-store-')
 
-afterAll(() => rmSync(root, { recursive: true, force: true }))
+afterAll(() => rmSync(directories.root, { recursive: true, force: true }))
 
 function optionsAt(directory: string, options: Partial<StoreOptions> = {}): StoreOptions {
-  return {
-    disk: createDisk(directory),
-    clock: new SystemClock(),
-    random: new SystemRandom(),
-    openIndex: () => openLmdb(join(directory, 'index')),
-    logger: { debug() {}, info() {}, warn() {}, error() {} },
-    segmentSizeBytes: 4 << 20,
-    reserveBytes: 0,
-    fail: (reason) => {
-      throw new Error(reason)
-    },
-    compactedType: 10,
+  return realStoreOptions(directory, {
     // A record of type 9 removes the row of its key.
     apply: ({ type, key }, position) => [
       type === 9 ? { key: bytesOf(key) } : { key: bytesOf(key), value: rowOf(position) },
     ],
     ...options,
-  }
-}
-
-function fresh(): string {
-  const directory = join(root, String(count++))
-  mkdirSync(directory)
-  return directory
+  })
 }
 
 function rowOf(position: LogPosition): Uint8Array {
@@ -72,7 +51,7 @@ const put = (key: string, payload?: Uint8Array): NewRecord => ({
 
 describe('store', () => {
   test('a record reads back exactly as it was appended, whatever its size', async () => {
-    const directory = fresh()
+    const directory = directories.fresh()
     const store = await Store.open(optionsAt(directory))
     const sizes = [1, 7, 8, 4_096, 32 << 10, (32 << 10) + 1, 65_536, 1 << 20]
     const records = sizes.map((size): NewRecord => {
@@ -105,7 +84,7 @@ describe('store', () => {
   })
 
   test('a start on a real disk finds nothing lost, and the log that it had', async () => {
-    const directory = fresh()
+    const directory = directories.fresh()
     let logId: Uint8Array | undefined
     for (let i = 0; i < 3; i++) {
       const store = await Store.open({
@@ -122,7 +101,7 @@ describe('store', () => {
 
 describe('rows of a store', () => {
   test('rows show merged: the index below, what it has not committed above', async () => {
-    const directory = fresh()
+    const directory = directories.fresh()
     let store = await Store.open(optionsAt(directory))
     await store.append(['a', 'c', 'e', 'g', 'i'].map((key) => put(key)))
     await store.commitIndex()
@@ -152,7 +131,7 @@ describe('rows of a store', () => {
   })
 
   test('without its index, or with another version of apply, it is rebuilt', async () => {
-    const directory = fresh()
+    const directory = directories.fresh()
     let store = await Store.open(optionsAt(directory, { segmentSizeBytes: 100_000 }))
     for (let i = 0; i < 60; i++) {
       await store.append([put(`k${i % 40}`, new Uint8Array(9_000).fill(i)), put(`small ${i}`)])
@@ -179,7 +158,7 @@ describe('rows of a store', () => {
 
 describe('appends to a store', () => {
   test('a closed store takes nothing more', async () => {
-    const store = await Store.open(optionsAt(fresh()))
+    const store = await Store.open(optionsAt(directories.fresh()))
     const last = store.append([put('a')])
     await store.close()
     await last
@@ -188,7 +167,7 @@ describe('appends to a store', () => {
 
   test('apply sees what earlier records of the same batch did', async () => {
     const store = await Store.open(
-      optionsAt(fresh(), {
+      optionsAt(directories.fresh(), {
         apply: ({ key }, _position, current) => {
           const before = current(bytesOf(key))
           return [{ key: bytesOf(key), value: bytesOf(`${before ? byteString(before) : ''}+`) }]
