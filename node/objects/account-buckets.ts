@@ -22,7 +22,9 @@ import { BUCKET_CREATING, BUCKET_DELETED, sameIncarnation } from './bucket-recor
 import { mapInBatches } from '../tools/in-batches.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 
+/** How long an intent is left alone before another creator may remove it. A courtesy only (G4). */
 const INTENT_PATIENCE_MS = 60_000
+/** Entries whose buckets are read at the same time. */
 const LOOK_AT_ONCE = 16
 
 export interface AccountBucketsOptions {
@@ -40,6 +42,7 @@ export interface AccountBucketsOptions {
   ) => Promise<BucketRecord | undefined>
 }
 
+/** What tells a bucket from every other one, and whose list it belongs in. */
 type Identity = Pick<BucketRecord, 'name' | 'incarnation' | 'ownerAccount' | 'createdMs'>
 
 export class AccountBuckets {
@@ -122,8 +125,13 @@ export class AccountBuckets {
     return others.length >= limit
   }
 
-  /** Removes entries whose bucket is gone and intents whose creator died. True when the list has become shorter. A
-   * check that began before this call may have missed what happened since, so then another one is made. */
+  /**
+   * Removes entries whose bucket is gone and intents whose creator died. Resolves with true when the list has become
+   * shorter.
+   *
+   * A check that began before this call may have missed what happened since. When it has found nothing, another one is
+   * made.
+   */
   async #dropDead(context: RequestContext, accountId: string): Promise<boolean> {
     const under = this.#looking.get(accountId)
     if (under !== undefined && (await under.catch(() => false))) return true
@@ -137,6 +145,10 @@ export class AccountBuckets {
     return mine
   }
 
+  /**
+   * One check of the whole list: reads the bucket of each entry, then removes the dead ones in one change. Resolves
+   * with true when it removed something.
+   */
   async #look(context: RequestContext, accountId: string): Promise<boolean> {
     const entries = await this.entries(context, accountId)
     const areDead = await mapInBatches(entries, LOOK_AT_ONCE, (entry) =>
@@ -150,6 +162,10 @@ export class AccountBuckets {
     return this.#remove(context, accountId, dead, mayGo)
   }
 
+  /**
+   * Whether the entry's bucket is gone for good. A bucket that is still "creating" is decided first, so that an old
+   * intent either becomes live or ends here. Throws what reads and changes of registers throw: then nothing is removed.
+   */
   async #isDead(context: RequestContext, entry: AccountBucketRecord): Promise<boolean> {
     const { readBucket, decideBucket, clock } = this.#options
     if (!entry.live && clock.nowMs() - entry.createdMs < INTENT_PATIENCE_MS) return false
@@ -161,6 +177,10 @@ export class AccountBuckets {
     return !here || record.state === BUCKET_DELETED
   }
 
+  /**
+   * Removes the entries of these incarnations for which `mayGo` holds. It is asked about the newest entry, inside the
+   * change. Resolves with true when something was removed.
+   */
   async #remove(
     context: RequestContext,
     accountId: string,

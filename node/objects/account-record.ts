@@ -1,4 +1,7 @@
-/** An account's register: buckets and identities share it, each with fields of its own. */
+/**
+ * An account's register, in the space `account`. Buckets and identities share it: account-buckets.ts changes the list of buckets,
+ * node/iam/ changes name, root keys and `closed`. Each passes on the fields of the other as it found them.
+ */
 
 import { utf8ByteString } from '../../protocol/bytes.ts'
 import { accountCodec, type AccountRecord } from '../../protocol/codec/versioned.ts'
@@ -8,6 +11,7 @@ import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 
+/** Where an account's record is, and through what it is read and changed. */
 export interface AccountPlace {
   readonly registers: RegisterClient
   readonly keyspace: () => Keyspace
@@ -28,6 +32,10 @@ export function accountOf(value: RegisterValue | undefined, accountId: string): 
   }
 }
 
+/**
+ * Linearizable. An account that was never written has an empty record. Throws Unavailable, and RecordVersionError for a
+ * record of a later program.
+ */
 export async function readAccount(
   context: RequestContext,
   { registers, keyspace, accountId }: AccountPlace,
@@ -39,7 +47,10 @@ export async function readAccount(
 
 /**
  * One change of the newest record. `edit` passes on the fields that it does not change, and may return undefined to
- * keep the record. It is called again on each retry.
+ * keep the record. It is called again on each retry, so it must be pure.
+ *
+ * Resolves with the record that is chosen afterwards. Throws Unavailable when it is not known whether the change has
+ * happened.
  */
 export async function changeAccount(
   context: RequestContext,

@@ -22,6 +22,7 @@ import { sameIncarnation } from './bucket-record.ts'
 /** The least recently stored records are dropped. */
 const CACHE_MAX = 10_000
 
+/** What decisions about requests are made from, and the bucket that it was read with. */
 export interface KnownAccess extends BucketAccess {
   readonly bucket: Bucket
 }
@@ -29,6 +30,7 @@ export interface KnownAccess extends BucketAccess {
 export interface BucketCacheOptions {
   readonly clock: Clock
   readonly placement: Pick<ReplicaPlacement, 'epoch'>
+  /** Whether this node is a member of the layout. Only members are told of buried buckets. */
   readonly isMember: () => boolean
   /** Reads the record of a live bucket while the queue of one of its keys is held. Throws NoSuchBucket. */
   readonly reread: (name: string) => Promise<BucketRecord>
@@ -38,13 +40,18 @@ export class BucketCache {
   /** For decisions about requests (T7). */
   readonly access: FreshCache<KnownAccess>
   readonly #options: BucketCacheOptions
+  /** By name, the one that was stored last at the end. */
   readonly #buckets = new Map<string, Bucket>()
-  /** Counts reads of records. */
+  /** Counts reads of records. A read's number is drawn when it begins. */
   #order = 0
-  /** Records whose read began no later count only while they are in the cache. */
+  /**
+   * Raised to `#order` when something may have been buried. A record whose read began no later counts only while it is
+   * in the cache.
+   */
   #horizon = 0
   /** Which read was the last one of each record. */
   readonly #readAt = new WeakMap<Bucket, number>()
+  /** The epoch in which `followEpoch` was called last, and whether this node was a member in it. */
   #epoch = 0
   #wasMember = false
 
@@ -53,17 +60,20 @@ export class BucketCache {
     this.access = new FreshCache(options.clock, CACHE_MAX)
   }
 
-  /** The cached bucket, without a read. */
+  /** The cached bucket, without a read. It may be stale: whatever is done with it is fenced (T8). */
   get(name: string): Bucket | undefined {
     return this.#buckets.get(name)
   }
 
-  /** The bucket is gone, as far as its register says. */
+  /** The bucket is gone, as far as its register says. Operations that hold it already meet the fence. */
   drop(name: string): void {
     this.#buckets.delete(name)
   }
 
-  /** These incarnations are gone for good, and their minima are about to be dropped. */
+  /**
+   * These incarnations are gone for good, and their minima are about to be dropped. From then on a replica does not
+   * refuse their old generations any more, so what was read before must not count.
+   */
   bury(ids: ReadonlySet<BucketId>): void {
     for (const [name, bucket] of this.#buckets) {
       if (!ids.has(bucket.id)) continue
@@ -93,7 +103,11 @@ export class BucketCache {
     this.#wasMember = isMember
   }
 
-  /** @param began what `beginRead` returned when the read of the record began */
+  /**
+   * Takes a record that was read, and returns its bucket: the cached one when it is the same incarnation, brought up to
+   * the record's generation. A record that was read before a burial gets a bucket, but no place in the cache.
+   * @param began what `beginRead` returned when the read of the record began
+   */
   remember(record: BucketRecord, began: number): Bucket {
     const cached = this.#buckets.get(record.name)
     if (cached !== undefined && sameIncarnation(cached.record, record)) {
@@ -113,6 +127,10 @@ export class BucketCache {
     return bucket
   }
 
+  /**
+   * Whether replicas that accept the bucket's fence prove something (FenceSource): its record was read after the last
+   * burial, or it was not among the buried ones and so is still in the cache.
+   */
   #isUsable(bucket: Bucket): boolean {
     this.followEpoch()
     return (

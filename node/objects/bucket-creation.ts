@@ -1,6 +1,14 @@
 /**
- * How a bucket is created (T6): intent in the account's list, "creating" in the bucket's register, live in the list,
- * live in the register. Any node that meets the bucket may do the next step, and every step may be done twice.
+ * How a bucket is created (T6). Any node that meets the bucket may do the next step, and every step may be done twice.
+ *
+ * 1. Intent: an entry in the account's list, which has a limit (account-buckets.ts).
+ * 2. "Creating" in the bucket's register, unless another bucket has the name.
+ * 3. The intent becomes live in the list. That is the moment of creation.
+ * 4. Live in the register.
+ *
+ * Invariants:
+ *   - a bucket lives only after its entry was live in the list, so that the limit is exact
+ *   - a creation that dies between two steps leaves an intent, or a bucket that the next reader decides
  */
 
 import type { BucketRecord } from '../../protocol/codec/versioned.ts'
@@ -23,6 +31,7 @@ import type { RegisterClient } from '../quorum/register-client.ts'
 
 /** How long a step is retried whose outcome is not known. Each step may be done twice. */
 const DOUBT_MS = 6_000
+/** How often `create` draws a new incarnation when the one before it came to nothing. */
 const ATTEMPTS = 4
 
 export interface BucketCreationOptions {
@@ -30,11 +39,14 @@ export interface BucketCreationOptions {
   readonly clock: Clock
   readonly random: Random
   readonly list: AccountBuckets
+  /** Members of the layout: a new bucket has shards in proportion. */
   readonly memberCount: () => number
   readonly keyOf: (name: string) => RegisterKey
+  /** Reads the bucket's register, without deciding what it finds. */
   readonly readBucket: (context: RequestContext, name: string) => Promise<BucketRecord | undefined>
 }
 
+/** A bucket to create. `region` is stored as the caller gave it. */
 interface BucketRequest {
   readonly bucket: string
   readonly ownerAccount: string
@@ -48,7 +60,11 @@ export class BucketCreation {
     this.#options = options
   }
 
-  /** Throws BucketAlreadyExists, BucketAlreadyOwnedByYou, TooManyBuckets. */
+  /**
+   * Creates the bucket and resolves with its record, which may be "deleting" already. Throws BucketAlreadyExists,
+   * BucketAlreadyOwnedByYou, TooManyBuckets, Conflict when others are in the way again and again, and Unavailable when
+   * the outcome is not known.
+   */
   async create(context: RequestContext, request: BucketRequest): Promise<BucketRecord> {
     const { clock, readBucket, list } = this.#options
     const until = clock.monotonicMs() + DOUBT_MS
@@ -93,7 +109,10 @@ export class BucketCreation {
     throw new StoreError('Unavailable', 'the bucket was created and may have been deleted again')
   }
 
-  /** The record once it is decided, so no longer "creating"; undefined when no bucket has the name. */
+  /**
+   * The record once it is decided, so no longer "creating"; undefined when no bucket has the name. A record in any
+   * other state is returned as it is. Called by every reader of a bucket's register (buckets.ts).
+   */
   async decided(
     context: RequestContext,
     record: BucketRecord | undefined,
@@ -137,6 +156,7 @@ export class BucketCreation {
     return existing ?? record
   }
 
+  /** With an incarnation of its own: a second creation under the name is another bucket. */
   #newRecord({ bucket, ownerAccount, region }: BucketRequest): BucketRecord {
     const { random, clock, memberCount } = this.#options
     return newBucket({

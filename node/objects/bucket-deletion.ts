@@ -1,7 +1,14 @@
 /**
- * How a bucket is deleted (T6): "deleting" in its register, a quorum list that finds it empty, tombstone. When it is
- * not empty it becomes live again. Any node that meets "deleting" may finish the deletion, so every step may be done
- * twice.
+ * How a bucket is deleted (T6). Any node that meets "deleting" may finish the deletion, so every step may be done twice.
+ *
+ * 1. "Deleting" in the bucket's register, and its generation at a majority of each shard: no write gets in any more (T8).
+ * 2. A quorum list looks whether the bucket is empty. When it is not, the bucket becomes live again.
+ * 3. Open uploads are aborted, as far as they are reached in time.
+ * 4. A tombstone in the bucket's register: the bucket is gone. Its entry leaves the account's list.
+ *
+ * Invariants:
+ *   - the list of step 2 is made at the generation of "deleting", so it sees every write that was answered before
+ *   - each change of the state raises the generation, so a deletion that others have decided is noticed
  */
 
 import { byteString } from '../../protocol/bytes.ts'
@@ -10,7 +17,7 @@ import { StoreError } from '../../protocol/errors.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
-import { FINAL_GENERATION } from '../replica/minimum-records.ts'
+import { FINAL_GENERATION } from '../replica/minimum-generation-records.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import type { AccountBuckets } from './account-buckets.ts'
 import { Bucket } from './bucket.ts'
@@ -26,6 +33,7 @@ import {
   sameIncarnation,
 } from './bucket-record.ts'
 
+/** The parts of Buckets that a deletion works with. */
 export interface BucketDeletionOptions {
   readonly registers: RegisterClient
   readonly fence: FenceRaiser
@@ -46,7 +54,12 @@ export class BucketDeletion {
     this.#options = options
   }
 
-  /** Throws BucketNotEmpty, NoSuchBucket, Conflict, and Unavailable when it is not known what has happened. */
+  /**
+   * Deletes the bucket on a client's request. `found` is live or "deleting". Throws BucketNotEmpty, NoSuchBucket,
+   * Conflict, and Unavailable when it is not known what has happened.
+   *
+   * Others may finish this deletion meanwhile. Then their success is this request's success too.
+   */
   async run(context: RequestContext, found: BucketRecord): Promise<void> {
     if (found.state === BUCKET_DELETING) {
       await this.finish(context, found)
@@ -63,7 +76,11 @@ export class BucketDeletion {
     }
   }
 
-  /** Ends the deletion of a bucket that is "deleting": deleted, or live again. */
+  /**
+   * Ends the deletion of a bucket that is "deleting": deleted, or live again. Called for the request, and by any reader
+   * that has met "deleting" for long enough. Throws BucketNotEmpty when the bucket lives on, and NoSuchBucket or
+   * Conflict when another deletion has decided.
+   */
   async finish(context: RequestContext, record: BucketRecord): Promise<void> {
     const { fence, cache, list, isEmpty, abandonUploads } = this.#options
     const bucket = new Bucket(record, (old) => this.#rereadDeleting(old))

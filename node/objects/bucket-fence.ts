@@ -1,6 +1,10 @@
 /**
  * Makes a change of a bucket's record count: a majority of each shard's replica sets must refuse older generations
- * (T8).
+ * (T8). Called after each change of the record, before it is answered.
+ *
+ * Invariants:
+ *   - replicas are asked and counted in one epoch; when the layout changes meanwhile, the round begins again     (L4)
+ *   - a replica counts only when it has flushed the minimum for all of its partitions that were asked for
  */
 
 import { bytesOf } from '../../protocol/bytes.ts'
@@ -12,12 +16,15 @@ import type { Peers } from '../quorum/peers.ts'
 import type { Bucket } from './bucket.ts'
 import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
 
+/** For one replica. It answers after a flush. */
 const RAISE_TIMEOUT_MS = 4_000
+/** Rounds: a new one begins when the layout has changed meanwhile. */
 const ATTEMPTS = 4
 
 export interface FenceRaiserOptions {
   readonly peers: Peers
   readonly placement: ReplicaPlacement
+  /** How many bits of a key's hash are its partition. */
   readonly partitionBits: () => number
 }
 
@@ -28,8 +35,11 @@ export class FenceRaiser {
     this.#options = options
   }
 
-  /** Resolves when a majority of each shard's replica sets has flushed the bucket's present generation as
-   * its minimum. Throws Unavailable. */
+  /**
+   * Resolves when a majority of each shard's replica sets has flushed the bucket's present generation as its minimum:
+   * from then on no operation that carries an older record reaches a quorum. Throws Unavailable; then the change may
+   * still come to count, and the caller does not know.
+   */
   async raise(bucket: Bucket): Promise<void> {
     const { placement } = this.#options
     const partitions = this.#partitions(bucket)
@@ -71,6 +81,7 @@ export class FenceRaiser {
     throw new StoreError('Unavailable', 'no majority of the replicas answered in time')
   }
 
+  /** Whether the node has flushed the minimum. When it is at a later epoch, that layout is fetched first. */
   async #ask(node: NodeId, request: Parameters<Peers['raise']>[1]): Promise<boolean> {
     const { peers, placement } = this.#options
     try {
@@ -83,6 +94,7 @@ export class FenceRaiser {
     }
   }
 
+  /** The partitions of all shards, each once. */
   #partitions(bucket: Bucket): number[] {
     const partitions = new Set<number>()
     for (let shard = 0; shard < bucket.shards; shard++) {

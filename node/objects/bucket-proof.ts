@@ -67,6 +67,7 @@ export class BucketProof {
   }
 }
 
+/** Thrown where the fence would be refreshed: here a stale fence is the answer. */
 class StaleRecord extends StoreError {
   constructor() {
     super('Unavailable', 'the settings of the bucket have changed meanwhile')

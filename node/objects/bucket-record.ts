@@ -11,21 +11,33 @@ import type {
   Versioning,
 } from '../../gateway/port/buckets.ts'
 
+/**
+ * The states of a bucket. Numbers of the stored record: none is ever used for another state.
+ *
+ * CREATING ──► LIVE ◄──► DELETING ──► DELETED
+ *     └──────────────────────────────────▲      (its intent was removed)
+ */
 export const BUCKET_LIVE = 1
 export const BUCKET_DELETING = 2
 export const BUCKET_DELETED = 3
 /** Not decided yet: the account's list decides whether the bucket comes to life (T6). */
 export const BUCKET_CREATING = 4
 
+/** By the number in the record: never configured, enabled, suspended. */
 const VERSIONING: readonly (Versioning | undefined)[] = [undefined, 'Enabled', 'Suspended']
 
+/** Tells "configured, with all four off" from "never configured", which is 0. */
 const ACCESS_BLOCK_SET = 16
 
-/** Throws RecordVersionError or ShapeError. */
+/**
+ * The record in a bucket's register; undefined when it is absent. Tombstones have one too. Throws RecordVersionError or
+ * ShapeError.
+ */
 export function recordOf(value: RegisterValue | undefined): BucketRecord | undefined {
   return value === undefined ? undefined : bucketCodec.decode(value.body)
 }
 
+/** The register's value for a record. A deleted bucket's is a tombstone, which is collected later (G2). */
 export function bucketValue(record: BucketRecord): Omit<RegisterValue, 'operation'> {
   return {
     tombstone: record.state === BUCKET_DELETED,
@@ -61,6 +73,7 @@ export function sameIncarnation(
   return byteString(a.incarnation) === byteString(b.incarnation)
 }
 
+/** What clients may know of a bucket without its settings. */
 export function bucketInfoOf(record: BucketRecord): BucketInfo {
   return {
     name: record.name,
@@ -70,6 +83,7 @@ export function bucketInfoOf(record: BucketRecord): BucketInfo {
   }
 }
 
+/** The settings as the gateway names them. Undefined stands for a setting that was never made or was removed. */
 export function settingsOf(record: BucketRecord): BucketSettings {
   return {
     versioning: VERSIONING[record.versioning],
@@ -84,7 +98,10 @@ export function settingsOf(record: BucketRecord): BucketSettings {
   }
 }
 
-/** Sets only what the change names, so that two changes of different settings at the same time both count. */
+/**
+ * The record after a change, one generation on. Sets only what the change names, so that two changes of different
+ * settings at the same time both count. In a change null removes a setting, and undefined keeps it.
+ */
 export function withChange(record: BucketRecord, change: BucketChange): BucketRecord {
   const { versioning, policy, principals = [], publicAccessBlock, abortRules } = change
   return {
@@ -110,7 +127,10 @@ export function withChange(record: BucketRecord, change: BucketChange): BucketRe
   }
 }
 
-/** Decided by the wall clock of the node that asks: this is policy, never safety (G4). */
+/**
+ * Whether a rule of the bucket wants this open upload aborted by now. Decided by the wall clock of the node that asks:
+ * this is policy, never safety (G4).
+ */
 export function isAbortDue(
   { abortRules }: Pick<BucketRecord, 'abortRules'>,
   upload: { readonly key: string; readonly initiatedMs: number },

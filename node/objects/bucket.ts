@@ -11,13 +11,17 @@ import type { FenceSource } from '../quorum/fence-source.ts'
 /** A bucket is its own fence: `refresh` reads its record again. */
 export class Bucket implements FenceSource {
   readonly name: string
+  /** The incarnation: another bucket under the same name has another id. */
   readonly id: BucketId
+  /** Replaced by newer ones of the same incarnation, while operations are under way. */
   #record: BucketRecord
   readonly #reread: (bucket: Bucket) => Promise<BucketRecord>
   readonly #isUsable: ((bucket: Bucket) => boolean) | undefined
 
-  /** @param reread returns the newest record of the same incarnation; throws when there is none
-   * @param isUsable false once the minima of this bucket may be gone: see `FenceSource` */
+  /**
+   * @param reread returns the newest record of the same incarnation; throws when there is none
+   * @param isUsable false once the minima of this bucket may be gone: see `FenceSource`. When left out, always usable
+   */
   constructor(
     record: BucketRecord,
     reread: (bucket: Bucket) => Promise<BucketRecord>,
@@ -34,6 +38,7 @@ export class Bucket implements FenceSource {
     return this.#record
   }
 
+  /** Fixed for the bucket's life: the place of each object depends on it. */
   get shards(): number {
     return this.#record.shards
   }
@@ -47,7 +52,10 @@ export class Bucket implements FenceSource {
     return this.#isUsable?.(this) ?? true
   }
 
-  /** Throws NoSuchBucket, and Unavailable when the name belongs to another incarnation. */
+  /**
+   * Reads the record again, after a replica has refused its generation. Throws NoSuchBucket, and Unavailable when the
+   * name belongs to another incarnation.
+   */
   async refresh(): Promise<void> {
     this.adopt(await this.#reread(this))
   }

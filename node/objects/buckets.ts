@@ -7,14 +7,15 @@
  *     (T8), so that a cached record is safe without a lease
  *   - no request is authorised by a record that was read, or proven by the replicas of the bucket's objects to be the
  *     newest (T8), more than a second before the request (T7)
- *   - "deleting" does not last: a node that meets it for long enough finishes the deletion
+ *
+ * Reading a record: bucket-reader.ts. Its states: bucket-creation.ts, bucket-deletion.ts. What is cached: bucket-cache.ts.
  */
 
 import { utf8ByteString } from '../../protocol/bytes.ts'
 import type { BucketRecord } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { BucketId, RegisterKey } from '../../protocol/ids.ts'
-import { partitionOfKey, type Keyspace } from '../../protocol/keyspace/key.ts'
+import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type {
   BucketAccess,
@@ -34,7 +35,7 @@ import { BucketCreation } from './bucket-creation.ts'
 import { BucketDeletion } from './bucket-deletion.ts'
 import { bucketBusy, bucketRecreated, noSuchBucket } from './bucket-errors.ts'
 import { FenceRaiser } from './bucket-fence.ts'
-import { BucketProof } from './bucket-proof.ts'
+import { BucketReader } from './bucket-reader.ts'
 import {
   BUCKET_DELETED,
   BUCKET_DELETING,
@@ -48,7 +49,6 @@ import {
 } from './bucket-record.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
-import { sleep } from '../tools/sleep.ts'
 
 /** How old the record for a decision about a request may be (T7). */
 const ACCESS_AGE_MS = 1_000
@@ -56,19 +56,8 @@ const ACCESS_AGE_MS = 1_000
 const DECISION_AGE_MS = 60_000
 /** For background work, which is only delayed by an older record. */
 const LOOSE_AGE_MS = 10_000
-/** How long a bucket is met as "deleting" before the deletion is finished here. */
-const DELETING_PATIENCE_MS = 3_000
-const DELETING_POLL_MS = 100
-/**
- * How long a caller that holds the queue of a key waits for the deletion, which may itself have to wait for that key.
- */
-const FINISH_PATIENCE_MS = 2_000
+/** How often a change of settings begins again when the record has changed since it was read. */
 const CHANGE_ATTEMPTS = 4
-/**
- * When a read of the record takes longer than this, and there is a known record, that record is proven at the same
- * time.
- */
-const READ_PATIENCE_MS = 300
 
 export interface BucketsOptions {
   readonly registers: RegisterClient
@@ -80,6 +69,7 @@ export interface BucketsOptions {
   readonly keyspace: () => Keyspace
   readonly memberCount: () => number
   readonly isMember: () => boolean
+  /** The limit of accounts without one of their own. */
   readonly bucketsPerAccount: number
   /** True when no object, at the fence given, exists: a quorum list (T6). */
   readonly isEmpty: (context: RequestContext, bucket: Bucket) => Promise<boolean>
@@ -91,7 +81,7 @@ export class Buckets {
   readonly #options: BucketsOptions
   readonly #cache: BucketCache
   readonly #fence: FenceRaiser
-  readonly #proof: BucketProof
+  readonly #reader: BucketReader
   readonly #list: AccountBuckets
   readonly #creation: BucketCreation
   readonly #deletion: BucketDeletion
@@ -100,12 +90,18 @@ export class Buckets {
     this.#options = options
     this.#cache = new BucketCache({
       ...options,
-      reread: (name) => this.#readLive(internalContext(), name, true),
+      reread: (name) => this.#reader.live(internalContext(), name, { holdsKey: true }),
     })
     this.#fence = new FenceRaiser(options)
-    this.#proof = new BucketProof(options)
+    this.#reader = new BucketReader({
+      ...options,
+      cache: this.#cache,
+      keyOf: (name) => this.#keyOf(name),
+      decided: (context, record) => this.#creation.decided(context, record),
+      finishDeletion: (context, record) => this.#deletion.finish(context, record),
+    })
     const readBucket = (context: RequestContext, name: string): Promise<BucketRecord | undefined> =>
-      this.#readRecord(context, name)
+      this.#reader.record(context, name)
     this.#list = new AccountBuckets({
       ...options,
       readBucket,
@@ -136,7 +132,7 @@ export class Buckets {
   /** Asks the register: linearizable. Throws NoSuchBucket. */
   async read(context: RequestContext, name: string): Promise<Bucket> {
     const began = this.#cache.beginRead()
-    return this.#cache.remember(await this.#readLive(context, name), began)
+    return this.#cache.remember(await this.#reader.live(context, name), began)
   }
 
   /** Called when these incarnations are gone for good and their minima are about to be dropped. From now on nothing
@@ -148,7 +144,7 @@ export class Buckets {
 
   /** Who owns it, and since when: linearizable. Throws NoSuchBucket. */
   async head(context: RequestContext, name: string): Promise<BucketInfo> {
-    return bucketInfoOf(await this.#readOrProve(context, name))
+    return bucketInfoOf(await this.#reader.liveOrProven(context, name))
   }
 
   /** For the decision about a request (T7). Throws NoSuchBucket, else Unavailable. */
@@ -156,13 +152,18 @@ export class Buckets {
     return (await this.#known(context, name, ACCESS_AGE_MS)).value
   }
 
-  /** Linearizable. */
+  /** Asks the register: linearizable. Throws NoSuchBucket. */
   async settings(context: RequestContext, name: string): Promise<BucketSettings> {
     return settingsOf((await this.read(context, name)).record)
   }
 
-  /** When it resolves, every later operation through any node obeys the change (T8). Unavailable: the change may still
-   * happen. */
+  /**
+   * Changes some settings of a live bucket. When it resolves, every later operation through any node obeys the change
+   * (T8).
+   *
+   * Throws NoSuchBucket; Conflict when `judged` is given and policy or public access block differ from it by now, or
+   * when others change the bucket again and again; Unavailable when the change may still happen.
+   */
   async changeSettings(
     context: RequestContext,
     {
@@ -173,7 +174,7 @@ export class Buckets {
   ): Promise<void> {
     for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
       const began = this.#cache.beginRead()
-      const found = await this.#readLive(context, name)
+      const found = await this.#reader.live(context, name)
       this.#mustBeDecided(found)
       let outdated = false
       const outcome = await this.#options.registers.change(context, {
@@ -202,8 +203,10 @@ export class Buckets {
     throw bucketBusy()
   }
 
-  /** Throws BucketAlreadyExists, BucketAlreadyOwnedByYou, TooManyBuckets, and Unavailable when the outcome is not
-   * known. */
+  /**
+   * Resolves when the bucket is live in its register (T6). Throws BucketAlreadyExists, BucketAlreadyOwnedByYou,
+   * TooManyBuckets, Conflict, and Unavailable when the outcome is not known.
+   */
   async create(
     context: RequestContext,
     request: { bucket: string; ownerAccount: string; region: string },
@@ -217,9 +220,12 @@ export class Buckets {
       : bucketInfoOf(record)
   }
 
-  /** Throws NoSuchBucket, BucketNotEmpty, Conflict, and Unavailable when the outcome is not known. */
+  /**
+   * Deletes an empty bucket. Throws NoSuchBucket, BucketNotEmpty, Conflict, and Unavailable when the outcome is not
+   * known.
+   */
   async delete(context: RequestContext, name: string): Promise<void> {
-    const found = await this.#creation.decided(context, await this.#readRecord(context, name))
+    const found = await this.#creation.decided(context, await this.#reader.record(context, name))
     if (found === undefined) throw noSuchBucket(name)
     this.#mustBeDecided(found)
     await this.#deletion.run(context, found)
@@ -239,7 +245,7 @@ export class Buckets {
     const buckets: BucketInfo[] = []
     for (let at = 0; at < names.length; at += 32) {
       const records = await Promise.all(
-        names.slice(at, at + 32).map((name) => this.#readRecord(context, name)),
+        names.slice(at, at + 32).map((name) => this.#reader.record(context, name)),
       )
       for (const record of records) {
         if (record === undefined || record.state === BUCKET_DELETED) continue
@@ -270,6 +276,10 @@ export class Buckets {
     }
   }
 
+  /**
+   * The record with its settings, at most `ageMs` old. Throws NoSuchBucket; every other failure of the read is
+   * Unavailable.
+   */
   async #known(
     context: RequestContext,
     name: string,
@@ -278,7 +288,7 @@ export class Buckets {
     try {
       return await this.#cache.access.get(name, ageMs, async (sinceMs) => {
         const began = this.#cache.beginRead()
-        const record = await this.#readOrProve(context, name)
+        const record = await this.#reader.liveOrProven(context, name)
         const bucket = this.#cache.remember(record, began)
         return {
           value: { bucket, info: bucketInfoOf(record), settings: settingsOf(record) },
@@ -291,39 +301,6 @@ export class Buckets {
     }
   }
 
-  /** The record of a live bucket: from its register; or the known one, once the replicas of its objects have proven
-   * that no newer one had been answered when this was called. So a bucket stays usable when its register has no
-   * majority. Only "live at this generation" is ever proven; everything else is read. Throws NoSuchBucket. */
-  async #readOrProve(context: RequestContext, name: string): Promise<BucketRecord> {
-    const reading = this.#readLive(context, name)
-    const known = this.#cache.get(name)
-    if (known === undefined) return reading
-    const patience = this.#patience(name)
-    const first = await Promise.race([reading, patience.over]).catch(unlessUnavailable)
-    patience.cancel()
-    if (first !== undefined) return first
-    const { record } = known
-    const proof = this.#proof.isCurrent(context, new Bucket(record, () => Promise.resolve(record)))
-    const proven = proof.then((current) =>
-      current && this.#cache.get(name) === known ? record : reading,
-    )
-    return Promise.race([
-      reading.catch((error: unknown) => unlessUnavailable(error) ?? proven),
-      proven,
-    ])
-  }
-
-  /** How long to wait for the register alone: not at all when its majority is not connected. */
-  #patience(name: string): { readonly over: Promise<undefined>; readonly cancel: () => void } {
-    const reachable = this.#proof.isReachable(partitionOfKey(this.#keyOf(name)))
-    let cancel = (): void => {}
-    const over = new Promise<undefined>((resolve) => {
-      const delayMs = reachable ? READ_PATIENCE_MS : 0
-      cancel = this.#options.clock.after(delayMs, () => resolve(undefined))
-    })
-    return { over, cancel: () => cancel() }
-  }
-
   /** The caller was authorised for one incarnation. Refuse if the name now belongs to another one. */
   #mustBeDecided(found: BucketRecord): void {
     const known = this.#cache.access.peek(found.name, DECISION_AGE_MS)
@@ -332,50 +309,8 @@ export class Buckets {
     throw bucketRecreated()
   }
 
-  /** Throws NoSuchBucket. */
-  async #readLive(context: RequestContext, name: string, holdsKey = false): Promise<BucketRecord> {
-    const { clock } = this.#options
-    const since = clock.monotonicMs()
-    for (;;) {
-      const record = await this.#creation.decided(context, await this.#readRecord(context, name))
-      if (record === undefined) {
-        this.#cache.drop(name)
-        throw noSuchBucket(name)
-      }
-      if (record.state === BUCKET_LIVE) return record
-      if (clock.monotonicMs() - since > DELETING_PATIENCE_MS) {
-        // The node that began the deletion is most likely dead.
-        const finished = this.#deletion.finish(context, record).catch((error: unknown) => {
-          // Others may finish it at the same time. Only what the record says then counts.
-          const codes = ['BucketNotEmpty', 'NoSuchBucket', 'Conflict']
-          if (!(error instanceof StoreError && codes.includes(error.code))) throw error
-        })
-        if (!holdsKey) {
-          await finished
-          continue
-        }
-        // The list of the deletion may have to wait for the very key whose change waits for this.
-        const late = sleep(clock, FINISH_PATIENCE_MS).then(() => 'late' as const)
-        if ((await Promise.race([finished, late])) === 'late') {
-          finished.catch(() => {})
-          throw new StoreError('Unavailable', 'the bucket is being deleted')
-        }
-      } else {
-        await sleep(clock, DELETING_POLL_MS)
-      }
-    }
-  }
-
-  async #readRecord(context: RequestContext, name: string): Promise<BucketRecord | undefined> {
-    const { accepted } = await this.#options.registers.read(context, { key: this.#keyOf(name) })
-    return recordOf(accepted?.value)
-  }
-
+  /** One of the system partitions, which have more replicas than others. */
   #keyOf(name: string): RegisterKey {
     return systemRegister('bucket', utf8ByteString(name), this.#options.keyspace())
   }
-}
-
-function unlessUnavailable(error: unknown): undefined {
-  if (!(error instanceof StoreError) || error.code !== 'Unavailable') throw error
 }

@@ -21,9 +21,10 @@ import { noSuchUpload, requestOf, type FencedPlace, type UploadPlace } from './u
 import { UPLOAD_COMPLETING } from '../../protocol/object/upload-state.ts'
 import { checksumTypeOf, objectHeadersOf, unpaired, versionRecordOf } from './versions.ts'
 
+/** What CompleteMultipartUpload answers, also to a repeat of the request. */
 export type CompletionResult = PutResult & FinishedBody & { sizeBytes: number }
 
-/** Throws InvalidPart, InvalidPartOrder. */
+/** The numbers must rise. Throws InvalidPart for an empty list, InvalidPartOrder. */
 export function checkOrder(named: readonly CompletedPart[]): void {
   if (named.length === 0) throw new StoreError('InvalidPart', 'no parts were named')
   for (let i = 1; i < named.length; i++) {
@@ -31,7 +32,12 @@ export function checkOrder(named: readonly CompletedPart[]): void {
   }
 }
 
-/** The named parts, as they are stored. Throws InvalidPart, EntityTooSmall, EntityTooLarge. */
+/**
+ * The named parts, as they are stored, in the order in which they were named.
+ *
+ * Throws InvalidPart when a part is not there or has another ETag or checksum, EntityTooSmall when one before the last
+ * is smaller than `partBytesMin`, EntityTooLarge when all together exceed an object's limit.
+ */
 export function checkedParts(
   stored: ReadonlyMap<number, PartRecord>,
   named: readonly CompletedPart[],
@@ -58,7 +64,13 @@ export function checkedParts(
   return parts
 }
 
-/** The record of an upload that is completing, and a manifest when there are many parts. */
+/**
+ * The record of an upload that is completing, and a manifest when there are many parts.
+ *
+ * `before` is the open upload, `digest` and `attempt` name the request (upload-record.ts). `storage` in the result is
+ * the complete list of parts, wherever it is stored. The manifest, if any, is a packed block beside the upload under
+ * the attempt's id.
+ */
 export function completing(
   place: UploadPlace,
   before: UploadRecord,
@@ -103,7 +115,7 @@ function lengthOf(storage: readonly StorageRecord[]): number {
   return storage.reduce((sum, { checksum }) => sum + 40 + (checksum?.length ?? 0), 0)
 }
 
-/** The answer for a completed upload, the same for each repeat. */
+/** The answer for a completed upload, the same for each repeat. Throws NoSuchUpload when the record has no result. */
 export function answerOf(place: FencedPlace, { result }: UploadRecord): CompletionResult {
   if (result === undefined) throw noSuchUpload(place.uploadId)
   return {
@@ -123,11 +135,16 @@ export function manifestOf({ result }: UploadRecord): DataId | undefined {
   return dataId(byteString(result.manifest))
 }
 
+/**
+ * Tells the collector that the upload names its list of parts no more. Its size is not known here and not needed: it is
+ * one packed block.
+ */
 export function releasedManifest(place: UploadPlace, id: DataId, mayFree: boolean): Released {
   const owner = ownedByManifest(place.register)
   return { owner, dataId: id, sizeBytes: 0, packed: true, mayFree }
 }
 
+/** Every checksum that the client names must be the stored one. Those that it leaves out are not compared. */
 function sameChecksums(part: PartRecord, want: CompletedPart): boolean {
   const have = unpaired(part.checksums)
   for (const [name, value] of Object.entries(want.checksums)) {

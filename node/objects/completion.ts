@@ -61,6 +61,7 @@ import { partInfoOf } from './versions.ts'
 const ATTEMPTS = 4
 
 export interface CompletionOptions {
+  /** The least size of all parts but the last. When left out, S3's. */
   readonly partBytesMin?: number | undefined
   readonly registers: RegisterClient
   readonly objects: Objects
@@ -78,16 +79,27 @@ export interface CompletionOptions {
 
 export interface CompletionRequest {
   readonly parts: readonly CompletedPart[]
+  /** Judged against the object's current version inside the object's change. */
   readonly condition?: WriteCondition | undefined
+  /**
+   * Makes ETag and checksums of the whole from those of the parts. Called once for each attempt, before anything is
+   * written. What it throws is passed on to the client.
+   */
   finish(parts: readonly PartInfo[], upload: UploadInfo): FinishedBody
 }
 
 /** What an attempt has at hand that others would have to fetch. */
 interface AtHand {
+  /** The manifest, for the object's change. Another node's replicas ask for it when they lack it (A5). */
   readonly block?: OwnedBlock | undefined
+  /** The complete list of parts. */
   readonly storage?: readonly StorageRecord[] | undefined
 }
 
+/**
+ * Steps 1 to 5 for requests, and the end of attempts that no request goes on with. Used by uploads.ts and
+ * upload-sweeper.ts.
+ */
 export class Completion {
   readonly #options: CompletionOptions
   readonly #tickets: Tickets
@@ -99,8 +111,12 @@ export class Completion {
     this.#parts = new CompletionParts(options.parts, options.partBytesMin)
   }
 
-  /** The same answer for each repeat of the same request. Throws NoSuchUpload, what `seal` and the condition throw,
-   * errors of S3's checks of the parts, and Unavailable when the outcome is not known. */
+  /**
+   * Completes the upload, or joins the completion under way. The same answer for each repeat of the same request.
+   *
+   * Throws NoSuchUpload, what `request.finish` and the condition throw, the errors of S3's checks of the parts
+   * (completion-record.ts), and Unavailable when another completion is under way or the outcome is not known.
+   */
   async complete(
     context: RequestContext,
     place: FencedPlace,
@@ -121,14 +137,23 @@ export class Completion {
     throw busy()
   }
 
-  /** Is the attempt over, as far as this node knows? Then no request goes on with it unless it finds it. */
+  /**
+   * Whether the attempt of a "completing" upload is over, as far as this node knows. Then no request goes on with it
+   * unless it finds it here. Records of older programs name no attempt; their node has started again since.
+   */
   isLeft(completing: UploadRecord): boolean {
     const attempt = attemptOf(completing)
     return attempt === undefined || this.#options.reclaim.isOver(attempt)
   }
 
-  /** Ends an attempt that its request has left. If its version was written, the upload is completed; otherwise the
-   * version never will be written, and the upload is open again. */
+  /**
+   * Ends an attempt that its request has left. If its version was written, the upload is completed; otherwise the
+   * version never will be written, and the upload is open again. The object decides which, in one change: either the
+   * ticket is refused there, or it is gone because the version took it.
+   *
+   * Resolves with the upload's record as it is then. Throws what changes of registers throw: then any node may try
+   * again.
+   */
   async unwind(
     context: RequestContext,
     place: UploadPlace,
@@ -151,6 +176,11 @@ export class Completion {
     return this.#tickets.withdraw(context, place, ticket)
   }
 
+  /**
+   * Steps 1 to 5 with an attempt of this request's own. `again`: the upload was no longer open at step 2, or a later
+   * step found others in the way. The attempt ends with the call, whatever its outcome: from then on others may unwind
+   * it.
+   */
   async #begin(
     context: RequestContext,
     place: FencedPlace,
@@ -210,6 +240,10 @@ export class Completion {
     return 'again'
   }
 
+  /**
+   * Steps 3 to 5 for an upload that is "completing", on behalf of this request or of another one that named the same
+   * parts. `again`: the upload has to be read once more.
+   */
   async #finish(
     context: RequestContext,
     place: FencedPlace,
@@ -337,6 +371,7 @@ export class Completion {
     }
   }
 
+  /** The upload's record; undefined when the upload is gone. Linearizable. */
   async #read(context: RequestContext, place: FencedPlace): Promise<UploadRecord | undefined> {
     const { accepted } = await this.#options.registers.read(context, {
       key: place.register,
@@ -346,6 +381,7 @@ export class Completion {
   }
 }
 
+/** The two codes with which a failed condition is answered. */
 function isConditionError(error: unknown): boolean {
   return (
     error instanceof StoreError &&

@@ -14,6 +14,7 @@ import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
 
+/** What the order of questions depends on. */
 type Places = Pick<ReplicaPlacement, 'sets' | 'sources'>
 
 const CALL_TIMEOUT_MS = 4_000

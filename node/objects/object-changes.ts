@@ -44,8 +44,10 @@ import { releasedParts, releasedStorage, releasedVersion } from './released.ts'
 
 /** How often the register may change while its pages are read. */
 const ROUNDS_MAX = 8
+/** For a trial run of the edit, whose result is thrown away. */
 const NO_ID = dataId('\0'.repeat(24))
 
+/** What an edit is a function of. All of it may differ from one call to the next. */
 export interface EditInput {
   readonly record: ObjectRecord
   /** The bucket's setting: never 0, enabled 1, suspended 2. */
@@ -55,9 +57,16 @@ export interface EditInput {
   readonly chosen: boolean
 }
 
-/** Called again on each retry. Changes nothing when it returns undefined. */
+/**
+ * What becomes of the record. Called again on each retry and after each page that was read. `Lacking`: this page has to
+ * be read first. Undefined: the record stays as it is.
+ */
 export type ObjectEdit = (input: EditInput) => Edited | Lacking | undefined
 
+/**
+ * What became of the change: `record` is the chosen one in both cases, and `versioning` the setting that the written
+ * one obeys.
+ */
 export type EditOutcome =
   | { readonly type: 'written'; readonly record: ObjectRecord; readonly versioning: number }
   | {
@@ -81,7 +90,9 @@ interface Plan {
   readonly write: Omit<RegisterValue, 'operation'>
   readonly record: ObjectRecord
   readonly versioning: number
+  /** New pages, which the accept takes along (A5). */
   readonly blocks: readonly OwnedBlock[]
+  /** What the record names no more, once this plan is the chosen one. */
   readonly released: readonly Released[]
   /** Pages whose manifests have to be read to know what is released. */
   readonly removedLong: readonly VersionRecord[]
@@ -92,6 +103,10 @@ export function sameVersions(record: ObjectRecord): Edited {
   return { record, made: [], removed: [], dropped: [] }
 }
 
+/**
+ * Every change of an object's register goes through here, except that of tickets alone (tickets.ts). Called by
+ * objects.ts.
+ */
 export class ObjectChanges {
   readonly #options: ObjectChangesOptions
 
@@ -99,7 +114,12 @@ export class ObjectChanges {
     this.#options = options
   }
 
-  /** `block`: the packed block of the version that the edit writes. Throws as RegisterClient.change. */
+  /**
+   * Runs one change of the object's register.
+   *
+   * Throws as RegisterClient.change, and Unavailable when the register keeps changing while its pages are read.
+   * @param block the packed block of the version that the edit writes: it rides with the accept
+   */
   async run(
     context: RequestContext,
     bucket: Bucket,
@@ -116,15 +136,21 @@ export class ObjectChanges {
   }
 }
 
+/** One change, with all its rounds and retries. */
 class ObjectChange {
   readonly #options: ObjectChangesOptions
   readonly #key: RegisterKey
   readonly #edit: ObjectEdit
   readonly #fence: PinnedFence
+  /** Pages that were read for this change, also lost ones, which count as empty. They never change. */
   readonly #known = new Map<DataId, PageRecord>()
+  /** Bytes of the pages that were read, for what is released with them. */
   readonly #sizes = new Map<DataId, number>()
+  /** One for each page that any call has made. They run until nothing can be proposed any more. */
   readonly #attempts: WriteAttempt[] = []
+  /** What each call has proposed. An accept of any of them may be the one that is chosen (P4). */
   readonly #plans: Plan[] = []
+  /** Set when the change is known to be chosen. */
   #chosen: Plan | undefined
 
   constructor(options: ObjectChangesOptions, bucket: Bucket, key: RegisterKey, edit: ObjectEdit) {
@@ -134,6 +160,7 @@ class ObjectChange {
     this.#fence = new PinnedFence(bucket)
   }
 
+  /** Rounds of: propose; when the edit lacks a page, read it and propose again. */
   async run(context: RequestContext, block: OwnedBlock | undefined): Promise<EditOutcome> {
     for (let round = 0; round < ROUNDS_MAX; round++) {
       let lacking: Lacking | undefined
@@ -176,6 +203,7 @@ class ObjectChange {
     )
   }
 
+  /** Calls the edit with the record of `value`, and with the pages that are known by now. */
   #apply(
     value: RegisterValue | undefined,
     chosen: boolean,
@@ -186,12 +214,17 @@ class ObjectChange {
     return this.#edit({ record: objectOf(value), versioning, pages, chosen })
   }
 
+  /** A data id with an attempt of its own, so that no page shares its fate with another one. */
   #draw(): DataId {
     const attempt = this.#options.bodies.begin()
     this.#attempts.push(attempt)
     return attempt.id
   }
 
+  /**
+   * What the accept carries, and what is released if it is chosen. `isOver` is asked here, inside the change, as
+   * Reclaim wants it.
+   */
   #planOf(edited: Edited, before: RegisterValue | undefined, chosen: boolean): Plan {
     const { reclaim, partitionBits } = this.#options
     const key = this.#key
@@ -225,6 +258,7 @@ class ObjectChange {
     }
   }
 
+  /** Finds the plan that was chosen, and releases what it removed (G5). */
   #written(value: RegisterValue): EditOutcome {
     // An accept of an earlier call may be the one that was chosen.
     const plans = this.#plans.filter(({ write }) => equalBytes(write.body, value.body))
@@ -287,6 +321,7 @@ class PinnedFence implements FenceSource {
     this.versioning = bucket.record.versioning
   }
 
+  /** Called for each proposal: notes the setting that belongs to the generation that it returns. */
   current(): Fence {
     this.versioning = this.#bucket.record.versioning
     return this.#bucket.current()

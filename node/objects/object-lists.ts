@@ -1,4 +1,12 @@
-/** Listings of objects and of their versions, folded by delimiter. */
+/**
+ * Listings of objects and of their versions, folded by delimiter. They walk the registers of all the bucket's shards in the order
+ * of their names (quorum/lister.ts), and make pages of what they find.
+ *
+ * Invariants:
+ *   - a page never exceeds its limit, counted in entries and prefixes together
+ *   - a page's marker names the last entry that was taken, so that the next page neither repeats nor skips one   (T1)
+ *   - every entry was in a chosen state at some instant of the call                                              (T1, R2)
+ */
 
 import { textOfUtf8, utf8ByteString } from '../../protocol/bytes.ts'
 import type { ObjectRecord } from '../../protocol/codec/versioned.ts'
@@ -42,7 +50,7 @@ const REREADS_MAX = 3
 /** For the place in a list of a version whose id may be 'null'. */
 const NO_RANDOM = new Uint8Array(VERSION_RANDOM_BYTES)
 
-/** How names are folded: at the first delimiter behind the prefix. */
+/** How names are folded: at the first delimiter behind the prefix. An empty delimiter folds nothing. */
 interface Folding {
   readonly prefix: ByteString
   readonly delimiter: ByteString
@@ -52,11 +60,13 @@ interface Folding {
 interface Expansion {
   readonly name: ByteString
   readonly key: RegisterKey
+  /** Replaced when the register is read again because a page is gone. */
   record: ObjectRecord
   /** Versions with lower sequences are to be listed. */
   below: number
 }
 
+/** Called by objects.ts, which has opened the bucket. */
 export class ObjectLists {
   readonly #options: ObjectListsOptions
 
@@ -64,7 +74,10 @@ export class ObjectLists {
     this.#options = options
   }
 
-  /** Current versions, ordered by key, folded by the delimiter. Delete markers are left out. */
+  /**
+   * Current versions, ordered by key, folded by the delimiter. Delete markers are left out. `next` is there when there
+   * is more: the last key or prefix of this page. Throws Unavailable, and what the bucket's fence throws.
+   */
   async objects(context: RequestContext, bucket: Bucket, request: ListRequest): Promise<ListPage> {
     const folding = foldingOf(request)
     const walk = this.#walk(context, bucket, folding, request.after, request.limit)
@@ -92,7 +105,11 @@ export class ObjectLists {
     }
   }
 
-  /** All versions and delete markers, ordered by key and then newest first, folded by the delimiter. */
+  /**
+   * All versions and delete markers, ordered by key and then newest first, folded by the delimiter. It begins behind
+   * the key marker, or behind the version marker within that key. Throws Unavailable, also when a page of old versions
+   * is out of reach.
+   */
   async versions(
     context: RequestContext,
     bucket: Bucket,
@@ -122,7 +139,7 @@ export class ObjectLists {
     }
   }
 
-  /** A quorum list: no version, no delete marker. */
+  /** A quorum list: true when there is no version and no delete marker. Objects with tickets only count as gone. */
   async isEmpty(context: RequestContext, bucket: Bucket): Promise<boolean> {
     const walk = this.#walk(context, bucket, { prefix: '', delimiter: '' }, undefined, 1)
     for (;;) {
@@ -132,7 +149,7 @@ export class ObjectLists {
     }
   }
 
-  /** The key in the middle of which the marker is. */
+  /** The key in the middle of which the marker is. Undefined when the list begins at the start of a key. */
   async #marked(
     context: RequestContext,
     bucket: Bucket,
@@ -151,7 +168,12 @@ export class ObjectLists {
     return { name, key, record, below: belowMarker(record, versionIdMarker) }
   }
 
-  /** False when the page is full and there is more. */
+  /**
+   * Adds the versions of one key to the page, newest first. False when the page is full and there is more.
+   *
+   * When a page of old versions is gone, the register is read again and the list goes on behind the last version that
+   * was taken (R4).
+   */
   async #expand(
     context: RequestContext,
     bucket: Bucket,
@@ -184,11 +206,15 @@ export class ObjectLists {
     }
   }
 
+  /** Linearizable. */
   async #read(context: RequestContext, bucket: Bucket, key: RegisterKey): Promise<ObjectRecord> {
     const { accepted } = await this.#options.registers.read(context, { key, fence: bucket })
     return objectOf(accepted?.value)
   }
 
+  /**
+   * A walk over all shards, behind the marker. One more row than the limit is expected, to know whether there is more.
+   */
   #walk(
     context: RequestContext,
     bucket: Bucket,
@@ -241,10 +267,12 @@ class VersionsPage {
     return true
   }
 
+  /** The page, with the place at which the next one begins. */
   more(): ListVersionsPage {
     return { ...this.end(), ...this.#last }
   }
 
+  /** The last page: without a marker. */
   end(): ListVersionsPage {
     return { versions: this.#versions, prefixes: this.#prefixes }
   }
@@ -254,7 +282,10 @@ class VersionsPage {
   }
 }
 
-/** A forged marker names no version of this key: nothing more of the key is listed then. */
+/**
+ * The sequence below which the list goes on within the marked key. A forged marker names no version of this key:
+ * nothing more of the key is listed then.
+ */
 function belowMarker(record: ObjectRecord, versionIdMarker: string): number {
   // The place of a null version that is gone is not known: list the key from its start rather than too little.
   if (versionIdMarker === NULL_VERSION_ID) return record.nullSequence || Infinity
@@ -268,7 +299,7 @@ function foldingOf(request: { prefix: string; delimiter?: string | undefined }):
   }
 }
 
-/** Undefined when the name is not folded. */
+/** The name up to and with its first delimiter behind the prefix. Undefined when the name is not folded. */
 function commonPrefix(name: ByteString, { prefix, delimiter }: Folding): ByteString | undefined {
   if (delimiter === '' || !name.startsWith(prefix)) return undefined
   const cut = name.indexOf(delimiter, prefix.length)

@@ -1,4 +1,12 @@
-/** Reads objects: which version, where its bytes are, and what to do when they are gone (R4). */
+/**
+ * Reads objects: which version, where its bytes are, and what to do when they are gone (R4). Called by objects.ts for GET, HEAD and
+ * the source of a copy.
+ *
+ * Invariants:
+ *   - one read of the register fixes version, blocks and checksums; the bytes come from blocks that never change
+ *   - a block that is missing is reported as lost only when the register still named it after every replica was asked
+ *   - once a byte was sent, the answer never changes to another version: it fails instead
+ */
 
 import { byteString } from '../../protocol/bytes.ts'
 import {
@@ -32,10 +40,12 @@ export interface ObjectReadsOptions {
   readonly losses: BlockLosses
 }
 
+/** What is wanted of an object. */
 interface Asked {
   readonly key: string
   /** Left out for the current version. */
   readonly versionId?: string | undefined
+  /** Whether the packed block should come with the state: one round trip for a small object. */
   readonly withData: boolean
 }
 
@@ -46,7 +56,13 @@ export class ObjectReads {
     this.#options = options
   }
 
-  /** Throws NoSuchKey, NoSuchVersion, IsDeleteMarker as Backend.getObject says. */
+  /**
+   * Resolves with the version's description and a way to read its bytes. Throws NoSuchKey, NoSuchVersion and
+   * IsDeleteMarker as Backend.getObject says, DataLost, and Unavailable.
+   *
+   * A page or manifest that is gone means that the register was changed meanwhile, so everything is read once more.
+   * When the same block is missing again and no replica has it, it is lost.
+   */
   async get(
     context: RequestContext,
     bucket: Bucket,
@@ -71,6 +87,7 @@ export class ObjectReads {
     }
   }
 
+  /** One try. Throws GoneError when a page or manifest that the register named is gone. */
   async #get(
     context: RequestContext,
     bucket: Bucket,
@@ -111,7 +128,7 @@ export class ObjectReads {
     return { info, versioned, read }
   }
 
-  /** The version that a GET is for, or why there is none to return. */
+  /** The version that a GET is for. Throws NoSuchKey, NoSuchVersion or IsDeleteMarker when there is none to return. */
   async #readable(
     context: RequestContext,
     key: RegisterKey,
@@ -139,7 +156,7 @@ export class ObjectReads {
     })
   }
 
-  /** The object still refers to this version, so its data must exist. */
+  /** Whether the object still refers to this version, so that its data must exist. */
   async #isStillNamed(
     context: RequestContext,
     bucket: Bucket,
@@ -151,6 +168,7 @@ export class ObjectReads {
     return (await this.#options.pages.find(context, key, record, version)) !== undefined
   }
 
+  /** Where the version's bytes are: in its record, or listed in its manifest, which may have come with the state. */
   async #storage(
     context: RequestContext,
     key: RegisterKey,
@@ -165,7 +183,11 @@ export class ObjectReads {
   }
 }
 
-/** When no replica returns a block, the version may be gone, if no chunk was sent yet (R4), or its data is lost. */
+/**
+ * Passes the chunks on. When no replica returns a block, `fate` finds out why. Throws DataLost when it is lost,
+ * ReplacedError when the version is gone and no chunk was sent yet (R4: the caller begins again), and otherwise the
+ * error itself.
+ */
 async function* untilReplaced(
   chunks: AsyncIterable<Uint8Array>,
   fate: (block: BlockKey) => Promise<'replaced' | 'away' | 'lost'>,

@@ -1,5 +1,11 @@
 /**
- * Objects: one register for each, with all its versions. Data is packed beside the register or in blocks of its own.
+ * Objects: one register for each, with all its versions. Data is packed beside the register or in blocks of its own. The gateway's
+ * operations on objects come here; object-changes.ts, object-reads.ts and object-lists.ts do the work.
+ *
+ * Invariants:
+ *   - data is on a majority before the change that names it is proposed                                        (P7, A5)
+ *   - a version's condition is judged inside the change that writes it
+ *   - data that no version came to name is released, and freed once its attempt is over                          (G5)
  */
 
 import { equalBytes, utf8ByteString } from '../../protocol/bytes.ts'
@@ -73,6 +79,7 @@ export interface ObjectsOptions {
   readonly losses?: BlockLosses | undefined
 }
 
+/** How a request names an object. */
 interface Named {
   readonly bucket: string
   readonly key: string
@@ -96,14 +103,20 @@ export class Objects {
     this.#lists = new ObjectLists(common)
   }
 
+  /** The object's register: in the partition of the shard that the key's hash chooses. */
   key(bucket: Bucket, key: string): RegisterKey {
     const name = utf8ByteString(key)
     const shard = shardOf(bucket.id, name, bucket.shards)
     return objectRegister(bucket.id, shard, name, this.#options.partitionBits())
   }
 
-  /** Stores a new version. Throws PreconditionFailed, NoSuchKey and NoSuchBucket, what the body throws, and
-   * Unavailable when the outcome is not known. */
+  /**
+   * Stores a new version, and resolves when it is chosen. The body is written first, so a failed condition costs its
+   * transfer.
+   *
+   * Throws PreconditionFailed, NoSuchKey and NoSuchBucket, what the body throws, InsufficientStorage, and Unavailable
+   * when the outcome is not known.
+   */
   async put(
     context: RequestContext,
     request: Named & {
@@ -128,6 +141,7 @@ export class Objects {
       packed === undefined
         ? undefined
         : { key: packedBlockKey(key, attempt.id), bytes: packed, owner }
+    /** Whether a version names the data, may name it, or certainly never will. */
     let data: 'current' | 'sent' | 'not-sent' = 'sent'
     try {
       const { condition } = request
@@ -149,10 +163,17 @@ export class Objects {
     }
   }
 
-  /** The object's change of a completion. The bucket's versioning decides what it makes. When the ticket has left the
-   * object because its version was written, the answer is that version's; `gone`: that version does not exist any
-   * more, or never did; `refused`: another request has taken the ticket back. The manifest is stored with the upload
-   * already, in the same partition; a replica that lacks it asks for it (A5). */
+  /**
+   * The object's change of a completion: takes the ticket and writes the version, in one change (P4). The bucket's
+   * versioning decides what it makes.
+   *
+   * When the ticket has left the object because its version was written, the answer is that version's. `gone`: that
+   * version does not exist any more, or never did. `refused`: another request has taken the ticket back.
+   *
+   * A condition that fails refuses the ticket for good and throws, so that no other node completes what this client was
+   * denied. The manifest is stored with the upload already, in the same partition; a replica that lacks it asks for it
+   * (A5).
+   */
   async writeCompleted(
     context: RequestContext,
     bucket: Bucket,
@@ -185,7 +206,7 @@ export class Objects {
     return written === undefined ? 'gone' : putResult(written, bucket.record.versioning)
   }
 
-  /** Throws as `Backend.getObject` says. */
+  /** Throws as `Backend.getObject` says. The bytes are read while the caller takes them. */
   async get(
     context: RequestContext,
     request: Named & { readonly versionId?: string | undefined; readonly withData: boolean },
@@ -194,7 +215,11 @@ export class Objects {
     return this.#reads.get(context, bucket, this.key(bucket, request.key), request)
   }
 
-  /** Without a version id, deletes the current version or writes a delete marker, as the bucket's versioning says. */
+  /**
+   * Without a version id, deletes the current version or writes a delete marker, as the bucket's versioning says. With
+   * one, removes that version for good. Deleting what does not exist succeeds. Throws NoSuchBucket, PreconditionFailed,
+   * NoSuchKey for a condition on an object that is not there, and Unavailable.
+   */
   async delete(
     context: RequestContext,
     request: Named & {
@@ -209,11 +234,13 @@ export class Objects {
       : this.#deleteVersion(context, bucket, key, request.versionId, request.condition)
   }
 
+  /** One page of current versions (object-lists.ts). Throws NoSuchBucket and Unavailable. */
   async list(context: RequestContext, request: ListRequest): Promise<ListPage> {
     const bucket = await this.#options.buckets.open(context, request.bucket)
     return this.#lists.objects(context, bucket, request)
   }
 
+  /** One page of all versions (object-lists.ts). Throws NoSuchBucket and Unavailable. */
   async listVersions(
     context: RequestContext,
     request: ListVersionsRequest,
@@ -328,6 +355,7 @@ export function referencedBy({ versions, pages }: ObjectRecord): DataId[] {
   return [...versions.flatMap(dataIdsOf), ...pages.map(pageIdOf)]
 }
 
+/** What a PUT answers. Without versioning clients get no version id, which `versioned` says. */
 function putResult(version: VersionRecord, versioning: number): PutResult {
   return {
     versionId: versionIdText(version),
@@ -336,6 +364,7 @@ function putResult(version: VersionRecord, versioning: number): PutResult {
   }
 }
 
+/** 404 where there is no object to match, 412 otherwise. */
 function conditionError(outcome: ReturnType<typeof verdict>): StoreError {
   return outcome === 'absent'
     ? new StoreError('NoSuchKey')

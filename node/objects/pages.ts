@@ -30,16 +30,23 @@ import type { RequestContext } from '../../protocol/context.ts'
 import { MissingBlockError } from '../quorum/missing-block.ts'
 import type { Replicator } from '../quorum/replicator.ts'
 
-/** No replica has a good copy of a block that the register named when it was read. */
+/**
+ * No replica has a good copy of a page or manifest that the register named when it was read. The register may have
+ * changed since, or the block may be lost: read it again, then ask loss-check.ts.
+ */
 export class GoneError extends MissingBlockError {}
 
 const NOTHING_LOST: ReadonlySet<BlockKey> = new Set()
 
+/** A decoded page, and how many bytes its block has. */
 export interface ReadPage {
   readonly page: PageRecord
   readonly sizeBytes: number
 }
 
+/**
+ * Called by object-reads.ts, object-lists.ts and object-changes.ts, and by the collector through Objects.references.
+ */
 export class Pages {
   readonly #replicator: Replicator
 
@@ -47,7 +54,7 @@ export class Pages {
     this.#replicator = replicator
   }
 
-  /** Undefined when no replica has it. */
+  /** One page. Undefined when no replica that answered has it. */
   async read(
     context: RequestContext,
     key: RegisterKey,
@@ -59,7 +66,10 @@ export class Pages {
       : { page: pageCodec.decode(bytes), sizeBytes: bytes.length }
   }
 
-  /** One version, found through the pages on its path. Undefined when the object has no such version. */
+  /**
+   * One version, found through the pages on its path: one page for each level. Undefined when the object has no such
+   * version. Throws GoneError.
+   */
   async find(
     context: RequestContext,
     key: RegisterKey,
@@ -75,8 +85,10 @@ export class Pages {
     }
   }
 
-  /** Versions with a sequence below `below`, newest first. Pages are read as they are needed; those in `lost` are
-   * skipped. */
+  /**
+   * Versions with a sequence below `below`, newest first. Pages are read as they are needed; those in `lost` are
+   * skipped. Throws GoneError for any other page that is gone.
+   */
   async *versions(
     context: RequestContext,
     key: RegisterKey,
@@ -91,7 +103,10 @@ export class Pages {
     }
   }
 
-  /** Every data id that the record refers to: data of its versions, manifests and what they list, pages. */
+  /**
+   * Every data id that the record refers to: data of its versions, manifests and what they list, pages. Reads all pages
+   * and manifests, and throws GoneError when one is gone, because then the list would be too short.
+   */
   async *references(
     context: RequestContext,
     key: RegisterKey,
@@ -110,7 +125,7 @@ export class Pages {
     }
   }
 
-  /** The parts of a version whose list of parts is a manifest. */
+  /** The parts of a version whose list of parts is a manifest. Throws GoneError. */
   async manifest(
     context: RequestContext,
     key: RegisterKey,
@@ -142,6 +157,7 @@ export class Pages {
     }
   }
 
+  /** The page, or GoneError. */
   async #must(context: RequestContext, key: RegisterKey, ref: PageRefRecord): Promise<PageRecord> {
     const read = await this.read(context, key, ref)
     if (read === undefined) {

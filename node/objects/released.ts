@@ -12,7 +12,7 @@ import {
 } from '../../protocol/keyspace/register-key.ts'
 import type { Reclaim, Released } from './reclaim.ts'
 
-/** The register of the upload that became this object. */
+/** The register of the upload that became this object. It is in the object's partition. */
 export function uploadRegisterOf(
   object: RegisterKey,
   uploadId: Uint8Array,
@@ -23,6 +23,8 @@ export function uploadRegisterOf(
 }
 
 /**
+ * The owner of a version's data: the registers that may name it.
+ *
  * A version does not say from which part a piece of its data came, so the registers to ask are upload and object. The
  * parts' registers are tombstones since the upload was completed.
  */
@@ -33,7 +35,10 @@ export function ownerOf(object: RegisterKey, version: VersionRecord, bits: numbe
     : ownedByManifest(uploadRegisterOf(object, uploadId, bits))
 }
 
-/** Data of a version that is gone, without what its manifest lists: `releasedParts`. */
+/**
+ * Data of a version that is gone, without what its manifest lists: `releasedParts`. Empty bodies have no blocks and are
+ * left out. `mayFree` is never set for data of an upload, whose other register was not changed.
+ */
 export function releasedVersion(
   object: RegisterKey,
   version: VersionRecord,
@@ -61,6 +66,7 @@ export function releasedParts(
   )
 }
 
+/** One piece of data, as the collector is told of it. */
 export function releasedStorage(
   owner: BlockOwner,
   storage: StorageRecord,

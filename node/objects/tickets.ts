@@ -1,4 +1,13 @@
-/** Tickets of completions in their object's register (P4, G5): see protocol/object/object.ts. */
+/**
+ * Tickets of completions in their object's register (P4, G5). A ticket is the permission to write one version once, for one attempt
+ * of one upload; protocol/object/object.ts holds its states:
+ *
+ *   good      admitted, and its version is not written yet
+ *   refused   its version will never be written: the sweep or a failed condition took it back
+ *   gone      not in the object: its version was written, or it was withdrawn
+ *
+ * Called by completion.ts and upload-sweeper.ts. Changes of tickets leave the object's versions alone.
+ */
 
 import type { ObjectRecord } from '../../protocol/codec/versioned.ts'
 import {
@@ -20,7 +29,7 @@ export class Tickets {
     this.#registers = registers
   }
 
-  /** Before the upload says "completing". */
+  /** Puts the ticket into the object, before the upload says "completing". From then on the version may be written. */
   async admit(
     context: RequestContext,
     place: UploadPlace,
@@ -29,14 +38,17 @@ export class Tickets {
     await this.#edit(context, place, (record) => withTicket(record, ticket))
   }
 
-  /** Removes a ticket that may not be used any more. */
+  /** Removes a ticket that may not be used any more: no upload is "completing" with it, or ever will be. */
   async withdraw(context: RequestContext, place: UploadPlace, ticket: Uint8Array): Promise<void> {
     await this.#edit(context, place, (record) =>
       ticketState(record, ticket) === 'gone' ? undefined : withoutTicket(record, ticket),
     )
   }
 
-  /** From now on the version of the ticket is not written. `gone`: it was written already. */
+  /**
+   * Refuses the ticket, so that its version is not written from now on. `gone`: it was written already, or the ticket
+   * was withdrawn.
+   */
   async refuse(
     context: RequestContext,
     place: UploadPlace,
@@ -48,7 +60,7 @@ export class Tickets {
     return ticketState(record, ticket) === 'refused' ? 'refused' : 'gone'
   }
 
-  /** All tickets in the object. */
+  /** All tickets in the object, refused ones too. Linearizable. */
   async list(
     context: RequestContext,
     place: Pick<UploadPlace, 'object' | 'fence'>,
@@ -60,6 +72,10 @@ export class Tickets {
     return objectOf(accepted?.value).uploads
   }
 
+  /**
+   * One change of the record. `edit` may be called again on each retry; undefined keeps the record. Resolves with the
+   * record that is chosen then.
+   */
   async #edit(
     context: RequestContext,
     { object, fence }: Pick<UploadPlace, 'object' | 'fence'>,

@@ -17,7 +17,11 @@ import { accountOf } from './account-record.ts'
 import { BUCKET_DELETED, newBucket } from './bucket-record.ts'
 import { UPLOAD_ABORTED } from '../../protocol/object/upload-state.ts'
 
-/** Undefined in a space of a later version: this node does not know what its readers expect (F20). */
+/**
+ * The value that makes an absent register present without changing what readers find. The reachability check writes it,
+ * to outlaw accepts that may still be on their way (G5). Undefined in a space of a later version: this node does not
+ * know what its readers expect (F20).
+ */
 export function tombstoneOf(key: RegisterKey): Omit<RegisterValue, 'operation'> | undefined {
   const body = bodyOf(key)
   return body === undefined ? undefined : { tombstone: true, body, blocks: [] }
@@ -53,7 +57,7 @@ function bodyOf(key: RegisterKey): Uint8Array | undefined {
   }
 }
 
-/** No bucket ever had this incarnation. */
+/** The record of a bucket that never was. No bucket ever had this incarnation. */
 function noBucket(name: string): ReturnType<typeof newBucket> {
   const incarnation = EMPTY_BYTES
   return newBucket({ name, incarnation, ownerAccount: '', createdMs: 0, region: '', shards: 0 })

@@ -1,4 +1,8 @@
-/** Open uploads of a bucket, in order of key and id, folded by a delimiter. */
+/**
+ * Open uploads of a bucket, in order of key and id, folded by a delimiter. Called by uploads.ts.
+ *
+ * A walk's names are "key NUL id (16 bytes)", so uploads of one key are ordered by their ids.
+ */
 
 import {
   byteString,
@@ -18,6 +22,11 @@ import type { Lister } from '../quorum/lister.ts'
 import { uploadInfoOf } from './upload-record.ts'
 import { UPLOAD_OPEN } from '../../protocol/object/upload-state.ts'
 
+/**
+ * One page of open uploads. It begins behind the request's key marker and, within that key, behind its upload id
+ * marker. The next markers are there when there is more: the last upload or common prefix of this page. Throws
+ * Unavailable, and what the bucket's fence throws.
+ */
 export async function listUploads(
   context: RequestContext,
   lister: Lister,
@@ -69,6 +78,10 @@ export async function listUploads(
   }
 }
 
+/**
+ * Where a walk begins, as a name of it; undefined for the start of the bucket. An upload id marker that is no id counts
+ * as missing.
+ */
 function markerOf(
   request: ListUploadsRequest,
   prefix: ByteString,

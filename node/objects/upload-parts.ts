@@ -32,7 +32,7 @@ import type { Reclaim, Released } from './reclaim.ts'
 import { Bucket } from './bucket.ts'
 import { newBucket } from './bucket-record.ts'
 import type { Lister } from '../quorum/lister.ts'
-import { FINAL_GENERATION } from '../replica/minimum-records.ts'
+import { FINAL_GENERATION } from '../replica/minimum-generation-records.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import type { FenceSource } from '../quorum/fence-source.ts'
 import {
@@ -44,6 +44,7 @@ import {
 } from './upload-record.ts'
 import { UPLOAD_ABORTED, UPLOAD_COMPLETED } from '../../protocol/object/upload-state.ts'
 
+/** Parts that are removed at the same time. */
 const CHANGES_AT_ONCE = 8
 
 export interface UploadPartsOptions {
@@ -54,16 +55,21 @@ export interface UploadPartsOptions {
   readonly partitionBits: () => number
 }
 
+/** A part that is stored, and the key of its register. */
 export interface FoundPart {
   readonly key: RegisterKey
   readonly part: PartRecord
 }
 
-/** Undefined when there is no part, or it was removed. */
+/** The record of a part. Undefined when there is no part, or it was removed. */
 export function partOf(value: RegisterValue | undefined): PartRecord | undefined {
   return value === undefined || value.tombstone ? undefined : partCodec.decode(value.body)
 }
 
+/**
+ * What the collector is told of a part that is removed or replaced: one entry, or none for an empty part. `mayFree`:
+ * see Released.
+ */
 export function releasedPart(
   upload: RegisterKey,
   part: Pick<PartRecord, 'partNumber' | 'storage'>,
@@ -76,7 +82,10 @@ export function releasedPart(
   return [{ owner: ownedByPart(upload, partNumber), dataId: id, sizeBytes, packed, mayFree }]
 }
 
-/** A fence above every minimum (T8), to list what a deleted bucket has left behind. */
+/**
+ * A fence above every minimum (T8), to list what a deleted bucket has left behind. It is no bucket that can be read
+ * again: `refresh` throws NoSuchBucket.
+ */
 export function goneBucket(id: BucketId): Bucket {
   const record = newBucket({
     name: '',
@@ -91,6 +100,7 @@ export function goneBucket(id: BucketId): Bucket {
   )
 }
 
+/** Used by uploads.ts, completion.ts and upload-sweeper.ts. */
 export class UploadParts {
   readonly #options: UploadPartsOptions
 
@@ -98,7 +108,10 @@ export class UploadParts {
     this.#options = options
   }
 
-  /** In order of part numbers. */
+  /**
+   * The parts of an upload, in order of part numbers, by quorum lists. `after`: a part number, exclusive. `expected`:
+   * how many parts the caller is likely to take.
+   */
   async *walk(
     context: RequestContext,
     bucket: Bucket,
@@ -122,7 +135,10 @@ export class UploadParts {
     }
   }
 
-  /** The data that the result of a completion is made of. Undefined when its list of parts is gone. */
+  /**
+   * The data that the result of a completion is made of: from the record, or from its manifest. Undefined when the
+   * manifest is gone, or no replica that answered has it.
+   */
   async storageOf(
     context: RequestContext,
     place: UploadPlace,
@@ -172,8 +188,11 @@ export class UploadParts {
     })
   }
 
-  /** Removes one part whose upload is over for good. `kept`: data that the object has; when that is not known,
-   * undefined, and the collector has to ask. */
+  /**
+   * Removes one part whose upload is over for good, and releases its data.
+   * @param kept data that the object has, which is not released. Undefined when that is not known: then the data is
+   * released, and the collector has to ask
+   */
   async drop(
     context: RequestContext,
     {
@@ -209,12 +228,12 @@ export class UploadParts {
   }
 }
 
-/** Nothing is left in it of what it was made of. */
+/** Whether an upload's record names nothing any more of what the upload was made of. Its answer is still in it. */
 export function isBare({ result }: UploadRecord): boolean {
   return result === undefined || (result.storage.length === 0 && result.manifest.length === 0)
 }
 
-/** A walk's names are upload id ‖ number. */
+/** The part number in a name of the walk: upload id (16 bytes) ‖ number (u16). */
 function numberBehind(name: ByteString): number {
   return name.charCodeAt(16) * 256 + name.charCodeAt(17)
 }

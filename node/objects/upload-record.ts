@@ -58,6 +58,7 @@ export interface NamedUpload {
   readonly uploadId: string
 }
 
+/** Where an upload is stored. All of its registers are in the partition of its object's shard. */
 export interface UploadPlace {
   readonly bucketId: BucketId
   readonly shard: number
@@ -67,16 +68,18 @@ export interface UploadPlace {
   readonly uploadId: string
   readonly key: string
   readonly register: RegisterKey
+  /** The register of the object that the upload will be. */
   readonly object: RegisterKey
   /** Left out when things are cleaned up: that has to be done in deleted buckets too. */
   readonly fence?: FenceSource | undefined
 }
 
+/** For requests of clients: whatever they write obeys the bucket's record (T8). */
 export interface FencedPlace extends UploadPlace {
   readonly fence: Bucket
 }
 
-/** Throws NoSuchUpload. */
+/** The place of an upload that a request names. Throws NoSuchUpload for an id that is not 32 hex digits. */
 export function placeIn(bucket: Bucket, named: NamedUpload, bits: number): FencedPlace {
   if (!/^[0-9a-f]{32}$/.test(named.uploadId)) throw noSuchUpload(named.uploadId)
   const name = utf8ByteString(named.key)
@@ -94,7 +97,9 @@ export function placeIn(bucket: Bucket, named: NamedUpload, bits: number): Fence
   }
 }
 
-/** The place of an upload from the key of its register, without a fence. */
+/**
+ * The place of an upload from the key of its register, without a fence. Throws Error for the register of anything else.
+ */
 export function uploadPlaceOf(register: RegisterKey, bits: number): UploadPlace {
   const bucketId = bucketIdOf(register)
   if (bucketId === undefined) throw new Error('not the register of an upload')
@@ -112,11 +117,15 @@ export function uploadPlaceOf(register: RegisterKey, bits: number): UploadPlace 
   }
 }
 
-/** Undefined when there is no upload, or it is gone. */
+/**
+ * The record of an upload. Undefined when there is no upload, or it is gone. An aborted upload still has its record
+ * until its parts are removed.
+ */
 export function uploadRecordOf(value: RegisterValue | undefined): UploadRecord | undefined {
   return value === undefined || value.tombstone ? undefined : uploadCodec.decode(value.body)
 }
 
+/** The register's value for a record. `block`: the manifest that the record names. */
 export function uploadValue(
   record: UploadRecord,
   block?: OwnedBlock,
@@ -134,7 +143,10 @@ export function uploadTombstone(record: UploadRecord): Omit<RegisterValue, 'oper
   return { tombstone: true, body: uploadCodec.encode(rest), blocks: [] }
 }
 
-/** Makes sure that nothing that is under way for an absent upload can happen. */
+/**
+ * The record of an upload that never was, for a tombstone: it makes sure that nothing that is under way for an absent
+ * upload can happen.
+ */
 export function noUpload(key: string): UploadRecord {
   return {
     state: UPLOAD_ABORTED,
@@ -150,6 +162,7 @@ export function noUpload(key: string): UploadRecord {
   }
 }
 
+/** What clients know of an upload. */
 export function uploadInfoOf(record: UploadRecord, uploadId: string): UploadInfo {
   return {
     key: record.key,
@@ -162,17 +175,18 @@ export function uploadInfoOf(record: UploadRecord, uploadId: string): UploadInfo
   }
 }
 
-/** A repeated completion must name the same parts. */
+/** A digest (32 bytes) of the parts that a completion names: a repeated completion must name the same ones. */
 export function requestDigest(parts: readonly CompletedPart[]): Uint8Array<ArrayBuffer> {
   const text = parts.map((part) => `${part.partNumber}:${part.etag}`).join(',')
   return new Uint8Array(blake3(utf8(text)))
 }
 
+/** The record's `request` for a completion: see above. */
 export function requestOf(digest: Uint8Array, attempt: DataId): Uint8Array<ArrayBuffer> {
   return bytesOf(byteString(digest) + attempt)
 }
 
-/** Does the completion under way name the parts with this digest? */
+/** Whether the completion under way, or the one that is done, named the parts with this digest. */
 export function isSameRequest(record: UploadRecord, digest: Uint8Array): boolean {
   return equalBytes(record.request.subarray(0, DIGEST_BYTES), digest)
 }
@@ -205,7 +219,9 @@ export function partsOfTicket(ticket: Uint8Array): {
   }
 }
 
-/** Is the upload still in exactly this attempt? */
+/**
+ * Whether the upload is still in exactly this attempt. Any other state means that somebody else has gone on with it.
+ */
 export function isCompleting(record: UploadRecord | undefined, ticketed: UploadRecord): boolean {
   return record?.state === UPLOAD_COMPLETING && equalBytes(record.request, ticketed.request)
 }
@@ -217,6 +233,7 @@ export function uploadDataIds(storage: readonly StorageRecord[]): Set<ByteString
   )
 }
 
+/** 404, for clients: also for an upload that is over. */
 export function noSuchUpload(uploadId: string): StoreError {
   return new StoreError('NoSuchUpload', undefined, { UploadId: uploadId })
 }

@@ -61,15 +61,22 @@ const OPEN_KNOWN_MAX = 10_000
 const ABANDON_MS = 5_000
 const ABANDONED_AT_ONCE = 8
 
+/** What became of an upload. */
 interface Ended {
+  /** Also from a tombstone. Left out when the register is absent. */
   readonly state?: number
-  /** Undefined when the bucket is gone. */
+  /** Undefined when the upload is gone, so that nothing is left to clean up. */
   readonly record?: UploadRecord | undefined
 }
 
-/** The upload sweep: finishes what is completing, aborts what is too old, cleans up what is over. */
+/**
+ * The port by which the scan (reclaim/scan.ts) hands over what it meets. Each call looks at one register, and throws
+ * what registers throw: the next scan comes again.
+ */
 export interface UploadSweep {
+  /** Visits an upload's register. */
   upload(key: RegisterKey): Promise<void>
+  /** Visits a part's register: it may have lost its upload. */
   part(key: RegisterKey): Promise<void>
   /** Visits an object's register with tickets of completions. */
   tickets(key: RegisterKey): Promise<void>
@@ -97,7 +104,7 @@ export class UploadSweeper implements UploadSweep {
     this.#tickets = new Tickets(options.registers)
   }
 
-  /** @param key of an upload's register. Throws what registers throw: the scan comes again. */
+  /** Takes one upload as far as it can go now. @param key of an upload's register */
   async upload(key: RegisterKey): Promise<void> {
     const context = internalContext()
     const place = uploadPlaceOf(key, this.#options.partitionBits())
@@ -112,7 +119,10 @@ export class UploadSweeper implements UploadSweep {
     }
   }
 
-  /** @param key of a part's register. */
+  /**
+   * Removes a part that has no upload any more. Parts of an upload that was met open a short time ago are skipped
+   * without a read. @param key of a part's register
+   */
   async part(key: RegisterKey): Promise<void> {
     const { clock, registers, parts, partitionBits } = this.#options
     const known = this.#open.get(withoutNumber(key))
@@ -140,7 +150,10 @@ export class UploadSweeper implements UploadSweep {
     await parts.drop(context, { register }, key, undefined)
   }
 
-  /** @param key of an object's register. */
+  /**
+   * Ends the attempts whose tickets an object still has, once they are over: the upload is unwound, or the ticket is
+   * withdrawn when the upload has left that attempt. @param key of an object's register
+   */
   async tickets(key: RegisterKey): Promise<void> {
     const { reclaim, registers, partitionBits } = this.#options
     const context = internalContext()
@@ -172,8 +185,12 @@ export class UploadSweeper implements UploadSweep {
     }
   }
 
-  /** Ends an upload by request. Returns its state then. An aborted upload is remembered for a while after it is gone;
-   * a completed one stays, and so does one whose completion is under way. */
+  /**
+   * Ends an upload by request, and resolves with its state then.
+   *
+   * An aborted upload is remembered for a while after it is gone; a completed one stays, and so does one whose
+   * completion is under way. A completion that its request has left is unwound first.
+   */
   async abort(context: RequestContext, place: UploadPlace): Promise<Ended> {
     const { completion } = this.#options
     const ended = await this.#abortOpen(context, place)
@@ -220,6 +237,7 @@ export class UploadSweeper implements UploadSweep {
     }
   }
 
+  /** Open becomes aborted; any other state stays. Resolves with what there is then. */
   async #abortOpen(context: RequestContext, place: UploadPlace): Promise<Ended> {
     const outcome = await this.#options.registers.change(context, {
       key: place.register,
@@ -235,6 +253,7 @@ export class UploadSweeper implements UploadSweep {
     return { state: uploadCodec.decode(value.body).state, record: uploadRecordOf(value) }
   }
 
+  /** One step for an upload of a bucket that exists. */
   async #look(
     context: RequestContext,
     bucket: Bucket,
@@ -261,7 +280,7 @@ export class UploadSweeper implements UploadSweep {
     }
   }
 
-  /** Ends an upload whose bucket is deleted or being deleted. */
+  /** Ends an upload whose bucket is deleted or being deleted. No client asks for its outcome any more. */
   async #abandon(
     context: RequestContext,
     bucket: Bucket,
@@ -275,16 +294,20 @@ export class UploadSweeper implements UploadSweep {
     if (now?.state === UPLOAD_OPEN) now = (await this.#abortOpen(context, place)).record
     if (now === undefined) return
     if (now.state === UPLOAD_ABORTED || now.state === UPLOAD_COMPLETED) {
-      await this.#clean(context, bucket, place, now, true)
+      await this.#clean(context, bucket, place, now, { isAbandoned: true })
     }
   }
 
+  /**
+   * Removes the parts of an upload that is over, then the upload itself once no client can want its answer any more.
+   * `isAbandoned`: that is now, because its bucket is gone.
+   */
   async #clean(
     context: RequestContext,
     bucket: Bucket,
     place: UploadPlace,
     record: UploadRecord,
-    nobodyAsks = false,
+    { isAbandoned = false } = {},
   ): Promise<void> {
     const { parts, registers, clock } = this.#options
     this.#open.delete(placeOfParts(place.register))
@@ -292,7 +315,7 @@ export class UploadSweeper implements UploadSweep {
     if (!isClean) await parts.clean(context, bucket, place, record)
     if (record.state !== UPLOAD_COMPLETED) return
     const isOld = clock.nowMs() - (record.result?.lastModifiedMs ?? 0) > ANSWER_KEPT_MS
-    if (!isOld && !nobodyAsks) return
+    if (!isOld && !isAbandoned) return
     await registers.change(context, {
       key: place.register,
       fence: place.fence,
@@ -304,11 +327,13 @@ export class UploadSweeper implements UploadSweep {
     })
   }
 
+  /** Without a fence: deleted buckets are swept too. */
   async #read(context: RequestContext, key: RegisterKey): Promise<UploadRecord | undefined> {
     const { accepted } = await this.#options.registers.read(context, { key })
     return uploadRecordOf(accepted?.value)
   }
 
+  /** Parts of this upload are skipped for a while. */
   #knowOpen(register: RegisterKey): void {
     if (this.#open.size >= OPEN_KNOWN_MAX) this.#open.clear()
     this.#open.set(placeOfParts(register), this.#options.clock.monotonicMs())

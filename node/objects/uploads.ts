@@ -1,6 +1,15 @@
 /**
- * Multipart uploads: a register for the upload, one for each part, all in the partition of the
- * object's shard, so that parallel parts never contend.
+ * Multipart uploads: a register for the upload, one for each part, all in the partition of the object's shard, so that parallel
+ * parts never contend. The gateway's operations on uploads come here.
+ *
+ *   open ──► completing ──► completed        protocol/object/upload-state.ts
+ *     │  ◄──────┘
+ *     └────► aborted
+ *
+ * Invariants:
+ *   - a part is written without a look at the others: the last one with a number counts
+ *   - a part that was put after its upload was over never becomes part of an object, and is removed        (G5)
+ *   - no request waits for the removal of parts: it is done in the background, or by the sweep
  *
  * Completion: completion.ts. What uploads leave behind: upload-sweeper.ts, upload-parts.ts.
  */
@@ -77,6 +86,7 @@ export class Uploads {
   readonly #options: UploadsOptions
   readonly #parts: UploadParts
   readonly #completion: Completion
+  /** Removal of parts that no request waits for. */
   readonly #background = new Background()
 
   constructor(options: UploadsOptions) {
@@ -95,7 +105,10 @@ export class Uploads {
     this.#completion = completion
   }
 
-  /** Throws NoSuchBucket. */
+  /**
+   * Opens an upload with a random id. Throws NoSuchBucket, and Unavailable: then there may be an upload that no client
+   * knows, which a rule of the bucket aborts.
+   */
   async create(
     context: RequestContext,
     request: {
@@ -129,12 +142,19 @@ export class Uploads {
     return uploadInfoOf(record, uploadId)
   }
 
-  /** An open upload. Throws NoSuchUpload. */
+  /** What an open upload was created with. Throws NoSuchUpload. */
   async get(context: RequestContext, named: NamedUpload): Promise<UploadInfo> {
     const place = await this.#place(context, named)
     return uploadInfoOf(await this.#readOpen(context, place), named.uploadId)
   }
 
+  /**
+   * Stores a part, in place of an earlier one with its number. `admit` is called before the body is read.
+   *
+   * Throws NoSuchUpload when the upload is not open, what `admit` and the body throw, InsufficientStorage, and
+   * Unavailable when the outcome is not known. The upload is not read again when the body is in: #takeBackLate does
+   * that afterwards.
+   */
   async putPart(
     context: RequestContext,
     request: NamedUpload & {
@@ -190,6 +210,10 @@ export class Uploads {
     return partInfoOf(part)
   }
 
+  /**
+   * Up to `limit` parts with numbers above `after`, in order. `next` is there when there are more: the last number of
+   * this page. Throws NoSuchUpload when the upload is not open.
+   */
   async listParts(
     context: RequestContext,
     request: NamedUpload & { after: number; limit: number },
@@ -207,13 +231,14 @@ export class Uploads {
     return { upload, parts }
   }
 
-  /** Lists open uploads. */
+  /** One page of open uploads (upload-lists.ts). */
   async list(context: RequestContext, request: ListUploadsRequest): Promise<ListUploadsPage> {
     const { buckets, lister, partitionBits } = this.#options
     const bucket = await buckets.open(context, request.bucket)
     return listUploads(context, lister, bucket, request, partitionBits())
   }
 
+  /** Completes the upload (completion.ts). May be repeated for a day. */
   async complete(
     context: RequestContext,
     request: NamedUpload & CompletionRequest,
@@ -222,7 +247,10 @@ export class Uploads {
     return this.#completion.complete(context, place, request)
   }
 
-  /** May be repeated. Throws Conflict while a completion is under way, and NoSuchUpload for a completed upload. */
+  /**
+   * Aborts an open upload. May be repeated. Throws Conflict while a completion is under way, and NoSuchUpload for a
+   * completed upload. Its parts are removed in the background.
+   */
   async abort(context: RequestContext, named: NamedUpload): Promise<void> {
     const place = await this.#place(context, named)
     const { state, record } = await this.sweeper.abort(context, place)
@@ -234,12 +262,18 @@ export class Uploads {
     this.#background.run(() => this.#parts.clean(internalContext(), place.fence, place, record))
   }
 
-  /** Uploads of a bucket that is empty and about to go. */
+  /**
+   * Aborts uploads of a bucket that is empty and about to go, for a few seconds. Never throws: the sweep finds the
+   * rest.
+   */
   abandonAll(context: RequestContext, bucket: Bucket): Promise<void> {
     return this.sweeper.abandonAll(context, bucket)
   }
 
-  /** Removes a part that was put after its upload was over, and perhaps after the other parts were removed. */
+  /**
+   * Looks at the upload once more after a part was put. Removes a part that was put after its upload was over, and
+   * perhaps after the other parts were removed.
+   */
   async #takeBackLate(place: FencedPlace, key: RegisterKey): Promise<void> {
     const { registers } = this.#options
     const context = internalContext()
@@ -254,6 +288,7 @@ export class Uploads {
     }
   }
 
+  /** The record of an open upload. Throws NoSuchUpload. Linearizable. */
   async #readOpen(context: RequestContext, place: FencedPlace): Promise<UploadRecord> {
     const { accepted } = await this.#options.registers.read(context, {
       key: place.register,
@@ -264,6 +299,7 @@ export class Uploads {
     return record
   }
 
+  /** Opens the bucket from the cache. Throws NoSuchBucket, and NoSuchUpload for a malformed id. */
   async #place(context: RequestContext, named: NamedUpload): Promise<FencedPlace> {
     const bucket = await this.#options.buckets.open(context, named.bucket)
     return placeIn(bucket, named, this.#options.partitionBits())

@@ -1,4 +1,12 @@
-/** Between the records of versions and parts, and what the gateway shows of them. */
+/**
+ * Between the records of versions and parts, and what the gateway shows of them. Pure.
+ *
+ * A record writes defaults as empty or 0, so that it stays small:
+ *
+ *   versionId     '' is the null version, which clients see as 'null'
+ *   storageClass  '' is STANDARD
+ *   checksumType  0 none, 1 FULL_OBJECT, 2 COMPOSITE
+ */
 
 import { textOfUtf8 } from '../../protocol/bytes.ts'
 import type {
@@ -20,8 +28,10 @@ import type {
 } from '../../gateway/port/objects.ts'
 import type { ChecksumAlgorithm, Checksums, FinishedBody } from '../../gateway/port/body.ts'
 
+/** By the number in the record. */
 const CHECKSUM_TYPES = [undefined, 'FULL_OBJECT', 'COMPOSITE'] as const
 
+/** Undefined: the data has no checksum, or one without a type. */
 export type RecordedChecksumType = 'FULL_OBJECT' | 'COMPOSITE' | undefined
 
 export function checksumTypeNumber(type: RecordedChecksumType): number {
@@ -32,6 +42,7 @@ export function checksumTypeOf(number: number): RecordedChecksumType {
   return CHECKSUM_TYPES[number]
 }
 
+/** Names with their values, as records store them. Undefined values are left out. */
 export function pairs(record: Readonly<Record<string, string | undefined>>): PairRecord[] {
   const list: PairRecord[] = []
   for (const name in record) {
@@ -41,13 +52,14 @@ export function pairs(record: Readonly<Record<string, string | undefined>>): Pai
   return list
 }
 
-/** Null-prototype: names come from clients (F28). */
+/** The pairs as a record. It has no prototype: names come from clients (F28). */
 export function unpaired(list: readonly PairRecord[]): Record<string, string> {
   const record = Object.create(null) as Record<string, string>
   for (const { name, value } of list) record[name] = value
   return record
 }
 
+/** A version that is not placed yet: id, sequence and Last-Modified come from the change that writes it (T4, T5). */
 export function versionRecordOf(
   headers: ObjectHeaders,
   finished: FinishedBody,
@@ -73,6 +85,7 @@ export function versionIdText({ versionId }: Pick<VersionRecord, 'versionId'>): 
   return versionId === '' ? NULL_VERSION_ID : versionId
 }
 
+/** The headers that the client stored with an object, a version or an upload. */
 export function objectHeadersOf(
   record: Pick<VersionRecord, 'system' | 'user' | 'storageClass'>,
 ): ObjectHeaders {
@@ -83,6 +96,10 @@ export function objectHeadersOf(
   }
 }
 
+/**
+ * What HEAD shows of a version. `storage`: the complete list, also when the record has a manifest instead. Only objects
+ * of uploads have parts.
+ */
 export function objectInfoOf(
   key: string,
   version: VersionRecord,
@@ -101,12 +118,16 @@ export function objectInfoOf(
   }
 }
 
+/** Checksums are raw bytes in the record and base64 for clients. */
 function objectPartOf({ sizeBytes, checksum }: StorageRecord): ObjectPart {
   return checksum === undefined
     ? { sizeBytes }
     : { sizeBytes, checksum: Buffer.from(checksum).toString('base64') }
 }
 
+/**
+ * One entry of a list of objects, from the summary that the register's value begins with (protocol/object/summary.ts).
+ */
 export function listedOf(name: ByteString, summary: ObjectSummary): ListedObject {
   const { checksumAlgorithm } = summary
   return {
@@ -122,6 +143,7 @@ export function listedOf(name: ByteString, summary: ObjectSummary): ListedObject
   }
 }
 
+/** One entry of a list of versions. Of its checksums a list names the algorithm of the first only. */
 export function listedVersionOf(
   name: ByteString,
   version: VersionRecord,
@@ -137,6 +159,7 @@ export function listedVersionOf(
   }
 }
 
+/** What clients know of a part. */
 export function partInfoOf(part: PartRecord): PartInfo {
   return {
     partNumber: part.partNumber,
