@@ -32,7 +32,7 @@ const SPACE = {
   reclaimDelayMs: 1_000,
   scanPauseMs: 3_000,
   tombstoneDelayMs: 15_000,
-  minimaPauseMs: 2_000,
+  generationPauseMs: 2_000,
 }
 const UPKEEP = { compactionIntervalMs: 1_000, compactionGainBytes: 64 << 10 }
 const SEGMENT_BYTES = 512 << 10

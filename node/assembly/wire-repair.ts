@@ -87,14 +87,14 @@ export function wireRepair(
 function wireBlockRepair({ base, replica, quorum, reclaim }: RepairGround): BlockRepair {
   const { self, placement } = base
   const { peers, replicator } = quorum
-  const { marks, collector } = reclaim.space
+  const { watermarks, collector } = reclaim.space
   return new BlockRepair({
     self,
     blocks: replica.blocks,
     read: (key) => replicator.readOwned(internalContext(), key),
     peers,
     placement,
-    marks,
+    watermarks,
     collector,
     logger: base.env.logger,
   })

@@ -14,8 +14,11 @@ const PATIENCE_MS = 500
 export class AcceptTally {
   /** Replicas that told the present proposer that they have no room (F6). */
   readonly #full = new Set<NodeId>()
+  /** Accepts that were sent and neither answered nor failed, of all proposers. */
   #unanswered = 0
+  /** Accepts that a replica has stored, or may have stored. Never falls: what was stored stays. */
   #perhapsStored = 0
+  /** Wakes `allAnswered`. */
   #idle: (() => void) | undefined
 
   /** A new proposer of the same operation. What earlier ones sent still counts. */
@@ -54,6 +57,9 @@ export class AcceptTally {
     return membersOf(sets).every((node) => this.#full.has(node))
   }
 
+  /**
+   * Whether a replica may have the value. While this holds, nothing may be answered that says "nothing happened" (P4).
+   */
   get mayBeStored(): boolean {
     return this.#perhapsStored > 0 || this.#unanswered > 0
   }

@@ -1,4 +1,11 @@
-/** The blocks of one answer, verified and in order, within the room that the node has for all readers. */
+/**
+ * The blocks of one answer, verified and in order, within the room that the node has for all readers (read-room.ts). Called by
+ * body.ts.
+ *
+ * Invariants:
+ *   - a buffer of the pool is given back once: after its block was taken, or when the reader ends early
+ *   - room that was taken is given back whatever happens, also for blocks that are still being read then
+ */
 
 import type { BlockKey } from '../../protocol/ids.ts'
 import type { BufferPool } from './buffers.ts'
@@ -26,12 +33,16 @@ export interface BlockReaderOptions {
   readonly fetch: (key: BlockKey) => Promise<Uint8Array | undefined>
 }
 
+/** A block that is being read, or was read and is not taken yet. */
 interface Read {
   readonly piece: Piece
   readonly bytes: Promise<Uint8Array | undefined>
 }
 
-/** A chunk is valid until the next one is asked for. Throws MissingBlockError. */
+/**
+ * The bytes of the pieces, in order. A chunk is valid until the next one is asked for. Throws MissingBlockError when no
+ * replica has a block or it is too short, and what `fetch` throws.
+ */
 export async function* readBlocks(
   pieces: Iterator<Piece>,
   options: BlockReaderOptions,
@@ -44,6 +55,7 @@ export async function* readBlocks(
     bytes.catch(() => {})
     return { piece, bytes }
   }
+  /** How many blocks to read ahead: none before the client has shown that it is quick. */
   let aheadMax = 0
   try {
     for (;;) {
@@ -58,7 +70,7 @@ export async function* readBlocks(
       }
       const { piece, bytes: reading } = ahead[0] as Read
       const bytes = checked(await reading, piece)
-      while (ahead.length <= aheadMax && room.takeWhole(true)) {
+      while (ahead.length <= aheadMax && room.takeWholeAhead()) {
         const next = pieces.next()
         if (next.done === true) {
           room.giveWhole()
@@ -133,15 +145,18 @@ class Turn {
     return this.#bytes
   }
 
+  /** The place is given back unless the client takes the piece within this time. */
   endAfter(delayMs: number): void {
     this.#cancel = this.#options.room.after(delayMs, () => this.end())
   }
 
+  /** The client has taken the piece in time. */
   goOn(): void {
     this.#cancel?.()
     this.#cancel = undefined
   }
 
+  /** Gives block and place back. A second call does nothing. */
   end(): void {
     this.goOn()
     if (this.isOver) return
@@ -153,6 +168,7 @@ class Turn {
   }
 }
 
+/** The block, if it is there and as long as the register says. */
 function checked(bytes: Uint8Array | undefined, piece: Piece): Uint8Array {
   if (bytes === undefined || bytes.length < piece.to) {
     throw new MissingBlockError(piece.key, 'a block')

@@ -16,12 +16,14 @@ import { unavailable } from './register-errors.ts'
 import type { ReplicaPlacement } from './replica-placement.ts'
 import type { AtHand } from './riding-blocks.ts'
 
+/** For one call to a replica, to fetch a block or to send it ahead. */
 const CALL_TIMEOUT_MS = 4_000
 
 export interface BlockSupplyOptions {
   readonly peers: Peers
   readonly placement: ReplicaPlacement
   readonly clock: Clock
+  /** Told of blocks that could not be found. When left out, lost blocks are not looked for. */
   readonly lost?: LostBlocks | undefined
 }
 
@@ -57,6 +59,10 @@ export class BlockSupply {
     return riding
   }
 
+  /**
+   * A block that the value names: from the proposer's hands, else from the first replica that has a good copy. Throws
+   * Unavailable when none has, and notes the block when it is lost for good.
+   */
   async #find(key: BlockKey, request: AcceptRequest, atHand: AtHand): Promise<OwnedBlock> {
     const mine = atHand.get(key)
     if (mine !== undefined) return mine

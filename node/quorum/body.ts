@@ -23,8 +23,11 @@ const WRITES_AHEAD = 4
 /** Bytes that a block's record needs besides the block: header, key, padding. */
 const READ_BUFFER_BYTES = BLOCK_BYTES + 16_384
 
+/** A body that is stored, or ready to be stored with the change that names it. */
 export interface WrittenBody {
+  /** ETag and checksums. */
   readonly finished: FinishedBody
+  /** Where the bytes are: at most one entry, none for an empty body. */
   readonly storage: StorageRecord[]
   readonly sizeBytes: number
   /** The bytes of the one packed block, which ride with the register's state. */
@@ -44,12 +47,14 @@ export interface BodiesOptions {
   readonly reading?: ((ids: readonly DataId[]) => () => void) | undefined
 }
 
+/** Called by node/objects: once for each PUT or part, and for each GET. */
 export class Bodies {
   readonly #options: BodiesOptions
   readonly #writePool = new BufferPool(BLOCK_BYTES)
   /** As many buffers as the read room has blocks, so that repeated reads allocate nothing. */
   readonly #readPool: BufferPool
 
+  /** What all readers of this node hold together. */
   readonly readRoom: ReadRoom
 
   constructor(options: BodiesOptions) {
@@ -61,12 +66,20 @@ export class Bodies {
     )
   }
 
-  /** Belongs to this attempt alone: node, boot, number (G5). */
+  /**
+   * An attempt to store data: its id belongs to it alone, and names node, boot and number (G5). Throws Unavailable
+   * while this node may not begin any (Attempts.begin).
+   */
   begin(): WriteAttempt {
     return this.#options.attempts.begin()
   }
 
-  /** Resolves when a majority has flushed every block (P7) and the body has the announced size. */
+  /**
+   * Stores a body. Resolves when a majority has flushed every block (P7) and the body has the announced size. A body of
+   * at most 64 KiB is not sent: the change takes it along.
+   *
+   * Throws what the body throws, InsufficientStorage, and Unavailable. Then the attempt is over.
+   */
   async write(
     context: RequestContext,
     body: ObjectBody | SmallBody,
@@ -82,6 +95,7 @@ export class Bodies {
     }
   }
 
+  /** Reads the body once, in order. At most WRITES_AHEAD blocks are on their way, and one is being filled. */
   async #stream(
     context: RequestContext,
     body: ObjectBody,
@@ -118,8 +132,11 @@ export class Bodies {
     return { finished, storage, sizeBytes: bytes.length, packed: bytes, attempt }
   }
 
-  /** Verified bytes [start, end) of the storages, in order. A chunk is valid until the next one is asked for.
-   * `partition`: the register's, which holds packed blocks. */
+  /**
+   * Verified bytes [start, end) of the storages, in order. A chunk is valid until the next one is asked for. Throws
+   * MissingBlockError, and what the context's signal throws.
+   * @param partition the register's, which holds packed blocks
+   */
   async *read(
     context: RequestContext,
     storage: readonly StorageRecord[],
@@ -143,12 +160,17 @@ export class Bodies {
   }
 }
 
+/** Data ids of what is not empty. */
 function idsOf(storage: readonly StorageRecord[]): DataId[] {
   return storage
     .filter(({ sizeBytes }) => sizeBytes > 0)
     .map((each) => dataId(byteString(each.dataId)))
 }
 
+/**
+ * Which bytes of which blocks make up [start, end). Packed data is one block beside the register; other data is cut
+ * into blocks of 1 MiB, each in a partition of its own.
+ */
 function* piecesOf(
   storage: readonly StorageRecord[],
   partition: number,
@@ -184,11 +206,13 @@ class BlockWriter {
   readonly #pool: BufferPool
   readonly #id: DataId
   readonly #owner: BlockOwner
+  /** Blocks on their way, the oldest first. */
   readonly #writes: BlockWrite[] = []
   /** Undefined once it is being written: the write owns it then. */
   #buffer: Uint8Array<ArrayBuffer> | undefined
   #filled = 0
   #index = 0
+  /** The first failure of a write. It ends the body at the next block. */
   #failed: unknown
   sizeBytes = 0
 
@@ -219,6 +243,7 @@ class BlockWriter {
     return this.#buffer?.slice(0, this.#filled) ?? EMPTY_BYTES
   }
 
+  /** Sends the last block and waits for all. Throws the first failure. */
   async end(): Promise<void> {
     if (this.#filled > 0) await this.#send()
     for (const write of this.#writes) await write.acknowledged
@@ -231,6 +256,7 @@ class BlockWriter {
     this.#buffer = undefined
   }
 
+  /** Hands the buffer to a write, which gives it back to the pool when no replica uses it any more. */
   async #send(): Promise<void> {
     const { replicator, partitionBits } = this.#options
     const buffer = this.#buffer!

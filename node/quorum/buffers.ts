@@ -1,11 +1,14 @@
 /** A pool of block-sized buffers, so that large bodies need no new allocations. */
 
+/** Free buffers that a pool keeps when nothing else is said, and after `trim`. */
 const KEPT_MAX = 16
 
+/** Used by body.ts: one pool for writes, one for reads. */
 export class BufferPool {
   readonly #sizeBytes: number
   readonly #keptMax: number
   readonly #free: Uint8Array<ArrayBuffer>[] = []
+  /** Memory of buffers that are in use, so that one is given back only once. */
   readonly #taken = new WeakSet<ArrayBufferLike>()
 
   constructor(sizeBytes: number, keptMax = KEPT_MAX) {

@@ -10,7 +10,12 @@ export interface FirstAnswerOptions {
   readonly kind: CallKind
 }
 
-/** Undefined when all were asked and none has it. Calls that are under way when one answers are not waited for. */
+/**
+ * Resolves with the first answer that is not undefined; undefined when all were asked and none has it. A peer that
+ * fails counts as one that does not have it. Never rejects. Calls that are under way when one answers are not waited
+ * for.
+ * @param peers in the order in which they are asked
+ */
 export function firstAnswer<T>(
   { clock, health, kind }: FirstAnswerOptions,
   peers: readonly NodeId[],
@@ -26,6 +31,7 @@ export function firstAnswer<T>(
       cancel()
       resolve(answer)
     }
+    /** Asks the next peer, because the one before has nothing, has failed, or is slow. */
     const askNext = (): void => {
       cancel()
       if (done) return
@@ -49,6 +55,7 @@ export function firstAnswer<T>(
       )
       if (next < peers.length) hedgeLater(peer)
     }
+    /** Waits as long as an answer usually takes, then asks the next peer as well if hedges are left. */
     const hedgeLater = (peer: NodeId): void => {
       cancel = clock.after(health.hedgeAfterMs(kind), () => {
         if (done) return

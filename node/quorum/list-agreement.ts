@@ -16,7 +16,10 @@ export interface MergedReplies {
   readonly covered: ByteString
 }
 
-/** Rows that a majority of each set agrees with; undefined when there are none. */
+/**
+ * Rows that a majority of each set agrees with: they have sent the same digest and covered end. Undefined when there
+ * are none, and when a row is damaged: then the rows of all are needed.
+ */
 export function agreedReply({ sets, answers }: ListAnswers): WireIntervalReply | undefined {
   for (const { hasRows, reply } of answers) {
     if (!hasRows || reply.rows.some((row) => row.state.length === 0)) continue
@@ -31,7 +34,10 @@ export function agreedReply({ sets, answers }: ListAnswers): WireIntervalReply |
   return undefined
 }
 
-/** The rows on which all replies agree, below the least covered end. */
+/**
+ * Merges the rows of all replies below the least covered end (T1). A row counts as agreed only when every reply has it
+ * at the same ballot (bytes 2 to 25 of a state, protocol/codec/state.ts).
+ */
 export function mergedReplies(replies: readonly WireIntervalReply[]): MergedReplies {
   const ends = replies.map((reply) => byteString(reply.coveredEnd)).sort()
   const covered = ends[0]!

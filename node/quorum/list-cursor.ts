@@ -7,9 +7,11 @@ import type { RegisterValue } from '../../protocol/register/types.ts'
 /** Bytes of a key before the name: partition, space, bucket id, shard. */
 const NAME_AT = 2 + 1 + 16 + 2
 
+/** One register of a shard, as the replicas reported it. */
 export interface ShardRow {
   readonly key: RegisterKey
   readonly name: ByteString
+  /** Encoded state; empty for a row that was read alone. */
   readonly state: Uint8Array
   /** From a read of this register alone: final. The register may be absent or a tombstone. */
   readonly resolved?: { readonly value: RegisterValue | undefined }
@@ -18,9 +20,12 @@ export interface ShardRow {
 /** How far the walk has come in one shard. */
 export interface ListCursor {
   readonly shard: number
+  /** What has not been asked for yet. */
   range: KeyRange<RegisterKey>
+  /** Rows from the last answer, of which those before `at` are taken. */
   rows: ShardRow[]
   at: number
+  /** The shard has no rows beyond those here. */
   finished: boolean
   /** With this many rows left or fewer, the shard is asked again when another one has to be. */
   low: number
@@ -30,10 +35,12 @@ export function shardRow(key: ByteString, state: Uint8Array): ShardRow {
   return { key: key as RegisterKey, name: key.slice(NAME_AT), state }
 }
 
+/** The next row of this shard is not known: nothing may be taken from other shards before it is. */
 export function isDry(cursor: ListCursor): boolean {
   return cursor.at >= cursor.rows.length && !cursor.finished
 }
 
+/** Whether the shard takes part when another one has to be asked. */
 export function isLow({ rows, at, finished, low }: ListCursor): boolean {
   return !finished && rows.length - at <= low
 }

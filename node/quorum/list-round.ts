@@ -40,6 +40,7 @@ export interface ListRoundOptions {
 
 export interface ListAnswer {
   readonly node: NodeId
+  /** False when the node was asked for a digest only. */
   readonly hasRows: boolean
   readonly reply: WireIntervalReply
 }
@@ -50,6 +51,7 @@ export interface ListAnswers {
   readonly answers: readonly ListAnswer[]
 }
 
+/** One shard's question, whom it was put to, and the answers so far. */
 interface Shard {
   readonly question: ListQuestion
   readonly sets: ReplicaSets
@@ -61,7 +63,10 @@ interface Shard {
   readonly answers: ListAnswer[]
 }
 
-/** For each question the answers of a majority, at least one of them with rows; undefined when they did not come. */
+/**
+ * For each question the answers of a majority, at least one of them with rows; undefined when they did not come, or the
+ * layout has changed meanwhile. Throws what `bucket.refresh` throws.
+ */
 export function askShards(
   options: ListRoundOptions,
   questions: readonly ListQuestion[],
@@ -72,16 +77,25 @@ export function askShards(
 class ListRound {
   readonly #options: ListRoundOptions
   readonly #shards: readonly Shard[]
+  /** Read once: all questions of the round carry the same generation (T8). */
   readonly #fence: ReturnType<FenceSource['current']>
   readonly #epoch: number
+  /** No set has more than one replica: there is nothing to compare, and digests are left out. */
   readonly #alone: boolean
+  /** Cancels the hedges that are pending. */
   readonly #timers = new Set<() => void>()
+  /**
+   * Nodes that have failed, refused or are slow. A majority has to come without them, but their answers still count.
+   */
   readonly #doubtful = new Set<NodeId>()
   /** The same for every replica of the round. The replica with the most questions decides it. */
   #intervalBytesMax = 0
+  /** Calls without an answer. */
   #open = 0
   #over = false
+  /** A replica obeys a later generation only: the bucket's record is read again before the caller goes on. */
   #staleFence = false
+  /** Ends the round: answers that come later are ignored. */
   #end = (): void => {}
 
   constructor(options: ListRoundOptions, questions: readonly ListQuestion[]) {
@@ -103,6 +117,7 @@ class ListRound {
     this.#alone = this.#shards.every(({ sets }) => sets.every((set) => set.length === 1))
   }
 
+  /** Resolves when every question is answered, when all replicas were asked in vain, or when the round is stale. */
   async run(): Promise<(ListAnswers | undefined)[]> {
     await new Promise<void>((resolve) => {
       this.#end = () => {
@@ -160,6 +175,7 @@ class ListRound {
     else list.push({ shard, digestOnly: false })
   }
 
+  /** One message to one node, for all shards that it is asked about. The node is replaced when it fails or refuses. */
   async #ask(node: NodeId, list: readonly { shard: Shard; digestOnly: boolean }[]): Promise<void> {
     const { peers, placement } = this.#options
     this.#open++
@@ -209,6 +225,7 @@ class ListRound {
     return () => timer.cancel()
   }
 
+  /** A majority of each set has answered, one of them with rows. */
   #isAnswered({ sets, answers }: Shard): boolean {
     return (
       answers.some(({ hasRows }) => hasRows) &&

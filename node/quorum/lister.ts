@@ -39,8 +39,11 @@ import { askShards, type ListAnswers } from './list-round.ts'
 import type { RegisterClient } from './register-client.ts'
 import type { ReplicaPlacement } from './replica-placement.ts'
 
+/** Rounds for shards whose replicas did not answer or were stale. */
 const ATTEMPTS = 5
+/** For all of these rounds. After it: 503. */
 const FILL_TIMEOUT_MS = 8_000
+/** Registers on which replicas differ that are read at the same time. */
 const RESOLVE_AT_ONCE = 16
 
 export interface ListerOptions {
@@ -70,6 +73,7 @@ export interface Walk {
   readonly expected: number
 }
 
+/** Called by node/objects for lists of objects, versions, uploads and parts. */
 export class Lister {
   readonly #options: ListerOptions
 
@@ -77,17 +81,22 @@ export class Lister {
     this.#options = options
   }
 
-  /** Live rows ordered by name. `skipTo` on the result skips a folded prefix. */
+  /**
+   * Begins a walk: live rows ordered by name. Nothing is asked before the first `next`. `skipTo` on the result skips a
+   * folded prefix.
+   */
   walk(context: RequestContext, walk: Walk): ListWalk {
     return new ListWalk(this.#options, context, walk)
   }
 }
 
+/** One walk. Not for two callers at once. */
 export class ListWalk {
   readonly #options: ListerOptions
   readonly #context: RequestContext
   readonly #walk: Walk
   readonly #cursors: ListCursor[]
+  /** How many rows of one shard are asked for at a time. */
   readonly #limit: number
   /** A binary heap of cursors with rows: the one with the least name is on top. */
   #queue: ListCursor[] = []
@@ -111,7 +120,10 @@ export class ListWalk {
     }))
   }
 
-  /** The next live row; undefined at the end. */
+  /**
+   * The next live row; undefined at the end. Throws Unavailable when no majority of a shard answers in time, and what
+   * the fence's refresh throws.
+   */
   async next(): Promise<ListedRegister | undefined> {
     for (;;) {
       if (this.#dry) {
@@ -155,7 +167,7 @@ export class ListWalk {
     return row
   }
 
-  /** Skips everything below `name`. */
+  /** Skips everything below `name`: the next row has this name or a later one. */
   skipTo(name: ByteString): void {
     for (const cursor of this.#cursors) {
       while (cursor.at < cursor.rows.length && cursor.rows[cursor.at]!.name < name) cursor.at++
@@ -167,6 +179,7 @@ export class ListWalk {
     this.#dry = true
   }
 
+  /** Asks for more rows of these shards until each has an answer. Throws Unavailable. */
   async #fill(cursors: readonly ListCursor[]): Promise<void> {
     const { clock } = this.#options
     const untilMs = clock.monotonicMs() + FILL_TIMEOUT_MS
@@ -209,6 +222,7 @@ export class ListWalk {
     return again
   }
 
+  /** One round of questions, the same for all replicas (list-round.ts). */
   #ask(cursors: readonly ListCursor[], rowsOfAll: boolean): Promise<(ListAnswers | undefined)[]> {
     this.#context.rounds++
     const { bucket } = this.#walk
@@ -219,6 +233,7 @@ export class ListWalk {
     )
   }
 
+  /** Takes the rows on which the replies agree, and reads the others one by one (R2). */
   async #merge(cursor: ListCursor, replies: readonly WireIntervalReply[]): Promise<void> {
     const { rows, unsure, covered } = mergedReplies(replies)
     const fence = this.#walk.bucket
@@ -236,6 +251,7 @@ export class ListWalk {
     this.#advance(cursor, rows, byteString(reply.coveredEnd))
   }
 
+  /** Adds rows to a cursor. Its range begins at the covered end from now on. */
   #advance(cursor: ListCursor, rows: ShardRow[], covered: ByteString): void {
     cursor.rows = cursor.at < cursor.rows.length ? [...cursor.rows.slice(cursor.at), ...rows] : rows
     cursor.at = 0

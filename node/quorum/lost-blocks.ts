@@ -9,6 +9,7 @@ import { dropOldest } from '../tools/drop-oldest.ts'
 const BLOCKS_MAX = 65_536
 
 export class LostBlocks {
+  /** Passed to each proposer, which leaves these out of the states that it makes. */
   readonly keys = new Set<BlockKey>()
   readonly #isLost: (key: BlockKey) => Promise<boolean>
 
@@ -16,7 +17,10 @@ export class LostBlocks {
     this.#isLost = isLost
   }
 
-  /** Asks all replicas for a block that could not be found. */
+  /**
+   * Asks all replicas for a block that could not be found. Resolves with true when none of them has it
+   * (objects/loss-check.ts).
+   */
   async noteIfLost(key: BlockKey): Promise<boolean> {
     if (this.keys.has(key)) return true
     if (!(await this.#isLost(key))) return false

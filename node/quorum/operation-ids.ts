@@ -15,6 +15,7 @@ export class OperationIds {
   readonly #clock: Pick<Clock, 'nowMs'>
   readonly #random: Pick<Random, 'bytes'>
   readonly #lastingSeconds: number
+  /** Random bytes of this process, drawn with the first id. */
   #origin: string | undefined
   #count = 0
 
@@ -41,6 +42,7 @@ export class OperationIds {
     return Math.abs(ageSeconds) <= this.#lastingSeconds
   }
 
+  /** Of the wall clock. A clock that is wrong does no harm: random bytes and count make an id unique. */
   #seconds(): number {
     return Math.floor(this.#clock.nowMs() / 1_000) >>> 0
   }

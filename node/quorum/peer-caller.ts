@@ -7,12 +7,14 @@ import type { Clock, Network, NetworkError, NetworkMessage, TrafficClass } from 
 import type { DiskWatch } from '../env/watched-disk.ts'
 import { PeerHealth, type CallKind } from './peer-health.ts'
 
+/** What limits a call. `signal` ends it early. */
 export interface CallOptions {
   readonly timeoutMs: number
   readonly signal?: AbortSignal | undefined
 }
 
 export class PeerCaller {
+  /** Told of each call that begins and how it ends. */
   readonly health: PeerHealth
   readonly #network: Network
   readonly #clock: Clock
@@ -26,7 +28,10 @@ export class PeerCaller {
     })
   }
 
-  /** Runs `run`, which this node answers itself. It has a deadline as well: the disk may hang (D11). */
+  /**
+   * Runs `run`, which this node answers itself. It has a deadline as well: the disk may hang (D11). After the deadline
+   * this rejects like a peer's time-out, and the result of `run` is ignored.
+   */
   own<T>(kind: CallKind, { timeoutMs }: CallOptions, run: () => Promise<T>): Promise<T> {
     const ended = this.health.began(this.#network.self, kind)
     return new Promise((resolve, reject) => {
@@ -54,7 +59,11 @@ export class PeerCaller {
     })
   }
 
-  /** Throws NetworkError, and MessageError for an answer that does not decode. */
+  /**
+   * Encodes a request, calls the peer and decodes its answer. Throws NetworkError, and MessageError for an answer that
+   * does not decode.
+   * @param kind for the health of the peer; 'other' when left out
+   */
   async ask<Request, Reply>(
     { type, traffic, request, reply }: RpcCall<Request, Reply>,
     to: NodeId,
@@ -67,7 +76,7 @@ export class PeerCaller {
     return decodeMessage(reply, (await this.call(to, traffic, sent, options, kind)).body)
   }
 
-  /** Throws NetworkError. */
+  /** One call with bytes in and bytes out. Throws NetworkError, and MessageError for an answer of another type. */
   async call(
     to: NodeId,
     traffic: TrafficClass,
@@ -96,6 +105,7 @@ export class PeerCaller {
   }
 }
 
+/** What a failed call says about its peer. `none`: nothing, for example because it was cancelled. */
 function howEnded(code: NetworkError['code']): 'answered' | 'silent' | 'none' {
   // A peer that refuses calls unserved has too many calls without an answer already.
   if (code === 'TIMEOUT' || code === 'OVERLOADED') return 'silent'

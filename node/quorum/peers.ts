@@ -124,6 +124,7 @@ export class Peers {
     return ranked.sort((a, b) => a.rank - b.rank).map(({ peer }) => peer)
   }
 
+  /** 0 and 3 for this node, quick or slow; 1 and 3 for connected peers; 4 for the others. */
   #rank(peer: NodeId, kind: CallKind): number {
     const slow = this.health.isSlow(peer, kind) ? 2 : 0
     if (peer === this.self) return slow * 1.5
@@ -262,12 +263,12 @@ export class Peers {
     to: NodeId,
     ids: readonly DataId[],
     options: CallOptions,
-  ): Promise<{ mark: Watermark; over: readonly boolean[] }> {
+  ): Promise<{ watermark: Watermark; over: readonly boolean[] }> {
     const request = { ids: ids.map((id) => bytesOf(id)) }
     const reply = await this.#caller.ask(CALLS.attempts, to, request, options)
     const { storage, boot, covered, running, over } = reply
     if (!/^[0-9a-f]{24}$/.test(storage)) throw new MessageError('a watermark must name its storage')
-    return { mark: { storage: storageId(storage), boot, covered, running }, over }
+    return { watermark: { storage: storageId(storage), boot, covered, running }, over }
   }
 
   /** Frees blocks of dead data (G5). Returns how many of them the node had. */
@@ -376,13 +377,16 @@ export class Peers {
   }
 }
 
+/** Which latency a request belongs to: what it needs of the peer's disk. */
 function kindOf({ type }: RegisterRequest, withBlock: boolean | undefined): CallKind {
   if (type === 'accept') return 'write'
   if (type === 'prepare') return 'vote'
   return withBlock === true ? 'value' : 'other'
 }
 
-/** A single block is sent without a copy. */
+/**
+ * The bytes of all blocks, one behind the other. A single block is sent without a copy; none, and there is no payload.
+ */
 function joined(blocks: readonly OwnedBlock[]): Uint8Array | undefined {
   if (blocks.length <= 1) return blocks[0]?.bytes
   const bytes = new Uint8Array(blocks.reduce((sum, block) => sum + block.bytes.length, 0))

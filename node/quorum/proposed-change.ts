@@ -41,21 +41,29 @@ export interface ProposerBase {
 export interface ProposalRequest {
   readonly key: RegisterKey
   readonly fence?: FenceSource | undefined
+  /** Blocks that the values of this change name. */
   readonly atHand?: AtHand
-  /** Monotonic. */
+  /** For the whole proposal, on the monotonic clock. */
   readonly deadlineMs: number
-  /** `attempt`: what an earlier proposer of this proposal may have written. */
+  /**
+   * Makes the next proposer. `attempt`: what an earlier proposer of this proposal may have written, so that it is not
+   * written twice (P4).
+   */
   readonly make: (base: ProposerBase, attempt: Attempt | undefined) => RegisterProposer
 }
 
+/** Used once, by register-client.ts. */
 export class ProposedChange {
   readonly #driver: RegisterDriver
   readonly #options: ProposalOptions
   readonly #context: RequestContext
   readonly #request: ProposalRequest
   readonly #partition: number
+  /** How long the proposal waits for a majority, while it has had no effect. */
   readonly #patience: Patience
+  /** Over all proposers: what one of them may have stored counts to the end. */
   readonly #tally = new AcceptTally()
+  /** Set once an accept may have been stored: from then on a failure means "not known" (P4). */
   #attempt: Attempt | undefined
 
   constructor(
@@ -72,7 +80,10 @@ export class ProposedChange {
     this.#patience = new Patience(options, context)
   }
 
-  /** Throws StoreError Unavailable, InsufficientStorage, and what `fence.refresh` throws. */
+  /**
+   * Resolves with `written`, `kept` or `unknown`. Throws StoreError Unavailable, InsufficientStorage when every replica
+   * is full and none has stored the value, and what `fence.refresh` throws.
+   */
   async run(): Promise<ProposerOutcome> {
     const { clock, mayPropose } = this.#options
     const { fence, deadlineMs } = this.#request
@@ -122,6 +133,7 @@ export class ProposedChange {
     return this.#judge(outcome, attempts, sets, lacking)
   }
 
+  /** Epoch, sets and fence as they are now: a proposer keeps them to its end (L4, T8). */
   #base(sets: ReplicaSets): ProposerBase {
     const { placement, proposer, counter, lost } = this.#options
     return {

@@ -30,10 +30,14 @@ export class ReadRoom {
   readonly #blockBytes: number
   readonly #wholeBytes: number
   readonly #pieceBytes: number
+  /** Places for blocks that are read in turns. */
   readonly #turns: Line
+  /** Places for reads that are under way. */
   readonly #reads = new Line(READS_MAX)
   readonly #onIdle: () => void
+  /** Whole blocks that are being read or held. */
   #whole = 0
+  /** A timer for `onIdle` runs. */
   #resting = false
   /** Readers that now read in turns. */
   #inTurns = 0
@@ -60,16 +64,19 @@ export class ReadRoom {
     return (this.#whole + this.#turns.taken) * this.#blockBytes
   }
 
+  /** For status: readers that found no room for a whole block. */
   get readersInTurns(): number {
     return this.#inTurns
   }
 
-  /** Room for a whole block, for as long as the reader likes. `ahead`: only if there is plenty of room. */
-  takeWhole(ahead = false): boolean {
-    const limit = ahead ? this.#wholeBytes / 2 : this.#wholeBytes
-    if ((this.#whole + 1) * this.#blockBytes > limit) return false
-    this.#whole++
-    return true
+  /** Room for a whole block, for as long as the reader likes. False when there is none: the reader reads in turns. */
+  takeWhole(): boolean {
+    return this.#takeWithin(this.#wholeBytes)
+  }
+
+  /** The same for a block that is read ahead. Half of the room is kept for readers that have no block yet. */
+  takeWholeAhead(): boolean {
+    return this.#takeWithin(this.#wholeBytes / 2)
   }
 
   /** Gives the room for a whole block back. */
@@ -116,6 +123,12 @@ export class ReadRoom {
     return Math.max(PIECE_BYTES_MIN, Math.min(PIECE_BYTES_MAX, each))
   }
 
+  #takeWithin(limitBytes: number): boolean {
+    if ((this.#whole + 1) * this.#blockBytes > limitBytes) return false
+    this.#whole++
+    return true
+  }
+
   nowMs(): number {
     return this.#clock.monotonicMs()
   }
@@ -124,6 +137,7 @@ export class ReadRoom {
     return this.#clock.after(delayMs, run)
   }
 
+  /** Calls `onIdle` when nothing is held now, and still nothing after a while. */
   #restWhenIdle(): void {
     if (this.usedBytes > 0 || this.#resting) return
     this.#resting = true
@@ -144,6 +158,7 @@ class Line {
     this.#max = max
   }
 
+  /** Waits for a place, first come, first served. Rejects with the signal's reason when it aborts. */
   async take(signal: AbortSignal): Promise<void> {
     if (this.taken < this.#max && this.#waiting.size === 0) {
       this.taken++
@@ -166,6 +181,7 @@ class Line {
     })
   }
 
+  /** Gives the place back, and lets the first one that waits have it. */
   give(): void {
     this.taken--
     for (const go of this.#waiting) {

@@ -15,14 +15,18 @@ export type NodeChange = (
   chosen: boolean,
 ) => ChangeResult & { readonly blocks?: readonly OwnedBlock[] | undefined }
 
+/** One change of one register (RegisterClient.change). */
 export interface ChangeRequest {
   readonly key: RegisterKey
   readonly change: NodeChange
+  /** For registers of a bucket: the change is refused where a later generation is known (T8). */
   readonly fence?: FenceSource | undefined
   /** Sent with the accept: the packed block or manifest that the written value names (A5). */
   readonly block?: OwnedBlock | undefined
 }
 
+/** `written`: this change's value was chosen, and may have been replaced since. `kept`: nothing was written, and `current` is
+ * chosen. */
 export type ChangeOutcome =
   /** `before`: the state from which the written value was made. The last call of `change` may have seen another one. */
   | {

@@ -33,16 +33,26 @@ export interface RegisterClientOptions extends Omit<ProposalOptions, 'counter'> 
   readonly observer?: RegisterObserver | undefined
 }
 
+/** A state that is chosen; undefined when the register is absent. Tombstones are passed as they are. */
 export interface ReadResult {
   readonly accepted: Accepted | undefined
   /** The packed block of the value, when it was asked for and a replica sent it. */
   readonly block?: PackedBlock | undefined
 }
 
+export interface EnsureOptions {
+  readonly fence?: FenceSource | undefined
+  /** Writes the state again at a new ballot even when it is chosen already. */
+  readonly rewrite?: boolean
+  /** The new ballot's counter is above this one: for a copy that a floor has refused (G3). */
+  readonly above?: number
+}
+
 export class RegisterClient {
   readonly #options: ProposalOptions
   readonly #observer: RegisterObserver | undefined
   readonly #driver: RegisterDriver
+  /** Changes of one key run one after the other (P1). Reads do not wait. */
   readonly #queue = new KeyedQueue<RegisterKey>()
   readonly #operations: OperationIds
 
@@ -53,8 +63,13 @@ export class RegisterClient {
     this.#operations = new OperationIds(options, OPERATION_TIMEOUT_MS)
   }
 
-  /** One change of one register (P5). Throws StoreError Unavailable when it cannot be known whether it has happened,
-   * and what `fence.refresh` throws. */
+  /**
+   * One change of one register (P5): reads it, calls `request.change`, and proposes what that returns. `request.change`
+   * is called again on each retry.
+   *
+   * Throws StoreError Unavailable when it is not known whether the change has happened, OverloadedError when it waited
+   * too long behind others, InsufficientStorage, and what `fence.refresh` throws.
+   */
   change(context: RequestContext, request: ChangeRequest): Promise<ChangeOutcome> {
     // A change that waits too long behind others has not happened: answer 503 in time instead of piling up late
     // retries.
@@ -62,7 +77,10 @@ export class RegisterClient {
     return this.#queue.run(request.key, () => this.#change(context, request, deadlineMs))
   }
 
-  /** Linearizable: one round trip when a majority agrees (R1), otherwise an identity change (R2). */
+  /**
+   * Linearizable: one round trip when a majority agrees (R1), otherwise an identity change (R2). Throws Unavailable,
+   * and what `fence.refresh` throws.
+   */
   async read(
     context: RequestContext,
     request: { key: RegisterKey; fence?: FenceSource | undefined; withBlock?: boolean },
@@ -96,7 +114,9 @@ export class RegisterClient {
           this.#observe(request.key, 'read', patience.startedMs, outcome.accepted)
           return { accepted: outcome.accepted, block }
         case 'needs-identity':
-          return { accepted: await this.ensureChosen(context, request.key, request.fence) }
+          return {
+            accepted: await this.ensureChosen(context, request.key, { fence: request.fence }),
+          }
         case 'unavailable':
           await patience.wait(attempts)
           break
@@ -137,14 +157,12 @@ export class RegisterClient {
     })
   }
 
-  /** Makes sure that the state it returns is chosen, by an identity change where needed (R2, L5). `rewrite`: always
-   * writes it at a new ballot, with a counter above `above` (G3). */
+  /** Makes sure that the state it returns is chosen, by an identity change where needed (R2, L5). Undefined when the register
+   * is absent on a majority. Throws as `change` does. */
   async ensureChosen(
     context: RequestContext,
     key: RegisterKey,
-    fence?: FenceSource,
-    rewrite = false,
-    above = 0,
+    { fence, rewrite = false, above = 0 }: EnsureOptions = {},
   ): Promise<Accepted | undefined> {
     const deadlineMs = this.#deadlineMs()
     return this.#queue.run(key, async () => {
@@ -161,6 +179,7 @@ export class RegisterClient {
     })
   }
 
+  /** Runs when the key's queue has come to it. An operation id is drawn once, for all proposers (P4). */
   async #change(
     context: RequestContext,
     request: ChangeRequest,
@@ -217,6 +236,7 @@ export class RegisterClient {
     throw new StoreError('Unavailable', 'it is not known whether the change has happened')
   }
 
+  /** Tells the simulation's checkers what this node has learnt. */
   #observe(
     key: RegisterKey,
     type: RegisterEvent['type'],
@@ -235,6 +255,7 @@ export class RegisterClient {
     })
   }
 
+  /** Drives one proposal to its outcome. */
   #propose(context: RequestContext, request: ProposalRequest): Promise<ProposerOutcome> {
     return new ProposedChange(this.#driver, this.#options, context, request).run()
   }

@@ -23,6 +23,7 @@ import { NOTHING_AT_HAND, ridingWith, type AtHand } from './riding-blocks.ts'
 
 /** A call to one replica. */
 const CALL_TIMEOUT_MS = 4_000
+/** A conflict is followed by a random wait of at most this, doubled with each further one (P6). */
 const BACKOFF_FIRST_MS = 4
 const BACKOFF_MAX_MS = 400
 
@@ -31,9 +32,11 @@ export interface RegisterDriverOptions extends BlockSupplyOptions {
   readonly counter: BallotCounter
 }
 
+/** What a caller has at hand for the machine, and what it wants to hear of. */
 export interface DriveExtras {
   /** Blocks of the value that the caller has in its hands. */
   readonly atHand?: AtHand | undefined
+  /** Reads ask for the packed block of the value. */
   readonly withBlock?: boolean
   readonly onBlock?: (block: PackedBlock) => void
   /** Called for every request, also after the outcome. `reply` is undefined when the request failed. */
@@ -45,6 +48,7 @@ export interface DriveExtras {
   readonly hopeless?: () => boolean
 }
 
+/** Shared by all operations of the node. */
 export class RegisterDriver {
   readonly options: RegisterDriverOptions
   readonly supply: BlockSupply
@@ -65,6 +69,10 @@ export class RegisterDriver {
     return new Drive(this, context, machine, extras).run(deadlineMs)
   }
 
+  /**
+   * Sends one request to one replica. Notes what the answer says besides: a higher ballot, a later epoch. Throws
+   * NetworkError.
+   */
   async send(
     { to, request }: Send,
     blocks: readonly OwnedBlock[],
@@ -82,16 +90,19 @@ export class RegisterDriver {
   }
 }
 
+/** One machine, until its outcome. */
 class Drive<Outcome> {
   readonly #driver: RegisterDriver
   readonly #context: RequestContext
   readonly #machine: RegisterMachine<Outcome>
   readonly #extras: DriveExtras
   readonly #atHand: AtHand
+  /** Cancels the timers that are pending: deadline, hedge, back-off. */
   readonly #timers = new Set<() => void>()
   #resolve: (outcome: Outcome) => void = () => {}
   #reject: (error: unknown) => void = () => {}
   #done = false
+  /** When something was sent last. */
   #sentMs = 0
 
   constructor(
@@ -130,6 +141,7 @@ class Drive<Outcome> {
     }
   }
 
+  /** Does what a step says: sends, fetches blocks, waits, or ends. */
   #obey(step: Step<Outcome>): void {
     if (step.send.length > 0) this.#sentMs = this.#nowMs()
     let riding: readonly OwnedBlock[] | undefined
@@ -156,6 +168,10 @@ class Drive<Outcome> {
     if (step.outcome !== undefined && !this.#done) this.#finish(step.outcome)
   }
 
+  /**
+   * Sends, and brings the answer or the failure back to the machine. Tally and `onAnswer` hear of it even after the
+   * outcome.
+   */
   #send(one: Send, blocks: readonly OwnedBlock[]): void {
     const { tally, onAnswer, onBlock, withBlock } = this.#extras
     tally?.sent(one)
@@ -194,6 +210,7 @@ class Drive<Outcome> {
     return first === undefined || this.#driver.options.peers.health.mayHedge(first, 'value')
   }
 
+  /** Ends the drive, and adds the machine's rounds to those of the request. */
   #finish(outcome: Outcome): void {
     this.#end()
     this.#context.rounds += this.#machine.rounds

@@ -8,12 +8,14 @@ import { noRoom, unavailable } from './register-errors.ts'
 /** Enough for a peer to restart or a connection to be made again. With a longer wait, requests would pile up on a node
  * that is cut off. */
 const PATIENCE_MS = 2_500
+/** The first wait, doubled with each further one up to sixteen times, with a random factor from 0.5 to 1.5. */
 const POLL_MS = 60
 
 export class Patience {
   readonly #clock: Clock
   readonly #random: Random
   readonly #signal: AbortSignal
+  /** When the operation began, on the monotonic clock. */
   readonly startedMs: number
 
   constructor(

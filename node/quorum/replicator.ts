@@ -19,8 +19,11 @@ import type { OwnedBlock } from '../replica/blocks.ts'
 import type { BufferPool } from './buffers.ts'
 import { WriteRoom } from './write-room.ts'
 
+/** For one replica to store a block, retries included. */
 const WRITE_TIMEOUT_MS = 15_000
+/** For one replica to send a block. */
 const READ_TIMEOUT_MS = 8_000
+/** How often a write begins again because the layout has changed. */
 const EPOCH_RETRIES = 3
 /**
  * How long a replica that cannot be reached is asked again while there is no majority without it: its link is being
@@ -35,13 +38,17 @@ export interface ReplicatorOptions {
   readonly peers: Peers
   readonly placement: ReplicaPlacement
   readonly clock: Clock
+  /** A replica may lack a block of this partition (P7). */
   readonly onGap: (peer: NodeId, partition: number) => void
 }
 
 /**
- * `acknowledged`: a majority has it on disk. `settled`: every replica has answered or failed. It is true when the
- * bytes are no longer used: after a time-out they may still wait in a connection to a slow peer, and would arrive as
- * another block's if they were overwritten.
+ * A write that is under way.
+ *
+ * `acknowledged`: a majority has it on disk. It rejects with InsufficientStorage or Unavailable.
+ *
+ * `settled`: every replica has answered or failed. It is true when the bytes are no longer used: after a time-out they
+ * may still wait in a connection to a slow peer, and would arrive as another block's if they were overwritten.
  */
 export interface BlockWrite {
   readonly acknowledged: Promise<void>
@@ -50,6 +57,7 @@ export interface BlockWrite {
 
 export class Replicator {
   readonly #options: ReplicatorOptions
+  /** Bounds the bytes of all blocks that are being written. */
   readonly room: WriteRoom
 
   constructor(options: ReplicatorOptions) {
@@ -57,7 +65,9 @@ export class Replicator {
     this.room = new WriteRoom(options.clock)
   }
 
-  /** Sends a block to every replica. `bytes` must not change before `settled` has resolved with true. */
+  /**
+   * Sends a block to every replica once there is room. `bytes` must not change before `settled` has resolved with true.
+   */
   write(key: BlockKey, bytes: Uint8Array, owner: BlockOwner): BlockWrite {
     const users: Promise<boolean>[] = []
     const acknowledged = this.room
@@ -88,6 +98,10 @@ export class Replicator {
     void Promise.all(users).then(give)
   }
 
+  /**
+   * One round in one epoch, then another one when a replica was in a later epoch (L4). Rejects when no majority can
+   * come together any more.
+   */
   async #write(block: OwnedBlock, users: Promise<boolean>[], retries: number): Promise<void> {
     const { placement, onGap } = this.#options
     const partition = partitionOfKey(block.key)
@@ -140,6 +154,9 @@ export class Replicator {
     await this.#write(block, users, retries - 1)
   }
 
+  /**
+   * Sends the block to one replica, and again for a while when that could not be reached and its vote is still wanted.
+   */
   async #put(
     node: NodeId,
     block: OwnedBlock,
@@ -175,8 +192,12 @@ export class Replicator {
     return (await this.readOwned(context, key, pool))?.bytes
   }
 
-  /** A nearly full source may drop the block once a replica has fetched it that was asked before that (L8). Then the
-   * replicas have it, so they are asked again. */
+  /**
+   * As `read`, with the block's owner. Undefined when no replica or source that answered has a good copy.
+   *
+   * A nearly full source may drop the block once a replica has fetched it that was asked before that (L8). Then the
+   * replicas have it, so they are asked again.
+   */
   async readOwned(
     context: RequestContext,
     key: BlockKey,

@@ -11,6 +11,7 @@ const ROOM_BYTES = 40 << 20
 /** How long blocks wait while none gets room. */
 const STANDSTILL_MS = 30_000
 
+/** A block without room yet. */
 interface Waiting {
   readonly bytes: number
   readonly go: () => void
@@ -18,8 +19,10 @@ interface Waiting {
 
 export class WriteRoom {
   readonly #clock: Clock
+  /** In the order in which they came: a small block does not pass a large one. */
   readonly #waiting = new Set<Waiting>()
   #freeBytes: number
+  /** When a block got room last. While blocks move, the others go on waiting. */
   #movedMs = 0
   /** Blocks that had to wait, and blocks that were refused after waiting. */
   waits = 0
@@ -30,13 +33,14 @@ export class WriteRoom {
     this.#freeBytes = sizeBytes
   }
 
+  /** For status. */
   get waitingBytes(): number {
     let sum = 0
     for (const { bytes } of this.#waiting) sum += bytes
     return sum
   }
 
-  /** Throws Unavailable when no block has left for too long. */
+  /** Waits for room, first come, first served. Throws OverloadedError when no block has got room for too long. */
   async take(bytes: number): Promise<void> {
     if (this.#waiting.size === 0 && this.#freeBytes >= bytes) {
       this.#freeBytes -= bytes
@@ -76,6 +80,7 @@ export class WriteRoom {
     this.#admit()
   }
 
+  /** Lets blocks in as far as there is room. */
   #admit(): void {
     for (const waiting of this.#waiting) {
       if (this.#freeBytes < waiting.bytes) return

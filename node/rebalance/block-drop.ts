@@ -50,7 +50,7 @@ export interface BlockDropOptions {
   /** Whether in every active set a majority holds the epoch of the view, durably. */
   readonly isEpochHeld: () => boolean
   readonly store: Pick<Store, 'range'>
-  readonly host: Pick<AcceptorHost, 'drop'>
+  readonly host: Pick<AcceptorHost, 'removals'>
   readonly blocks: Pick<BlockStore, 'drop' | 'readOwned'>
   readonly peers: Pick<Peers, 'holds' | 'putBlock' | 'hint' | 'status'>
   /** Whether the disk is nearly full. */

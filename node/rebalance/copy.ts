@@ -352,7 +352,7 @@ export class Copy {
   #ensureAboveFloor(key: RegisterKey): Promise<Accepted | undefined> {
     const { registers, host } = this.#options
     const { counter } = host.floor(partitionOfKey(key))
-    return registers.ensureChosen(internalContext(), key, undefined, true, counter)
+    return registers.ensureChosen(internalContext(), key, { rewrite: true, above: counter })
   }
 
   async #isHere(key: RegisterKey, chosen: Accepted | undefined): Promise<boolean> {
@@ -392,7 +392,7 @@ export class Copy {
     }
     if (this.#task.isOver()) throw new NoWitness()
     await inBatches([...rises.values()], LEARNT_AT_ONCE, ({ partitions, ...fence }) =>
-      host.raiseMinimum(fence, partitions),
+      host.generations.raise(fence, partitions),
     )
   }
 }

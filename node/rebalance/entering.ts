@@ -39,7 +39,7 @@ export interface EnteringOptions {
   readonly file: MoveFile
   readonly chain: Chain
   readonly store: Store
-  readonly host: Pick<AcceptorHost, 'drop' | 'whenFlushed'>
+  readonly host: Pick<AcceptorHost, 'removals' | 'whenFlushed'>
   readonly clock: Clock
   readonly logger: Logger
 }

@@ -15,7 +15,7 @@ import { applyRecord } from '../replica/apply-record.ts'
 import { floorOfRow, floorRow } from '../replica/index-rows.ts'
 import { floorRaised } from '../replica/removal-records.ts'
 import { RECORD } from '../replica/record-types.ts'
-import { minimumRecord } from '../replica/minimum-records.ts'
+import { minimumGenerationRecord } from '../replica/minimum-generation-records.ts'
 import type { AcceptorHost } from '../replica/acceptor-host.ts'
 import { HeldStore } from '../log/testing/held-store.ts'
 import { fitsFrame } from '../net/framing.ts'
@@ -46,10 +46,11 @@ async function peer() {
     }
     const body = encodeState({ ballot: ballot(i + 1), value })
     await held.append([{ type: RECORD.register, partition, key, body }])
-    if (i % 2 === 0) await held.append([minimumRecord(partition, { bucket, generation: i })])
+    if (i % 2 === 0)
+      await held.append([minimumGenerationRecord(partition, { bucket, generation: i })])
     if (i % 3 === 0) await held.append([floorRaised(partition, ballot(100 + i))])
     // The last partition of all, and neighbours, too.
-    await held.append([minimumRecord(VIEW.partitions - 1 - i, { bucket, generation: 5 })])
+    await held.append([minimumGenerationRecord(VIEW.partitions - 1 - i, { bucket, generation: 5 })])
   }
   const found = { turns: 0 }
   const clock = {
@@ -112,7 +113,7 @@ test('a full page of partitions that all have something fits into a frame', asyn
   const partitions = Array.from({ length: 5_000 }, (_, partition) => partition)
   for (const partition of partitions) {
     await held.append([
-      minimumRecord(partition, { bucket, generation: 2 }),
+      minimumGenerationRecord(partition, { bucket, generation: 2 }),
       floorRaised(partition, ballot(Number.MAX_SAFE_INTEGER)),
     ])
   }

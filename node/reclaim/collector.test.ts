@@ -38,7 +38,7 @@ beforeEach(() => {
 
 function newCollector(waitingMax?: number): Collector {
   return new Collector({
-    marks: { isOver: () => true },
+    watermarks: { isOver: () => true },
     reachability: {
       check: (_, id) => {
         checked.push(id)

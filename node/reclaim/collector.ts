@@ -26,17 +26,21 @@ import { DelayQueue } from '../replica/delay-queue.ts'
 import { READERS_TOLD_MS } from '../replica/readers.ts'
 import type { Reclaim, Released } from '../objects/reclaim.ts'
 
+/** Data that waits to be checked or freed, at most. More is left to the scan. */
 const WAITING_MAX = 200_000
+/** Checks under way at the same time: each makes changes of registers. */
 const CHECKED_AT_ONCE = 4
 /** How long data waits to be checked, the first time and after each check without a result. */
 const CHECK_DELAYS_MS = [300, 5_000, 30_000]
 /** Data freed without a pause between. */
 const FREED_AT_ONCE = 500
+/** The timer's least delay. */
 const TICK_MS = 250
+/** How much longer the scan's finds wait than released data. */
 const CANDIDATE_MS = 3_000
 
 export interface CollectorOptions {
-  readonly marks: { isOver(id: DataId): boolean }
+  readonly watermarks: { isOver(id: DataId): boolean }
   readonly reachability: Pick<ReachabilityCheck, 'check'>
   readonly freer: Pick<FreeQueue, 'free'>
   readonly dead: DeadData
@@ -99,7 +103,9 @@ export class Collector implements Reclaim {
   readonly #candidates: DelayQueue<DataId, Task>
   /** Data to check, by how often it was checked. */
   readonly #undecided = CHECK_DELAYS_MS.map((delayMs) => new DelayQueue<DataId, Task>(delayMs))
+  /** All queues of this collector: one timer looks after them. */
   readonly #lanes: readonly DelayQueue<DataId, Task>[]
+  /** Data that is being checked now. */
   readonly #checking = new Map<DataId, Task>()
   #cancel: (() => void) | undefined
   #stopped = false
@@ -112,10 +118,12 @@ export class Collector implements Reclaim {
     this.#lanes = [this.#toFree, this.#candidates, ...this.#undecided]
   }
 
+  /** By what this node knows now (AttemptWatermarks.isOver). */
   isOver(id: DataId): boolean {
-    return this.#options.marks.isOver(id)
+    return this.#options.watermarks.isOver(id)
   }
 
+  /** Takes data that changes have released: dead at once, or to be checked. Never waits and never throws. */
   released(list: readonly Released[]): void {
     for (const released of list) {
       this.counters.released++
@@ -131,6 +139,10 @@ export class Collector implements Reclaim {
     this.#wake()
   }
 
+  /**
+   * Takes what the scan found without a reference. It waits until its readers and the node that it was released to had
+   * their time.
+   */
   addCandidate({ owner, dataId, keys }: FreeCandidate): void {
     if (this.knows(dataId, keys)) return
     this.counters.candidates++
@@ -164,6 +176,7 @@ export class Collector implements Reclaim {
     )
   }
 
+  /** Then further data is dropped, and the scan waits. */
   get isFull(): boolean {
     return this.queueLength >= (this.#options.waitingMax ?? WAITING_MAX)
   }
@@ -173,6 +186,7 @@ export class Collector implements Reclaim {
     this.#cancel?.()
   }
 
+  /** The task of this data, wherever it waits. */
   #waitingTask(id: DataId): Task | undefined {
     for (const lane of this.#lanes) {
       const waiting = lane.get(id)
@@ -181,10 +195,12 @@ export class Collector implements Reclaim {
     return this.#checking.get(id)
   }
 
+  /** Takes the data out of every queue but that of dead data. */
   #forget(id: DataId): void {
     for (const lane of this.#lanes) if (lane !== this.#toFree) lane.remove(id)
   }
 
+  /** Notes that the data is dead for good, and has its blocks freed. */
   #markDead(task: Task): void {
     this.counters.dead++
     this.#options.dead.add(task.dataId)
@@ -199,6 +215,7 @@ export class Collector implements Reclaim {
     else this.#toFree.add(task.dataId, task, this.#nowMs())
   }
 
+  /** Puts the data into the queue of its next check. After the last one it is dropped here. */
   #queue(task: Task, tries: number): void {
     const lane = this.#undecided[tries]
     if (lane === undefined || this.isFull) this.counters.dropped++
@@ -224,6 +241,10 @@ export class Collector implements Reclaim {
     })
   }
 
+  /**
+   * Does what is due: frees dead data, and begins checks while there is room for them. When the disk is short, data is
+   * freed as soon as all nodes know its readers.
+   */
   #run(): void {
     const { isShort, holds } = this.#options
     const nowMs = this.#nowMs()
@@ -275,6 +296,7 @@ export class Collector implements Reclaim {
     this.#queue(task, tries + 1)
   }
 
+  /** The blocks of released data, from its size alone. */
   *#keysOf({ owner, dataId, sizeBytes, packed }: Released): Generator<BlockKey> {
     if (packed) {
       yield blockKey(partitionOfOwner(owner), dataId, 0)
@@ -286,6 +308,7 @@ export class Collector implements Reclaim {
   }
 }
 
+/** A task for the blocks that were found, of which there may be more. */
 function foundTask(owner: BlockOwner | undefined, dataId: DataId, keys: readonly BlockKey[]): Task {
   const found = new Set(keys)
   return { owner, dataId, keys: () => found, found }

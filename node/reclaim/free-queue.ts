@@ -1,6 +1,10 @@
 /**
  * Frees blocks on every node that may have them: in batches, with a few tries each. What does not arrive is left to the scan
- * and to resync. Only for blocks of dead data (dead-data.ts), which may be freed at any time and on any node.
+ * and to resync. Called by the collector, and by repair/ and rebalance/ for what one node still has of dead data.
+ *
+ * Invariants:
+ *   - only blocks of dead data get here (dead-data.ts), so they may be freed at any time, in any order and on any node
+ *   - a node has one message under way; blocks that come meanwhile go with a later one
  */
 
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
@@ -11,7 +15,9 @@ import type { Clock } from '../env/ports.ts'
 const CALL_TIMEOUT_MS = 10_000
 /** Blocks in one message. */
 export const FREED_MAX = 1_000
+/** Tries in a row without an answer. After them the node's blocks are dropped here. */
 const TRIES = 3
+/** The wait after the first failure. It grows with each further one. */
 const RETRY_MS = 2_000
 /** Blocks waiting for one node; more are dropped. */
 const WAITING_MAX = 200_000
@@ -36,6 +42,7 @@ export interface FreeQueueOptions {
   readonly clock: Clock
 }
 
+/** What one node has to be told. */
 interface Waiting {
   readonly keys: Set<BlockKey>
   tries: number
@@ -87,6 +94,7 @@ export class FreeQueue {
     for (const cancel of this.#timers) cancel()
   }
 
+  /** Notes a block for a node, unless too many are waiting for it. */
   #add(node: NodeId, key: BlockKey): void {
     let waiting = this.#waiting.get(node)
     if (waiting === undefined) {
@@ -97,6 +105,7 @@ export class FreeQueue {
     else this.unsent++
   }
 
+  /** Begins to send, unless it does so already. */
   #run(node: NodeId): void {
     const waiting = this.#waiting.get(node)
     if (waiting === undefined || waiting.running || this.#stopped) return
@@ -121,6 +130,7 @@ export class FreeQueue {
     }
   }
 
+  /** Tries again later, or drops what this node was to be told. */
   #failed(node: NodeId, waiting: Waiting): void {
     waiting.running = false
     if (++waiting.tries >= TRIES) {

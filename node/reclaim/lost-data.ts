@@ -1,4 +1,11 @@
-/** Data that is lost for good: reads and the check of references find it, a list keeps it, peers and status report it. */
+/**
+ * Data that is lost for good. Wires what finds, keeps and reports it; made by the node's assembly.
+ *
+ *   loss-check.ts (objects)   asks all replicas for a block
+ *   reference-check.ts        walks registers and looks for the blocks that they name: part of a scrub
+ *   lost-objects.ts           the list of what this node found, on disk
+ *   lost-report.ts            the lists of all members, for status
+ */
 
 import type { BlockKey, BucketId } from '../../protocol/ids.ts'
 import type { Disk } from '../env/ports.ts'
@@ -12,6 +19,7 @@ export interface LostDataOptions extends Omit<ReferenceCheckOptions, 'note' | 'p
   readonly peers: LostReportOptions['peers'] & ReferenceCheckOptions['peers']
 }
 
+/** Given to node/objects as its port BlockLosses. */
 export class LostData implements BlockLosses {
   readonly objects: LostObjects
   readonly references: ReferenceCheck
@@ -34,10 +42,12 @@ export class LostData implements BlockLosses {
     this.report = new LostReport({ ...options, lost: this.objects })
   }
 
+  /** Asks every replica and source (LossCheck.isLost). */
   isLost(block: BlockKey): Promise<boolean> {
     return this.#options.isLost(block)
   }
 
+  /** A read has found it: keeps the bucket's name as well, which the register does not tell. */
   note(
     bucket: { readonly id: BucketId; readonly name: string },
     lost: Omit<LostObject, 'foundMs'>,

@@ -1,6 +1,10 @@
 /**
  * The data that this node knows to be lost for good. Each entry is looked at again from time to time: an overwrite or a
  * delete ends it, and a disk that comes back may end it, too. This is only a report: no safety depends on it.
+ *
+ * The file has one line of JSON for each entry, and is written as a whole:
+ *
+ *   ["<register, hex>", "<version id>", <bytes>, <found, ms since 1970>]
  */
 
 import { byteString, bytesOf, bytesOfHex, hex, utf8, utf8Text } from '../../protocol/bytes.ts'
@@ -11,9 +15,13 @@ import { lostName } from './lost-name.ts'
 
 /** Beside the log, so that a restart keeps the list. */
 const PATH = 'log/lost'
+/** Entries that are kept. More are not noted. */
 export const LOST_MAX = 10_000
+/** Between two looks at registers that have entries. */
 const RECHECK_MS = 30_000
+/** Registers in one look. The next look goes on behind them. */
 const RECHECKED_AT_ONCE = 100
+/** Changes within this time are written together. */
 const SAVE_MS = 500
 
 /** A version of an object, a part, or a page of versions, whose data is lost. */
@@ -22,6 +30,7 @@ export interface LostObject {
   /** 'null', a version id, or a description in brackets. */
   readonly versionId: string
   readonly sizeBytes: number
+  /** When it was found, by this node's clock, in ms since 1970. */
   readonly foundMs: number
 }
 
@@ -35,10 +44,13 @@ export interface LostObjectsOptions {
 
 export class LostObjects {
   readonly #options: LostObjectsOptions
+  /** By register and version. */
   readonly #objects = new Map<string, LostObject>()
+  /** Names of buckets, as far as they were met. */
   readonly #names = new Map<BucketId, string>()
   #cancel: (() => void) | undefined
   #cancelSave: (() => void) | undefined
+  /** Where the next look begins in the list of registers. */
   #at = 0
   #stopped = false
 
@@ -46,6 +58,7 @@ export class LostObjects {
     this.#options = options
   }
 
+  /** Reads the file of an earlier start. Never throws: a file that can't be read counts as empty. */
   async load(): Promise<void> {
     const bytes = await this.#options.disk.readFile(PATH).catch(() => undefined)
     if (bytes === undefined) return
@@ -80,6 +93,7 @@ export class LostObjects {
     return [...this.#objects.values()]
   }
 
+  /** Notes an entry, with one line in the node's log. An entry that is known already changes nothing. */
   note(object: LostObject): void {
     if (this.#objects.has(nameOf(object)) || this.#objects.size >= LOST_MAX) return
     this.#keep(object)
@@ -98,10 +112,12 @@ export class LostObjects {
     this.#wake()
   }
 
+  /** Notes a bucket's name, for reports. */
   nameBucket(id: BucketId, name: string): void {
     this.#names.set(id, name)
   }
 
+  /** The name, if it was met. */
   bucketName(id: BucketId): string | undefined {
     return this.#names.get(id)
   }
@@ -126,6 +142,7 @@ export class LostObjects {
     })
   }
 
+  /** Asks some registers again, and removes the entries that are not lost any more. */
   async #recheck(): Promise<void> {
     const registers = [...new Set(this.list().map(({ register }) => register))]
     if (this.#at >= registers.length) this.#at = 0
@@ -144,6 +161,7 @@ export class LostObjects {
     }
   }
 
+  /** Writes the file soon. A failure is a warning only. */
   #save(): void {
     if (this.#stopped) return
     const { clock, disk, logger } = this.#options
@@ -159,6 +177,7 @@ export class LostObjects {
   }
 }
 
+/** One entry for each version of a register. */
 function nameOf({ register, versionId }: LostObject): string {
   return `${register}\0${versionId}`
 }

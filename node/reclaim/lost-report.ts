@@ -16,7 +16,9 @@ import { lostName } from './lost-name.ts'
 import type { LostObject, LostObjects } from './lost-objects.ts'
 import { sleep } from '../tools/sleep.ts'
 
+/** For one member: status waits for it. */
 const ASK_TIMEOUT_MS = 2_000
+/** Rows of bucket registers that are looked at in one partition. */
 const BUCKETS_IN_PARTITION_MAX = 1_000
 /** Partitions searched for names of buckets in one turn of the event loop. */
 const PARTITIONS_AT_ONCE = 256
@@ -44,7 +46,10 @@ export class LostReport {
     this.#options = options
   }
 
-  /** What this node answers to another node. */
+  /**
+   * What this node answers to another node: its own list, and the names that it knows or finds of the buckets asked
+   * for.
+   */
   async own({ buckets }: WireLostRequest): Promise<WireLostReply> {
     const { lost } = this.#options
     const wanted = buckets.map((bytes) => bucketId(byteString(bytes)))
@@ -60,7 +65,10 @@ export class LostReport {
     }
   }
 
-  /** What all members that answer know to be lost. */
+  /**
+   * What all members that answer know to be lost, each entry once, ordered by bucket and key. `unanswered`: members
+   * that are not connected or did not answer. A bucket without a name is shown by its id in brackets.
+   */
   async all(): Promise<LostStatus> {
     const { lost, view, self } = this.#options
     const found = new Map<string, LostObject>()
@@ -88,6 +96,7 @@ export class LostReport {
     return { objects, unanswered }
   }
 
+  /** Finds names for the buckets of these entries: in this node's registers first, then by asking the others. */
   async #name(others: readonly NodeId[], objects: readonly LostObject[]): Promise<void> {
     const { lost } = this.#options
     const nameless = (): BucketId[] => {
@@ -104,6 +113,7 @@ export class LostReport {
     })
   }
 
+  /** Asks all nodes at once. `take` is called once for each, with undefined when it did not answer. */
   async #ask(
     nodes: readonly NodeId[],
     buckets: readonly BucketId[],

@@ -56,6 +56,7 @@ export async function* namedBlocks(
   }
 }
 
+/** The versions of a record or a page, and what its pages hold. Delete markers have no data. */
 async function* ofPage(
   key: RegisterKey,
   { versions, pages }: Pick<PageRecord, 'versions' | 'pages'>,
@@ -78,6 +79,7 @@ export function pageName({ count }: { readonly count: number }): string {
   return `(a page of ${count} older versions)`
 }
 
+/** All blocks of one version, also those that its manifest lists. */
 async function ofVersion(
   key: RegisterKey,
   version: VersionRecord,
@@ -96,6 +98,7 @@ async function ofVersion(
   return { versionId: versionIdText(version), sizeBytes, blocks }
 }
 
+/** Packed data is one block beside the register; other data is in blocks of 1 MiB. */
 function blocksOf(key: RegisterKey, storages: readonly StorageRecord[], bits: number): BlockKey[] {
   const blocks: BlockKey[] = []
   for (const { dataId: bytes, sizeBytes, packed } of storages) {

@@ -55,7 +55,7 @@ beforeEach(() => {
   }
   reachability = new ReachabilityCheck({
     registers: registers.registers,
-    marks: { ask: (ids) => Promise.resolve(new Set(ids.filter((id) => over.has(id)))) },
+    watermarks: { ask: (ids) => Promise.resolve(new Set(ids.filter((id) => over.has(id)))) },
     objectReferences: (_, value) =>
       Promise.resolve(new Set((byteString(value.body).match(/.{24}/gs) ?? []).map(dataId))),
     peek: (key) => registers.values.get(key),

@@ -39,7 +39,7 @@ export type Reachability =
 
 export interface ReachabilityCheckOptions {
   readonly registers: Pick<RegisterClient, 'change' | 'read'>
-  readonly marks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
+  readonly watermarks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
   /** The state on this node, without a vote; undefined when there is none. */
   readonly peek: (key: RegisterKey) => RegisterValue | undefined
   readonly objectReferences: ObjectReferences
@@ -56,7 +56,7 @@ export class ReachabilityCheck {
 
   /** Rejects with the error of the registers. Then nothing is known, and the caller asks again later. */
   async check(owner: BlockOwner, id: DataId): Promise<Reachability> {
-    const over = await this.#options.marks.ask([id])
+    const over = await this.#options.watermarks.ask([id])
     if (!over.has(id)) return 'running'
     return this.#visit(owner, id, (key) => this.#changed(key))
   }
@@ -78,6 +78,7 @@ export class ReachabilityCheck {
     })
   }
 
+  /** Asks the registers of the owner's chain in G5's order, and stops at the first that names the data. */
   async #visit(
     owner: BlockOwner,
     id: DataId,

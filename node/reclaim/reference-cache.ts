@@ -7,15 +7,18 @@ import { equalBytes } from '../../protocol/bytes.ts'
 import type { DataId, RegisterKey } from '../../protocol/ids.ts'
 import type { ObjectReferences } from './references.ts'
 
+/** Objects whose references are kept. */
 const STATES_MAX = 8
 /** Ids of all kept states together. One state alone may have more. */
 const IDS_MAX = 200_000
 
+/** An object's state and what it names. Another state of the object replaces it. */
 interface Kept {
   readonly body: Uint8Array
   readonly ids: ReadonlySet<DataId>
 }
 
+/** The same function with a memory. A failure is not kept. Made for the reachability check, by space-reclaim.ts. */
 export function cachedReferences(read: ObjectReferences): ObjectReferences {
   const kept = new Map<RegisterKey, Kept>()
   let count = 0

@@ -26,6 +26,7 @@ import { namedBlocks, type NamedBlocks } from './named-blocks.ts'
 import type { ReadBlock } from './references.ts'
 import { sleep } from '../tools/sleep.ts'
 
+/** Rows that are checked together, and then paid for with a pause. */
 const PAGE_ROWS = 100
 /** Blocks in one message. */
 export const HOLDS_ASKED_MAX = 1_000
@@ -61,6 +62,7 @@ export interface ReferenceCounts {
   registers: number
   /** Blocks that were not where they should be. */
   missing: number
+  /** Missing blocks that this node has fetched. */
   fetched: number
   /** Entries that are lost for good. */
   lost: number
@@ -68,11 +70,13 @@ export interface ReferenceCounts {
   unknown: number
 }
 
+/** How fast a pass goes, and when it ends early. */
 interface Pace {
   readonly rowsPerSecond: number
   readonly isStopped: () => boolean
 }
 
+/** A register that is not a tombstone, as this node has it. */
 interface Row {
   readonly key: RegisterKey
   readonly value: RegisterValue
@@ -80,12 +84,17 @@ interface Row {
 
 export class ReferenceCheck {
   readonly #options: ReferenceCheckOptions
+  /** Entries of this pass that were found lost: their other blocks need no look. */
   readonly #lost = new WeakSet<NamedBlocks>()
 
   constructor(options: ReferenceCheckOptions) {
     this.#options = options
   }
 
+  /**
+   * Walks all registers of this node's partitions once. What fails is counted as unknown and left to the next pass.
+   * Never throws for a single register.
+   */
   async pass({ rowsPerSecond, isStopped }: Pace): Promise<ReferenceCounts> {
     const counts = { registers: 0, missing: 0, fetched: 0, lost: 0, unknown: 0 }
     const { view, self } = this.#options
@@ -99,7 +108,10 @@ export class ReferenceCheck {
     return counts
   }
 
-  /** What is lost of the register now. Undefined when that can't be known. */
+  /**
+   * What is lost of the register now: at most one entry for each version, part or page. Undefined when that can't be
+   * known, because a replica that is away may have a block. Rejects when the register can't be read.
+   */
   async lostOf(key: RegisterKey): Promise<readonly LostObject[] | undefined> {
     const { readRegister } = this.#options
     const value = await readRegister(key)
@@ -116,6 +128,7 @@ export class ReferenceCheck {
     return found
   }
 
+  /** Registers of objects, parts and uploads. Rows that are damaged are left to repair. */
   *#pages(partition: number): Generator<Row[]> {
     const prefix = `r${u16(partition)}`
     const end = bytesOf(endOfPartitionRows(prefix))
@@ -139,6 +152,7 @@ export class ReferenceCheck {
     }
   }
 
+  /** Checks where each block of these registers should be: here, or at the node that is asked for it. */
   async #checkPage(page: readonly Row[], counts: ReferenceCounts): Promise<void> {
     const { logger } = this.#options
     const elsewhere = new Map<NodeId, { key: BlockKey; row: Row; named: NamedBlocks }[]>()
@@ -189,6 +203,7 @@ export class ReferenceCheck {
     return replicas.find((node) => peers.connected(node)) ?? replicas[0]
   }
 
+  /** A block is not where it should be: fetches it, or finds out whether it is lost. */
   async #missing(
     row: Row,
     named: NamedBlocks,
@@ -239,6 +254,7 @@ export class ReferenceCheck {
     return false
   }
 
+  /** What the register names. Pages and manifests are read from any replica. */
   #named({ key, value }: Row): AsyncGenerator<NamedBlocks> {
     const { readOwned, partitionBits } = this.#options
     const read: ReadBlock = async (block) => (await readOwned(block))?.bytes

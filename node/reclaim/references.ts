@@ -27,13 +27,17 @@ export type ObjectReferences = (
 /** The verified bytes of a block from any replica; undefined when none has it. */
 export type ReadBlock = (key: BlockKey) => Promise<Uint8Array | undefined>
 
+/** What a part's state names: one data id, or none. */
 export function partReferences(value: RegisterValue): Set<DataId> {
   if (value.tombstone) return new Set()
   const { storage } = partCodec.decode(value.body)
   return storage === undefined ? new Set() : idsOf([storage])
 }
 
-/** Only a "completing" upload is a reference (G5): earlier the parts' states are, later the object's state is. */
+/**
+ * What an upload's state names. Only a "completing" upload is a reference (G5): earlier the parts' states are, later
+ * the object's state is. Throws when its manifest can't be read.
+ */
 export async function uploadReferences(
   upload: RegisterKey,
   value: RegisterValue,

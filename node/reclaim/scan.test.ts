@@ -75,7 +75,7 @@ beforeEach(() => {
     connected: (node) => up.has(node),
     isMember: () => true,
     ownerOf: () => Promise.resolve(owner),
-    marks: { ask: (ids) => Promise.resolve(new Set(ids.filter((id) => over(id)))) },
+    watermarks: { ask: (ids) => Promise.resolve(new Set(ids.filter((id) => over(id)))) },
     reachability: {
       look: (_, id) => {
         looked.push(id)

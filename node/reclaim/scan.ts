@@ -34,10 +34,13 @@ import { sleep } from '../tools/sleep.ts'
 
 /** Rows read without letting anything else run. */
 const PAGE_ROWS = 200
+/** Keys of blocks that are held in memory at a time. */
 const SLICE_BLOCKS = 20_000
 /** Results of one pass, kept so that the other blocks of the same data cost nothing. */
 const KNOWN_MAX = 50_000
+/** The wait while the collector is full. */
 const BUSY_PAUSE_MS = 1_000
+/** The longest wait before the first pass. */
 const FIRST_PAUSE_MS = 60_000
 /** A look at the registers of one data id counts as this many rows. */
 const LOOK_ROWS = 4
@@ -50,7 +53,7 @@ export interface ScanOptions {
   readonly isMember: () => boolean
   /** From the block's own record; undefined when it is gone or damaged. */
   readonly ownerOf: (key: BlockKey) => Promise<BlockOwner | undefined>
-  readonly marks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
+  readonly watermarks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
   readonly reachability: Pick<ReachabilityCheck, 'look'>
   readonly collector: {
     addCandidate(candidate: FreeCandidate): void
@@ -70,11 +73,14 @@ export class Scan {
   passes = 0
   /** Rows read in all passes. */
   rows = 0
+  /** Data that looked unreferenced, over all passes. */
   orphans = 0
   readonly #options: ScanOptions
+  /** What this pass has found out about data ids. */
   #known = new Map<DataId, 'referenced' | 'candidate'>()
   #cancel: (() => void) | undefined
   #running: Promise<void> | undefined
+  /** Rows read since the last pause. */
   #sinceSleep = 0
   #stopped = false
 
@@ -112,6 +118,7 @@ export class Scan {
     })
   }
 
+  /** One walk over the partitions that are this node's to walk. Each is taken by the layout of the moment. */
   async #pass(): Promise<void> {
     const { view, self, isMember } = this.#options
     this.#known = new Map()
@@ -125,6 +132,7 @@ export class Scan {
     this.passes++
   }
 
+  /** Whether this node is the first replica that is connected, as far as it can see. */
   #isMine(partition: number): boolean {
     const { self, view, connected } = this.#options
     return (
@@ -134,6 +142,7 @@ export class Scan {
     )
   }
 
+  /** Hands over tombstones, uploads, parts, and objects with tickets. A damaged row is left to repair. */
   async #registers(partition: number): Promise<void> {
     const { care, tombstones } = this.#options
     const prefix = `r${u16(partition)}`
@@ -154,6 +163,7 @@ export class Scan {
     }
   }
 
+  /** Looks at the partition's blocks in slices. */
   async #blocks(partition: number): Promise<void> {
     const prefix = `b${u16(partition)}`
     let slice = new Map<BlockKey, true>()
@@ -166,6 +176,7 @@ export class Scan {
     if (slice.size > 0) await this.#slice(partition, slice)
   }
 
+  /** Steps 1 to 4 for the blocks of one slice. */
   async #slice(partition: number, slice: Map<BlockKey, true>): Promise<void> {
     for await (const page of this.#pages(`r${u16(partition)}`)) {
       for (const { row } of page) {
@@ -184,7 +195,7 @@ export class Scan {
     const ids = [...byData.keys()]
     for (let at = 0; at < ids.length && !this.#stopped; at += PAGE_ROWS) {
       const some = ids.slice(at, at + PAGE_ROWS)
-      const over = await this.#options.marks.ask(some)
+      const over = await this.#options.watermarks.ask(some)
       for (const id of some) {
         await this.#pace(LOOK_ROWS)
         if (over.has(id)) await this.#guard(() => this.#data(id, byData.get(id)!))
@@ -192,6 +203,7 @@ export class Scan {
     }
   }
 
+  /** Steps 3 and 4 for one data id whose attempt is over. */
   async #data(dataId: DataId, keys: readonly BlockKey[]): Promise<void> {
     const { ownerOf, reachability, collector } = this.#options
     if (collector.knows(dataId, keys)) return
@@ -211,6 +223,7 @@ export class Scan {
     collector.addCandidate({ owner, dataId, keys })
   }
 
+  /** From the first record that can be read: all blocks of one data id have the same owner. */
   async #ownerOf(
     keys: readonly BlockKey[],
     ownerOf: ScanOptions['ownerOf'],
@@ -264,6 +277,7 @@ export class Scan {
   }
 }
 
+/** Whether an object has tickets of completions. */
 function hasTickets(state: Uint8Array): boolean {
   return objectCodec.decode(decodeState(state).value.body).uploads.length > 0
 }

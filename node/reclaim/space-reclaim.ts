@@ -13,12 +13,12 @@ import type { Clock, Logger } from '../env/ports.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
 import { blockRow } from '../replica/index-rows.ts'
-import { AttemptMarks, type AttemptPeers } from '../replica/attempt-marks.ts'
+import { AttemptWatermarks, type AttemptPeers } from '../replica/attempt-watermarks.ts'
 import { Collector, type CollectorCounters } from './collector.ts'
 import { DeadData } from '../replica/dead-data.ts'
 import { FreeQueue, type FreeingPeers } from './free-queue.ts'
 import { ReachabilityCheck } from './reachability-check.ts'
-import { Minima, type MinimaOptions } from './minima.ts'
+import { GenerationSweeper, type GenerationSweeperOptions } from './generation-sweeper.ts'
 import type { ObjectReferences, ReadBlock } from './references.ts'
 import { cachedReferences } from './reference-cache.ts'
 import { KeptBlocks } from '../replica/kept-blocks.ts'
@@ -36,8 +36,8 @@ export interface SpaceSettings {
   readonly scanPerSecond?: number | undefined
   /** Younger tombstones are left alone. Default 15 s: longer than any operation takes. */
   readonly tombstoneDelayMs?: number | undefined
-  /** Between two looks for minima of deleted buckets. Default 5 minutes. */
-  readonly minimaPauseMs?: number | undefined
+  /** Between two looks for minimum generations of deleted buckets. Default 5 minutes. */
+  readonly generationPauseMs?: number | undefined
 }
 
 export interface SpaceOptions extends SpaceSettings {
@@ -47,17 +47,20 @@ export interface SpaceOptions extends SpaceSettings {
   /** Whether in every active set a majority holds the epoch of the view. */
   readonly isEpochHeld: () => boolean
   readonly dead: DeadData
-  readonly peers: AttemptPeers & FreeingPeers & CollectingPeers & MinimaOptions['peers']
-  readonly host: MinimaOptions['host']
+  readonly peers: AttemptPeers & FreeingPeers & CollectingPeers & GenerationSweeperOptions['peers']
+  readonly host: GenerationSweeperOptions['host']
   readonly registers: RegisterClient
   readonly placement: ReplicaPlacement
   readonly view: () => LayoutView
   readonly isMember: () => boolean
+  /** The owner in a block's own record on this node; undefined when it is gone or damaged. */
   readonly ownerOf: (key: BlockKey) => Promise<BlockOwner | undefined>
   /** The state of a register on this node, without a vote. */
   readonly peek: (key: RegisterKey) => RegisterValue | undefined
   readonly readBlock: ReadBlock
+  /** Reads pages and manifests too (Objects.references). */
   readonly objectReferences: ObjectReferences
+  /** Looks after uploads that the scan meets. */
   readonly care: UploadSweep
   /** Frees blocks of this node that no request reads. */
   readonly forget: (keys: readonly BlockKey[]) => Promise<unknown>
@@ -91,14 +94,18 @@ export interface SpaceCounters extends Readonly<CollectorCounters> {
 }
 
 export class SpaceReclaim {
-  readonly marks: AttemptMarks
+  /** Which attempts are over. */
+  readonly watermarks: AttemptWatermarks
+  /** Blocks on their way to be freed. */
   readonly freer: FreeQueue
   readonly reachability: ReachabilityCheck
   /** Gets what objects, uploads and buckets release. */
   readonly collector: Collector
   readonly tombstones: Tombstones
   readonly scan: Scan
-  readonly minima: Minima
+  /** Drops minimum generations of deleted buckets. */
+  readonly generations: GenerationSweeper
+  /** Blocks that wait for their readers. */
   readonly kept: KeptBlocks
   readonly #options: SpaceOptions
 
@@ -106,7 +113,13 @@ export class SpaceReclaim {
     this.#options = options
     const { attempts, peers, view, clock, registers, readBlock, logger, dead } = options
     const { placement, partitionBits, self, store, isMember } = options
-    this.marks = new AttemptMarks({ attempts, peers, view, settled: options.isEpochHeld, clock })
+    this.watermarks = new AttemptWatermarks({
+      attempts,
+      peers,
+      view,
+      isEpochHeld: options.isEpochHeld,
+      clock,
+    })
     this.kept = new KeptBlocks({
       isRead: (id) => options.readers.isRead(id),
       free: options.forget,
@@ -116,14 +129,14 @@ export class SpaceReclaim {
     this.freer = new FreeQueue({ peers, placement, clock })
     this.reachability = new ReachabilityCheck({
       registers,
-      marks: this.marks,
+      watermarks: this.watermarks,
       peek: options.peek,
       objectReferences: cachedReferences(options.objectReferences),
       readBlock,
       partitionBits,
     })
     this.collector = new Collector({
-      marks: this.marks,
+      watermarks: this.watermarks,
       reachability: this.reachability,
       freer: this.freer,
       dead,
@@ -141,7 +154,7 @@ export class SpaceReclaim {
       logger,
       delayMs: options.tombstoneDelayMs ?? 15_000,
     })
-    this.minima = new Minima({
+    this.generations = new GenerationSweeper({
       store,
       host: options.host,
       peers,
@@ -149,7 +162,7 @@ export class SpaceReclaim {
       isMember,
       clock,
       logger,
-      pauseMs: options.minimaPauseMs ?? 300_000,
+      pauseMs: options.generationPauseMs ?? 300_000,
     })
     this.scan = new Scan({
       self,
@@ -158,7 +171,7 @@ export class SpaceReclaim {
       connected: (node) => peers.connected(node),
       isMember,
       ownerOf: options.ownerOf,
-      marks: this.marks,
+      watermarks: this.watermarks,
       reachability: this.reachability,
       collector: this.collector,
       tombstones: this.tombstones,
@@ -170,22 +183,24 @@ export class SpaceReclaim {
     })
   }
 
+  /** Begins the walks. The rest works when it is given something. */
   start(): void {
     this.scan.start()
-    this.minima.start()
+    this.generations.start()
   }
 
   stop(): void {
     this.scan.stop()
-    this.minima.stop()
+    this.generations.stop()
     this.collector.stop()
     this.tombstones.stop()
     this.freer.stop()
-    this.marks.stop()
+    this.watermarks.stop()
     this.kept.stop()
     this.#options.readers.stop()
   }
 
+  /** For status and metrics. */
   counters(): SpaceCounters {
     const { blocks, bytes, registers } = this.#options.freed()
     return {

@@ -56,7 +56,7 @@ beforeEach(() => {
       epoch: () => (epochs.length > 1 ? epochs.shift()! : epochs[0]!),
       sets: () => [['a', 'b', 'c'] as NodeId[]],
     },
-    marks: { ask: (ids) => Promise.resolve(new Set(over ? ids : [])) },
+    watermarks: { ask: (ids) => Promise.resolve(new Set(over ? ids : [])) },
     collector: { addCandidate: (candidate) => void candidates.push(candidate) },
     logger: { debug() {}, info() {}, warn() {}, error() {} },
   })
@@ -116,7 +116,7 @@ test('while blocks move, a damaged block is a warning and a missing one is not',
         sets: () => [['a', 'b'] as NodeId[]],
         sources: () => ['c' as NodeId],
       },
-      marks: { ask: () => Promise.resolve(new Set()) },
+      watermarks: { ask: () => Promise.resolve(new Set()) },
       collector: { addCandidate() {} },
       logger: { debug() {}, info() {}, warn: (_, text) => void warnings.push(text), error() {} },
     })
@@ -157,7 +157,7 @@ test('a block that moves while it is looked for stays: the sources are asked fir
       sets: () => [['a', 'b'] as NodeId[]],
       sources: () => ['c' as NodeId],
     },
-    marks: { ask: (ids) => Promise.resolve(new Set(ids)) },
+    watermarks: { ask: (ids) => Promise.resolve(new Set(ids)) },
     collector: { addCandidate() {} },
     logger: { debug() {}, info() {}, warn() {}, error() {} },
   })

@@ -37,7 +37,7 @@ export interface BlockRepairOptions {
     sets(partition: number): ReplicaSets
     sources?(partition: number): readonly NodeId[]
   }
-  readonly marks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
+  readonly watermarks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
   readonly collector: { addCandidate(candidate: FreeCandidate): void }
   readonly logger: Logger
 }
@@ -64,7 +64,7 @@ export class BlockRepair {
   }
 
   async #mend(key: BlockKey): Promise<void> {
-    const { blocks, read, collector, marks, logger, placement } = this.#options
+    const { blocks, read, collector, watermarks, logger, placement } = this.#options
     const partition = partitionOfKey(key)
     const block = await read(key)
     if (block !== undefined) {
@@ -84,7 +84,7 @@ export class BlockRepair {
       collector.addCandidate({ owner, dataId, keys: [key] })
       return
     }
-    if (!(await marks.ask([dataId])).has(dataId)) return
+    if (!(await watermarks.ask([dataId])).has(dataId)) return
     await this.#mustBeNowhere(key)
     // Give up only when the bytes are wrong, not on a passing read error.
     if (!(await blocks.isBad(key))) return

@@ -34,7 +34,7 @@ export interface DamagedRegistersOptions {
   readonly scrub: () => void
   /** Names the damage that this start found. */
   readonly store: Pick<Store, 'damage' | 'range'>
-  readonly host: () => Pick<AcceptorHost, 'isFaulty' | 'discard' | 'outlaw' | 'mark'>
+  readonly host: () => Pick<AcceptorHost, 'isFaulty' | 'removals' | 'outlaw' | 'mark'>
 }
 
 export class DamagedRegisters {
@@ -69,7 +69,7 @@ export class DamagedRegisters {
   async giveUp(key: RegisterKey): Promise<boolean> {
     const host = this.#options.host()
     await host.outlaw(host.mark)
-    return host.discard(key, 0, true)
+    return host.removals.giveUp(key)
   }
 
   /** Looks through all rows once. */

@@ -14,7 +14,7 @@ import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Store } from '../log/store.ts'
 import type { Peers } from '../quorum/peers.ts'
-import { dutyRow, partitionOfDutyRow } from '../replica/index-rows.ts'
+import { hintRow, hintOfRow } from '../replica/index-rows.ts'
 import { RECORD } from '../replica/record-types.ts'
 import type { JitteredTimers } from './jittered-timers.ts'
 
@@ -41,7 +41,7 @@ export class Hints {
   constructor(options: HintsOptions) {
     this.#options = options
     options.store.range(bytesOf('y'), bytesOf('z'), ROWS_MAX, (key) => {
-      const { peer, partition } = partitionOfDutyRow(key)
+      const { peer, partition } = hintOfRow(key)
       this.#owedTo(peer).add(partition)
     })
   }
@@ -104,7 +104,7 @@ export class Hints {
 
   #record(type: number, peer: NodeId, partition: number): void {
     const { store } = this.#options
-    if (type === RECORD.dutyDone && store.get(dutyRow(peer, partition)) === undefined) return
+    if (type === RECORD.dutyDone && store.get(hintRow(peer, partition)) === undefined) return
     store
       .append([{ type, partition, key: peer, body: new Uint8Array(0) }], { urgent: true })
       .catch(() => {})

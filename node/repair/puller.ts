@@ -95,7 +95,7 @@ export class Puller {
     for await (const page of this.#pages(peer, partition, ENUMERATE.minima)) {
       for (const [i, bytes] of page.keys.entries()) {
         const bucket = bucketId(byteString(bytes.subarray(2)))
-        await host.raiseMinimum({ bucket, generation: page.generations[i]! }, [partition])
+        await host.generations.raise({ bucket, generation: page.generations[i]! }, [partition])
       }
     }
     const keys = new Set<RegisterKey>()
@@ -191,7 +191,7 @@ export class Puller {
     let { accepted } = await registers.read(internalContext(), { key })
     if (accepted === undefined || compareBallots(accepted.ballot, there) < 0) {
       // The peer accepted a state that was never chosen. An identity change above it makes all replicas level.
-      accepted = await registers.ensureChosen(internalContext(), key, undefined, true)
+      accepted = await registers.ensureChosen(internalContext(), key, { rewrite: true })
       this.done++
       if (accepted === undefined) return true
     }
@@ -199,13 +199,10 @@ export class Puller {
     if (learnt === 'refused' || (learnt === 'incomplete' && (await this.#namesLost(accepted)))) {
       // A refused copy never counts as synced (G3). The register is written again above the floor, without blocks that are
       // lost (A5), and so comes to this node as well.
-      const chosen = await registers.ensureChosen(
-        internalContext(),
-        key,
-        undefined,
-        true,
-        host.floor(partitionOfKey(key)).counter,
-      )
+      const chosen = await registers.ensureChosen(internalContext(), key, {
+        rewrite: true,
+        above: host.floor(partitionOfKey(key)).counter,
+      })
       this.done++
       if (chosen !== undefined) learnt = await this.#learn(peer, key, chosen, epoch)
     }
@@ -288,7 +285,7 @@ export class Puller {
         { timeoutMs: CALL_TIMEOUT_MS },
       )
       // A peer at a later epoch may have data of a node that this node's layout does not know. The attempts of that node
-      // would count as over here (node/replica/attempt-marks.ts).
+      // would count as over here (node/replica/attempt-watermarks.ts).
       if (page.epoch !== epoch || view().epoch !== epoch)
         throw new Error('the peer is at another epoch')
       yield page

@@ -347,7 +347,7 @@ export class Recall {
       if (!keys.has(key)) only.push(key)
     })
     let gone = 0
-    for (const key of only) if (await host.discard(key, fence)) gone++
+    for (const key of only) if (await host.removals.discard(key, fence)) gone++
     if (gone > 0) {
       logger.warn(
         { partition, registers: gone },

@@ -19,17 +19,17 @@ async function bury(): Promise<void> {
 describe('what is collected (G2, G3)', () => {
   test('only exactly this ballot, and only a tombstone', async () => {
     await bury()
-    expect(lab.host.tombstoneState(KEY, ballot(5))).toBe('exact')
-    expect(lab.host.tombstoneState(KEY, ballot(4))).toBe('other')
-    expect(await lab.host.collect(KEY, ballot(4), always)).toBe(false)
+    expect(lab.host.removals.tombstoneState(KEY, ballot(5))).toBe('exact')
+    expect(lab.host.removals.tombstoneState(KEY, ballot(4))).toBe('other')
+    expect(await lab.host.removals.collect(KEY, ballot(4), always)).toBe(false)
     await lab.prepare(9, OTHER)
     await lab.accept(9, 'alive', { key: OTHER })
-    expect(lab.host.tombstoneState(OTHER, ballot(9))).toBe('other')
-    expect(await lab.host.collect(OTHER, ballot(9), always)).toBe(false)
-    expect(lab.host.tombstoneState(FAR, ballot(9))).toBe('other')
-    expect(await lab.host.collect(KEY, ballot(5), () => false)).toBe(false)
-    expect(await lab.host.collect(KEY, ballot(5), always)).toBe(true)
-    expect(await lab.host.collect(KEY, ballot(5), always)).toBe(false)
+    expect(lab.host.removals.tombstoneState(OTHER, ballot(9))).toBe('other')
+    expect(await lab.host.removals.collect(OTHER, ballot(9), always)).toBe(false)
+    expect(lab.host.removals.tombstoneState(FAR, ballot(9))).toBe('other')
+    expect(await lab.host.removals.collect(KEY, ballot(5), () => false)).toBe(false)
+    expect(await lab.host.removals.collect(KEY, ballot(5), always)).toBe(true)
+    expect(await lab.host.removals.collect(KEY, ballot(5), always)).toBe(false)
     expect(lab.host.peek(KEY)).toBeUndefined()
     expect(lab.store.get(registerRow(KEY))).toBeUndefined()
   })
@@ -38,7 +38,7 @@ describe('what is collected (G2, G3)', () => {
     await bury()
     lab.store.hold()
     const writing = lab.accept(6, 'again')
-    const collecting = lab.host.collect(KEY, ballot(5), always)
+    const collecting = lab.host.removals.collect(KEY, ballot(5), always)
     await lab.store.flush()
     expect(await writing).toMatchObject({ type: 'accepted' })
     expect(await collecting).toBe(false)
@@ -48,7 +48,7 @@ describe('what is collected (G2, G3)', () => {
   test('a vote waits until it is known whether the tombstone is gone', async () => {
     await bury()
     lab.store.hold()
-    const collecting = lab.host.collect(KEY, ballot(5), always)
+    const collecting = lab.host.removals.collect(KEY, ballot(5), always)
     const voting = lab.accept(6, 'late')
     expect(await state(voting)).toBe('waits')
     await lab.store.flush()
@@ -61,11 +61,11 @@ describe('the floor of a collected tombstone (G2, G3)', () => {
   test('the floor is what was promised; nothing at or below it is accepted, promised or copied', async () => {
     await bury()
     await lab.prepare(8)
-    await lab.host.collect(KEY, ballot(5), always)
+    await lab.host.removals.collect(KEY, ballot(5), always)
     const { partition } = lab.store.last[0]!
     expect(lab.host.floor(partition)).toEqual(ballot(8))
-    expect(lab.host.tombstoneState(KEY, ballot(5))).toBe('absent')
-    expect(lab.host.tombstoneState(KEY, ballot(9))).toBe('other')
+    expect(lab.host.removals.tombstoneState(KEY, ballot(5))).toBe('absent')
+    expect(lab.host.removals.tombstoneState(KEY, ballot(9))).toBe('other')
     // Promised before, and exactly at the floor: late all the same.
     expect(await lab.accept(8, 'late')).toMatchObject({
       type: 'conflict',
@@ -83,14 +83,14 @@ describe('the floor of a collected tombstone (G2, G3)', () => {
 
   test('the floor outlives the process', async () => {
     await bury()
-    await lab.host.collect(KEY, ballot(5), always)
+    await lab.host.removals.collect(KEY, ballot(5), always)
     lab.restart()
     expect(await lab.host.learn(KEY, { ballot: ballot(6), value: valueOf('copy') })).toBe('refused')
     expect(await lab.accept(STEP + 99, 'late')).toMatchObject({ type: 'accepted' })
     // Its own mark is a promise, so the next floor is above it.
     await lab.prepare(3 * STEP, OTHER)
     await lab.accept(3 * STEP, 'gone', { key: OTHER, tombstone: true })
-    await lab.host.collect(OTHER, ballot(3 * STEP), always)
+    await lab.host.removals.collect(OTHER, ballot(3 * STEP), always)
     expect(lab.host.floor(lab.store.last[0]!.partition)).toEqual(ballot(3 * STEP + 1))
   })
 })

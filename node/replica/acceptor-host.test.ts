@@ -127,12 +127,12 @@ describe('a damaged state is FAULTY', () => {
     const row = lab.store.get(registerRow(KEY))!.slice()
     row[row.length - 1]! ^= 1
     // A sound state is never given up.
-    expect(await lab.host.discard(KEY, 0, true)).toBe(false)
+    expect(await lab.host.removals.giveUp(KEY)).toBe(false)
     lab.store.rows.set(byteString(registerRow(KEY)), row)
     lab.restart()
     await lab.host.outlaw(lab.host.mark)
-    expect(await lab.host.discard(OTHER, 0, true)).toBe(false)
-    expect(await lab.host.discard(KEY, 0, true)).toBe(true)
+    expect(await lab.host.removals.giveUp(OTHER)).toBe(false)
+    expect(await lab.host.removals.giveUp(KEY)).toBe(true)
     expect(lab.host.isFaulty(KEY)).toBe(false)
     expect(await lab.read()).toEqual({ type: 'state' })
     lab.restart()

@@ -9,37 +9,24 @@
  *     in its name once the node is in the next                                         (L6b)
  *   - packed blocks come before the state that names them in the log                   (A5)
  *   - a register whose state is damaged is FAULTY: it does not vote                     (A4)
- *   - a tombstone is forgotten in the same flush as the floor that keeps it away          (G2, G3)
  *
- * Promises (A1) are in ballot-promises.ts, generations of buckets (T8) in minimum-generations.ts, flushed states in
- * register-states.ts.
+ * Promises (A1) are in ballot-promises.ts, generations of buckets (T8) in minimum-generations.ts, flushed states and floors
+ * in register-states.ts, and what takes registers out in register-removals.ts.
  */
 
 import { decodeState, encodeState } from '../../protocol/codec/state.ts'
-import type { BucketId, NodeId, RegisterKey } from '../../protocol/ids.ts'
+import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { handle, type AcceptorEnv } from '../../protocol/register/acceptor.ts'
-import {
-  compareBallots,
-  maxBallot,
-  sameBallot,
-  type Ballot,
-} from '../../protocol/register/ballot.ts'
-import { collect, install } from '../../protocol/register/copy.ts'
-import type {
-  Accepted,
-  Fence,
-  RegisterReply,
-  RegisterRequest,
-} from '../../protocol/register/types.ts'
+import { sameBallot, type Ballot } from '../../protocol/register/ballot.ts'
+import { install } from '../../protocol/register/copy.ts'
+import type { Accepted, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 import { blockRecord, type BlockStore, type OwnedBlock } from './blocks.ts'
 import { LogError } from '../log/errors.ts'
 import type { Store } from '../log/store.ts'
-import type { NewRecord } from '../log/types.ts'
 import { BallotPromises } from './ballot-promises.ts'
-import { floorOfRow, floorRow } from './index-rows.ts'
-import { floorRaised, registerDropped, registerGone } from './removal-records.ts'
+import { RegisterRemovals } from './register-removals.ts'
 import { RECORD } from './record-types.ts'
 import { RegisterStates, type StoredState } from './register-states.ts'
 import { appendChange } from './full-disk.ts'
@@ -47,6 +34,7 @@ import type { HostReply, Learnt } from './host-replies.ts'
 import { MinimumGenerations } from './minimum-generations.ts'
 import { KeyedQueue } from '../tools/keyed-queue.ts'
 
+/** What the host needs of its node. */
 export interface RegisterHostOptions {
   readonly store: Store
   readonly blocks: BlockStore
@@ -61,12 +49,17 @@ export interface RegisterHostOptions {
 }
 
 export class AcceptorHost {
+  /** The minimum generations of buckets that this node obeys (T8). */
+  readonly generations: MinimumGenerations
+  /** Takes registers out: collections, discards, drops. */
+  readonly removals: RegisterRemovals
   readonly #options: RegisterHostOptions
   readonly #store: Store
+  /** Prepares, accepts, copies and removals of one register run one after the other. Reads do not wait. */
   readonly #queue = new KeyedQueue<RegisterKey>()
   readonly #promises: BallotPromises
   readonly #states: RegisterStates
-  readonly #minima: MinimumGenerations
+  /** Accepts on their way to the disk: they count as registers that are held. */
   #accepting = 0
   /** Accepts that have passed all checks and are not flushed yet. */
   readonly #flushing = new Set<Promise<unknown>>()
@@ -77,10 +70,21 @@ export class AcceptorHost {
     const isBusy = (key: RegisterKey): boolean => this.#queue.busy(key)
     this.#promises = new BallotPromises(options.store, isBusy, options.promiseBytesMax)
     this.#states = new RegisterStates(options.store)
-    this.#minima = new MinimumGenerations(options.store)
+    this.generations = new MinimumGenerations(options.store)
+    this.removals = new RegisterRemovals({
+      store: options.store,
+      queue: this.#queue,
+      states: this.#states,
+      promises: this.#promises,
+    })
   }
 
-  /** `blocks`: those that come with an accept (A5). `withBlock`: a read wants the packed block of the value. */
+  /**
+   * Answers a prepare, an accept or a read; the reply leaves after what it reports is flushed (A1). Never rejects for a
+   * log that is full or has failed: that is a reply without a vote.
+   *
+   * `blocks`: those that come with an accept (A5). `withBlock`: a read wants the packed block of the value.
+   */
   handle(
     request: RegisterRequest,
     extras: {
@@ -140,41 +144,6 @@ export class AcceptorHost {
     await this.whenFlushed()
   }
 
-  /**
-   * Forgets a state with a counter below `below`. The caller has asked so many other replicas that every quorum has one of
-   * them, and none of these has the state: it was collected, or never chosen (D8). Nothing at or below its promise ever
-   * comes back. With `isLost` it forgets only a FAULTY state that no other replica has, when the operator says so (D3). */
-  discard(key: RegisterKey, below: number, isLost = false): Promise<boolean> {
-    return this.#queue.run(key, async () => {
-      const stored = this.#states.load(key)
-      if (isLost ? stored !== 'faulty' : stored === undefined || stored === 'faulty') return false
-      if (stored !== 'faulty' && stored!.ballot.counter >= below) return false
-      const partition = partitionOfKey(key)
-      const floor = maxBallot(this.floor(partition), this.#promises.stateOf(key, stored).promised)
-      if (!isLost) await this.#remove(key, registerGone(key, floor))
-      else await this.#remove(key, floorRaised(partition, floor), registerDropped(key, undefined))
-      this.#promises.forget(key)
-      return true
-    })
-  }
-
-  /** Removes the register, also a FAULTY one: the node has left its partition (L8), or enters it again (L9). It may come
-   * back at any ballot. Promises stay. */
-  drop(key: RegisterKey, isAllowed: () => boolean): Promise<boolean> {
-    return this.#queue.run(key, async () => {
-      const stored = this.#states.load(key)
-      if (stored === undefined || !isAllowed()) return false
-      const ballot = stored === 'faulty' ? undefined : stored.ballot
-      await this.#remove(key, registerDropped(key, ballot))
-      return true
-    })
-  }
-
-  async #remove(key: RegisterKey, ...removal: readonly NewRecord[]): Promise<void> {
-    await this.#store.append(removal, { urgent: true })
-    this.#states.forget(key)
-  }
-
   /** Resolves when all states are flushed that are on their way to the disk now. */
   async whenFlushed(): Promise<void> {
     await Promise.allSettled(this.#flushing)
@@ -213,6 +182,7 @@ export class AcceptorHost {
     })
   }
 
+  /** Appends a copied state. It may not be on the disk before its blocks, which the caller has checked. */
   async #put(key: RegisterKey, accepted: Accepted): Promise<void> {
     const body = encodeState(accepted)
     const record = { type: RECORD.register, partition: partitionOfKey(key), key, body }
@@ -225,60 +195,10 @@ export class AcceptorHost {
 
   /** The flushed floor: at or below it nothing is accepted or copied onto an absent register of the partition. */
   floor(partition: number): Ballot {
-    return floorOfRow(this.#store.get(floorRow(partition)))
+    return this.#states.floor(partition)
   }
 
-  /** `exact`: this tombstone is here, flushed. `absent`: no register is, and the tombstone can't be accepted any more.
-   * `other`: anything else. */
-  tombstoneState(key: RegisterKey, ballot: Ballot): 'exact' | 'absent' | 'other' {
-    const stored = this.#states.load(key)
-    if (stored === undefined) {
-      return compareBallots(this.floor(partitionOfKey(key)), ballot) >= 0 ? 'absent' : 'other'
-    }
-    if (stored === 'faulty' || !stored.value.tombstone) return 'other'
-    return sameBallot(stored.ballot, ballot) ? 'exact' : 'other'
-  }
-
-  /** Forgets a tombstone that every replica has, if it is still here at that ballot and the layout has not begun to change
-   * (G2). */
-  collect(key: RegisterKey, ballot: Ballot, isAllowed: () => boolean): Promise<boolean> {
-    return this.#queue.run(key, async () => {
-      const stored = this.#states.load(key)
-      if (stored === undefined || stored === 'faulty' || !isAllowed()) return false
-      const partition = partitionOfKey(key)
-      const collected = collect(this.#promises.stateOf(key, stored), this.floor(partition), ballot)
-      if (collected === undefined) return false
-      await this.#remove(key, registerGone(key, collected.floor))
-      // The floor covers the promise, for good.
-      this.#promises.forget(key)
-      return true
-    })
-  }
-
-  /** Lower generations are refused. It may still be on its way to the disk: `raiseMinimum` waits for that. */
-  minimumGeneration(partition: number, request: RegisterRequest['fence']): number {
-    return request === undefined ? 0 : this.#minima.current(partition, request)
-  }
-
-  flushedMinimum(partition: number, request: Fence): number {
-    return this.#minima.flushed(partition, request)
-  }
-
-  /** T8: resolves when the minimum is flushed for each of the partitions. */
-  raiseMinimum(fence: Fence, partitions: readonly number[]): Promise<void> {
-    return this.#minima.raise(fence, partitions)
-  }
-
-  /** The buckets are gone for good: where this node has a minimum of one, it obeys no generation of it any more. */
-  finalise(partition: number, buckets: readonly BucketId[]): Promise<void> {
-    return this.#minima.finalise(partition, buckets)
-  }
-
-  /** Drops final minima, which are obeyed until that is flushed. No node knows these buckets any more (T8). */
-  dropMinima(partition: number, buckets: readonly BucketId[]): Promise<number> {
-    return this.#minima.drop(partition, buckets)
-  }
-
+  /** Answers from flushed states only, without a turn in the queue. */
   async #read(request: RegisterRequest, withBlock: boolean): Promise<HostReply> {
     const refusal = this.refusalOf(request)
     if (refusal !== undefined) return { reply: refusal }
@@ -288,9 +208,9 @@ export class AcceptorHost {
       this.#env(request, stored),
       request,
     )
-    if (this.#minima.mustRaise(request, ready.reply)) {
+    if (this.generations.mustRaise(request, ready.reply)) {
       // Accepts of lower generations are flushed now: look again.
-      await this.raiseMinimum(request.fence!, [partitionOfKey(request.key)])
+      await this.generations.raise(request.fence!, [partitionOfKey(request.key)])
       return this.#read(request, withBlock)
     }
     if (!withBlock || ready.reply.type !== 'state') return { reply: ready.reply }
@@ -306,6 +226,10 @@ export class AcceptorHost {
       : { reply: ready.reply, block: { key, bytes } }
   }
 
+  /**
+   * Asks the pure acceptor, and obeys: minimum generation, reserve, state, then the reply. After each flush it asks
+   * again.
+   */
   async #vote(request: RegisterRequest, blocks: readonly OwnedBlock[]): Promise<HostReply> {
     const { key } = request
     try {
@@ -316,8 +240,8 @@ export class AcceptorHost {
         const env = this.#env(request, stored, blocks)
         const ready = handle(this.#promises.stateOf(key, stored), env, request)
         // During these flushes epoch and minimum may move on: decide again afterwards.
-        if (this.#minima.mustRaise(request, ready.reply)) {
-          await this.raiseMinimum(request.fence!, [partitionOfKey(key)])
+        if (this.generations.mustRaise(request, ready.reply)) {
+          await this.generations.raise(request.fence!, [partitionOfKey(key)])
         } else if (ready.reserve !== undefined && ready.reserve >= this.mark) {
           await this.#promises.reserve(ready.reserve)
         } else {
@@ -336,6 +260,10 @@ export class AcceptorHost {
     }
   }
 
+  /**
+   * Appends the state, and in front of it the blocks that came along and are not here yet (A5). Resolves when they are
+   * flushed.
+   */
   async #persist(
     request: RegisterRequest,
     persist: Accepted,
@@ -353,7 +281,7 @@ export class AcceptorHost {
     const before = this.peek(key)
     this.#accepting++
     const flushed = appendChange(this.#store, records, { key, before, persist })
-    const done = request.fence && this.#minima.letIn(key, request.fence, flushed)
+    const done = request.fence && this.generations.letIn(key, request.fence, flushed)
     this.#flushing.add(flushed)
     try {
       await flushed
@@ -372,6 +300,7 @@ export class AcceptorHost {
     return stored === 'faulty' || (stored !== undefined && sameBallot(stored.ballot, ballot))
   }
 
+  /** The stored state. A damaged one is reported, to be mended. */
   #loadFor(key: RegisterKey): StoredState {
     const stored = this.#states.load(key)
     if (stored === 'faulty') this.#options.onFaulty?.(key)
@@ -384,13 +313,15 @@ export class AcceptorHost {
     blocks: readonly OwnedBlock[] = [],
   ): AcceptorEnv {
     const partition = partitionOfKey(request.key)
-    const bucket = bucketIdOf(request.key)
+    const isFenced = bucketIdOf(request.key) !== undefined
     return {
       mark: this.mark,
       floor: this.floor(partition),
       epoch: this.#options.epoch(),
       minimumGeneration:
-        bucket === undefined ? 0 : this.minimumGeneration(partition, request.fence),
+        isFenced && request.fence !== undefined
+          ? this.generations.current(partition, request.fence)
+          : 0,
       holdsBlock: (key) =>
         blocks.some((block) => block.key === key) || this.#options.blocks.has(key),
       faulty: stored === 'faulty',

@@ -16,7 +16,7 @@ import {
   floorOfRow,
   floorRow,
   MARK_ROW,
-  minimumRow,
+  minimumGenerationRow,
   registerRow,
 } from './index-rows.ts'
 import { isLiveRecord } from './record-liveness.ts'
@@ -208,7 +208,7 @@ test('blocks are counted once; minima and the mark only rise', () => {
     const body = encodeNumber(generation)
     put(applyRecord({ type: RECORD.minimum, partition: 1, key: BUCKET, body }, at(0), current))
   }
-  expect(decodeNumber(current(minimumRow(1, BUCKET))!)).toBe(3)
+  expect(decodeNumber(current(minimumGenerationRow(1, BUCKET))!)).toBe(3)
 })
 
 test('a minimum that is gone leaves no row, may be raised again, and another bucket’s stays', () => {
@@ -223,15 +223,15 @@ test('a minimum that is gone leaves no row, may be raised again, and another buc
   expect(write).toMatchObject({ replaces: at(0) })
   for (let twice = 0; twice < 2; twice++) {
     put(applyRecord({ ...minimumGone(2, BUCKET) }, at(300), current))
-    expect(current(minimumRow(2, BUCKET))).toBeUndefined()
+    expect(current(minimumGenerationRow(2, BUCKET))).toBeUndefined()
   }
-  expect(decodeNumber(current(minimumRow(2, other))!)).toBe(5)
+  expect(decodeNumber(current(minimumGenerationRow(2, other))!)).toBe(5)
   const gone = { ...minimumGone(2, BUCKET) }
   // Kept while an older segment may have the minimum, and no longer than it is gone (D7).
   expect(isLiveRecord(gone, at(300), current, false)).toBe(true)
   expect(isLiveRecord(gone, at(300), current, true)).toBe(false)
   raise(BUCKET, 1)
-  expect(decodeNumber(current(minimumRow(2, BUCKET))!)).toBe(1)
+  expect(decodeNumber(current(minimumGenerationRow(2, BUCKET))!)).toBe(1)
   expect(isLiveRecord(gone, at(300), current, false)).toBe(false)
 })
 

@@ -92,6 +92,7 @@ export function applyRecord(
   }
 }
 
+/** A block has one row. A new one also enters the partition's digest. */
 function applyBlock(record: LogRecord, position: LogPosition, current: Current): RowWrite[] {
   const key = blockRow(record.key as BlockKey)
   const row = current(key)
@@ -105,6 +106,7 @@ function applyBlock(record: LogRecord, position: LogPosition, current: Current):
   ]
 }
 
+/** Takes away the block's row, and takes the block out of the digest. */
 function removeBlock(block: BlockKey, current: Current): RowWrite[] {
   const key = blockRow(block)
   const row = current(key)
@@ -118,6 +120,7 @@ function removeBlock(block: BlockKey, current: Current): RowWrite[] {
   ]
 }
 
+/** The row gets the state, unless it has a higher ballot (D10). The digest changes with the ballot. */
 function applyRegister(record: LogRecord, position: LogPosition, current: Current): RowWrite[] {
   const key = registerRow(record.key as RegisterKey)
   const ballot = ballotOfState(record.body)
@@ -139,6 +142,7 @@ function applyRegister(record: LogRecord, position: LogPosition, current: Curren
   return writes
 }
 
+/** Raises the floor, then takes the row away if its ballot is not above that floor (G2). */
 function applyRegisterGone(record: LogRecord, position: LogPosition, current: Current): RowWrite[] {
   const writes = raise(record, position, current, floorRow(record.partition), compareFloors)
   const key = registerRow(record.key as RegisterKey)
@@ -154,6 +158,7 @@ function applyRegisterGone(record: LogRecord, position: LogPosition, current: Cu
   return [...writes, { key, replaces }, { key: digestKey, value }]
 }
 
+/** Takes the row away if the record that made it comes before the drop (drop-records.ts). */
 function applyRegisterDropped(
   record: LogRecord,
   position: LogPosition,

@@ -37,13 +37,18 @@ export const RUNNING_MAX = 256
 const STORAGE_BYTES = 12
 
 export class Attempts {
+  /** This node's storage id, as data ids begin with it. */
   readonly #storage: ByteString
   readonly #storageId: StorageId
+  /** This start's number. Data ids carry it. */
   #boot: number
   #held = false
   #isEstablished = (): boolean => true
+  /** Numbers of attempts that have begun and not ended, ascending. */
   readonly #running = new Set<number>()
+  /** The last watermark of each other node, by storage id. A watermark of an earlier boot is never put back. */
   readonly #others = new Map<ByteString, Watermark>()
+  /** The highest number that was given out. */
   #last = 0
 
   constructor(storage: StorageId, boot: number) {
@@ -105,15 +110,15 @@ export class Attempts {
   }
 
   /** Notes what another node says about its own attempts. */
-  learn(mark: Watermark): void {
-    const storage = byteString(bytesOfHex(mark.storage))
+  learn(told: Watermark): void {
+    const storage = byteString(bytesOfHex(told.storage))
     if (storage === this.#storage) return
     const known = this.#others.get(storage)
-    if (known !== undefined && known.boot > mark.boot) return
+    if (known !== undefined && known.boot > told.boot) return
     // Messages may come twice or late. Of two watermarks of one boot, the one that covers less is older, or covers less
     // because more is running. What a watermark does not cover counts as "not known" only.
-    if (known?.boot === mark.boot && known.covered > mark.covered) return
-    this.#others.set(storage, mark)
+    if (known?.boot === told.boot && known.covered > told.covered) return
+    this.#others.set(storage, told)
   }
 
   /** Whether this node knows that the attempt is over. False may mean "not known". */
@@ -124,10 +129,10 @@ export class Attempts {
       if (boot !== this.#boot) return boot < this.#boot
       return number <= this.#last && !this.#running.has(number)
     }
-    const mark = this.#others.get(storage)
-    if (mark === undefined) return false
-    if (boot !== mark.boot) return boot < mark.boot
-    return number <= mark.covered && !mark.running.includes(number)
+    const known = this.#others.get(storage)
+    if (known === undefined) return false
+    if (boot !== known.boot) return boot < known.boot
+    return number <= known.covered && !known.running.includes(number)
   }
 }
 

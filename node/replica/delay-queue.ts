@@ -1,4 +1,7 @@
-/** Queues with a delay each, first in, first out: the entries of one lane become due in order. */
+/**
+ * A queue with one delay for all entries, first in, first out: they become due in the order in which they came. Used by the
+ * collector and by the collection of tombstones, one queue for each delay.
+ */
 
 interface Waiting<T> {
   readonly item: T
@@ -17,6 +20,7 @@ export class DelayQueue<Key, T> {
     return this.#waiting.size
   }
 
+  /** The entry, while it waits. */
   get(key: Key): T | undefined {
     return this.#waiting.get(key)?.item
   }
@@ -30,13 +34,16 @@ export class DelayQueue<Key, T> {
     this.#waiting.delete(key)
   }
 
-  /** Undefined when nothing waits. */
+  /** When the first entry becomes due, on the caller's clock. Undefined when nothing waits. */
   nextDueMs(): number | undefined {
     for (const { dueMs } of this.#waiting.values()) return dueMs
     return undefined
   }
 
-  /** Takes out the next entry that is due, or, with `earlyMs`, that has waited for that long. */
+  /**
+   * Takes out the next entry that is due, or, with `earlyMs`, that has waited for that long. Undefined when there is
+   * none.
+   */
   take(nowMs: number, earlyMs = Infinity): T | undefined {
     for (const [key, { item, dueMs }] of this.#waiting) {
       if (dueMs > nowMs && nowMs < dueMs - this.#delayMs + earlyMs) return undefined

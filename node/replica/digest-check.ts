@@ -56,10 +56,12 @@ export async function checkDigests(options: DigestCheckOptions): Promise<number>
   return wrong
 }
 
+/** A copy: the row's memory is the index's. */
 function storedDigest(store: Store, partition: number): Uint8Array {
   return store.get(digestRow(partition))?.slice() ?? EMPTY_DIGEST
 }
 
+/** Whether the index has this digest for the partition. */
 function isStored(store: Store, partition: number, digest: Uint8Array): boolean {
   return equalBytes(storedDigest(store, partition), digest)
 }
@@ -93,6 +95,9 @@ async function digestOfRows(
   return { digest: undefined, stored }
 }
 
+/**
+ * Reports a register whose row is sound and says FAULTY. A row that is itself damaged is found by the scrub of rows.
+ */
 function noteFaulty(
   { store, faulty }: DigestCheckOptions,
   partition: number,
@@ -130,6 +135,10 @@ function samePlace(a: ReturnType<typeof decodePosition>, b: typeof a): boolean {
   return a.segment === b.segment && a.offset === b.offset
 }
 
+/**
+ * Rows of one kind in one partition, as (key without its letter, row). Pages are read one by one, and others run in
+ * between.
+ */
 async function* eachRow(
   { store, clock }: DigestCheckOptions,
   letter: 'r' | 'b',

@@ -17,7 +17,7 @@ const DROPPED_AT_ONCE = 200
 
 export interface DropOptions {
   readonly store: Pick<Store, 'range'>
-  readonly host: Pick<AcceptorHost, 'drop'>
+  readonly host: Pick<AcceptorHost, 'removals'>
   readonly clock: Clock
   /** Asked before each register, in its queue: it may have become false since the call. */
   readonly isAllowed: () => boolean
@@ -40,7 +40,7 @@ export async function dropRegisters(
       keys.push(byteString(key.subarray(1)) as RegisterKey)
     })
     const going = keys.filter((key) => keep?.(key) !== true)
-    const results = await Promise.all(going.map((key) => host.drop(key, isAllowed)))
+    const results = await Promise.all(going.map((key) => host.removals.drop(key, isAllowed)))
     dropped += results.filter(Boolean).length
     if (!isAllowed()) return { dropped, isDone: false }
     const last = keys.at(-1)

@@ -45,7 +45,7 @@ describe('a full disk (F6)', () => {
     expect(await lab.accept(10, 'longer tombstone', { tombstone: true })).toMatchObject({
       type: 'accepted',
     })
-    expect(await lab.host.collect(KEY, ballot(10), () => true)).toBe(true)
+    expect(await lab.host.removals.collect(KEY, ballot(10), () => true)).toBe(true)
     await lab.prepare(20, OTHER)
     expect(await lab.accept(20, 'new', { key: OTHER })).toEqual(full)
   })

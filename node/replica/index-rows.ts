@@ -40,11 +40,14 @@ export function registerRow(key: RegisterKey): Uint8Array {
   return bytesOf(`r${key}`)
 }
 
+/**
+ * Row keys: the letter, then what is unique behind it. Rows of one partition are together, so that it can be walked.
+ */
 export function blockRow(key: BlockKey): Uint8Array {
   return bytesOf(`b${key}`)
 }
 
-export function minimumRow(partition: number, bucket: BucketId): Uint8Array {
+export function minimumGenerationRow(partition: number, bucket: BucketId): Uint8Array {
   return bytesOf(`g${u16(partition)}${bucket}`)
 }
 
@@ -64,7 +67,7 @@ export function digestRow(partition: number): Uint8Array {
   return bytesOf(`d${u16(partition)}`)
 }
 
-export function dutyRow(peer: NodeId, partition: number): Uint8Array {
+export function hintRow(peer: NodeId, partition: number): Uint8Array {
   return bytesOf(`y${peer}/${u16(partition)}`)
 }
 
@@ -72,8 +75,13 @@ export function floorRow(partition: number): Uint8Array {
   return bytesOf(`f${u16(partition)}`)
 }
 
+/** There is one for the whole node. */
 export const MARK_ROW: Uint8Array = bytesOf('k')
 
+/**
+ * Looks up the row of a key as it is now, with the writes of the same batch. The memory is the index's: copy what is
+ * kept.
+ */
 export type Current = (key: Uint8Array) => Uint8Array | undefined
 
 /** The row that a record makes or removes. */
@@ -101,12 +109,12 @@ export function rowShapeOf({
       return { key: blockRow(key as BlockKey), valueBytes: 0 }
     case RECORD.minimum:
     case RECORD.minimumGone:
-      return { key: minimumRow(partition, key as BucketId), valueBytes: NUMBER_BYTES }
+      return { key: minimumGenerationRow(partition, key as BucketId), valueBytes: NUMBER_BYTES }
     case RECORD.mark:
       return { key: MARK_ROW, valueBytes: NUMBER_BYTES }
     case RECORD.duty:
     case RECORD.dutyDone:
-      return { key: dutyRow(key as NodeId, partition), valueBytes: 0 }
+      return { key: hintRow(key as NodeId, partition), valueBytes: 0 }
     case RECORD.compacted:
       throw new Error('the store’s own record has no row here')
     default:
@@ -157,7 +165,8 @@ function valueBytesOf(key: Uint8Array): number | 'register' | undefined {
   }
 }
 
-export function partitionOfDutyRow(row: Uint8Array): {
+/** What a hint's row key says: which node may lack something of which partition. */
+export function hintOfRow(row: Uint8Array): {
   peer: NodeId
   partition: number
 } {

@@ -7,8 +7,10 @@ import type { BlockKey, DataId } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 
+/** How often it looks whether readers have ended. */
 const POLL_MS = 2_000
 const FREED_AT_ONCE = 500
+/** Blocks that are kept in memory. More are left to the scan. */
 const KEPT_MAX = 200_000
 
 export interface KeptBlocksOptions {
@@ -32,7 +34,10 @@ export class KeptBlocks {
     return this.#keys.size
   }
 
-  /** Keeps the blocks that are being read. The result is the other ones. */
+  /**
+   * Keeps the blocks that are being read, to free them later. The result is the other ones, which the caller may free
+   * now.
+   */
   keep(keys: readonly BlockKey[]): BlockKey[] {
     const free: BlockKey[] = []
     for (const key of keys) {
@@ -62,6 +67,7 @@ export class KeptBlocks {
     })
   }
 
+  /** Frees blocks whose readers have ended, a bounded number at a time. If that fails, they are kept. */
   async #poll(): Promise<void> {
     const { isRead, free } = this.#options
     const due: BlockKey[] = []

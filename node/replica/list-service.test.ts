@@ -40,9 +40,7 @@ test('a reply about 256 shards of long keys and large states fits into a frame, 
   const lists = new ListService({
     store: held.store,
     host: {
-      minimumGeneration: () => 0,
-      flushedMinimum: () => 1,
-      raiseMinimum: () => Promise.resolve(),
+      generations: { current: () => 0, flushed: () => 1, raise: () => Promise.resolve() },
     } as unknown as AcceptorHost,
     epoch: () => 1,
     isReplica: () => true,

@@ -32,6 +32,7 @@ export interface ListServiceOptions {
   readonly store: Store
   readonly host: AcceptorHost
   readonly epoch: () => number
+  /** Whether this node votes in the partition, by the layout of the moment. */
   readonly isReplica: (partition: number) => boolean
 }
 
@@ -44,6 +45,12 @@ export class ListService {
     this.#options = options
   }
 
+  /**
+   * Answers one request for some intervals. Throws MessageError for a malformed request, and LogError when a minimum
+   * generation can't be flushed.
+   *
+   * The answer comes from one epoch and one generation: after a flush everything is looked at again (L6b, T8).
+   */
   async list(request: WireListRequest): Promise<WireListReply> {
     const { epoch, isReplica, host } = this.#options
     if (request.epoch !== epoch()) {
@@ -58,14 +65,16 @@ export class ListService {
     for (const { start } of request.intervals) {
       const partition = partitionOfKey(byteString(start) as RegisterKey)
       if (!isReplica(partition)) return { ...NOTHING, kind: LIST_RESULT.notAReplica }
-      const minimum = host.minimumGeneration(partition, fence)
+      const minimum = host.generations.current(partition, fence)
       if (minimum > fence.generation) {
         return { ...NOTHING, kind: LIST_RESULT.staleFence, generation: minimum }
       }
       partitions.push(partition)
     }
-    if (partitions.some((partition) => host.flushedMinimum(partition, fence) < fence.generation)) {
-      await host.raiseMinimum(fence, partitions)
+    if (
+      partitions.some((partition) => host.generations.flushed(partition, fence) < fence.generation)
+    ) {
+      await host.generations.raise(fence, partitions)
       // Epoch, membership and generation may have moved on (L6b).
       return this.list(request)
     }
@@ -85,6 +94,10 @@ export class ListService {
     return { ...NOTHING, intervals }
   }
 
+  /**
+   * The registers of one interval, up to a limit of rows and bytes, and where the answer ends. `digestOnly`: their
+   * digest without the rows. `alone`: without a digest, because no other replica is asked.
+   */
   #interval(
     start: Uint8Array,
     end: Uint8Array,
@@ -127,6 +140,7 @@ export class ListService {
   }
 }
 
+/** "Nothing known yet": the covered end is the start. */
 function uncovered(start: Uint8Array): WireIntervalReply {
   return { rows: [], digest: NO_DIGEST, coveredEnd: start.slice() }
 }
@@ -155,6 +169,7 @@ class ListDigest {
   }
 }
 
+/** The row key of a register's key. */
 function prefixed(key: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(key.length + 1)
   bytes[0] = 0x72 // 'r'
@@ -162,6 +177,7 @@ function prefixed(key: Uint8Array): Uint8Array {
   return bytes
 }
 
+/** The least key above this one. */
 function successor(key: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(key.length + 1)
   bytes.set(key)

@@ -5,6 +5,7 @@ import { nameOfType, RECORD } from './record-types.ts'
 
 type NamedDamage = Damage & { readonly identity: NonNullable<Damage['identity']> }
 
+/** What the node has forgotten by this record; undefined when the row itself shows the damage. */
 export function lossOf({ identity, segment, offset }: NamedDamage): LogLoss | undefined {
   const { type, partition } = identity
   const detail = `${nameOfType(type) ?? `type ${type}`} at ${offset} of segment ${segment}`

@@ -12,16 +12,16 @@ describe('minima of buckets (T8)', () => {
   test('a higher generation is flushed before the answer, a lower one refused from its arrival on', async () => {
     await lab.prepare(5)
     lab.store.hold()
-    const raised = lab.host.raiseMinimum(fence(3), [0])
+    const raised = lab.host.generations.raise(fence(3), [0])
     const partition = KEY.charCodeAt(0) * 256 + KEY.charCodeAt(1)
-    const here = lab.host.raiseMinimum(fence(3), [partition])
+    const here = lab.host.generations.raise(fence(3), [partition])
     expect(await lab.accept(5, 'late', { generation: 2 })).toEqual({
       type: 'stale-fence',
       generation: 3,
     })
     // Nor is the same generation answered before the disk has it.
-    const again = lab.host
-      .raiseMinimum(fence(3), [partition])
+    const again = lab.host.generations
+      .raise(fence(3), [partition])
       .then(() => ({ type: 'raised' }) as never)
     const same = lab.read(KEY, 3)
     expect([await state(again), await state(same)]).toEqual(['waits', 'waits'])
@@ -39,7 +39,7 @@ describe('minima of buckets (T8)', () => {
     const accepted = lab.accept(5, 'early')
     expect(await state(accepted)).toBe('waits')
     const partition = KEY.charCodeAt(0) * 256 + KEY.charCodeAt(1)
-    const raised = lab.host.raiseMinimum(fence(1), [partition]).then(() => lab.read(KEY, 1))
+    const raised = lab.host.generations.raise(fence(1), [partition]).then(() => lab.read(KEY, 1))
     await lab.store.flush(1)
     expect(await state(raised)).toBe('waits')
     await lab.store.flush()
@@ -52,7 +52,7 @@ describe('minima of buckets (T8)', () => {
     const accepted = lab.accept(5, 'one')
     expect(await state(accepted)).toBe('waits')
     const partition = KEY.charCodeAt(0) * 256 + KEY.charCodeAt(1)
-    const raised = lab.host.raiseMinimum(fence(1), [partition])
+    const raised = lab.host.generations.raise(fence(1), [partition])
     await lab.store.flush()
     await raised
     expect(await accepted).toEqual({ type: 'stale-fence', generation: 1 })
@@ -60,7 +60,7 @@ describe('minima of buckets (T8)', () => {
 
   test('a raise that the disk refused raises nothing', async () => {
     lab.store.fail = new LogError('DISK_FULL', 'full')
-    await expect(lab.host.raiseMinimum(fence(1), [0])).rejects.toBeInstanceOf(LogError)
+    await expect(lab.host.generations.raise(fence(1), [0])).rejects.toBeInstanceOf(LogError)
     lab.store.fail = undefined
     expect(await lab.read()).toEqual({ type: 'state' })
   })

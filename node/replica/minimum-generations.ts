@@ -13,8 +13,8 @@ import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
 import type { Fence, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 import type { Store } from '../log/store.ts'
 import type { NewRecord } from '../log/types.ts'
-import { minimumRow } from './index-rows.ts'
-import { FINAL_GENERATION, minimumRecord } from './minimum-records.ts'
+import { minimumGenerationRow } from './index-rows.ts'
+import { FINAL_GENERATION, minimumGenerationRecord } from './minimum-generation-records.ts'
 import { minimumGone } from './removal-records.ts'
 import { decodeNumber } from './row-format.ts'
 
@@ -50,7 +50,7 @@ export class MinimumGenerations {
     const name = nameOf(partition, fence)
     const cached = this.#minima.get(name)
     if (cached !== undefined) return cached
-    const row = this.#store.get(minimumRow(partition, fence.bucket))
+    const row = this.#store.get(minimumGenerationRow(partition, fence.bucket))
     const minimum = row === undefined ? 0 : decodeNumber(row)
     if (this.#minima.size >= MINIMA_MAX) this.#minima.clear()
     this.#minima.set(name, minimum)
@@ -95,7 +95,7 @@ export class MinimumGenerations {
         continue
       }
       names.push(name)
-      records.push(minimumRecord(partition, fence))
+      records.push(minimumGenerationRecord(partition, fence))
     }
     if (records.length > 0) waits.add(this.#write(fence, records, names))
     await Promise.all(waits)

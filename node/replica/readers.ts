@@ -18,7 +18,9 @@ import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Clock } from '../env/ports.ts'
 
 const TICK_MS = 1_000
+/** How often an announcement is repeated while a read lasts. */
 const RENEW_MS = 10_000
+/** How long a node that was not heard of is believed. */
 const LAPSE_MS = 300_000
 const CALL_TIMEOUT_MS = 4_000
 /** A read that lasts longer than this has been announced. */
@@ -28,6 +30,7 @@ export const READERS_IDS_MAX = 2_000
 /** How many reads are announced at most. Other reads have only `reclaimDelayMs`. */
 const ANNOUNCED_MAX = 100_000
 
+/** One message of a round of announcements. */
 export interface ReadersRound {
   readonly boot: number
   readonly round: number
@@ -48,11 +51,13 @@ export interface ReadersOptions {
   readonly clock: Clock
 }
 
+/** Data that clients of this node read: how many of them, and since when the first one does. */
 interface Own {
   count: number
   readonly sinceMs: number
 }
 
+/** What another node has announced. */
 interface Others {
   readonly boot: number
   round: number
@@ -63,14 +68,18 @@ interface Others {
 
 export class Readers {
   readonly #options: ReadersOptions
+  /** In the order in which the reads began. */
   readonly #own = new Map<DataId, Own>()
   readonly #others = new Map<NodeId, Others>()
   /** The version of the announcement that each node has. */
   readonly #told = new Map<NodeId, number>()
   /** Nodes that may believe that something is read through this node. */
   readonly #believing = new Set<NodeId>()
+  /** What the present version of the announcement names. */
   #announced = new Set<DataId>()
+  /** Raised when the announcement changes or is to be repeated. */
   #version = 0
+  /** Counts announcements to any node: a later one replaces an earlier one. */
   #round = 0
   #renewedMs = 0
   #cancel: (() => void) | undefined

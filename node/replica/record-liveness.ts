@@ -1,4 +1,15 @@
-/** Tells by the rows of the index which records compaction has to keep. */
+/**
+ * Tells by the rows of the index which records compaction has to keep (StoreOptions.isLive). Called for each record of a segment
+ * that is compacted.
+ *
+ *   made the row of its key           live: a block, a state, a minimum generation, a mark, a hint
+ *   was overtaken by a later record   dead
+ *   took something away               live while an older segment may still hold what it took away, unless the key has a row again  (D7)
+ *
+ * Invariants:
+ *   - when a damaged row leaves it open whether a record is live, it is kept
+ *   - a removal that holds its partition's floor is kept as long as it does                                     (G2)
+ */
 
 import { unreachable } from '../../protocol/assert.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
@@ -8,7 +19,10 @@ import { floorRow, registerRow, rowShapeOf, type Current } from './index-rows.ts
 import { RECORD, type RecordType } from './record-types.ts'
 import { FLOOR_BYTES, isAt, isSound, isSoundRegister, readPosition } from './row-format.ts'
 
-/** Whether compaction keeps a record (StoreOptions.isLive). When a damaged row leaves that open: yes. */
+/**
+ * Whether compaction keeps a record. `current` looks up rows; `oldest`: there is no older segment, so a removal has
+ * nothing left to keep away.
+ */
 export function isLiveRecord(
   record: LogRecord,
   position: LogPosition,

@@ -3,10 +3,11 @@
 import { bytesOf } from '../../protocol/bytes.ts'
 import { decodeState } from '../../protocol/codec/state.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
+import type { Ballot } from '../../protocol/register/ballot.ts'
 import type { Accepted } from '../../protocol/register/types.ts'
 import type { Store } from '../log/store.ts'
 import { SizedMap } from '../tools/sized-map.ts'
-import { registerRow } from './index-rows.ts'
+import { floorOfRow, floorRow, registerRow } from './index-rows.ts'
 import { stateOfRow } from './row-format.ts'
 
 /** For decoded states in memory. */
@@ -25,6 +26,7 @@ export class RegisterStates {
     this.#store = store
   }
 
+  /** The state as the index has it. The result is shared: do not change it. */
   load(key: RegisterKey): StoredState {
     const kept = this.#kept.get(key)
     if (kept !== undefined) return kept
@@ -36,6 +38,12 @@ export class RegisterStates {
     const accepted = decodeState(state.slice())
     this.keep(key, accepted)
     return accepted
+  }
+
+  /** The flushed floor: at or below it nothing is accepted or copied onto an absent register of the partition (G2, G3).
+   * Throws DamagedRow. */
+  floor(partition: number): Ballot {
+    return floorOfRow(this.#store.get(floorRow(partition)))
   }
 
   /** Whether there is any register, tombstones included. */

@@ -13,6 +13,10 @@ const LETTERS = { block: 0x62, digest: 0x64, register: 0x72 } as const
 /** Letter and partition. */
 const KEY_BYTES_MIN = 3
 
+/**
+ * A check for one walk over all rows. `row` is called for each, in any order, then `end`; each returns what is wrong,
+ * or undefined.
+ */
 export function createRowCheck(): RowCheck {
   const counted = new Map<number, Uint8Array>()
   const stored = new Map<number, Uint8Array>()

@@ -12,9 +12,12 @@ import type { LogPosition } from '../log/types.ts'
 
 const POSITION_BYTES = 14
 const CHECKSUM_BYTES = 4
+/** Minimum generations and the mark: u64, big-endian. */
 export const NUMBER_BYTES = 8
+/** A ballot: counter u64, then the proposer. */
 export const FLOOR_BYTES = 8 + PROPOSER_ID_BYTES
 
+/** The place of a record: segment u32 ‖ offset u48 ‖ length u32. */
 export function encodePosition(position: LogPosition): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(POSITION_BYTES)
   writePosition(bytes, 0, position)
@@ -26,6 +29,7 @@ export function decodePosition(row: Uint8Array): LogPosition {
   return readPosition(row, 0)
 }
 
+/** The position at this offset of a row. Does not look at the checksum. */
 export function readPosition(row: Uint8Array, at: number): LogPosition {
   const view = new DataView(row.buffer, row.byteOffset + at, POSITION_BYTES)
   return {
@@ -63,10 +67,12 @@ export function uncheckedStateOfRow(row: Uint8Array): Uint8Array {
   return row.subarray(POSITION_BYTES + CHECKSUM_BYTES)
 }
 
+/** Whether a register's row has a state. Without one the register is FAULTY (A4). */
 export function hasState(row: Uint8Array): boolean {
   return row.length > POSITION_BYTES + CHECKSUM_BYTES
 }
 
+/** A register's row: position ‖ CRC-32 ‖ state. An empty state makes it FAULTY. */
 export function encodeRegisterRow(position: LogPosition, state: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(POSITION_BYTES + CHECKSUM_BYTES + state.length)
   writePosition(bytes, 0, position)
@@ -79,6 +85,7 @@ function registerChecksum(row: Uint8Array): number {
   return crc32(uncheckedStateOfRow(row), crc32(row.subarray(0, POSITION_BYTES)))
 }
 
+/** Whether the checksum of a register's row is right. */
 export function isSoundRegister(row: Uint8Array): boolean {
   return (
     row.length >= POSITION_BYTES + CHECKSUM_BYTES &&
@@ -96,11 +103,13 @@ export function encodeRow(value: Uint8Array, position: LogPosition): Uint8Array 
   return bytes
 }
 
+/** Whether a row with a value of this length has that length and the right checksum. */
 export function isSound(row: Uint8Array, valueBytes: number): boolean {
   const end = valueBytes + POSITION_BYTES
   return row.length === end + CHECKSUM_BYTES && checksumAt(row, end) === crc32(row.subarray(0, end))
 }
 
+/** The value of a row, as a view. Throws DamagedRow. */
 export function checkedValue(row: Uint8Array, valueBytes: number): Uint8Array {
   if (!isSound(row, valueBytes)) throw new DamagedRow('a row of the index is damaged')
   return row.subarray(0, valueBytes)
@@ -134,6 +143,7 @@ export function encodeFloor(floor: Ballot): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
+/** Decodes a floor, or the value of a floor's row, without a look at the row's checksum. */
 export function decodeFloor(bytes: Uint8Array): Ballot {
   const proposer = byteString(bytes.subarray(8, FLOOR_BYTES))
   return {
@@ -147,6 +157,7 @@ export function replaced(row: Uint8Array | undefined, valueBytes: number): LogPo
   return row !== undefined && isSound(row, valueBytes) ? readPosition(row, valueBytes) : undefined
 }
 
+/** The same for a register's row. */
 export function replacedRegister(row: Uint8Array | undefined): LogPosition | undefined {
   return row !== undefined && isSoundRegister(row) ? readPosition(row, 0) : undefined
 }
@@ -160,6 +171,7 @@ export function ballotOfRow(row: Uint8Array | undefined): Ballot | undefined {
     : ballotOfState(uncheckedStateOfRow(row))
 }
 
+/** Whether both are the same place. Lengths are not compared. */
 export function isAt(a: LogPosition, b: LogPosition): boolean {
   return a.segment === b.segment && a.offset === b.offset
 }

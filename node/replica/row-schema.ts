@@ -11,7 +11,7 @@ import {
   floorOfRow,
   floorRow,
   isSoundRow,
-  partitionOfDutyRow,
+  hintOfRow,
   positionOfRow,
   rowKeyOf,
   valueOfRow,
@@ -23,6 +23,7 @@ import { decodeFloor, decodeNumber, hasState, isLater, uncheckedStateOfRow } fro
 
 type Identity = Pick<LogRecord, 'type' | 'partition' | 'key'>
 
+/** Given to the store, which knows records and rows but not their meaning (RowSchema in log/types.ts). */
 export const ROW_SCHEMA: RowSchema = {
   isRemoval,
   keyOf: (record) =>
@@ -42,6 +43,7 @@ export const ROW_SCHEMA: RowSchema = {
   copiesOf,
 }
 
+/** A removal whose key may come back at any ballot (drop-records.ts). */
 function isDrop({ type }: Pick<LogRecord, 'type'>): boolean {
   return type === RECORD.registerDropped || type === RECORD.blockDropped
 }
@@ -64,6 +66,10 @@ function copiesOf(
   return after === undefined ? undefined : [copy, ...after]
 }
 
+/**
+ * Whether a record is out of date beside another one of its row, whatever their order in the log: states and minimum
+ * generations only rise (D10).
+ */
 function isOlder({ type, body }: LogRecord, than: LogRecord): boolean {
   if (type === RECORD.minimum) return decodeNumber(body) < decodeNumber(than.body)
   return (
@@ -71,6 +77,10 @@ function isOlder({ type, body }: LogRecord, than: LogRecord): boolean {
   )
 }
 
+/**
+ * Whether a record that raises a value says more than its row does, or the same at a later place. Then the row is
+ * wrong.
+ */
 function isAbove(record: LogRecord, position: LogPosition, current: Current): boolean {
   const { type, partition, body } = record
   const isFloor = type === RECORD.registerGone
@@ -103,7 +113,7 @@ function identityOf(key: Uint8Array): Identity | undefined {
     case 'k':
       return { type: RECORD.mark, partition: 0, key: 'mark' }
     case 'y': {
-      const { peer, partition } = partitionOfDutyRow(key)
+      const { peer, partition } = hintOfRow(key)
       return { type: RECORD.duty, partition, key: peer }
     }
     default:

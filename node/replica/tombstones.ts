@@ -27,7 +27,9 @@ import { DelayQueue } from './delay-queue.ts'
 const CALL_TIMEOUT_MS = 5_000
 /** Most tombstones in one message. */
 export const TOMBSTONES_ASKED_MAX = 256
+/** Tombstones that wait. More are left to the next scan. */
 const WAITING_MAX = 100_000
+/** The least delay of the timer, so that several go together. */
 const TICK_MS = 500
 
 /** What a replica says of a tombstone at a ballot. */

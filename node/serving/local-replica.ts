@@ -35,7 +35,7 @@ import type {
 import { LogError } from '../log/errors.ts'
 import { BLOCK_RESULT, type LocalService } from '../quorum/peers.ts'
 import { FREED_MAX } from '../reclaim/free-queue.ts'
-import { BURIED_MAX } from '../reclaim/minima.ts'
+import { BURIED_MAX } from '../reclaim/generation-sweeper.ts'
 import type { AcceptorHost } from '../replica/acceptor-host.ts'
 import type { BlockStore, OwnedBlock } from '../replica/blocks.ts'
 import type { DeadData } from '../replica/dead-data.ts'
@@ -89,7 +89,7 @@ export class LocalReplica implements LocalService {
       throw new MessageError('this node does not hold the partition')
     }
     try {
-      await host.raiseMinimum(fence, request.partitions)
+      await host.generations.raise(fence, request.partitions)
       // In the next epoch this node may have reported its minima before this one was flushed (L6b).
       return { result: request.epoch === epoch() ? 0 : 1, epoch: epoch() }
     } catch (error) {
@@ -108,7 +108,7 @@ export class LocalReplica implements LocalService {
     const ids = buckets.map((bytes) => bucketId(byteString(bytes)))
     if (asked !== epoch() || !isStable()) return { result: 1, epoch: epoch() }
     if (isReplica(partition)) {
-      await host.finalise(partition, ids).catch((error: unknown) => {
+      await host.generations.finalise(partition, ids).catch((error: unknown) => {
         // The sender asks again.
         if (!(error instanceof LogError)) throw error
       })
@@ -149,11 +149,11 @@ export class LocalReplica implements LocalService {
       if (!isCurrent() || !votes(partitionOfKey(key))) {
         return { result: 1, epoch: epoch(), states: [] }
       }
-      states.push(TOMBSTONE[host.tombstoneState(key, ballot)])
+      states.push(TOMBSTONE[host.removals.tombstoneState(key, ballot)])
     }
     if (forget) {
       const gone = keys.map((bytes, i) =>
-        host.collect(registerKeyOfWire(bytes), ballotOfWire(ballots[i]), isCurrent),
+        host.removals.collect(registerKeyOfWire(bytes), ballotOfWire(ballots[i]), isCurrent),
       )
       for (const each of await Promise.all(gone)) if (each) this.registersCollected++
       if (!isCurrent()) return { result: 1, epoch: epoch(), states: [] }

@@ -69,7 +69,7 @@ import type { Witness } from '../rebalance/witness.ts'
 import type { SyncAnswers } from '../repair/sync-answers.ts'
 import type { Sightings } from '../replica/sightings.ts'
 import type { Resync } from '../repair/resync.ts'
-import { ATTEMPTS_ASKED_MAX } from '../replica/attempt-marks.ts'
+import { ATTEMPTS_ASKED_MAX } from '../replica/attempt-watermarks.ts'
 import { HOLDS_ASKED_MAX } from '../reclaim/reference-check.ts'
 import { READERS_IDS_MAX, type Readers } from '../replica/readers.ts'
 import { BLOCK_RESULT } from '../quorum/peers.ts'
@@ -285,7 +285,7 @@ export class Service extends LocalReplica {
   /** A fence of a later generation raises the bucket's minimum for good, which only members may do (T8). */
   #mayRaise(from: NodeId, { key, fence }: RegisterRequest): void {
     if (fence === undefined || this.#options.role(from) === 'member') return
-    if (fence.generation <= this.host.minimumGeneration(partitionOfKey(key), fence)) return
+    if (fence.generation <= this.host.generations.current(partitionOfKey(key), fence)) return
     throw new MessageError('only a member may raise the minimum of a bucket')
   }
 

@@ -4,7 +4,7 @@ import { BUCKET_DELETING } from '../../node/objects/bucket-record.ts'
 import { Bucket } from '../../node/objects/bucket.ts'
 import { FenceRaiser } from '../../node/objects/bucket-fence.ts'
 import { ObjectChanges } from '../../node/objects/object-changes.ts'
-import { AcceptorHost } from '../../node/replica/acceptor-host.ts'
+import { MinimumGenerations } from '../../node/replica/minimum-generations.ts'
 import { FreshCache } from '../../node/tools/fresh.ts'
 import { simulated, type NodeMutant } from './mutant.ts'
 
@@ -21,7 +21,7 @@ export const FENCE_MUTANTS: readonly NodeMutant[] = [
     seedsMax: 6,
     slow: true,
     patch: (patches) => {
-      patches.method(AcceptorHost.prototype, 'minimumGeneration', () => () => 0)
+      patches.method(MinimumGenerations.prototype, 'current', () => () => 0)
     },
   },
   {

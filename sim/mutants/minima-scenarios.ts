@@ -77,7 +77,7 @@ export const knownAndBuried: MutantScenario = async ({ seed, adapt }) => {
       const code = await putInto(cluster, 2, 'known')
       if (code !== 'NoSuchBucket') found.push(`a PUT into a bucket that is gone: ${code}`)
     },
-    { seed, adapt, space: { minimaPauseMs: MINIMA_PAUSE_MS } },
+    { seed, adapt, space: { generationPauseMs: MINIMA_PAUSE_MS } },
   )
   return found
 }
@@ -105,7 +105,7 @@ export const awayAndBuried: MutantScenario = async ({ seed, adapt }) => {
       }
       if (!(await until(cluster, () => minimaOf(cluster, 0) <= before))) found.push('minima stay')
     },
-    { seed, adapt, space: { minimaPauseMs: MINIMA_PAUSE_MS } },
+    { seed, adapt, space: { generationPauseMs: MINIMA_PAUSE_MS } },
   )
   return found
 }
@@ -146,7 +146,7 @@ export const openedAndBuried: MutantScenario = async ({ seed, adapt }) => {
       const code = await putting
       if (code === 'ok') found.push(`a PUT into a bucket that is gone: ${code}`)
     },
-    { seed, adapt, space: { minimaPauseMs: MINIMA_PAUSE_MS } },
+    { seed, adapt, space: { generationPauseMs: MINIMA_PAUSE_MS } },
   )
   return found
 }
@@ -168,7 +168,7 @@ export const sentAndBuried: MutantScenario = async ({ seed, adapt }) => {
       await backendOf(cluster, 0).deleteBucket(context(), 'sent')
       await calmSleep(cluster, 600)
       for (let pass = 0; pass < 2; pass++) {
-        await Promise.all([0, 1, 2].map((node) => nodeOf(cluster, node).space.minima.pass()))
+        await Promise.all([0, 1, 2].map((node) => nodeOf(cluster, node).space.generations.pass()))
       }
       if (rowsOf(cluster) > before) found.push('minima stay')
       wire.isHeld = false
@@ -178,7 +178,7 @@ export const sentAndBuried: MutantScenario = async ({ seed, adapt }) => {
     },
     {
       seed,
-      space: { minimaPauseMs: 3_600_000 },
+      space: { generationPauseMs: 3_600_000 },
       adapt: (environment, node) => {
         const adapted = adapt?.(environment, node) ?? environment
         return node === 2 ? withHeldRegisters(adapted, wire) : adapted

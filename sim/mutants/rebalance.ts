@@ -3,6 +3,7 @@
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { LayoutManager } from '../../node/layout/layout-manager.ts'
 import { AcceptorHost } from '../../node/replica/acceptor-host.ts'
+import { RegisterRemovals } from '../../node/replica/register-removals.ts'
 import { Copier } from '../../node/rebalance/copier.ts'
 import { Copy } from '../../node/rebalance/copy.ts'
 import { Entering } from '../../node/rebalance/entering.ts'
@@ -172,7 +173,7 @@ export const REBALANCE_MUTANTS: readonly NodeMutant[] = [
     caughtAs: /is back/,
     seedsMax: 1,
     patch: (patches) => {
-      patches.method(AcceptorHost.prototype, 'drop', () => () => Promise.resolve(false))
+      patches.method(RegisterRemovals.prototype, 'drop', () => () => Promise.resolve(false))
     },
   },
   {

@@ -7,6 +7,7 @@ import { RegisterClient } from '../../node/quorum/register-client.ts'
 import { type NodeChange } from '../../node/quorum/register-change.ts'
 import { Peers } from '../../node/quorum/peers.ts'
 import { Scan } from '../../node/reclaim/scan.ts'
+import { RegisterStates } from '../../node/replica/register-states.ts'
 import { TOMBSTONE, Tombstones, type Tombstone } from '../../node/replica/tombstones.ts'
 import { simulated, type NodeMutant } from './mutant.ts'
 import type { Patches } from './patches.ts'
@@ -121,7 +122,7 @@ export const SPACE_MUTANTS: readonly NodeMutant[] = [
             const answer = await original.call(this, request, extras)
             const isDelete = request.type === 'accept' && request.value.tombstone
             if (isDelete && answer.reply.type === 'accepted') {
-              await this.collect(request.key, request.ballot, () => true)
+              await this.removals.collect(request.key, request.ballot, () => true)
             }
             return answer
           },
@@ -137,7 +138,7 @@ export const SPACE_MUTANTS: readonly NodeMutant[] = [
     caughtAs: /is back|known before/,
     seedsMax: 1,
     patch: (patches) => {
-      patches.method(AcceptorHost.prototype, 'floor', () => () => ZERO_BALLOT)
+      patches.method(RegisterStates.prototype, 'floor', () => () => ZERO_BALLOT)
     },
   },
   {

@@ -44,9 +44,9 @@ test('of hundreds of buckets that came and went no minimum stays, nor comes back
       await cluster.start(1)
       await calmSleep(cluster, 20_000)
       expect(nodes.map((node) => minimaOf(cluster, node))).toEqual([0, 0, 0])
-      expect(nodeOf(cluster, 0).space.minima.dropped).toBeGreaterThan(0)
+      expect(nodeOf(cluster, 0).space.generations.dropped).toBeGreaterThan(0)
     },
-    { space: { minimaPauseMs: 5_000 } },
+    { space: { generationPauseMs: 5_000 } },
   )
 })
 

@@ -7,7 +7,7 @@ import { combineDigests, DIGEST_BYTES, EMPTY_DIGEST } from '../../../protocol/sy
 import type { Logger } from '../../env/ports.ts'
 import type { NewRecord } from '../../log/types.ts'
 import { StreamClock } from '../../net/testing/fake-stream.ts'
-import { dutyRow } from '../../replica/index-rows.ts'
+import { hintRow } from '../../replica/index-rows.ts'
 import { RECORD } from '../../replica/record-types.ts'
 import { Resync, type ResyncOptions } from '../resync.ts'
 import { GROUP_PARTITIONS } from '../sync-answers.ts'
@@ -83,7 +83,7 @@ export class ResyncWorld {
       },
       get: (key: Uint8Array) => (this.stored.has(textOf(key)) ? new Uint8Array(1) : undefined),
       append: ([{ type, partition, key }]: [NewRecord]) => {
-        const row = textOf(dutyRow(key as string as NodeId, partition))
+        const row = textOf(hintRow(key as string as NodeId, partition))
         if (type === RECORD.duty) this.stored.add(row)
         else this.stored.delete(row)
         return Promise.resolve()

@@ -22,26 +22,26 @@ export interface AttemptPeers {
     to: NodeId,
     ids: readonly DataId[],
     options: { timeoutMs: number },
-  ): Promise<{ mark: Watermark; over: readonly boolean[] }>
+  ): Promise<{ watermark: Watermark; over: readonly boolean[] }>
 }
 
-export interface AttemptMarksOptions {
+export interface AttemptWatermarksOptions {
   readonly attempts: Attempts
   readonly peers: AttemptPeers
   readonly view: () => LayoutView
   /** A majority of every active set is in the epoch of the view (EpochWitness). */
-  readonly settled: () => boolean
+  readonly isEpochHeld: () => boolean
   readonly clock: Clock
 }
 
-export class AttemptMarks {
-  readonly #options: AttemptMarksOptions
+export class AttemptWatermarks {
+  readonly #options: AttemptWatermarksOptions
   readonly #wanted = new Set<NodeId>()
   #nodes: { view: LayoutView; byStorage: ReadonlyMap<ByteString, NodeId> } | undefined
   #cancel: (() => void) | undefined
   #stopped = false
 
-  constructor(options: AttemptMarksOptions) {
+  constructor(options: AttemptWatermarksOptions) {
     this.#options = options
   }
 
@@ -49,7 +49,7 @@ export class AttemptMarks {
   isOver(id: DataId): boolean {
     if (this.#options.attempts.isOver(id)) return true
     const node = this.#nodeOf(id)
-    if (node === undefined) return this.#options.settled()
+    if (node === undefined) return this.#options.isEpochHeld()
     if (node !== this.#options.peers.self) this.#refreshLater(node)
     return false
   }
@@ -66,7 +66,7 @@ export class AttemptMarks {
       }
       const node = this.#nodeOf(id)
       if (node === undefined) {
-        if (this.#options.settled()) over.add(id)
+        if (this.#options.isEpochHeld()) over.add(id)
       } else if (node !== peers.self) open.set(node, [...(open.get(node) ?? []), id])
     }
     await Promise.all(
@@ -77,7 +77,7 @@ export class AttemptMarks {
             .attempts(node, some, { timeoutMs: CALL_TIMEOUT_MS })
             .catch(() => undefined)
           if (answer === undefined) return
-          attempts.learn(answer.mark)
+          attempts.learn(answer.watermark)
           for (const [i, id] of some.entries()) if (answer.over[i] === true) over.add(id)
         }
       }),
@@ -91,9 +91,10 @@ export class AttemptMarks {
   }
 
   /**
-   * Undefined when the storage id is not in the layout any more. The attempt is over once the layout without it is settled:
-   * from then on its requests have an epoch that finds no majority (L4, G5). A storage id that is not in the layout YET can't be met here: whatever
-   * names it came to this node at an epoch of which it is a member, and this node's is no lower.
+   * Undefined when the storage id is not in the layout any more. The attempt is over once a majority of every active set
+   * is in the epoch without it: from then on its requests have an epoch that finds no majority (L4, G5). A storage id that
+   * is not in the layout YET can't be met here: whatever names it came to this node at an epoch of which it is a member,
+   * and this node's is no lower.
    */
   #nodeOf(id: DataId): NodeId | undefined {
     const view = this.#options.view()
@@ -120,7 +121,7 @@ export class AttemptMarks {
   #refresh(node: NodeId): void {
     const { attempts, peers } = this.#options
     peers.attempts(node, [], { timeoutMs: CALL_TIMEOUT_MS }).then(
-      ({ mark }) => attempts.learn(mark),
+      ({ watermark }) => attempts.learn(watermark),
       () => {},
     )
   }

@@ -8,7 +8,7 @@ import { encodeNumber } from './row-format.ts'
 /** The minimum generation of a bucket that is gone for good. It is above every generation of a bucket's record (T8). */
 export const FINAL_GENERATION = Number.MAX_SAFE_INTEGER
 
-export function minimumRecord(partition: number, fence: Fence): NewRecord {
+export function minimumGenerationRecord(partition: number, fence: Fence): NewRecord {
   return {
     type: RECORD.minimum,
     partition,

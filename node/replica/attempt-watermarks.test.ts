@@ -3,7 +3,7 @@ import { storageId, type DataId, type NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { Attempts } from './attempts.ts'
 import { StreamClock } from '../net/testing/fake-stream.ts'
-import { AttemptMarks } from './attempt-marks.ts'
+import { AttemptWatermarks } from './attempt-watermarks.ts'
 
 const A = { nodeId: 'a' as NodeId, storageId: storageId('aa'.repeat(12)) }
 const B = { nodeId: 'b' as NodeId, storageId: storageId('bb'.repeat(12)) }
@@ -14,8 +14,8 @@ let theirs: Attempts
 let asked: (readonly DataId[])[]
 let reachable: boolean
 let members: (typeof A)[]
-let marks: AttemptMarks
-let settled: boolean
+let watermarks: AttemptWatermarks
+let isHeld: boolean
 
 beforeEach(() => {
   clock = new StreamClock()
@@ -23,10 +23,10 @@ beforeEach(() => {
   theirs = new Attempts(B.storageId, 1)
   asked = []
   reachable = true
-  settled = true
+  isHeld = true
   members = [A, B]
   let view = { members } as unknown as LayoutView
-  marks = new AttemptMarks({
+  watermarks = new AttemptWatermarks({
     attempts: mine,
     peers: {
       self: A.nodeId,
@@ -34,7 +34,7 @@ beforeEach(() => {
         asked.push(ids)
         if (!reachable) return Promise.reject(new Error('down'))
         return Promise.resolve({
-          mark: theirs.watermark(),
+          watermark: theirs.watermark(),
           over: ids.map((id) => theirs.isOver(id)),
         })
       },
@@ -43,7 +43,7 @@ beforeEach(() => {
       if (view.members !== (members as unknown)) view = { members } as unknown as LayoutView
       return view
     },
-    settled: () => settled,
+    isEpochHeld: () => isHeld,
     clock,
   })
 })
@@ -57,35 +57,35 @@ describe('the hot path', () => {
   test('is answered by what is known; what is not is asked within a second, once', async () => {
     const attempts = [theirs.begin(), theirs.begin()]
     attempts[0]!.end()
-    expect(marks.isOver(attempts[0]!.id)).toBe(false)
-    expect(marks.isOver(attempts[1]!.id)).toBe(false)
+    expect(watermarks.isOver(attempts[0]!.id)).toBe(false)
+    expect(watermarks.isOver(attempts[1]!.id)).toBe(false)
     expect(asked).toEqual([])
     await pass(1_000)
     expect(asked).toHaveLength(1)
-    expect(marks.isOver(attempts[0]!.id)).toBe(true)
-    expect(marks.isOver(attempts[1]!.id)).toBe(false)
+    expect(watermarks.isOver(attempts[0]!.id)).toBe(true)
+    expect(watermarks.isOver(attempts[1]!.id)).toBe(false)
   })
 
   test('own attempts need no message', async () => {
     const attempt = mine.begin()
-    expect(marks.isOver(attempt.id)).toBe(false)
+    expect(watermarks.isOver(attempt.id)).toBe(false)
     attempt.end()
-    expect(marks.isOver(attempt.id)).toBe(true)
+    expect(watermarks.isOver(attempt.id)).toBe(true)
     await pass(5_000)
     expect(asked).toEqual([])
   })
 
-  test('a storage id that left the layout has nothing running, once the layout is settled', async () => {
+  test('a storage id that left the layout has nothing running, once a majority holds the epoch without it', async () => {
     const attempt = theirs.begin()
-    expect(marks.isOver(attempt.id)).toBe(false)
+    expect(watermarks.isOver(attempt.id)).toBe(false)
     members = [A]
     // A request of the epoch before may still find a majority.
-    settled = false
-    expect(marks.isOver(attempt.id)).toBe(false)
-    expect(await marks.ask([attempt.id])).toEqual(new Set())
-    settled = true
-    expect(marks.isOver(attempt.id)).toBe(true)
-    expect(await marks.ask([attempt.id])).toEqual(new Set([attempt.id]))
+    isHeld = false
+    expect(watermarks.isOver(attempt.id)).toBe(false)
+    expect(await watermarks.ask([attempt.id])).toEqual(new Set())
+    isHeld = true
+    expect(watermarks.isOver(attempt.id)).toBe(true)
+    expect(await watermarks.ask([attempt.id])).toEqual(new Set([attempt.id]))
   })
 })
 
@@ -94,10 +94,10 @@ describe('the collector', () => {
     const [running, over, own] = [theirs.begin(), theirs.begin(), mine.begin()]
     over.end()
     const ids = [running.id, over.id, own.id]
-    expect(await marks.ask(ids)).toEqual(new Set([over.id]))
+    expect(await watermarks.ask(ids)).toEqual(new Set([over.id]))
     running.end()
     own.end()
-    expect(await marks.ask(ids)).toEqual(new Set(ids))
+    expect(await watermarks.ask(ids)).toEqual(new Set(ids))
     expect(asked).toEqual([[running.id, over.id], [running.id]])
   })
 
@@ -105,6 +105,6 @@ describe('the collector', () => {
     const attempt = theirs.begin()
     attempt.end()
     reachable = false
-    expect(await marks.ask([attempt.id])).toEqual(new Set())
+    expect(await watermarks.ask([attempt.id])).toEqual(new Set())
   })
 })

@@ -22,7 +22,7 @@ import type { Store } from '../log/store.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { isSoundRow } from '../replica/index-rows.ts'
 import { decodeNumber } from '../replica/row-format.ts'
-import { FINAL_GENERATION } from '../replica/minimum-records.ts'
+import { FINAL_GENERATION } from '../replica/minimum-generation-records.ts'
 import type { AcceptorHost } from '../replica/acceptor-host.ts'
 import type { Peers } from '../quorum/peers.ts'
 
@@ -32,9 +32,9 @@ export const BURIED_MAX = 256
 const PASS_MAX = 10_000
 const CALL_TIMEOUT_MS = 4_000
 
-export interface MinimaOptions {
+export interface GenerationSweeperOptions {
   readonly store: Pick<Store, 'range'>
-  readonly host: Pick<AcceptorHost, 'dropMinima'>
+  readonly host: Pick<AcceptorHost, 'generations'>
   readonly peers: Pick<Peers, 'bury' | 'connected' | 'self'>
   readonly view: () => LayoutView
   readonly isMember: () => boolean
@@ -44,19 +44,20 @@ export interface MinimaOptions {
   readonly pauseMs: number
 }
 
-export class Minima {
+export class GenerationSweeper {
   /** Minima dropped since the start. */
   dropped = 0
-  readonly #options: MinimaOptions
+  readonly #options: GenerationSweeperOptions
   /** Final minima that the pass before found. */
   #seen = new Set<string>()
   #cancel: (() => void) | undefined
   #stopped = false
 
-  constructor(options: MinimaOptions) {
+  constructor(options: GenerationSweeperOptions) {
     this.#options = options
   }
 
+  /** Begins the passes, the first one after a pause. */
   start(): void {
     this.#later()
   }
@@ -81,6 +82,10 @@ export class Minima {
     })
   }
 
+  /**
+   * One look at all minimum generations of this node. Does nothing unless this node is a member in a STABLE epoch. Ends
+   * early when a member is not connected: all of them have to answer.
+   */
   async pass(): Promise<void> {
     const { view, isMember, peers } = this.#options
     const layout = view()
@@ -96,6 +101,10 @@ export class Minima {
     }
   }
 
+  /**
+   * Asks every member to drop what it knows of the buckets. Only when all have, in this very epoch, their minimum
+   * generations go.
+   */
   async #drop(
     layout: LayoutView,
     everyone: readonly NodeId[],
@@ -108,9 +117,11 @@ export class Minima {
     )
     const now = view()
     if (now.epoch !== layout.epoch || now.state !== 'STABLE') return
-    if (answers.every((answer) => answer)) this.dropped += await host.dropMinima(partition, ids)
+    if (answers.every((answer) => answer))
+      this.dropped += await host.generations.drop(partition, ids)
   }
 
+  /** Whether the node has dropped what it knew of these buckets, at exactly this epoch. */
   async #ask(
     node: NodeId,
     epoch: number,
