@@ -3,7 +3,7 @@
  *
  * 1. Intent: an entry in the account's list, which has a limit (account-buckets.ts).
  * 2. "Creating" in the bucket's register, unless another bucket has the name.
- * 3. The intent becomes live in the list. That is the moment of creation.
+ * 3. The intent becomes live in the list. This is the moment of creation.
  * 4. Live in the register.
  *
  * Invariants:

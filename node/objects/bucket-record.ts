@@ -83,7 +83,7 @@ export function bucketInfoOf(record: BucketRecord): BucketInfo {
   }
 }
 
-/** The settings as the gateway names them. Undefined stands for a setting that was never made or was removed. */
+/** The settings as the gateway names them. A setting that was never made, or was removed, is undefined. */
 export function settingsOf(record: BucketRecord): BucketSettings {
   return {
     versioning: VERSIONING[record.versioning],

@@ -10,7 +10,7 @@ import { uploadDataIds, type FencedPlace } from './upload-record.ts'
 
 export class CompletionParts {
   readonly #parts: Pick<UploadParts, 'walk'>
-  /** Undefined: S3's 5 MiB. */
+  /** When it is left out, S3's 5 MiB. */
   readonly #partBytesMin: number | undefined
 
   /** @param partBytesMin for all parts but the last; S3's 5 MiB when it is left out */

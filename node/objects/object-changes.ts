@@ -59,7 +59,7 @@ export interface EditInput {
 
 /**
  * What becomes of the record. Called again on each retry and after each page that was read. `Lacking`: this page has to
- * be read first. Undefined: the record stays as it is.
+ * be read first. When it returns undefined, the record stays as it is.
  */
 export type ObjectEdit = (input: EditInput) => Edited | Lacking | undefined
 

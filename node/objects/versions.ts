@@ -31,7 +31,7 @@ import type { ChecksumAlgorithm, Checksums, FinishedBody } from '../../gateway/p
 /** By the number in the record. */
 const CHECKSUM_TYPES = [undefined, 'FULL_OBJECT', 'COMPOSITE'] as const
 
-/** Undefined: the data has no checksum, or one without a type. */
+/** It is undefined where the data has no checksum, or one without a type. */
 export type RecordedChecksumType = 'FULL_OBJECT' | 'COMPOSITE' | undefined
 
 export function checksumTypeNumber(type: RecordedChecksumType): number {
@@ -143,7 +143,7 @@ export function listedOf(name: ByteString, summary: ObjectSummary): ListedObject
   }
 }
 
-/** One entry of a list of versions. Of its checksums a list names the algorithm of the first only. */
+/** One entry of a list of versions. A list names only the algorithm of the version's first checksum. */
 export function listedVersionOf(
   name: ByteString,
   version: VersionRecord,

@@ -42,7 +42,7 @@ export class OperationIds {
     return Math.abs(ageSeconds) <= this.#lastingSeconds
   }
 
-  /** Of the wall clock. A clock that is wrong does no harm: random bytes and count make an id unique. */
+  /** By the wall clock. A clock that is wrong does no harm: random bytes and count make an id unique. */
   #seconds(): number {
     return Math.floor(this.#clock.nowMs() / 1_000) >>> 0
   }
