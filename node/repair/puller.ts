@@ -71,6 +71,15 @@ interface Older {
   readonly there: Ballot
 }
 
+export interface PullOptions {
+  /**
+   * This node may have lost records of the partition, so its own word proves nothing (D8). Then registers that are damaged at
+   * the peer need a state that a quorum has chosen as well. Where the other replicas are no majority of a set by themselves,
+   * they agree on each state without this node (D3).
+   */
+  readonly mayHaveForgotten?: boolean
+}
+
 export class Puller {
   readonly #options: PullerOptions
   /** Registers and blocks pulled since the start. */
@@ -85,11 +94,12 @@ export class Puller {
   /**
    * Pulls what the peer has of the partition and this node lacks. Rejects when the peer does not answer, or is at another
    * epoch.
-   *
-   * @param strictly registers that are damaged at the peer need a state that a quorum has chosen as well (D8), because this node
-   *   may have lost what the peer has lost
    */
-  async pull(peer: NodeId, partition: number, strictly = false): Promise<Pulled> {
+  async pull(
+    peer: NodeId,
+    partition: number,
+    { mayHaveForgotten = false }: PullOptions = {},
+  ): Promise<Pulled> {
     const { host, view, pullsBlocks } = this.#options
     const lacksBlocks = pullsBlocks(partition) && !(await this.#pullBlocks(peer, partition))
     for await (const page of this.#pages(peer, partition, ENUMERATE.minima)) {
@@ -107,7 +117,7 @@ export class Puller {
         if (host.isFaulty(key)) continue
         const here = host.peek(key)
         const there = ballotOfWire(page.ballots[i])
-        const isDamagedThere = strictly && compareBallots(there, ZERO_BALLOT) === 0
+        const isDamagedThere = mayHaveForgotten && compareBallots(there, ZERO_BALLOT) === 0
         if (here === undefined || isDamagedThere || compareBallots(here.ballot, there) < 0) {
           older.push({ key, there })
         }
@@ -116,7 +126,7 @@ export class Puller {
     if (!view().isMember(peer)) return { isLevel: false, lacksBlocks, keys }
     let isLevel = true
     await inBatches(older, AT_ONCE, async (one) => {
-      if (!(await this.#pullRegister(peer, one, strictly))) isLevel = false
+      if (!(await this.#pullRegister(peer, one, mayHaveForgotten))) isLevel = false
     })
     return { isLevel, lacksBlocks, keys }
   }
@@ -170,7 +180,11 @@ export class Puller {
   }
 
   /** Resolves with false when the register has no chosen state, or it is not here yet. */
-  async #pullRegister(peer: NodeId, { key, there }: Older, strictly: boolean): Promise<boolean> {
+  async #pullRegister(
+    peer: NodeId,
+    { key, there }: Older,
+    mayHaveForgotten: boolean,
+  ): Promise<boolean> {
     const { registers, host, tombstones, view } = this.#options
     if (host.isFaulty(key)) return this.#mend(peer, key)
     const { epoch } = view()
@@ -181,7 +195,7 @@ export class Puller {
       const gone = await tombstones.collect([{ key, ballot: there }]).catch(() => 0)
       if (gone > 0) return true
     }
-    if (strictly && !this.#othersDecide(partitionOfKey(key))) {
+    if (mayHaveForgotten && !this.#othersDecide(partitionOfKey(key))) {
       // As with a damaged register: the other one of two replicas is no quorum by itself (D3).
       const agreed = await registers.ensureChosenByOthers(internalContext(), key, host.mark)
       if (agreed === undefined) return true
@@ -209,7 +223,7 @@ export class Puller {
     return learnt === 'installed' || learnt === 'held'
   }
 
-  /** Reads the register by a quorum of each active set, without this node's vote. */
+  /** Whether the other replicas of each active set are a majority without this node. */
   #othersDecide(partition: number): boolean {
     const { peers, view } = this.#options
     return view()

@@ -275,7 +275,9 @@ export class Recall {
     try {
       if (isSame) known.same = true
       else {
-        const { isLevel, lacksBlocks, keys } = await puller.pull(peer, partition, true)
+        const { isLevel, lacksBlocks, keys } = await puller.pull(peer, partition, {
+          mayHaveForgotten: true,
+        })
         for (const key of keys) known.keys.add(key)
         // Votes do not depend on blocks, and each start compares everything once more (P7).
         if (lacksBlocks) lacks([partition])
