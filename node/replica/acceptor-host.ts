@@ -80,8 +80,9 @@ export class AcceptorHost {
   }
 
   /**
-   * Answers a prepare, an accept or a read; the reply leaves after what it reports is flushed (A1). Never rejects for a
-   * log that is full or has failed: that is a reply without a vote.
+   * Answers a prepare, an accept or a read; the reply leaves after what it reports is flushed (A1). When the log is
+   * full or has failed, a prepare or accept gets a reply without a vote, and a read that has to raise a minimum
+   * generation rejects with LogError.
    *
    * `blocks`: those that come with an accept (A5). `withBlock`: a read wants the packed block of the value.
    */

@@ -36,13 +36,13 @@ import {
 /** Raise it when the form of a row changes: the index is then rebuilt from the log. */
 export const INDEX_VERSION = 3
 
+/**
+ * Row keys: the letter, then what is unique behind it. Rows of one partition are together, so that it can be walked.
+ */
 export function registerRow(key: RegisterKey): Uint8Array {
   return bytesOf(`r${key}`)
 }
 
-/**
- * Row keys: the letter, then what is unique behind it. Rows of one partition are together, so that it can be walked.
- */
 export function blockRow(key: BlockKey): Uint8Array {
   return bytesOf(`b${key}`)
 }
