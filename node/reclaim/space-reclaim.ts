@@ -112,14 +112,8 @@ export class SpaceReclaim {
   constructor(options: SpaceOptions) {
     this.#options = options
     const { attempts, peers, view, clock, registers, readBlock, logger, dead } = options
-    const { placement, partitionBits, self, store, isMember } = options
-    this.watermarks = new AttemptWatermarks({
-      attempts,
-      peers,
-      view,
-      isEpochHeld: options.isEpochHeld,
-      clock,
-    })
+    const { placement, partitionBits, self, store, isMember, isEpochHeld } = options
+    this.watermarks = new AttemptWatermarks({ attempts, peers, view, isEpochHeld, clock })
     this.kept = new KeptBlocks({
       isRead: (id) => options.readers.isRead(id),
       free: options.forget,
