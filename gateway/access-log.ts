@@ -62,7 +62,10 @@ export class AccessLog {
     if (isFailure) logger?.debug(fields, 'a request failed')
   }
 
-  /** Call for bytes that never became a request. */
+  /**
+   * Call for bytes that never became a request. The line has the address of the connection and the answer, and no
+   * text that the client sent.
+   */
   malformed(remote: string | undefined, refusal: PlainRefusal): void {
     const { write, logger, clock } = this.#options
     const time = new Date(clock.nowMs()).toISOString()
@@ -87,6 +90,10 @@ function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
+/**
+ * Who sent it, once that is proven: account, principal and key. Otherwise the key that the request claims, under
+ * another name, so that a search for a caller does not find forgeries.
+ */
 function whoAsked(exchange: Exchange): Record<string, unknown> {
   const { parsed, credential } = exchange
   const remote = remoteOf(exchange)
@@ -116,6 +123,7 @@ function claimedKey(request: S3Request | undefined): string | undefined {
   return claims.find((claim) => claim !== null)?.[1]
 }
 
+/** Method, bucket, key and version; for a request that could not be parsed the method and the path. */
 function whatFor(exchange: Exchange): Record<string, unknown> {
   const { parsed } = exchange
   if (parsed !== undefined) {
@@ -130,6 +138,7 @@ function whatFor(exchange: Exchange): Record<string, unknown> {
   return { method, target }
 }
 
+/** Code, name at fault and reason of a failure, and what ended the request if it was ended. Empty for a success. */
 function whyFailed(exchange: Exchange, isFailure: boolean): Record<string, unknown> {
   const { failure, aborted } = exchange
   if (!isFailure && aborted === undefined) return {}
@@ -141,6 +150,7 @@ function whyFailed(exchange: Exchange, isFailure: boolean): Record<string, unkno
   }
 }
 
+/** The first detail of the error that is a name. Values are never logged: they may be secrets. */
 function nameAtFault({ details }: Failed): string | undefined {
   for (const name of NAMING_DETAILS) {
     const value = details?.[name]

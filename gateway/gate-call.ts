@@ -1,4 +1,9 @@
-/** One S3 request in its handler, and the checks of its rights. */
+/**
+ * One S3 request in its handler, and the checks of its rights.
+ *
+ * The record of a bucket is read once for each request, so all decisions about the request see the same owner, policy
+ * and public access block, at most a second old (T7).
+ */
 
 import { lowerCase } from './http/ascii.ts'
 import { StoreError } from '../protocol/errors.ts'
@@ -52,9 +57,9 @@ export class GateCall implements Call, Applicant {
   readonly #admission: Admission
   /** Whether its body is kept as a whole instead of streamed. */
   #gathers = false
-  /** At most two buckets: the one of the request, and the source of a copy. */
+  /** Records of buckets that were asked for: that of the request, and the source of a copy. */
   readonly #accesses = new Map<string, Promise<BucketAccess>>()
-  /** The bucket that a copy reads from. */
+  /** The bucket that a copy reads from, once its right was asked for. A missing key is then one of this bucket. */
   #sourceBucket: string | undefined
 
   constructor(
@@ -86,6 +91,7 @@ export class GateCall implements Call, Applicant {
     return resourceArn(this.operation.resource, this.bucket, this.key)
   }
 
+  /** See Call. A body that announces no size counts as the largest one that would be gathered. */
   wantBody(maxGatheredBytes: number): void {
     const { contentLength, headers } = this.request
     const decoded = headers['x-amz-decoded-content-length']
@@ -100,6 +106,7 @@ export class GateCall implements Call, Applicant {
     if (this.#gathers) this.#admission.gathered(this.context, count)
   }
 
+  /** See Call. A failed read is kept too: asking again gives the same error. */
   access(bucket: string): Promise<BucketAccess> {
     let access = this.#accesses.get(bucket)
     if (access === undefined) {
@@ -109,6 +116,10 @@ export class GateCall implements Call, Applicant {
     return access
   }
 
+  /**
+   * Checks the right to the operation on the bucket or object of the request. A version in the query needs the right
+   * to versions. Throws AccessDenied; NoSuchBucket for callers who would have been let in.
+   */
   authorizeTarget(): Promise<void> | void {
     const { action, versionAction, resource, name } = this.operation
     const versionId = versionAction === undefined ? undefined : this.request.query.get('versionId')
@@ -145,6 +156,7 @@ export class GateCall implements Call, Applicant {
     }
   }
 
+  /** See Call. A copy asks only about its source. */
   authorize(action: string, bucket: string, key: string, versionId?: string): Promise<void> {
     if (this.operation.markHeader === 'x-amz-copy-source') this.#sourceBucket = bucket
     const resource = resourceArn('object', bucket, key)
@@ -163,14 +175,20 @@ export class GateCall implements Call, Applicant {
     await authorize({ ...wanted, bucket: access }, this)
   }
 
-  /** x-amz-expected-bucket-owner. Throws AccessDenied. */
+  /**
+   * x-amz-expected-bucket-owner: throws AccessDenied when the bucket belongs to another account, as in AWS. A bucket
+   * that is about to be created has no owner yet.
+   */
   async checkOwner(expected: string): Promise<void> {
     if (this.operation.name === 'CreateBucket') return
     const { info } = await this.access(this.bucket)
     if (info.ownerAccount !== expected) throw new S3Error('AccessDenied')
   }
 
-  /** As in S3, only callers who may list the bucket are told that an object does not exist; others get 403. */
+  /**
+   * What the caller is told instead of `error`. As in S3, only callers who may list the bucket are told that an
+   * object does not exist; others get 403. Other writes and operations on buckets have nothing to hide.
+   */
   async shownFailure(error: unknown): Promise<unknown> {
     const { operation } = this
     const reads = operation.method === 'GET' || operation.method === 'HEAD'
@@ -208,6 +226,7 @@ function isMissing(error: unknown, code: 'NoSuchBucket' | 'NoSuchKey'): boolean 
   return (error instanceof StoreError || error instanceof S3Error) && error.code === code
 }
 
+/** The ARN that policies name. Operations of the service are about all buckets. */
 function resourceArn(level: Level, bucket: string, key: string): string {
   if (level === 'service') return 'arn:aws:s3:::*'
   return level === 'bucket' ? `arn:aws:s3:::${bucket}` : `arn:aws:s3:::${bucket}/${key}`

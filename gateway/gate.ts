@@ -1,7 +1,14 @@
 /**
- * The gate that every S3 request passes, below HTTP: find the operation, authenticate, authorise, refuse what is
- * not implemented, call the handler. Failures become AWS's error documents. The body of a request is not read
- * before it has passed. Called by server.ts.
+ * The gate that every S3 request passes, below HTTP. Called by server.ts.
+ *
+ *   form of IAM or STS? → query-call.ts
+ *   find the operation → authenticate → count the request for its caller → authorise
+ *                      → refuse what is not implemented → check the expected owner → call the handler
+ *
+ * Invariants:
+ *   - the body of an S3 request is not read before all of these have passed
+ *   - a caller without the right is not told whether the bucket exists, or whether Shoal implements the operation
+ *   - every failure of S3 becomes one of AWS's error documents, here and nowhere else
  */
 
 import { StoreError } from '../protocol/errors.ts'
@@ -41,6 +48,7 @@ export interface GateOptions {
   readonly workQueue: WorkQueue
 }
 
+/** For `OPTIONS *`. */
 const SERVER_METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS'
 
 /** Error texts for requests that were ended before their answer. */
@@ -79,6 +87,10 @@ export class Gate {
     }
   }
 
+  /**
+   * Answers one request, or throws S3Error, StoreError or what the store threw. The operation is looked up before the
+   * signature is checked, so that metrics and logs name it also for requests that are refused.
+   */
   async #run(request: S3Request, exchange: Exchange): Promise<S3Response> {
     const { iam, clock, admission, logger, workQueue } = this.options
     const nowMs = clock.nowMs()
@@ -105,10 +117,12 @@ export class Gate {
     return this.#answer(call)
   }
 
+  /** The steps after authentication: rights, support, owner, handler. Throws like the handler. */
   async #answer(call: GateCall): Promise<S3Response> {
     const { operation, request } = call
     if (operation.authorizedBy === 'gate') await call.authorizeTarget()
     else await call.refuseStrangers()
+    // After the check of rights: which operations are missing is shown to callers who would have had the right.
     if (operation.run === undefined) {
       throw new S3Error('NotImplemented', `${operation.name} is not implemented`)
     }
@@ -149,7 +163,11 @@ export class Gate {
     return { status: 200, headers, body: undefined }
   }
 
-  /** The answer to a failure. `request` is undefined when it could not be parsed. */
+  /**
+   * The answer to a failure: status, headers and XML document. `request` is undefined when it could not be parsed.
+   * Also notes the cause for the access log, and the reason of a 503 for the counters. Answers to HEAD have no
+   * document.
+   */
   failure(error: unknown, request: S3Request | undefined, exchange: Exchange): S3Response {
     const failed = this.#asS3Error(error, request, exchange)
     const why = failed.status === 503 ? reasonOf(error, exchange) : failed.message
@@ -169,6 +187,11 @@ export class Gate {
     return { status: failed.status, headers, body: request?.method === 'HEAD' ? undefined : body }
   }
 
+  /**
+   * The error that the client is told. A request that was ended (by its client, the watcher or the node) fails for
+   * that reason, whatever was thrown because of it. Unknown errors are logged and become InternalError without their
+   * text.
+   */
   #asS3Error(error: unknown, request: S3Request | undefined, exchange: Exchange): S3Error {
     if (exchange.aborted === 'body-cut') return new S3Error('IncompleteBody')
     if (exchange.aborted !== undefined) {
@@ -194,6 +217,7 @@ export class Gate {
     this.options.refusals.note(reasonOf(error, exchange))
   }
 
+  /** Only failures of Shoal itself, never those of callers: a client must not be able to fill the log. */
   #log(error: unknown, exchange: Exchange): void {
     const { operation, requestId } = exchange
     this.options.logger.error({ error, operation, requestId }, 's3 request failed')
@@ -204,6 +228,7 @@ export class Gate {
     if (request?.bucket !== undefined) headers['x-amz-bucket-region'] = this.options.region
   }
 
+  /** The headers of every answer, S3's or the query API's: request id, node, server, date. */
   addCommonHeaders(headers: ResponseHeaders, requestId: string): void {
     headers['x-amz-request-id'] = requestId
     headers['x-amz-id-2'] = this.options.hostId
@@ -245,6 +270,7 @@ function refuseBrowsers({ method, headers, bucket, key }: S3Request): void {
   }
 }
 
+/** 405 with the methods that the path has (RFC 9110 15.5.6). */
 function notAllowed(request: S3Request): S3Error {
   return new S3Error('MethodNotAllowed', undefined, {
     headers: { allow: methodsAt(levelOf(request)).join(', ') },

@@ -76,7 +76,7 @@ describe('deadlines', () => {
     expect(given.aborted).toBe(true)
   })
 
-  test('a client below the minimum rate is cut off, a slower one above it is not (F27)', async () => {
+  test('a client below the minimum rate is cut off, a slow one above it is not (F27)', async () => {
     const clock = new ManualClock()
     const gateway = await start({ clock })
     const size = 400_000

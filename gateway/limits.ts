@@ -1,4 +1,7 @@
-/** How much of the gateway its clients can use: heads, connections, requests, memory, time. */
+/**
+ * How much of the gateway its clients can use: heads, connections, requests, memory, time (F19, F26, F27). Each room
+ * has its own limits; this file joins them and adds those of heads.
+ */
 
 import { ADMISSION_LIMITS, type AdmissionLimits } from './overload/admission.ts'
 import { CONNECTION_LIMITS, type ConnectionLimits } from './overload/connections.ts'
@@ -6,9 +9,13 @@ import { WATCH_LIMITS, type WatchLimits } from './overload/watch.ts'
 
 /** Bytes and milliseconds. */
 export interface GatewayLimits extends AdmissionLimits, ConnectionLimits {
+  /** The request line and all headers together. */
   readonly headBytesMax: number
+  /** How long the head of a request may take to arrive. */
   readonly headTimeoutMs: number
+  /** How long a connection stays open after an answer without another request. */
   readonly idleTimeoutMs: number
+  /** Minimum rates and time-outs of requests in flight. */
   readonly watch: WatchLimits
 }
 

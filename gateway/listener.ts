@@ -49,6 +49,7 @@ export class Listener {
     this.#server = this.#makeServer()
   }
 
+  /** Port 0 takes any free one. Rejects when the address cannot be bound. The URL has the address that was bound. */
   async listen({
     host,
     port,
@@ -79,11 +80,15 @@ export class Listener {
     return { closed }
   }
 
+  /** Ends all connections, also those in the middle of an answer. */
   cutConnections(): void {
     this.#server.closeAllConnections()
   }
 
-  /** From now on, what happens to the connection is about this request. */
+  /**
+   * Call when a request begins. From now on, what happens to the connection is about this request: a malformed body,
+   * or the client going away.
+   */
   began(exchange: HttpExchange): void {
     this.#lastOf.set(exchange.request.socket, exchange)
   }
@@ -95,6 +100,10 @@ export class Listener {
     if (this.#lastOf.get(socket) === exchange) this.#lastOf.delete(socket)
   }
 
+  /**
+   * The server with its limits and events. Only time-outs of heads and idle connections are Node's; those of bodies
+   * and answers are the watcher's (watch.ts), because an honest upload may take hours.
+   */
   #makeServer(): Server {
     const app = new LeanKoa()
     app.use((context) => this.#options.serve(context.req, context.res))
@@ -134,6 +143,13 @@ export class Listener {
     return server
   }
 
+  /**
+   * Called for bytes that are not HTTP, a head that came too late, or a broken connection (F34):
+   *
+   *   sent ahead, while an earlier request is being answered   the connection is cut
+   *   the end in the middle of a body                          its request fails with IncompleteBody
+   *   anything else                                            a plain answer without a request id, then close
+   */
   #onMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
     const { connections, watch } = this.#options
     const last = this.#lastOf.get(socket)
@@ -147,6 +163,10 @@ export class Listener {
     else this.#refusePlainly(socket, refusalOf(error))
   }
 
+  /**
+   * Answers on the bare socket. Within a request this is its failure; else it gets a line of its own in the access
+   * log.
+   */
   #refusePlainly(socket: Duplex, refusal: PlainRefusal): void {
     const last = this.#lastOf.get(socket)
     const inRequest = last?.request.complete === false
@@ -155,6 +175,7 @@ export class Listener {
     sendPlain(socket, refusal, inRequest && last.response.headersSent)
   }
 
+  /** The client has disconnected. Its request in flight is ended, so that the store can stop working for it. */
   #onSocketClosed(socket: Socket): void {
     const { watch } = this.#options
     // Only one request of a connection is served at a time.

@@ -1,4 +1,8 @@
-/** One request of the query API of IAM and STS (iam/query-api.ts): its body, signature, rights and audit line. */
+/**
+ * One request of the query API of IAM and STS (iam/query-api.ts): its body, signature, rights and audit line.
+ * query-api.ts knows the protocol and calls back here for everything that the gate has: limits of memory, keys,
+ * policies, logs.
+ */
 
 import { auditLine, auditedNames } from './auth/audit.ts'
 import { ANONYMOUS, authorize } from './auth/authorize.ts'
@@ -48,6 +52,7 @@ export class QueryCall implements QueryGate {
   readonly requestId: string
   readonly inTurns: InTurns
   readonly #options: QueryCallOptions
+  /** For the audit line: who asked, once that is proven; the action, once it is known; what it was about. */
   #identity: Identity = ANONYMOUS
   #action = ''
   #target = ''
@@ -82,6 +87,10 @@ export class QueryCall implements QueryGate {
     return response
   }
 
+  /**
+   * Gathers the form. The signature is not verified yet, so its memory counts for the address (admission.ts). Throws
+   * MaxMessageLengthExceeded, SlowDown, IncompleteBody.
+   */
   readBody(request: S3Request, maxBytes: number): Promise<Uint8Array> {
     const sizeBytes = request.contentLength ?? maxBytes
     if (sizeBytes > maxBytes) throw new S3Error('MaxMessageLengthExceeded')
@@ -126,6 +135,7 @@ export class QueryCall implements QueryGate {
     this.context.operation = action
   }
 
+  /** Keeps the cause for the access log. `answer` adds the code that the client was told. */
   failed(error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error)
     const details = error instanceof S3Error ? error.details : undefined
@@ -146,6 +156,7 @@ export class QueryCall implements QueryGate {
   }
 }
 
+/** `done`, or the code in the error document, which is all that is left of the error here. */
 function outcomeOf({ status, body }: S3Response): string {
   if (status < 400) return 'done'
   const code = typeof body === 'string' ? /<Code>([^<]{1,100})<\/Code>/.exec(body)?.[1] : undefined

@@ -41,6 +41,7 @@ export interface GatewayOptions {
   /** With `s3.example.org`, buckets may be named in the Host header. */
   readonly hostSuffixes: readonly string[]
   readonly clock: GatewayClock
+  /** For the id of the node in answers and the prefix of request ids. Called only when the gateway is made. */
   readonly randomBytes: (length: number) => Uint8Array
   readonly metrics: GatewayMetrics
   readonly logger: GatewayLogger
@@ -48,6 +49,7 @@ export interface GatewayOptions {
   readonly accessLog?: ((line: string) => void) | undefined
   /** The logger shows `debug`: log each failed request there. */
   readonly debug?: boolean | undefined
+  /** Replaces single limits of limits.ts. */
   readonly limits?: Partial<GatewayLimits> | undefined
 }
 
@@ -73,8 +75,10 @@ class HttpGateway implements Gateway {
   readonly #admission: Admission
   readonly #listener: Listener
   readonly #sender: Sender
+  /** Keeps the request ids of two nodes, and of two runs of one node, apart. */
   readonly #idPrefix: string
   #idCount = 0
+  /** Set while `close` waits: called when the last request in flight is finished. */
   #onIdle: (() => void) | undefined
 
   constructor(options: GatewayOptions) {
@@ -150,6 +154,10 @@ class HttpGateway implements Gateway {
     await closed
   }
 
+  /**
+   * Serves one request of HTTP: place, parse, gate, answer, count. Never rejects. A request that gets no place is
+   * answered and logged, but was never in flight: the watcher does not know it.
+   */
   async #serve(message: IncomingMessage, out: ServerResponse): Promise<void> {
     const { metrics, clock } = this.#options
     const exchange = new HttpExchange(this.#nextId(), clock.monotonicMs(), message, out)
@@ -218,6 +226,7 @@ class HttpGateway implements Gateway {
   }
 }
 
+/** Undefined when neither an access log nor `debug` is wanted: then requests cost nothing here. */
 function accessLogOf(options: GatewayOptions): AccessLog | undefined {
   const { clock, accessLog, debug = false, logger } = options
   if (accessLog === undefined && !debug) return undefined

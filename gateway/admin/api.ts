@@ -38,6 +38,7 @@ import { CHANGE_BYTES_MAX, readChange, readLossId, readPlanned } from './layout-
 import { loopbackRefusal } from './loopback.ts'
 import type { GatewayMetrics } from './metrics.ts'
 
+/** Limits of join tokens and of rotations of the secret. They keep a leaked one from being useful for long. */
 const TOKEN_TTL_MS = 3_600_000
 const TOKEN_TTL_MS_MAX = 24 * 3_600_000
 const TOKEN_USES_MAX = 256
@@ -57,6 +58,7 @@ export interface Admin {
   close(): Promise<void>
 }
 
+/** What a route answers: `json`, or `text` with its content type. `challenge` is the WWW-Authenticate header. */
 interface Answer {
   readonly status: number
   readonly json?: unknown
@@ -133,6 +135,10 @@ export function createAdmin(options: AdminOptions): Admin {
   }
 }
 
+/**
+ * Answers one request: machine, credential, route. Never rejects. The credential is checked before the route is
+ * looked up, so the paths that exist are not told without it.
+ */
 async function answerOf(options: AdminOptions, request: IncomingMessage): Promise<Answer> {
   const refusal = loopbackRefusal(request)
   if (refusal !== undefined) return { status: 403, json: { error: refusal } }
@@ -145,7 +151,10 @@ async function answerOf(options: AdminOptions, request: IncomingMessage): Promis
   const route = routes.get(`${method} ${path}`)
   if (route === undefined) {
     const other = [...routes.keys()].some((each) => each.endsWith(` ${path}`))
-    return { status: other ? 405 : 404, json: { error: other ? 'method' : 'no such page' } }
+    return {
+      status: other ? 405 : 404,
+      json: { error: other ? 'this page has other methods' : 'no such page' },
+    }
   }
   try {
     return await route(options, new URLSearchParams(search), request)
@@ -181,6 +190,7 @@ function ok(json: unknown): Answer {
   return { status: 200, json }
 }
 
+/** Load balancers ask this: 503 takes the node out of rotation, with the reason in the body. */
 function ready({ backend }: AdminOptions): Answer {
   const reason = backend.notReadyReason()
   if (reason === undefined) return ok({ ready: true })
@@ -202,11 +212,11 @@ async function locate({ backend }: AdminOptions, query: URLSearchParams): Promis
 async function issueToken({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {
   const ttlMs = Number(query.get('ttlMs') ?? TOKEN_TTL_MS)
   if (!Number.isSafeInteger(ttlMs) || ttlMs < 1 || ttlMs > TOKEN_TTL_MS_MAX) {
-    return wrong('a join token is valid for at most 24 hours')
+    return wrong('ttlMs must be a whole number of milliseconds, at least 1 and at most 24 hours')
   }
   const uses = Number(query.get('uses') ?? 1)
   if (!Number.isSafeInteger(uses) || uses < 1 || uses > TOKEN_USES_MAX) {
-    return wrong(`a join token admits 1 to ${TOKEN_USES_MAX} nodes`)
+    return wrong(`uses must be a whole number of nodes from 1 to ${TOKEN_USES_MAX}`)
   }
   return ok({ token: await backend.issueToken({ ttlMs, uses }) })
 }
@@ -219,10 +229,11 @@ async function revokeToken({ backend }: AdminOptions, query: URLSearchParams): P
   return { status: 404, json: { error: `there is no join token ${id}` } }
 }
 
+/** Replaces the cluster secret. Sessions that the old one signed stay valid for `overlapMs`, at most 36 hours. */
 async function rotateSecret({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {
   const overlapMs = Number(query.get('overlapMs') ?? OVERLAP_MS)
   if (!Number.isSafeInteger(overlapMs) || overlapMs < 0 || overlapMs > OVERLAP_MS_MAX) {
-    return wrong('the overlap may be at most 36 hours')
+    return wrong('overlapMs must be a whole number of milliseconds, at most 36 hours')
   }
   return ok(await backend.rotateSecret(overlapMs))
 }
@@ -232,6 +243,7 @@ const TOO_LARGE: Answer = {
   json: { error: `the body has more than ${CHANGE_BYTES_MAX} bytes` },
 }
 
+/** A route that reads a JSON document. What `answer` throws becomes the error (answerOf). */
 function withBody(answer: (backend: AdminBackend, body: Uint8Array) => Promise<unknown>): Route {
   return async ({ backend }, _query, request) => {
     const body = await bodyOf(request)

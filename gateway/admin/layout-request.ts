@@ -1,4 +1,10 @@
-/** Reads changes of the layout from JSON, strictly: a misspelt field is an error. */
+/**
+ * Reads changes of the layout from JSON, strictly: a misspelt field is an error. A change that ignored a field could
+ * move all data of a node in another way than its operator meant.
+ *
+ * Only the form is checked here. Whether the node exists and the change is possible is for the backend to say. Called
+ * by api.ts for the requests of `shoal layout`.
+ */
 
 import { LayoutRefusal, type LayoutChange, type PlannedChange } from '../port/layout.ts'
 
@@ -12,7 +18,10 @@ const NAME = /^[A-Za-z0-9._-]{1,64}$/
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** Reads a change to make. Throws LayoutRefusal (400). */
+/**
+ * Reads a change to make. A node is never added this way: it asks for its place itself when it starts. Throws
+ * LayoutRefusal (400).
+ */
 export function readChange(body: Uint8Array): LayoutChange {
   const fields = fieldsOf(body)
   switch (fields['kind']) {
@@ -26,7 +35,10 @@ export function readChange(body: Uint8Array): LayoutChange {
   }
 }
 
-/** Reads a change to plan. Throws LayoutRefusal (400). */
+/**
+ * Reads a change to plan: one that could be made, or one whose node does not exist yet. A plan can add a node, or
+ * replace one by a node of which only zone and capacity are known. Throws LayoutRefusal (400).
+ */
 export function readPlanned(body: Uint8Array): PlannedChange {
   const fields = fieldsOf(body)
   switch (fields['kind']) {
@@ -56,6 +68,7 @@ export function readLossId(body: Uint8Array): string {
   return textOf(fields['id'], LOSS_ID, 'id must be the id of the report: 16 hexadecimal digits')
 }
 
+/** The kinds of changes that have the same fields when they are planned and when they are made. */
 function readShared(fields: Fields): Exclude<LayoutChange, { kind: 'replace' }> {
   const kind = fields['kind']
   switch (kind) {
@@ -102,6 +115,7 @@ function fieldsOf(body: Uint8Array): Fields {
   throw wrong('the body is not a JSON object')
 }
 
+/** Throws unless all fields besides `kind` are among `names`. */
 function allow(fields: Fields, names: readonly string[]): void {
   const other = Object.keys(fields).find((name) => name !== 'kind' && !names.includes(name))
   if (other === undefined) return

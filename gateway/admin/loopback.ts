@@ -23,8 +23,9 @@ export function isLoopbackHost(host: string | undefined): boolean {
 
 /** Why the request is refused; undefined when it is not. */
 export function loopbackRefusal(request: IncomingMessage): string | undefined {
-  if (!isLoopbackAddress(request.socket.remoteAddress)) return 'not from this machine'
-  if (!isLoopbackHost(request.headers.host)) return 'Host is not this machine'
+  if (!isLoopbackAddress(request.socket.remoteAddress))
+    return 'only requests from this machine are answered'
+  if (!isLoopbackHost(request.headers.host)) return 'the Host header does not name this machine'
   if (request.headers.origin !== undefined) return 'requests from web pages are refused'
   const site = request.headers['sec-fetch-site']
   if (site !== undefined && site !== 'none' && site !== 'same-origin') {

@@ -13,8 +13,13 @@ const BUCKET_SECONDS: readonly number[] = [
 /** The counters of one operation. */
 export class OperationMetrics {
   readonly operation: string
+  /** Requests by HTTP status; 499 when the client disconnected first. */
   readonly byStatus = new Map<number, number>()
+  /**
+   * Requests by duration: each counts in one bucket, the first whose bound is not below it. The last has no bound.
+   */
   readonly buckets = new Float64Array(BUCKET_SECONDS.length + 1)
+  /** Sums over all requests. */
   seconds = 0
   rounds = 0
 
@@ -163,10 +168,12 @@ export class GatewayMetrics {
   }
 }
 
+/** The value of a metric without labels. */
 function one(value: number): Sample[] {
   return [{ labels: {}, value }]
 }
 
+/** The series of a histogram as Prometheus wants them: each bucket includes all smaller ones. */
 function histogramSamples(each: OperationMetrics): Sample[] {
   const samples: Sample[] = []
   const { operation } = each

@@ -1,4 +1,10 @@
-/** Decides whether a caller may do something: the only place where the gateway asks protocol/iam (F30). */
+/**
+ * Decides whether a caller may do something: the only place where the gateway asks protocol/iam (F30). Used by the
+ * gate for the target of a request, by handlers for sources of copies and keys of a list, and by the query API.
+ *
+ * Work that grows with the policies is counted and takes turns with other requests; a decision that would take longer
+ * than its budget is a denial (F27b).
+ */
 
 import { compilingPolicies } from '../../protocol/iam/compiled.ts'
 import {
@@ -43,7 +49,11 @@ export interface Applicant extends Circumstances {
   readonly inTurns: InTurns
 }
 
-/** Throws AccessDenied or rejects with it. */
+/**
+ * Throws AccessDenied, or rejects with it, unless `about` may do `access`. Returns nothing at once when the decision
+ * needs no turn of the queue, so that the usual request pays for no promise. The error says why only to callers who
+ * may know (explain.ts).
+ */
 export function authorize(access: Access, about: Applicant): void | Promise<void> {
   return about.inTurns(authorizing(access, about))
 }
@@ -84,6 +94,10 @@ function undecided(cause: BudgetError): S3Error {
   )
 }
 
+/**
+ * The question for protocol/iam. Without a bucket the resource belongs to the caller's account, and no resource
+ * policy takes part.
+ */
 function* questionOf(access: Access, about: Circumstances, meter: Meter): Work<Question> {
   const { identity } = about
   const subject = yield* subjectOf(identity, meter)
@@ -110,6 +124,7 @@ function* questionOf(access: Access, about: Circumstances, meter: Meter): Work<Q
   }
 }
 
+/** An identity in the form of protocol/iam, with its policies compiled. */
 interface Subject {
   readonly caller: Caller
   readonly policies: readonly CompiledPolicy[]

@@ -48,6 +48,7 @@ export class ConditionValues implements ContextValues {
     this.#versionId = versionId
   }
 
+  /** The values of a key in lower case; undefined when the request has none. No key of a request has several. */
   get(key: string): readonly string[] | undefined {
     if (this.#known.has(key)) return this.#known.get(key)
     const text = this.#find(key)

@@ -15,6 +15,7 @@ import type { BucketInfo } from '../port/buckets.ts'
 import { ConditionValues, type Circumstances } from './condition-values.ts'
 import { S3Error } from '../http/errors.ts'
 
+/** How AWS's text names the policies of each source. */
 const KINDS: Readonly<Record<PolicySource, readonly [kind: string, article: string]>> = {
   account: ['identity-based', 'an'],
   identity: ['identity-based', 'an'],
@@ -22,7 +23,11 @@ const KINDS: Readonly<Record<PolicySource, readonly [kind: string, article: stri
   resource: ['resource-based', 'a'],
 }
 
-/** AccessDenied with AWS's text. `bucket` is the one whose policy was evaluated. */
+/**
+ * AccessDenied, with AWS's text and the deciding policy when the caller may know it, else with nothing but the code.
+ * `bucket` is the one whose policy was evaluated. `meter` is that of the decision: explaining uses the rest of its
+ * budget.
+ */
 export function* denied(
   decision: Decision,
   question: Question,
@@ -58,6 +63,10 @@ export function* denied(
   )
 }
 
+/**
+ * Whether the caller may read the policy that decided, by a decision of its own. Never for requests without a
+ * signature.
+ */
 function* mayExplain(
   { source }: Decision,
   question: Question,
@@ -67,6 +76,7 @@ function* mayExplain(
 ): Work<boolean> {
   const { identity } = about
   if (question.caller === 'anonymous') return false
+  // The version of the object means nothing for the right to read a policy.
   const context = new ConditionValues(about)
   if (source === 'resource') {
     if (bucket === undefined || bucket.ownerAccount !== identity.accountId) return false

@@ -132,6 +132,10 @@ interface Digests {
   readonly checksums: Checksums
 }
 
+/**
+ * Reads what the request announces about its body. Throws InvalidDigest for a malformed Content-MD5. `wanted` are the
+ * checksums to compute besides the declared one; it is called only when hashing begins.
+ */
 function expectations(
   request: S3Request,
   auth: AuthResult,
@@ -147,6 +151,7 @@ function expectations(
   }
 }
 
+/** The digests of a body that is there as a whole. */
 function digestsOf(bytes: Uint8Array, expected: Expectations): Digests {
   const sha256 = expected.sha256 === undefined ? undefined : hash('sha256', bytes, 'hex')
   const checksums: Partial<Record<ChecksumAlgorithm, string>> = {}
@@ -158,6 +163,10 @@ function digestsOf(bytes: Uint8Array, expected: Expectations): Digests {
   return { md5: hash('md5', bytes, 'hex'), sha256, checksums }
 }
 
+/**
+ * A body whose chunks are hashed as they pass. `finish` throws IncompleteBody unless the consumer has read all of
+ * them.
+ */
 function hashedStream(decoded: DecodedBody, expected: Expectations): ObjectBody {
   const md5 = createHash('md5')
   const sha256 = expected.sha256 === undefined ? undefined : createHash('sha256')
@@ -197,6 +206,10 @@ function hashedStream(decoded: DecodedBody, expected: Expectations): ObjectBody 
   }
 }
 
+/**
+ * Compares what was announced with what was computed: SHA-256, Content-MD5, then the checksum. This is the only place
+ * where a body becomes valid. Throws XAmzContentSHA256Mismatch, BadDigest, InvalidRequest.
+ */
 function check(
   expected: Expectations,
   digests: Digests,
@@ -229,6 +242,7 @@ function check(
   return { etag: digests.md5, checksums: digests.checksums, checksumType: 'FULL_OBJECT' }
 }
 
+/** A checksum that was announced as a trailer must be in it. Throws BadDigest, InvalidRequest. */
 function checkDeclared(
   declared: DeclaredChecksum,
   computed: string | undefined,

@@ -28,6 +28,7 @@ interface WebAssemblyApi {
   ) => { readonly exports: Readonly<Record<string, unknown>> }
 }
 
+/** The WebAssembly instance: its function, and two views of its memory. */
 interface Engine {
   readonly update: Update
   readonly memory: Uint8Array
@@ -61,6 +62,7 @@ export function crcUpdate(polynomial: bigint): CrcUpdate {
   }
 }
 
+/** Table 0 is that of the plain algorithm; table k is what table k − 1 becomes after another zero byte. */
 function fillTables(words: BigUint64Array, polynomial: bigint): void {
   for (let byte = 0; byte < 256; byte++) {
     let crc = BigInt(byte)
@@ -110,6 +112,7 @@ const I32_WRAP_I64 = 0xa7
 const I64_XOR = 0x85
 const I64_SHR_U = 0x88
 
+// The function's local variables, by index: its three parameters, the place in the input, two words of input.
 const CRC = 0
 const LIMIT = 1
 const BASE = 2
@@ -117,6 +120,7 @@ const AT = 3
 const FIRST = 4
 const SECOND = 5
 
+/** The module: one type, the imported memory `e.m`, one function, its export `u`, its code. */
 function moduleBytes(pages: number): Uint8Array<ArrayBuffer> {
   const name = (text: string): number[] => [text.length, ...Buffer.from(text, 'latin1')]
   const locals = [2, 1, I32, 2, I64]
@@ -161,6 +165,7 @@ function byteLoop(): number[] {
   return loopUntil([LOCAL_GET, AT, LOCAL_GET, LIMIT, I32_GE_U], turn.flat(), 1)
 }
 
+/** A loop that leaves when `isOver` is true, and otherwise runs `turn` and moves `AT` by `step`. */
 function loopUntil(isOver: readonly number[], turn: readonly number[], step: number): number[] {
   const ahead = [LOCAL_GET, AT, I32_CONST, step, I32_ADD, LOCAL_SET, AT]
   return [BLOCK, VOID, LOOP, VOID, ...isOver, BR_IF, 1, ...turn, ...ahead, BR, 0, END, END]
@@ -180,6 +185,7 @@ function section(id: number, content: readonly number[]): number[] {
   return [id, ...leb(content.length), ...content]
 }
 
+/** LEB128, unsigned: seven bits a byte, the low ones first. */
 function leb(value: number): number[] {
   const bytes: number[] = []
   let rest = value

@@ -7,6 +7,7 @@
 import { crc32 } from 'node:zlib'
 import { crcUpdate } from './crc-engine.ts'
 
+/** Reflected polynomials: the highest bit is the coefficient of x^0. */
 export const CRC32C_POLYNOMIAL = 0x82f63b78
 export const CRC64NVME_LOW = 0xac4bc9b5
 export const CRC64NVME_HIGH = 0x9a6c9329

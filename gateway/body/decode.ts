@@ -51,11 +51,17 @@ export function storedContentEncoding(request: S3Request): string | undefined {
 /** Turns raw bytes into the bytes of the object. */
 interface Framing {
   readonly sizeBytes: number
+  /** Takes raw bytes and emits those of the object. Throws S3Error as soon as the framing is wrong or too long. */
   push(bytes: Uint8Array, emit: (data: Uint8Array) => void): void
+  /** Throws unless the body was complete. */
   end(): void
   readonly trailers: ReadonlyMap<string, string>
 }
 
+/**
+ * The framing of aws-chunked. The size of the object is known in advance only from x-amz-decoded-content-length,
+ * which AWS requires too. Throws MissingContentLength, InvalidRequest.
+ */
 function chunkedFraming(request: S3Request, auth: AuthResult): Framing {
   const payload = auth.payload
   if (payload.type !== 'chunked') throw new TypeError('not a chunked payload')
@@ -68,7 +74,10 @@ function chunkedFraming(request: S3Request, auth: AuthResult): Framing {
   }
   const sizeBytes = decimal(text)
   if (sizeBytes === undefined) {
-    throw new S3Error('MissingContentLength', 'x-amz-decoded-content-length is not a length.')
+    throw new S3Error(
+      'MissingContentLength',
+      'x-amz-decoded-content-length must be a number of bytes.',
+    )
   }
   const trailers = announcedTrailers(request)
   if (!payload.trailer && trailers.length > 0) {

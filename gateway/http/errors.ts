@@ -6,7 +6,11 @@
 import { OverloadedError, type StoreError, type StoreErrorCode } from '../../protocol/errors.ts'
 import { escapeXml, XML_DECLARATION } from './xml-text.ts'
 
-/** AWS's status and text for each of AWS's codes. */
+/**
+ * AWS's status and text for each of AWS's codes.
+ *
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+ */
 const TABLE = {
   AccessDenied: [403, 'Access Denied'],
   AccessControlListNotSupported: [400, 'The bucket does not allow ACLs'],
@@ -225,6 +229,10 @@ export class S3Error extends Error {
   }
 }
 
+/**
+ * The codes of the store's failures. A change that may or may not have taken effect is Unavailable: 503, which SDKs
+ * repeat (P4).
+ */
 const STORE_CODES: Readonly<Record<StoreErrorCode, S3ErrorCode>> = {
   NoSuchBucket: 'NoSuchBucket',
   BucketAlreadyExists: 'BucketAlreadyExists',

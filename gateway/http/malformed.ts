@@ -21,7 +21,11 @@ const PHRASES: Readonly<Record<number, string>> = {
 }
 
 /** Shoal is an origin server, which need not offer tunnels (RFC 9110 9.1, 9.3.6). */
-export const NO_TUNNELS: PlainRefusal = { status: 501, code: 'CONNECT', reason: 'no tunnels' }
+export const NO_TUNNELS: PlainRefusal = {
+  status: 501,
+  code: 'CONNECT',
+  reason: 'this server opens no tunnels',
+}
 
 /** The refusal for an error of Node's HTTP parser. */
 export function refusalOf(error: NodeJS.ErrnoException): PlainRefusal {

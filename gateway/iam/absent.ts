@@ -1,4 +1,7 @@
-/** Actions of IAM and STS that Shoal does not implement: 501. Actions that do not exist get InvalidAction. */
+/**
+ * Actions of IAM and STS that Shoal does not implement: 501 NotImplemented. Actions that do not exist in AWS either
+ * get 400 InvalidAction. So a client can tell a missing feature from a spelling mistake.
+ */
 
 const NAMES = `
 AddClientIDToOpenIDConnectProvider AddRoleToInstanceProfile ChangePassword CreateAccountAlias

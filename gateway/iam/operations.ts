@@ -1,6 +1,10 @@
 /**
  * The actions of the query API: those of AWS's IAM and STS, and Shoal's own for accounts. Each says which right it
- * needs on which resources, and which parameters it accepts; all others are refused (docs/s3-compatibility.md, rule 1).
+ * needs on which resources, and which parameters it accepts; all others are refused (docs/s3-compatibility.md, rule
+ * 1).
+ *
+ * Names, patterns and most limits follow AWS's API references of IAM and STS. query-api.ts checks requests against
+ * this table, node/iam carries the actions out, and `GET /?capabilities` and the documents show it (table.ts).
  */
 
 import {
@@ -34,13 +38,18 @@ export interface IamAction {
   readonly action: string
   /** The right is needed on all of these. */
   readonly resources: readonly ResourceRule[]
-  /** `nobody`: every signed request may do it. `handler`: the decision needs more than the caller's policies. */
+  /**
+   * `gate`: the policies of the caller decide, on each of `resources`. `nobody`: every signed request may do it.
+   * `handler`: the backend decides, since that needs more than the caller's policies, such as the trust policy of a
+   * role.
+   */
   readonly authorizedBy: 'gate' | 'handler' | 'nobody'
   readonly parameters: ParameterRules
-  /** Whether it gets a line in the audit log. */
+  /** Changes identities or policies: it gets a line in the audit log, also when it is refused. */
   readonly mutating: boolean
 }
 
+/** Parameters that many actions share. The names are those of the parameters. */
 const path = plainText(512, PATH)
 const pathPrefix = plainText(512, /^\/[!-~]{0,511}$/)
 const page: ParameterRules = { Marker: plainText(320), MaxItems: integer(1, 1_000) }
@@ -60,6 +69,7 @@ const group = { GroupName: required(plainText(128, GROUP_NAME)) }
 const role = { RoleName: required(plainText(64, USER_NAME)) }
 const policyName = { PolicyName: required(plainText(128, POLICY_NAME)) }
 
+/** What an action is about: `onUser` is the user in UserName; `onUserOrCaller` is the caller without it. */
 const onUser: ResourceRule = { of: 'entity', kind: 'user', parameter: 'UserName' }
 const onUserOrCaller: ResourceRule = { ...onUser, orCaller: true }
 const onGroup: ResourceRule = { of: 'entity', kind: 'group', parameter: 'GroupName' }
@@ -67,6 +77,9 @@ const onRole: ResourceRule = { of: 'entity', kind: 'role', parameter: 'RoleName'
 const onPolicy: ResourceRule = { of: 'arn', parameter: 'PolicyArn' }
 const onAnything: ResourceRule = { of: 'anything' }
 
+/**
+ * An action of IAM with the usual fields: the right of its name, decided by the gate, audited unless it only reads.
+ */
 function iam(
   name: string,
   resources: ResourceRule | readonly ResourceRule[],
@@ -192,6 +205,7 @@ const roles: readonly IamAction[] = [
   iam('ListRoleTags', onRole, { ...role, ...page }),
 ]
 
+/** `v1`, `v2` …: the versions of a managed policy. */
 const versionId = plainText(16, /^v[1-9][0-9]*(\.[A-Za-z0-9-]*)?$/)
 
 const policies: readonly IamAction[] = [
@@ -246,6 +260,7 @@ const policies: readonly IamAction[] = [
   }),
 ]
 
+/** The parameters that both simulations share. */
 const simulation: ParameterRules = {
   ActionNames: required(list(plainText(128, undefined, 3), 100)),
   ResourceArns: list(plainText(2_048), 100),
@@ -316,6 +331,7 @@ const accounts: readonly IamAction[] = [
   shoal('DeleteAccount', account, 'AccountId'),
 ]
 
+/** An action of STS: its rights begin with `sts:`, and it changes no identity. */
 function sts(
   name: string,
   resource: ResourceRule,

@@ -1,4 +1,9 @@
-/** Rules for the parameters of an action. Breaking one gets AWS's ValidationError. */
+/**
+ * Rules for the parameters of an action, and their check. Breaking one gets AWS's ValidationError, with the path of
+ * the member in AWS's spelling: `tags.1.member.key`.
+ *
+ * Checked values keep the form of the protocol: numbers and booleans are texts in their canonical spelling.
+ */
 
 import { lowerCase } from '../http/ascii.ts'
 import { IamError, type QueryRecord, type QueryValue } from '../port/iam-backend.ts'
@@ -27,6 +32,7 @@ export type ParameterRule =
     }
   | { readonly type: 'record'; readonly fields: ParameterRules; readonly required?: boolean }
 
+/** By the name of the parameter, or of the field of a record. What has no rule is refused. */
 export type ParameterRules = Readonly<Record<string, ParameterRule>>
 
 /** The same rule, for a parameter that must be present. */
@@ -39,10 +45,12 @@ export function plainText(max: number, pattern?: RegExp, min = 1): ParameterRule
   return { type: 'text', min, max, pattern }
 }
 
+/** A whole number from `min` to `max`, inclusive. */
 export function integer(min: number, max: number): ParameterRule {
   return { type: 'integer', min, max }
 }
 
+/** One of these texts, in exactly this spelling. */
 export function choice(...choices: readonly string[]): ParameterRule {
   return { type: 'choice', choices }
 }
@@ -54,6 +62,7 @@ export function list(items: ParameterRule, max: number): ParameterRule {
   return { type: 'list', items, max }
 }
 
+/** A record with these fields, each under its own rule. */
 export function record(fields: ParameterRules): ParameterRule {
   return { type: 'record', fields }
 }
@@ -83,6 +92,10 @@ export function checkParameters(rules: ParameterRules, given: QueryRecord): Quer
   return checkRecord(rules, given, '')
 }
 
+/**
+ * Checks each field, then that none is missing. `place` is the path to the record, '' for the parameters themselves:
+ * only there can empty values count as absent, and only there are Action and Version known.
+ */
 function checkRecord(rules: ParameterRules, given: QueryRecord, place: string): QueryRecord {
   const checked = Object.create(null) as Record<string, QueryValue>
   for (const [name, value] of Object.entries(given)) {
@@ -181,13 +194,16 @@ function checkText(
   return given
 }
 
+/** Throws MalformedInput when there is a list or a record instead of a text. */
 function textAt(value: QueryValue, place: string): string {
   if (typeof value !== 'string') throw wrongShape(place)
   return value
 }
 
+/** Characters of a wrong value that an error repeats. */
 const SHOWN_MAX = 100
 
+/** The ValidationError for a value that breaks a constraint. */
 function broken(value: string, place: string, constraint: string): IamError {
   const shown = value.length > SHOWN_MAX ? `${value.slice(0, SHOWN_MAX)}…` : value
   return invalid(`Value '${shown}' at '${camel(place)}'`, constraint)

@@ -56,6 +56,7 @@ export interface QueryGate {
   unavailable(error: unknown): void
 }
 
+/** The content type of a form, with or without a charset. */
 const FORM = /^application\/x-www-form-urlencoded[ \t]*(;|$)/i
 
 /** Whether a request belongs to this API instead of S3: decided before it is authenticated. */
@@ -65,7 +66,10 @@ export function isQueryRequest(request: S3Request): boolean {
   return request.method === 'GET' && request.query.has('Action')
 }
 
-/** Never throws: failures become answers. */
+/**
+ * Answers one request in the form of IAM and STS. Never throws: failures become answers. Until the action is known,
+ * errors are in the namespace of IAM.
+ */
 export async function answerQuery(request: S3Request, gate: QueryGate): Promise<S3Response> {
   let service: QueryService = 'iam'
   try {
@@ -102,6 +106,7 @@ export async function answerQuery(request: S3Request, gate: QueryGate): Promise<
   }
 }
 
+/** The form as sent. A GET has its parameters in the query and no body. */
 function bodyOf(request: S3Request, gate: QueryGate): Promise<Uint8Array> {
   if (request.method === 'GET') return Promise.resolve(new Uint8Array(0))
   return gate.readBody(request, FORM_BYTES_MAX)
@@ -149,6 +154,7 @@ function actionOf(form: QueryRecord): IamAction {
   return definition
 }
 
+/** The versions of AWS's API. Clients name one in each request, or none. */
 const VERSIONS: Readonly<Record<QueryService, string>> = { iam: '2010-05-08', sts: '2011-06-15' }
 
 function invalidAction(action: string): IamError {
@@ -156,6 +162,10 @@ function invalidAction(action: string): IamError {
   return new IamError('InvalidAction', 400, `Could not find operation ${shown} for this version.`)
 }
 
+/**
+ * Checks the caller's right on every resource of the action. A policy of another account is refused first, whatever
+ * the caller's rights: managed policies are used only within their account. Throws AccessDenied.
+ */
 async function authorize(
   definition: IamAction,
   parameters: QueryRecord,
@@ -176,7 +186,7 @@ async function authorize(
   }
 }
 
-/** IAM's codes for errors that S3 names differently. */
+/** IAM's codes for errors that S3 names differently; others keep S3's code and status. */
 const IAM_CODES: Readonly<Record<string, readonly [code: string, status: number]>> = {
   InvalidAccessKeyId: ['InvalidClientTokenId', 403],
   InvalidToken: ['InvalidClientTokenId', 403],
@@ -210,6 +220,7 @@ interface Failure {
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
+/** What the caller is told. Errors that are not known here are logged, and their text is not shown. */
 function failureOf(error: unknown, gate: Pick<QueryGate, 'log'>): Failure {
   if (error instanceof IamError) return error
   if (error instanceof StoreError && error.code === 'DataLost') gate.log(error)

@@ -12,15 +12,21 @@ import { IamError, type QueryRecord, type QueryValue } from '../port/iam-backend
 
 /** The maximum size of a form. */
 export const FORM_BYTES_MAX = 256 * 1024
+/** Bounds of the parsed form. It is parsed before the rights of its caller are known (F27b). */
 const FIELDS_MAX = 4_000
 const DEPTH_MAX = 12
 const NUMBER_MAX = 4_000
 const NAME = /^[A-Za-z0-9_-]{1,128}$/
 const NUMBER = /^[1-9][0-9]{0,3}$/
 
+/** A value, or what is below a name: the members are in the order in which they were sent. */
 type Node = string | Map<string, Node>
 
-/** Parses the body of a POST, or the query of a GET. */
+/**
+ * Parses the body of a POST, or the query of a GET. Bounded in bytes, fields, depth and list numbers, because the
+ * rights of the caller are not known yet (F27b). A name that is given twice is an error. Throws IamError
+ * MalformedQueryString.
+ */
 export function parseForm(bytes: Uint8Array): QueryRecord {
   if (bytes.length > FORM_BYTES_MAX) throw malformed('The request is too large.')
   let text: string
@@ -59,6 +65,7 @@ function decoded(text: string): string {
   }
 }
 
+/** Puts a value where its name says: `Tags.member.1.Key` is four steps down. Throws MalformedQueryString. */
 function place(root: Map<string, Node>, name: string, value: string): void {
   const steps = name.split('.')
   if (steps.length > DEPTH_MAX) throw malformed('A parameter is nested too deeply.')
@@ -81,6 +88,7 @@ function place(root: Map<string, Node>, name: string, value: string): void {
   }
 }
 
+/** A text, a list or a record. A level whose names are all numbers is a list, with or without `member` before it. */
 function valueOf(node: Node): QueryValue {
   if (typeof node === 'string') return node
   const members = node.get('member')
@@ -88,6 +96,7 @@ function valueOf(node: Node): QueryValue {
   return [...list.keys()].every((key) => NUMBER.test(key)) ? listOf(list) : recordOf(node)
 }
 
+/** The numbers give the order only: 1 and 3 without 2 make a list of two. */
 function listOf(list: ReadonlyMap<string, Node>): QueryValue[] {
   const numbered = [...list].map(([key, node]) => [Number(key), node] as const)
   if (numbered.some(([number]) => number > NUMBER_MAX)) throw malformed('A list is too long.')

@@ -1,4 +1,7 @@
-/** The ARNs that an action of the query API is about, for the decision of the policies. */
+/**
+ * The ARNs that an action of the query API is about, for the decision of the policies. They have the path of the
+ * entity, which requests do not name, so the backend is asked for it.
+ */
 
 import { entityArn, POLICY_ARN } from '../../protocol/iam/identity.ts'
 import type { Identity } from '../port/identity.ts'
@@ -33,7 +36,11 @@ export type ResourceRule =
 /** Finds the ARN of an existing entity, including its path. */
 export type ArnOf = (accountId: string, kind: NamedKind, name: string) => Promise<string>
 
-/** Undefined when the rule does not apply, because no new name was given. */
+/**
+ * The ARN by which policies judge the action. `*` for actions without a resource. A missing entity gets the ARN it
+ * would have with the path '/': the caller is refused or allowed before it learns whether there is one. Undefined
+ * when the rule does not apply, because no new name or path was given.
+ */
 export async function resourceOf(
   rule: ResourceRule,
   parameters: QueryRecord,
@@ -76,6 +83,7 @@ export async function resourceOf(
   }
 }
 
+/** The path in an ARN: `/a/b/` of `arn:aws:iam::1:user/a/b/ann`. */
 function pathOf(arn: string, kind: string, name: string): string {
   const start = arn.indexOf(`:${kind}/`) + kind.length + 1
   return arn.slice(start, arn.length - name.length)

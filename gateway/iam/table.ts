@@ -11,6 +11,7 @@ export interface QueryOperation {
   readonly support: 'full' | 'none'
 }
 
+/** The actions of STS among those that Shoal does not implement. All others are IAM's. */
 const STS_ABSENT: ReadonlySet<string> = new Set([
   'AssumeRoleWithSAML',
   'AssumeRoleWithWebIdentity',
@@ -19,6 +20,7 @@ const STS_ABSENT: ReadonlySet<string> = new Set([
   'GetFederationToken',
 ])
 
+/** All actions of AWS and Shoal's own: first those that are implemented. Used by routes/operations.ts. */
 export const QUERY_OPERATIONS: readonly QueryOperation[] = [
   ...[...IAM_ACTIONS.values()].map(({ name, service, action }): QueryOperation => ({
     service,

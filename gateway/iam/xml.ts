@@ -4,8 +4,10 @@ import { tag } from '../http/xml.ts'
 import { escapeXml, XML_DECLARATION } from '../http/xml-text.ts'
 import type { IamResult, ResultValue } from '../port/iam-backend.ts'
 
+/** The services of the query API. A request does not name its service: the action tells it. */
 export type QueryService = 'iam' | 'sts'
 
+/** With the version of the API, as clients expect it. */
 export const NAMESPACES: Readonly<Record<QueryService, string>> = {
   iam: 'https://iam.amazonaws.com/doc/2010-05-08/',
   sts: 'https://sts.amazonaws.com/doc/2011-06-15/',
@@ -26,7 +28,10 @@ export function resultXml(
   )
 }
 
-/** The error document of IAM and STS, which differs from that of S3. */
+/**
+ * The error document of IAM and STS, which differs from that of S3. Its `Type` says whose fault it was: the sender's
+ * below 500, else the receiver's.
+ */
 export function queryErrorXml(
   service: QueryService,
   error: { readonly code: string; readonly status: number; readonly message: string },
@@ -48,6 +53,7 @@ function fieldsXml(fields: IamResult): string {
   return text
 }
 
+/** A value as ResultValue describes it. Dates have whole seconds, as in AWS. */
 function valueXml(value: ResultValue): string {
   if (value instanceof Date) return `${value.toISOString().slice(0, 19)}Z`
   if (Array.isArray(value)) {

@@ -1,4 +1,7 @@
-/** Which parts of S3 are implemented, from the table of operations: as JSON for programs, as Markdown for readers. */
+/**
+ * Which parts of S3 are implemented, from the table of operations: as JSON for programs, as Markdown for readers. The
+ * lists in both come from the table that the gate itself uses.
+ */
 
 import { upperCase } from '../http/ascii.ts'
 import type { SigV2 } from '../auth/auth.ts'
@@ -10,18 +13,23 @@ import { jsonResponse, type S3Response } from '../http/response.ts'
 /** `unconfigured`: answers as S3 does when nothing is configured. */
 export type Support = 'full' | 'unconfigured' | 'none'
 
+/** How far an operation is implemented. */
 export function supportOf(operation: Operation): Support {
   if (operation.run === undefined) return 'none'
   return operation.answersUnconfigured === true ? 'unconfigured' : 'full'
 }
 
+/** The ways to sign with version 2 that each value of the setting `sigv2` allows. */
 const SIGV2_METHODS: Readonly<Record<SigV2, readonly string[]>> = {
   on: ['sigv2-query', 'sigv2-header'],
   presigned: ['sigv2-query'],
   off: [],
 }
 
-/** The answer to `GET /?capabilities`. */
+/**
+ * The answer to `GET /?capabilities`, for any signed caller with the right to it. `version` is that of this document.
+ * Operations that are not implemented are listed without parameters.
+ */
 export function capabilitiesResponse(
   operations: readonly Operation[],
   queries: readonly QueryOperation[],
@@ -57,6 +65,9 @@ export function capabilitiesResponse(
   })
 }
 
+/**
+ * The part of the document that is not made from the table. A change of behaviour that it describes changes it too.
+ */
 const ABOUT = `# S3 compatibility
 
 Generated from the table of operations (gateway/routes/operations.ts) by \`node .config/s3-table.ts\`; a test fails when it
@@ -108,7 +119,9 @@ Code and tests cite these by number.
    or 409, through any mix of gateways.
 `
 
-/** The text of docs/s3-compatibility.md. */
+/**
+ * The text of docs/s3-compatibility.md. `node .config/s3-table.ts` writes it, and a test compares it with the file.
+ */
 export function compatibilityMarkdown(
   operations: readonly Operation[],
   queries: readonly QueryOperation[],
@@ -134,6 +147,7 @@ ${table('none')}
 ${queryMarkdown(queries)}`
 }
 
+/** The sections about IAM and STS: a table of the actions, then the names of those that are not implemented. */
 function queryMarkdown(queries: readonly QueryOperation[]): string {
   let text = ''
   for (const service of ['iam', 'sts'] as const) {
@@ -159,6 +173,7 @@ function lineOf(operation: Operation): string {
   return `| ${name} | \`${requestOf(operation)}\` | ${actions.map((each) => `\`${each}\``).join(', ')} |`
 }
 
+/** `PUT /{bucket}/{key}?partNumber&uploadId, x-amz-copy-source`. */
 function requestOf({ method, level, marks, markHeader }: Operation): string {
   const path = { service: '/', bucket: '/{bucket}', object: '/{bucket}/{key}' }[level]
   const query = marks.length === 0 ? '' : `?${marks.join('&')}`

@@ -18,7 +18,10 @@ export interface DocumentedName {
   readonly why?: string | undefined
 }
 
-/** Sorted by place and name. Includes names that the operation understands beyond AWS's model. */
+/**
+ * Every name that AWS documents for the operation or that it understands beyond AWS's model, sorted by place and
+ * name, each with its one fate. Later entries replace earlier ones: what the table says replaces what the model says.
+ */
 export function documentedNames(operation: Operation): DocumentedName[] {
   const { query, headers, conditions, marks, markHeader, refusedQuery, refusedHeaders } = operation
   const [, queryWords = '', headerWords = ''] = DOCUMENTED[operation.name] ?? []
@@ -42,7 +45,9 @@ export function documentedNames(operation: Operation): DocumentedName[] {
   return [...found.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each)
 }
 
-/** The text of docs/s3-parameters.md. */
+/**
+ * The text of docs/s3-parameters.md, for the operations that are implemented. `node .config/s3-table.ts` writes it.
+ */
 export function parametersMarkdown(operations: readonly Operation[]): string {
   const built = operations.filter(({ run }) => run !== undefined)
   return `# Query parameters and headers of S3
@@ -99,6 +104,7 @@ function valueLine([name, rule]: readonly [string, ValueRule]): string {
   return `| \`${name}\` | ${coded(rule.accepted)} | ${notBuilt} | ${rest} |`
 }
 
+/** One line for each text of AWS, since several operations share it. */
 function misplacedMarkdown(operations: readonly Operation[]): string {
   const byWords = new Map<string, { name: string; operations: string[] }>()
   for (const operation of operations) {
@@ -115,6 +121,7 @@ function misplacedMarkdown(operations: readonly Operation[]): string {
   return ['| name | operations | text |', '| --- | --- | --- |', ...lines].join('\n')
 }
 
+/** One operation with its accepted and its refused names; those in the query begin with `?`. */
 function operationLine(operation: Operation): string {
   const names = documentedNames(operation)
   const of = (fate: Fate): string =>
@@ -128,6 +135,7 @@ function operationLine(operation: Operation): string {
   return `| ${operation.name} | ${of('accepted')} | ${of('refused')} |`
 }
 
+/** Names as code, separated by commas. */
 function coded(names: readonly string[]): string {
   return names.map((name) => `\`${name}\``).join(', ')
 }

@@ -8,6 +8,7 @@ import type { Level, Method, Operation } from '../s3/operation.ts'
 import { OPERATIONS } from './operations.ts'
 import type { S3Request } from '../http/request.ts'
 
+/** An operation with its marks split into names and values, so that a request splits none. */
 interface Candidate {
   readonly operation: Operation
   readonly marks: readonly (readonly [name: string, value: string | undefined])[]
@@ -29,6 +30,7 @@ function tableOf(operations: readonly Operation[]): ReadonlyMap<string, readonly
   return table
 }
 
+/** The key of the table: operations are first told apart by method and level. */
 function slot(method: string, level: Level): string {
   return `${method} ${level}`
 }

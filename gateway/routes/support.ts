@@ -20,7 +20,10 @@ import { COMMON_HEADERS, COMMON_QUERY, CONDITIONS } from '../http/names.ts'
 import { nameOfMark } from '../s3/table/define.ts'
 import { checkValue } from '../http/values.ts'
 
-/** Throws S3Error for parameters and headers that must not be ignored. */
+/**
+ * Throws S3Error for parameters and headers that must not be ignored. Called by the gate after the check of rights
+ * and before the handler, so no handler meets a request that it does not understand.
+ */
 export function checkSupported(operation: Operation, request: S3Request): void {
   if (request.query.size > 0) checkQuery(operation, request)
   checkHeaders(operation, request)
@@ -65,6 +68,7 @@ const UNKNOWN_TO_OBJECTS: ReadonlySet<string> = new Set([
   'session',
 ])
 
+/** Whether the parameter selects the operation, is one of its own, or belongs to every request. */
 function understandsQuery(operation: Operation, name: string): boolean {
   return (
     operation.query.has(name) ||
@@ -151,6 +155,9 @@ function checkHeaders(operation: Operation, request: S3Request): void {
   }
 }
 
+/**
+ * An x-amz-* header that the operation does not understand: refused when AWS documents or refuses it, else ignored.
+ */
 function checkForeignHeader(operation: Operation, name: string, value: string): void {
   if (operation.refusedHeaders.has(name)) throw notBuilt('Header', name)
   const generic = name.startsWith('x-amz-meta-') ? 'x-amz-meta-*' : name
@@ -164,6 +171,7 @@ function invalid(name: string, value: string, message?: string): S3Error {
   })
 }
 
+/** 501 that names the header or parameter, so that the client can leave it out. */
 function notBuilt(kind: 'Header' | 'Parameter', name: string): S3Error {
   const message = kind === 'Parameter' ? 'A parameter you provided is not implemented' : undefined
   return new S3Error('NotImplemented', message, { details: { [kind]: name } })

@@ -106,11 +106,14 @@ export function deleteCondition(headers: HeaderRecord): WriteCondition | undefin
   }
   const ifMatchSizeBytes = size === undefined ? undefined : Number(size)
   if (size !== undefined && (!/^\d{1,15}$/.test(size) || !Number.isSafeInteger(ifMatchSizeBytes))) {
-    throw new S3Error('InvalidArgument', 'x-amz-if-match-size is not a size')
+    throw new S3Error('InvalidArgument', 'x-amz-if-match-size must be a number of bytes')
   }
   const ifMatchLastModifiedMs = time === undefined ? undefined : (dateMs(time) ?? isoMs(time))
   if (time !== undefined && ifMatchLastModifiedMs === undefined) {
-    throw new S3Error('InvalidArgument', 'x-amz-if-match-last-modified-time is not a date')
+    throw new S3Error(
+      'InvalidArgument',
+      'x-amz-if-match-last-modified-time must be an HTTP date or ISO 8601',
+    )
   }
   return {
     ...(tags === undefined ? {} : { ifMatch: tags.map((one) => one.value) }),

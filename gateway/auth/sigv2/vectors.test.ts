@@ -178,7 +178,7 @@ test.each(EXAMPLES.map((example) => [example[0], example] as const))(
   },
 )
 
-test('AWS: presigned, older', async () => {
+test('an older presigned example of AWS', async () => {
   const url =
     '/photos/puppy.jpg?AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D&Expires=1175139620'
   const auth = await verify('GET', url, [['Host', OLD]], 1175139620_000, SUFFIXES)

@@ -218,7 +218,7 @@ describe.each(SIGNERS)('%s: other ways of signing', (method, sign) => {
     await expectV2Refused(both, 'InvalidArgument')
   })
 
-  test('the setting decides', async () => {
+  test('the setting sigv2 decides where a signature may be', async () => {
     await expectV2Refused(signed, 'InvalidRequest', { sigv2: 'off' })
     if (method === 'query') await verifyV2(signed, { sigv2: 'presigned' })
     else await expectV2Refused(signed, 'InvalidRequest', { sigv2: 'presigned' })

@@ -18,7 +18,10 @@ import { sigV2Signature, stringsToSign } from './canonical.ts'
 import { parseSigV2Header, parseSigV2Query } from './claim.ts'
 import type { SigV2Claim } from './claim.ts'
 
-/** Throws S3Error and StoreError (authenticate.ts). */
+/**
+ * Who signed the request. Signed chunks are refused, because their signatures are made with a key of SigV4. Throws
+ * S3Error and StoreError (authenticate.ts).
+ */
 export async function verifySigV2(
   request: S3Request,
   method: 'header' | 'query',
@@ -49,6 +52,10 @@ export async function verifySigV2(
   return { credential, method, version: 2, payload, signing: undefined, signedMs }
 }
 
+/**
+ * Dates of headers may differ by 15 minutes from the node's clock. Links say until when they are valid, and not since
+ * when.
+ */
 function checkTime({ signedMs, expiresMs, dateText }: SigV2Claim, nowMs: number): void {
   if (signedMs !== undefined) checkSkew(signedMs, dateText, nowMs)
   if (expiresMs !== undefined) checkExpiry(expiresMs, nowMs)

@@ -70,6 +70,7 @@ export function canonicalRequest(
   return `${text}\n${signedHeaders.join(';')}\n${payloadHash}`
 }
 
+/** White space around a value is removed, and runs of spaces within it become one. */
 function canonicalValue(value: string): string {
   const trimmed = trim(value)
   return trimmed.includes('  ') ? trimmed.replace(/ {2,}/g, ' ') : trimmed

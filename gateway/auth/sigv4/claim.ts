@@ -1,4 +1,10 @@
-/** What a request claims in its Authorization header or its query. Nothing of it is verified yet. */
+/**
+ * What a request signed with Signature Version 4 claims, in its Authorization header or its query. Nothing of it is
+ * verified yet. Codes and texts of errors are AWS's.
+ *
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+ */
 
 import { decimal, trim } from '../../http/ascii.ts'
 import { S3Error } from '../../http/errors.ts'
@@ -18,6 +24,7 @@ export interface Claim {
   readonly scope: string
   /** 20130524T000000Z */
   readonly timestamp: string
+  /** `timestamp` in milliseconds since 1970. */
   readonly timeMs: number
   /** Lower-case, without repeated names, in the order of the claim. */
   readonly signedHeaders: readonly string[]
@@ -37,9 +44,14 @@ export interface ScopeRules {
   readonly regions: readonly string[]
 }
 
+/** A week: AWS's maximum for presigned requests. */
 const MAX_EXPIRES_SECONDS = 604_800
 
-/** `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…` */
+/**
+ * `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`, in any order and with nothing else. Throws
+ * AuthorizationHeaderMalformed, SignatureDoesNotMatch for a signature with wrong digits, AccessDenied without a valid
+ * date, InvalidRequest without x-amz-content-sha256.
+ */
 export function parseHeaderClaim(request: S3Request, rules: ScopeRules): Claim {
   const malformed = (why: string, details?: Record<string, string>): S3Error =>
     malformedClaim(
@@ -88,7 +100,11 @@ export function parseHeaderClaim(request: S3Request, rules: ScopeRules): Claim {
   }
 }
 
-/** `X-Amz-Algorithm=…&X-Amz-Credential=…&X-Amz-Date=…&X-Amz-Expires=…&X-Amz-SignedHeaders=…&X-Amz-Signature=…` */
+/**
+ * `X-Amz-Algorithm=…&X-Amz-Credential=…&X-Amz-Date=…&X-Amz-Expires=…&X-Amz-SignedHeaders=…&X-Amz-Signature=…`. The
+ * body is not covered unless x-amz-content-sha256 says so. Throws AuthorizationQueryParametersError,
+ * SignatureDoesNotMatch, InvalidArgument, NotImplemented for the asymmetric algorithm.
+ */
 export function parseQueryClaim(request: S3Request, rules: ScopeRules): Claim {
   const { query } = request
   const refuse = (message: string, details?: Record<string, string>): S3Error =>
@@ -144,6 +160,7 @@ export function parseQueryClaim(request: S3Request, rules: ScopeRules): Claim {
   }
 }
 
+/** X-Amz-Expires: 1 to 604,800. `refuse` makes the error. */
 function parseExpires(text: string, refuse: (message: string) => S3Error): number {
   if (/^-\d+$/.test(text)) throw refuse('X-Amz-Expires must be non-negative')
   const seconds = decimal(text)
@@ -157,7 +174,10 @@ function parseExpires(text: string, refuse: (message: string) => S3Error): numbe
   return seconds
 }
 
-/** `AKID/20130524/us-east-1/s3/aws4_request`. An access key id may contain slashes. */
+/**
+ * `AKID/20130524/us-east-1/s3/aws4_request`: the key and the scope. An access key id may contain slashes. The scope
+ * must name this service, this region and the day of the request.
+ */
 function parseCredential(
   text: string,
   rules: ScopeRules,
@@ -200,6 +220,7 @@ function parseCredential(
   return { accessKeyId, date, region: scopeRegion, service, scope }
 }
 
+/** `host;x-amz-date`: at least one name, in lower case, none twice. */
 function parseSignedHeaders(text: string, malformed: (why: string) => S3Error): readonly string[] {
   // Their number is bounded by the size of a request's head.
   const names = text.split(';')
@@ -230,6 +251,7 @@ function headerTime(request: S3Request): { timestamp: string; timeMs: number } {
   throw new S3Error('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header')
 }
 
+/** An error whose text is AWS's beginning for this place, then what is wrong. */
 function malformedClaim(
   code: S3ErrorCode,
   start: string,

@@ -216,7 +216,7 @@ test.each(['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const)(
   },
 )
 
-test('DeleteObjects has a digest', async () => {
+test('the SDK sends a digest with DeleteObjects, and it is verified', async () => {
   await caught(
     (client) =>
       client.send(

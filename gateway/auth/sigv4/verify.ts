@@ -1,4 +1,12 @@
-/** Verifies Signature Version 4 of a request, in its Authorization header or its query. */
+/**
+ * Verifies Signature Version 4 of a request, in its Authorization header or its query (F22). The signature covers the
+ * method, the path, all query parameters, the signed headers, and the hash of the body or the word that says how the
+ * body is covered.
+ *
+ *   parse the claim → check the time → check which headers are signed → find the key → recompute and compare
+ *
+ * Everything that needs no key is checked before one is looked up.
+ */
 
 import { hash } from 'node:crypto'
 
@@ -20,7 +28,10 @@ import type { Claim } from './claim.ts'
 /** The services whose forms are signed with SigV4 too. */
 export const QUERY_SERVICES: readonly string[] = ['iam', 'sts']
 
-/** Throws S3Error and StoreError (authenticate.ts). */
+/**
+ * Who signed the request, and how its body is covered. `method` says where the signature is. Throws S3Error and
+ * StoreError (authenticate.ts); a wrong signature is answered with the strings that were computed, as in AWS.
+ */
 export async function verifySigV4(
   request: S3Request,
   method: 'header' | 'query',
@@ -68,6 +79,10 @@ export async function verifySigV4(
   }
 }
 
+/**
+ * A header must be of the last or next 15 minutes; a link must have begun, within the same 15 minutes, and not be
+ * over.
+ */
 function checkTime({ timeMs, timestamp, expiresSeconds }: Claim, nowMs: number): void {
   if (expiresSeconds === undefined) return checkSkew(timeMs, timestamp, nowMs)
   checkNotEarly(timeMs, timestamp, nowMs)

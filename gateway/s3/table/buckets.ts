@@ -1,4 +1,4 @@
-/** Operations on buckets and their settings. */
+/** Operations on buckets and their settings, as entries of the table (Operation says what the fields mean). */
 
 import type { Operation } from '../operation.ts'
 import { createBucket, deleteBucket, getBucketLocation, headBucket } from '../bucket.ts'
@@ -19,6 +19,7 @@ import {
 import { getBucketVersioning, putBucketVersioning } from '../versioning.ts'
 import { CHECKSUMS, LISTING, NO_LOCK, defineOperation } from './define.ts'
 
+/** Operations on buckets, on their listings, and DeleteObjects, which AWS addresses to the bucket. */
 export const BUCKET_OPERATIONS: readonly Operation[] = [
   defineOperation('CreateBucket', 'PUT', 'bucket', createBucket, {
     headers: [
@@ -71,7 +72,10 @@ export const BUCKET_OPERATIONS: readonly Operation[] = [
   }),
 ]
 
-/** Operations on the settings of a bucket. */
+/**
+ * Operations on the settings of a bucket. Those that change who may use it are audited. Removing a setting needs the
+ * right to put it where AWS has no right of its own for that.
+ */
 export const SETTING_OPERATIONS: readonly Operation[] = [
   defineOperation('GetBucketVersioning', 'GET', 'bucket', getBucketVersioning, {
     marks: ['versioning'],

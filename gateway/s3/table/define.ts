@@ -1,4 +1,9 @@
-/** Functions that define operations of S3 for the table. Fields that are left out get their usual value. */
+/**
+ * Functions that define operations of S3 for the table. Fields that are left out get their usual value: the right is
+ * `s3:` and the operation's name, needed on what the path names, and checked by the gate.
+ *
+ * Sets of names that several operations understand are defined here too.
+ */
 
 import type { Handler, Level, Method, Operation } from '../operation.ts'
 import { removeFromBucket } from '../unconfigured.ts'
@@ -16,6 +21,7 @@ export const CHECKSUMS = [
 ]
 /** The headers that writes store with the object. */
 export const STORED = ['x-amz-meta-*', 'x-amz-storage-class', 'x-amz-acl']
+/** The headers that name the source of a copy and set conditions for it. */
 export const COPY_SOURCE = [
   'x-amz-copy-source',
   'x-amz-copy-source-if-match',
@@ -24,6 +30,7 @@ export const COPY_SOURCE = [
   'x-amz-copy-source-if-unmodified-since',
   'x-amz-source-expected-bucket-owner',
 ]
+/** Which of their values are implemented: writeCondition (conditions.ts). */
 export const WRITE_CONDITIONS = ['if-match', 'if-none-match']
 export const READ_CONDITIONS = [
   'if-match',
@@ -43,13 +50,16 @@ export const OVERRIDES = [
 ]
 /** Object lock cannot be switched on, so there is nothing to bypass. */
 export const NO_LOCK = { 'x-amz-bypass-governance-retention': 'no bucket has object lock' }
+/** Metadata belongs to the upload, not to a part of it. */
 export const NO_METADATA = { 'x-amz-meta-*': 'Metadata cannot be specified in this context.' }
+/** Reads take the encryption from the object, so AWS refuses these headers. */
 export const NO_ENCRYPTION_OF_READS = Object.fromEntries(
   ['x-amz-server-side-encryption', 'x-amz-server-side-encryption-aws-kms-key-id'].map((name) => [
     name,
     `${name} header is not supported for this operation.`,
   ]),
 )
+/** The query parameters that all listings of a bucket understand. */
 export const LISTING = ['prefix', 'delimiter', 'encoding-type']
 
 /** The fields of an operation that differ from the usual ones. */
@@ -72,7 +82,11 @@ export interface Extras {
   readonly audited?: boolean
 }
 
-/** Names that AWS documents for the operation and that are not listed are refused with 501. */
+/**
+ * Defines one operation. Names that AWS documents for it (documented.ts) and that are neither listed nor common to
+ * all operations are refused with 501. `versionId` is refused with AWS's text where it is not listed, except at the
+ * service.
+ */
 export function defineOperation(
   name: string,
   method: Method,
@@ -116,6 +130,7 @@ export function defineOperation(
 
 const NO_VERSION_ID = 'This operation does not accept a version-id.'
 
+/** The names in one entry of documented.ts. */
 function words(text: string): string[] {
   return text === '' ? [] : text.split(' ')
 }
@@ -141,12 +156,18 @@ export function probe(
   })
 }
 
-/** An operation that removes a sub-resource of a bucket, which never exists. */
+/**
+ * An operation that removes a sub-resource of a bucket, which never exists. AWS has no right of its own for most of
+ * these: they need the right to set it.
+ */
 export function removal(name: string, mark: string, action = `s3:${name}`): Operation {
   return probe(name, 'bucket', mark, removeFromBucket, { method: 'DELETE', action })
 }
 
-/** An operation of S3 that Shoal does not implement: always 501. */
+/**
+ * An operation of S3 that Shoal does not implement: always 501. It is in the table so that it is found, and is never
+ * mistaken for an operation on the bucket or object itself. Callers need the right to it like to any other.
+ */
 export function missing(
   name: string,
   method: Method,

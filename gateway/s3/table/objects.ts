@@ -1,4 +1,10 @@
-/** Operations on objects and multipart uploads. */
+/**
+ * Operations on objects and multipart uploads, as entries of the table (Operation says what the fields mean).
+ *
+ * Operations with the same method and path differ by their marks and mark header: `PUT /bucket/key` alone is
+ * PutObject, with x-amz-copy-source CopyObject, with `partNumber` and `uploadId` UploadPart, with all three
+ * UploadPartCopy. The router takes the entry with the most marks that the request has.
+ */
 
 import type { Operation } from '../operation.ts'
 import { getObjectAttributes } from '../attributes.ts'
@@ -27,6 +33,10 @@ import {
   WRITE_CONDITIONS,
 } from './define.ts'
 
+/**
+ * A right that AWS names after another operation is given as `action`. HeadObject needs the right to get the object,
+ * and CopyObject the right to put its target; the handler checks the right to the source.
+ */
 export const OBJECT_OPERATIONS: readonly Operation[] = [
   defineOperation('PutObject', 'PUT', 'object', putObject, {
     headers: [...STORED, ...CHECKSUMS],
@@ -75,6 +85,7 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
   }),
 ]
 
+/** Everything that brings data to an upload, or completes it, needs the right to put the object. */
 export const UPLOAD_OPERATIONS: readonly Operation[] = [
   defineOperation('CreateMultipartUpload', 'POST', 'object', createMultipartUpload, {
     marks: ['uploads'],

@@ -1,4 +1,10 @@
-/** Sub-resources that clients probe, and operations of S3 that Shoal does not implement (501). */
+/**
+ * Sub-resources that clients probe, and operations of S3 that Shoal does not implement (501).
+ *
+ * Probes are calls that clients make for every bucket or object, without wanting to configure anything. They get the
+ * answer of one that is not configured. Whatever would configure something is refused, because ignoring it would
+ * change what the client asked for. Setting an ACL to what it always is counts as a probe.
+ */
 
 import { upperCase } from '../../http/ascii.ts'
 import type { Method, Operation } from '../operation.ts'
@@ -19,6 +25,7 @@ function ofVersion(versionAction: string): Extras {
   return { query: ['versionId'], versionAction }
 }
 
+/** Answered as S3 does when nothing is configured (s3/unconfigured.ts). */
 export const PROBE_OPERATIONS: readonly Operation[] = [
   probe('GetBucketAcl', 'bucket', 'acl', getBucketAcl),
   probe('PutBucketAcl', 'bucket', 'acl', putAcl, {
@@ -106,6 +113,10 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
   probe('GetObjectLegalHold', 'object', 'legal-hold', objectLockMissing, { query: ['versionId'] }),
 ]
 
+/**
+ * Refused with 501. The last argument is the right, where AWS does not name it after the operation. Families of
+ * operations are written as loops.
+ */
 export const ABSENT_OPERATIONS: readonly Operation[] = [
   missing('PostObject', 'POST', 'bucket', undefined, 's3:PutObject'),
   missing('CreateSession', 'GET', 'bucket', 'session'),
