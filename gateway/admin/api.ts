@@ -153,7 +153,7 @@ async function answerOf(options: AdminOptions, request: IncomingMessage): Promis
     const other = [...routes.keys()].some((each) => each.endsWith(` ${path}`))
     return {
       status: other ? 405 : 404,
-      json: { error: other ? 'this page has other methods' : 'no such page' },
+      json: { error: other ? 'this page does not have this method' : 'no such page' },
     }
   }
   try {

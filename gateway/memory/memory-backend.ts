@@ -37,7 +37,9 @@ import {
   removeVersion,
 } from './memory-versions.ts'
 
+/** AWS's minimum for all parts but the last. */
 const MIN_PART_BYTES = 5 * 1024 * 1024
+/** What a delete marker has in place of an object. Listings and answers show none of it. */
 const DELETE_MARKER = {
   sizeBytes: 0,
   etag: '',
@@ -52,10 +54,16 @@ export interface MemoryBackendOptions {
   /** Temporary credentials by their session token. */
   readonly sessions?: ReadonlyMap<string, Credential>
   readonly nowMs: () => number
+  /** Of one account; 1,000 when absent. */
   readonly maxBuckets?: number
+  /** Tests set a small one, so that their parts can be small. 5 MiB when absent. */
   readonly minPartBytes?: number
 }
 
+/**
+ * One store. It keeps the promises of the port that a single process can keep: every operation is linearizable, and a
+ * change of settings is obeyed by all operations that begin later.
+ */
 export class MemoryBackend implements Backend {
   readonly #principals: PrincipalDirectory
   readonly #credentials: Map<string, Credential>
@@ -75,6 +83,7 @@ export class MemoryBackend implements Backend {
     return Promise.resolve(this.#credentials.get(accessKeyId))
   }
 
+  /** Throws InvalidToken for an unknown token. A token of another key finds nothing. */
   async sessionCredential(accessKeyId: string, token: string): Promise<Credential | undefined> {
     const session = this.#sessions.get(token)
     if (session === undefined) throw new StoreError('InvalidToken')

@@ -15,16 +15,22 @@ import { compareKeys, foldPage } from './memory-listing.ts'
 import type { StoredUpload } from './memory-uploads.ts'
 import { addMemoryVersion, newVersionId, type StoredVersion } from './memory-versions.ts'
 
+/** One bucket with everything in it. The files of the memory backend share it. */
 export interface StoredBucket {
   readonly info: BucketInfo
   settings: BucketSettings
   /** By key, newest version first. Never an empty list. */
   readonly objects: Map<string, readonly StoredVersion[]>
+  /** Open and completed uploads by id. A completed one stays, so that its completion can be repeated. */
   readonly uploads: Map<string, StoredUpload>
   /** Keys in the order of listings; undefined after a key was added or removed. */
   order: string[] | undefined
 }
 
+/**
+ * All buckets of a store, its clock and its counter of writes. Open uploads do not keep a bucket from being deleted:
+ * they go with it.
+ */
 export class MemoryBuckets implements BucketBackend {
   readonly #nowMs: () => number
   readonly #maxBuckets: number

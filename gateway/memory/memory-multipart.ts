@@ -1,4 +1,7 @@
-/** Multipart uploads of a store in memory. */
+/**
+ * Multipart uploads of a store in memory. A completion is one synchronous step after its checks; repeating it gives
+ * the same answer and changes nothing (UploadBackend.completeUpload).
+ */
 
 import { StoreError } from '../../protocol/errors.ts'
 import type { RequestContext } from '../../protocol/context.ts'
@@ -132,6 +135,10 @@ export class MemoryMultipart implements UploadBackend {
     this.#buckets.get(request.bucket).uploads.delete(request.uploadId)
   }
 
+  /**
+   * The upload that a request names, by bucket, key and id. One that was completed is found only with `completedToo`.
+   * Throws NoSuchBucket, NoSuchUpload.
+   */
   #upload(
     request: { bucket: string; key: string; uploadId: string },
     completedToo = false,

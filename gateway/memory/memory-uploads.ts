@@ -12,17 +12,21 @@ import type { ObjectPart, PutResult } from '../port/objects.ts'
 import type { ChecksumAlgorithm, FinishedBody } from '../port/body.ts'
 import { compareKeys, foldPage } from './memory-listing.ts'
 
+/** A part and its bytes, in the pieces in which they arrived. */
 export interface StoredPart {
   readonly info: PartInfo
   readonly pieces: readonly Uint8Array[]
 }
 
+/** An upload with its latest parts by number. They are dropped when the object has their bytes. */
 export interface StoredUpload {
   readonly info: UploadInfo
   readonly parts: Map<number, StoredPart>
+  /** The answer of the completion, once there was one. */
   completed?: PutResult & FinishedBody & { sizeBytes: number }
 }
 
+/** The parts after number `request.after`, in order. `next` is the last number shown, if there are more. */
 export function listPartsOf(
   upload: StoredUpload,
   request: { after: number; limit: number },

@@ -17,6 +17,7 @@ import type { ChecksumAlgorithm, Checksums } from '../port/body.ts'
 import type { Versioning } from '../port/buckets.ts'
 import { compareKeys, foldKey, foldPage } from './memory-listing.ts'
 
+/** One version of a key, or a delete marker, with its bytes. */
 export interface StoredVersion {
   readonly info: ObjectInfo
   readonly pieces: readonly Uint8Array[]
@@ -35,6 +36,7 @@ export function addMemoryVersion(
   return [made, ...versions.filter((one) => one.info.versionId !== NULL_VERSION_ID)]
 }
 
+/** An id of the same form as that of a node (protocol/object/version-id.ts), or `null` unless versioning is enabled. */
 export function newVersionId(versioning: Versioning | undefined, sequence: number): string {
   if (versioning !== 'Enabled') return NULL_VERSION_ID
   // Different enough for tests, and the same in each run.
@@ -63,7 +65,7 @@ export function readableVersion(
   throw new StoreError('IsDeleteMarker', undefined, { VersionId, LastModifiedMs })
 }
 
-/** Removes exactly this version. */
+/** Removes exactly this version. An id that no version has removes nothing, and that is a success. */
 export function removeVersion(
   versions: readonly StoredVersion[],
   versionId: string,
@@ -76,7 +78,10 @@ export function removeVersion(
   }
 }
 
-/** A delete marker as current version counts as no object. Throws NoSuchKey, PreconditionFailed. */
+/**
+ * Checks the condition of a write against the version that it would replace or remove. A delete marker as current
+ * version counts as no object. Throws NoSuchKey, PreconditionFailed.
+ */
 export function checkCondition(
   judged: StoredVersion | undefined,
   condition: WriteCondition | undefined,
@@ -103,6 +108,7 @@ export function checkCondition(
   if (!holds) throw new StoreError('PreconditionFailed')
 }
 
+/** One page of all versions. `order` are the keys of the bucket in the order of listings. */
 export function listVersionsOf(
   objects: ReadonlyMap<string, readonly StoredVersion[]>,
   order: readonly string[],

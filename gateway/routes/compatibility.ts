@@ -13,7 +13,7 @@ import { jsonResponse, type S3Response } from '../http/response.ts'
 /** `unconfigured`: answers as S3 does when nothing is configured. */
 export type Support = 'full' | 'unconfigured' | 'none'
 
-/** How far an operation is implemented. */
+/** The level of support of one operation, which both documents show. */
 export function supportOf(operation: Operation): Support {
   if (operation.run === undefined) return 'none'
   return operation.answersUnconfigured === true ? 'unconfigured' : 'full'

@@ -1,6 +1,6 @@
 /**
  * What a request signed with Signature Version 4 claims, in its Authorization header or its query. Nothing of it is
- * verified yet. Codes and texts of errors are AWS's.
+ * verified yet. Codes and most texts of errors are AWS's.
  *
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html

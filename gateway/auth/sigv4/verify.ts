@@ -80,7 +80,7 @@ export async function verifySigV4(
 }
 
 /**
- * A header must be of the last or next 15 minutes; a link must have begun, within the same 15 minutes, and not be
+ * A header must be of the last or next 15 minutes. A link may begin at most 15 minutes from now, and must not be
  * over.
  */
 function checkTime({ timeMs, timestamp, expiresSeconds }: Claim, nowMs: number): void {
