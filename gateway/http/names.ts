@@ -1,4 +1,4 @@
-/** Query parameters and headers of S3 that do not belong to single operations (those: documented.ts). */
+/** Query parameters and headers of S3 that do not belong to single operations; documented.ts has those that do. */
 
 /** Query parameters that any request may carry. `x-id` names the operation in AWS's SDKs. */
 export const COMMON_QUERY: ReadonlySet<string> = new Set(['x-id'])

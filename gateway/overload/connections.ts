@@ -13,10 +13,11 @@ import { SharedBudget, type Lease } from './shares.ts'
 import { Starts } from './starts.ts'
 
 export interface ConnectionLimits {
+  /** Open connections. An address may have its share of them. */
   readonly connectionsMax: number
   /** Requests that may wait for the one being served. A client that sends more ahead is cut off. */
   readonly waitingMax: number
-  /** The same for all connections together. */
+  /** Requests that may wait on all connections together. An address may use its share of them. */
   readonly waitingMaxAll: number
   readonly shares: CallerShares
 }
@@ -28,11 +29,13 @@ export const CONNECTION_LIMITS: ConnectionLimits = {
   shares: { address: 0.25, caller: 0.5 },
 }
 
+/** A request that waits for the earlier ones on its connection, and its part of `waitingMaxAll`. */
 interface Waiting {
   readonly serve: () => void
   readonly lease: Lease
 }
 
+/** `busy`: a request is being served, or is about to start. `waiting`: those behind it, in order. */
 interface Connection {
   readonly address: string
   busy: boolean
@@ -112,6 +115,10 @@ export class Connections {
     return this.#connections.get(socket)?.busy === true
   }
 
+  /**
+   * Serves one request to its end, then starts the next one that waits. The end is when the answer has been sent or
+   * the connection is gone, since the next answer must not begin before that.
+   */
   async #run(
     socket: Socket,
     connection: Connection,

@@ -10,7 +10,10 @@ const LINE_EVERY_MS = 10_000
 /** Bounds the number of series, in case a reason ever contains a key or another variable text. */
 const REASONS_MAX = 24
 
-/** One for each gateway. The gate notes every 503. */
+/**
+ * One for each gateway. The gate notes every 503. `byReason` has the totals since the start, for metrics. The log gets
+ * a line for the first one, and ten seconds later a line for those that came meanwhile.
+ */
 export class Refusals {
   readonly byReason = new Map<string, number>()
   readonly #clock: GatewayClock
@@ -46,7 +49,7 @@ export class Refusals {
   }
 }
 
-/** The reason of a 503, for counters and logs. */
+/** The reason of a 503, for counters and logs: the text of the cause, which callers are not always told. */
 export function reasonOf(error: unknown, exchange: Exchange): string {
   if (exchange.aborted !== undefined) return `the request was ended: ${exchange.aborted}`
   if (error instanceof StoreError) return error.message

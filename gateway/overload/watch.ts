@@ -87,6 +87,10 @@ export class Watch {
     }
   }
 
+  /**
+   * Why the request must be ended now; undefined when it need not be. While it waits for its client, the client's
+   * rate counts; otherwise the store must make progress.
+   */
   #judge(exchange: Exchange, nowMs: number): AbortCause | undefined {
     const { lookEveryMs, minBytesPerSecond, slowLooksMax, stallMs } = this.#limits
     const bytes = exchange.progressBytes()

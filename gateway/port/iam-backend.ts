@@ -63,7 +63,7 @@ export class IamError extends Error {
 }
 
 export interface IamBackend {
-  /** Runs one action of the table of operations. Throws IamError, or StoreError Unavailable when in doubt. */
+  /** Runs one action of the table of operations. Throws IamError, or StoreError Unavailable when the outcome is not known. */
   run(call: IamCall): Promise<IamResult>
   /** For the decision about a request: 'arn:aws:iam::123456789012:user/path/ann'. The path is '/' when there is no
    * entity of that name. */
