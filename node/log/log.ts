@@ -54,9 +54,11 @@ export class Log {
 
   /** Everything before it is flushed. The next batch begins here when none is pending. */
   private flushedEnd: LogEnd
+  /** The sequence of the next record that is appended. Batches that wait are counted already. */
   private nextSequence = 0
   /** The next batch seals this segment, whatever its size. */
   private sealing: number | undefined
+  /** Writes batches until none waits. Undefined while the log is idle. */
   private running: Promise<void> | undefined
   private state: LogState = 'recovering'
   private readonly counters = { bytes: 0, records: 0, refused: 0 }

@@ -48,8 +48,8 @@ export class Manifest {
   #failed = false
 
   /**
-   * `found`: what the file on the disk says. Undefined when there is none that could be read, or it is of
-   * another log.
+   * `found`: what the file on the disk says. Undefined when there is none that could be read, or its log was given up
+   * for lost.
    */
   constructor(disk: Disk, logId: Uint8Array, found: ReadManifest | undefined) {
     this.#disk = disk
