@@ -168,6 +168,19 @@ describe('many readers', () => {
     expect(await lengthOf(slow)).toBeGreaterThan(0)
     expect(world.fetched.length - before).toBe(5)
   })
+
+  test('in turns, one copies all its pieces into one buffer', async () => {
+    const world = new World(2 * BLOCK)
+    await chunkOf(world.read(1))
+    const buffers = new Set<ArrayBufferLike>()
+    const values: number[] = []
+    for await (const chunk of world.read(3)) {
+      buffers.add(chunk.buffer)
+      values.push(chunk[0] as number, chunk.at(-1) as number)
+    }
+    expect(buffers.size).toBe(1)
+    expect(values).toEqual([2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4])
+  })
 })
 
 describe('resources of many readers', () => {

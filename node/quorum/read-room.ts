@@ -117,10 +117,15 @@ export class ReadRoom {
     }
   }
 
-  /** How many bytes of its block a reader in turns may take at a time. */
+  /**
+   * How many bytes of its block a reader in turns may take at a time: a power of two, so that it seldom changes while
+   * readers come and go, and their buffers stay.
+   */
   pieceBytes(): number {
-    const each = Math.floor(this.#pieceBytes / Math.max(1, this.#inTurns))
-    return Math.max(PIECE_BYTES_MIN, Math.min(PIECE_BYTES_MAX, each))
+    let sizeBytes = PIECE_BYTES_MAX
+    while (sizeBytes > PIECE_BYTES_MIN && sizeBytes * this.#inTurns > this.#pieceBytes)
+      sizeBytes /= 2
+    return sizeBytes
   }
 
   #takeWithin(limitBytes: number): boolean {
