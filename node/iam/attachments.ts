@@ -21,7 +21,6 @@ import { POLICY_ARN } from '../../protocol/iam/identity.ts'
 import { HOLDERS_MAX, policyTextOf, type PolicyRecord } from '../../protocol/iam/policy-record.ts'
 import type { AttachedPolicy } from '../../protocol/iam/record.ts'
 import type { Random } from '../env/ports.ts'
-import { mapInBatches } from '../tools/in-batches.ts'
 import { compareTexts } from './directory.ts'
 import { concurrentModification, deleteConflict, limitExceeded, noSuchEntity } from './errors.ts'
 import { POLICY, POLICY_NAME_KIND, ROLE } from './holdings.ts'
@@ -33,6 +32,7 @@ import {
   byId,
   byName,
   GROUP,
+  readAll,
   USER,
   type RecordEdit,
   type RecordKind,
@@ -50,7 +50,6 @@ export interface AttachmentHolder {
 
 /** AWS's default quota. */
 const ATTACHED_MAX = 10
-const WIDTH = 32
 
 export class Attachments {
   readonly #records: Records
@@ -137,7 +136,7 @@ export class Attachments {
     { accountId, holders, id }: PolicyRecord,
   ): Promise<{ readonly kind: HolderKind; readonly record: HolderRecord }[]> {
     const ids = [...new Set(holders.map((holder) => holder.id))]
-    const found = await mapInBatches(ids, WIDTH, async (each) => {
+    const found = await readAll(ids, async (each) => {
       const kind = kindOf(each)
       const record = await this.#readHolder(context, kind, byId(accountId, each))
       return record?.attached.some((policy) => policy.id === id) === true

@@ -5,7 +5,7 @@ import type { Backend } from '../../gateway/port/backend.ts'
 import type { BucketSettings } from '../../gateway/port/buckets.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { BucketPolicyText } from './surroundings.ts'
-import { mapInBatches } from '../tools/in-batches.ts'
+import { readAll } from './records.ts'
 
 export interface BucketSource {
   readonly list: Backend['listBuckets']
@@ -13,8 +13,6 @@ export interface BucketSource {
 }
 
 const PAGE = 1_000
-/** Reads at once. */
-const WIDTH = 32
 
 /** The policies of the buckets that have one, as they are now. */
 export async function bucketPoliciesOf(
@@ -32,7 +30,7 @@ export async function bucketPoliciesOf(
       limit: PAGE,
     })
     const names = page.buckets.map(({ name }) => name)
-    const read = await mapInBatches(names, WIDTH, (name) => settingsOf(buckets, context, name))
+    const read = await readAll(names, (name) => settingsOf(buckets, context, name))
     for (const { policy, principals = [] } of read) {
       if (policy !== undefined) policies.push({ policy, principals })
     }

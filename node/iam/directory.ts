@@ -14,12 +14,11 @@ import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
 import type { SystemKind } from '../../protocol/keyspace/space.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock } from '../env/ports.ts'
-import { directoryKind, directoryOf, type RecordKind, type Records } from './records.ts'
+import { directoryKind, directoryOf, readAll, type RecordKind, type Records } from './records.ts'
 import type { DirectoryRecord } from '../../protocol/iam/name-record.ts'
 
 const SHARDS = 8
 const STALE_AFTER_MS = 60_000
-const WIDTH = 32
 
 export interface DirectoryOptions {
   readonly records: Records
@@ -117,14 +116,11 @@ export class Directory {
     const now = clock.nowMs()
     const old = entries.filter(({ createdMs }) => now - createdMs > STALE_AFTER_MS)
     let dropped = false
-    for (let at = 0; at < old.length; at += WIDTH) {
-      const some = old.slice(at, at + WIDTH)
-      const present = await Promise.all(some.map((entry) => exists(context, accountId, entry)))
-      for (const [index, entry] of some.entries()) {
-        if (present[index] === true) continue
-        await this.drop(context, accountId, entry)
-        dropped = true
-      }
+    const present = await readAll(old, (entry) => exists(context, accountId, entry))
+    for (const [index, entry] of old.entries()) {
+      if (present[index] === true) continue
+      await this.drop(context, accountId, entry)
+      dropped = true
     }
     return dropped
   }

@@ -17,19 +17,20 @@ import type { GroupRecord } from '../../protocol/iam/group-record.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 import type { Reference } from '../../protocol/iam/record.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
+import { batchesOf } from '../tools/in-batches.ts'
 import type { Attachments } from './attachments.ts'
 import type { ModuleOptions, PolicyBearer } from './common.ts'
 import { compareTexts } from './directory.ts'
 import { entityNames, entityPage } from './entities.ts'
 import { concurrentModification, deleteConflict, limitExceeded, noSuchEntity } from './errors.ts'
-import { groupPolicies, readAll } from './holdings.ts'
+import { groupPolicies } from './holdings.ts'
 import { holderPolicyActions } from './holder-policies.ts'
 import { drawToken, uniqueId } from './ids.ts'
 import type { Names } from './names.ts'
 import { mustOwn } from './ownership.ts'
 import { pageOf, readPage } from './page.ts'
 import { requiredText, textParameter } from './parameters.ts'
-import { byId, GROUP, USER } from './records.ts'
+import { byId, GROUP, readAll, READS_AT_ONCE, USER } from './records.ts'
 import { denies } from './rights.ts'
 import type { IamActions } from './service.ts'
 import { shown as shownUser, type Users } from './users.ts'
@@ -37,7 +38,6 @@ import { shown as shownUser, type Users } from './users.ts'
 /** AWS's default quotas. */
 const GROUPS_MAX = 300
 const GROUPS_PER_USER_MAX = 10
-const WIDTH = 32
 /** Up to this many members have their rights checked one by one. */
 const BEARERS_MAX = 100
 
@@ -146,8 +146,7 @@ export class Groups {
     const { context } = call
     const group = await this.find(call)
     const ids = [...new Set(group.members.map(({ id }) => id))]
-    for (let at = 0; at < ids.length; at += WIDTH) {
-      const some = ids.slice(at, at + WIDTH)
+    for (const some of batchesOf(ids, READS_AT_ONCE)) {
       const members = await Promise.all(some.map((id) => this.#member(context, group, id)))
       if (members.some((member) => member !== undefined)) {
         throw inUse('remove users from group first')

@@ -8,9 +8,8 @@ import { policyCodec, policyTextOf, type PolicyRecord } from '../../protocol/iam
 import type { AttachedPolicy, NamedPolicy } from '../../protocol/iam/record.ts'
 import { roleCodec, type RoleRecord } from '../../protocol/iam/role-record.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
-import { mapInBatches } from '../tools/in-batches.ts'
 import { BUILT_IN_POLICIES } from './managed.ts'
-import { byId, byName, GROUP, nameKind, type RecordKind } from './records.ts'
+import { byId, byName, GROUP, nameKind, readAll, type RecordKind } from './records.ts'
 
 /** By account and unique id: `byId`. */
 export const ROLE: RecordKind<RoleRecord> = { space: 'role', codec: roleCodec }
@@ -20,9 +19,6 @@ export const POLICY_NAME_KIND: RecordKind<NameRecord> = nameKind('policy')
 
 /** Reads one record, from a cache or not. */
 export type RecordReader = <T>(kind: RecordKind<T>, name: string) => Promise<T | undefined>
-
-/** How many records are read at the same time. */
-const PARALLEL = 32
 
 /** Includes what the user's groups give. */
 export async function userPolicies(read: RecordReader, user: UserRecord): Promise<PolicyText[]> {
@@ -98,9 +94,4 @@ async function attachedTexts(
     managedText(read, accountId, arn, id),
   )
   return texts.filter((text) => text !== undefined)
-}
-
-/** Results in order; some reads run at the same time. */
-export function readAll<T, R>(items: readonly T[], read: (item: T) => Promise<R>): Promise<R[]> {
-  return mapInBatches(items, PARALLEL, read)
 }

@@ -15,7 +15,6 @@
 import type { DirectoryEntry, NameRecord } from '../../protocol/iam/name-record.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Random } from '../env/ports.ts'
-import { mapInBatches } from '../tools/in-batches.ts'
 import type { Directory } from './directory.ts'
 import { accessDenied, alreadyExists, concurrentModification, noSuchEntity } from './errors.ts'
 import { drawToken } from './ids.ts'
@@ -24,12 +23,11 @@ import {
   byId,
   byName,
   nameKind,
+  readAll,
   type RecordEdit,
   type RecordKind,
   type Records,
 } from './records.ts'
-
-const WIDTH = 32
 
 export interface NamedEntity {
   readonly accountId: string
@@ -95,9 +93,7 @@ export class Names<T extends NamedEntity> {
   /** Names of all entities that exist. */
   async list(context: RequestContext, accountId: string): Promise<string[]> {
     const entries = await this.#options.directory.entries(context, accountId)
-    const found = await mapInBatches(entries, WIDTH, (entry) =>
-      this.ofEntry(context, accountId, entry),
-    )
+    const found = await readAll(entries, (entry) => this.ofEntry(context, accountId, entry))
     return found.filter((record) => record !== undefined).map(({ name }) => name)
   }
 

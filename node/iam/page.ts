@@ -1,12 +1,13 @@
 /** Pages of a list: MaxItems (100 by default, 1,000 at most) from behind Marker, as AWS cuts them. */
 
 import type { IamCall } from '../../gateway/port/iam-backend.ts'
+import { batchesOf } from '../tools/in-batches.ts'
 import { validationError } from './errors.ts'
+import { READS_AT_ONCE } from './records.ts'
 import { integerParameter, textParameter } from './parameters.ts'
 
 const ITEMS_DEFAULT = 100
 const ITEMS_MAX = 1_000
-const WIDTH = 32
 
 export interface PageRequest {
   readonly limit: number
@@ -50,8 +51,7 @@ export async function readPage<Entry, T>(
   const left = after === undefined ? entries : entries.filter((entry) => nameOf(entry) > after)
   const items: T[] = []
   let last = ''
-  for (let at = 0; at < left.length; at += WIDTH) {
-    const some = left.slice(at, at + WIDTH)
+  for (const some of batchesOf(left, READS_AT_ONCE)) {
     const found = await Promise.all(some.map((entry) => read(entry)))
     for (const [index, item] of found.entries()) {
       if (item === undefined) continue

@@ -13,8 +13,8 @@ import {
   type PrincipalName,
   type ResolvedPrincipal,
 } from '../../protocol/iam/principal.ts'
-import { ROLE, readAll } from './holdings.ts'
-import { byId, byName, nameKind, USER, type RecordEdit, type Records } from './records.ts'
+import { ROLE } from './holdings.ts'
+import { byId, byName, nameKind, readAll, USER, type RecordEdit, type Records } from './records.ts'
 
 interface Entity {
   readonly id: string

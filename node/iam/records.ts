@@ -23,6 +23,7 @@ import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import type { ChangeOutcome } from '../quorum/register-change.ts'
+import { mapInBatches } from '../tools/in-batches.ts'
 
 /** One kind of record: in which space it is stored and how it is written. */
 export interface RecordKind<T> {
@@ -80,6 +81,17 @@ export interface Changed<T> {
   readonly before: T | undefined
   /** The record after the change. */
   readonly after: T | undefined
+}
+
+/**
+ * How many records one request reads at the same time. More would make one long list slow down all other requests of
+ * the node.
+ */
+export const READS_AT_ONCE = 32
+
+/** The results of `read` in the order of the items, READS_AT_ONCE at a time. Rejects with the first error. */
+export function readAll<T, R>(items: readonly T[], read: (item: T) => Promise<R>): Promise<R[]> {
+  return mapInBatches(items, READS_AT_ONCE, read)
 }
 
 export type ChangeListener = (kind: RecordKind<unknown>, name: string) => void

@@ -25,10 +25,11 @@ import {
   TRUST_POLICY_CHARACTERS,
 } from './documents.ts'
 import { concurrentModification, deleteConflict, limitExceeded, malformedPolicy } from './errors.ts'
-import { readAll, ROLE, rolePolicies, type RecordReader } from './holdings.ts'
+import { ROLE, rolePolicies, type RecordReader } from './holdings.ts'
 import { holderPolicyActions } from './holder-policies.ts'
 import { uniqueId } from './ids.ts'
 import type { Names } from './names.ts'
+import { readAll } from './records.ts'
 import { integerParameter, requiredText, textParameter } from './parameters.ts'
 import type { IamActions, PathOf } from './service.ts'
 

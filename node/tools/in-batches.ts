@@ -23,6 +23,11 @@ export async function inLanes<T>(
   for (const end of ends) if (end.status === 'rejected') throw end.reason as Error
 }
 
+/** The items in order, `size` at a time. For loops that may end before the last batch; others use a function below. */
+export function* batchesOf<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size)
+}
+
 /** The results in the order of the items, `size` of which run at a time. Rejects with the first error. */
 export async function mapInBatches<T, R>(
   items: readonly T[],
@@ -30,9 +35,7 @@ export async function mapInBatches<T, R>(
   run: (item: T) => Promise<R>,
 ): Promise<R[]> {
   const results: R[] = []
-  for (let at = 0; at < items.length; at += size) {
-    results.push(...(await Promise.all(items.slice(at, at + size).map(run))))
-  }
+  for (const batch of batchesOf(items, size)) results.push(...(await Promise.all(batch.map(run))))
   return results
 }
 
@@ -42,7 +45,5 @@ export async function inBatches<T>(
   size: number,
   run: (item: T) => Promise<void>,
 ): Promise<void> {
-  for (let at = 0; at < items.length; at += size) {
-    await Promise.all(items.slice(at, at + size).map(run))
-  }
+  for (const batch of batchesOf(items, size)) await Promise.all(batch.map(run))
 }
