@@ -23,7 +23,6 @@
  *   chain true: another session assumed the role
  */
 
-import { assert } from '../../protocol/assert.ts'
 import { utf8 } from '../../protocol/bytes.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { blake3 } from '../../protocol/hash.ts'
@@ -40,6 +39,7 @@ import { secretId } from '../../protocol/layout/secret.ts'
 import { ROLE_SESSION_SECONDS_MAX } from '../../protocol/iam/role-record.ts'
 import type { Clock, Random, TokenSigner } from '../env/ports.ts'
 import { dropOldest } from '../tools/drop-oldest.ts'
+import { validationError } from './errors.ts'
 
 export const SESSION_SECONDS_MIN = 900
 /** How long sessions of a root last at most, and those that a session gets by assuming a role. */
@@ -128,11 +128,20 @@ export class Sessions {
     this.#options = options
   }
 
-  /** @param seconds checked by the caller, also against the bounds of the kind */
+  /**
+   * A new session with its own key and token. Nothing is stored: the token is all that there is of it.
+   *
+   * @param seconds how long it lasts. It comes from a request, so it is checked here too, behind the table of
+   *   operations and the bound of the role. Throws IamError ValidationError outside 15 minutes and the kind's longest.
+   */
   async issue(subject: SessionSubject, seconds: number): Promise<IssuedSession> {
     const { tokens, clock, random, cluster } = this.#options
-    assert(seconds >= SESSION_SECONDS_MIN, 'a session lasts at least 15 minutes')
-    assert(seconds <= sessionSecondsMax(subject), 'a session lives no longer than its kind may')
+    const secondsMax = sessionSecondsMax(subject)
+    if (!(seconds >= SESSION_SECONDS_MIN && seconds <= secondsMax)) {
+      throw validationError(
+        `A session of this kind lasts from ${SESSION_SECONDS_MIN} to ${secondsMax} seconds: DurationSeconds is ${seconds}.`,
+      )
+    }
     const accessKeyId = `ASIA${[...random.bytes(16)].map((byte) => LETTERS[byte & 31]).join('')}`
     const tokenId = Buffer.from(random.bytes(16)).toString('hex')
     const iat = Math.floor(clock.nowMs() / 1000)
