@@ -1,9 +1,18 @@
 /**
  * Access keys: actions of the query API on those of users and of the account's root.
  *
- * A user's key is valid while its register says Active and its user exists and lists it. It is entered in the user's
- * record first, then written; it is removed first, then taken out of the list (T2). A root's key: account-keys.ts.
- * The secret is shown once, in the answer that creates the key.
+ * Invariants:
+ *   - a user's key is valid only while its register says Active, its user exists and the user's
+ *     record lists it (T2)
+ *   - when a key is made, it is entered in the user's record before its register is written. When it
+ *     is deleted, the register goes first and the entry last
+ *   - so an entry may name a key that does not exist (its creator died), and a listed key is never
+ *     missing from the list
+ *   - the secret is shown once, in the answer that creates the key. The register holds it encrypted
+ *     with the cluster secret
+ *
+ * A root's key is not listed in a user's record but in the account's: see account-keys.ts. Called by
+ * service.ts; accounts.ts makes the root key of a new account here.
  */
 
 import type { Identity } from '../../gateway/port/identity.ts'
@@ -36,6 +45,7 @@ import type { Users } from './users.ts'
 const KEYS_MAX = 2
 const NONCE_BYTES = 12
 
+/** The account that the genesis record names. Its root is the first administrator of the cluster. */
 export interface FirstAccount {
   readonly accountId: string
   /** The key in the genesis record. It stays for good. */
@@ -44,12 +54,15 @@ export interface FirstAccount {
 
 export interface AccessKeysOptions extends ModuleOptions {
   readonly users: Users
+  /** The cluster secret in force, 32 bytes. Asked for again at each write, because it can be rotated. */
   readonly clusterSecret: () => Uint8Array
+  /** From the genesis record. Throws while this node is not a member of a cluster. */
   readonly firstAccount: () => FirstAccount
 }
 
 type Status = AccessKeyRecord['status']
 
+/** Answers the actions about access keys. Holds no state: everything is in registers. */
 export class AccessKeys {
   readonly #options: AccessKeysOptions
 
@@ -67,7 +80,16 @@ export class AccessKeys {
     }
   }
 
-  /** An active key of an account's root. Also for an account that was just created. */
+  /**
+   * Makes an active key of an account's root, also for an account that was just created. (1) Enters
+   * the key in the account as inactive, (2) writes the register of the key, (3) sets the entry to
+   * active. A request that is broken off leaves an inactive entry, which counts towards the quota
+   * until it is deleted.
+   *
+   * @returns the fields of AWS's AccessKey element, with the secret
+   * @throws IamError LimitExceeded when the root has two keys already, ConcurrentModification when
+   *   the entry was removed between (1) and (3)
+   */
   async createRootKey(
     context: RequestContext,
     accountId: string,
@@ -111,9 +133,15 @@ export class AccessKeys {
     await rights.mustCoverBearer(call, await users.bearer(context, user))
   }
 
+  /**
+   * (1) Enters the key in the user's record, (2) writes its register, (3) reads the user again. When
+   * the entry is gone by then, the register is removed and the request fails: a key that no record
+   * lists is not valid.
+   */
   async #createUserKey({ context, nowMs }: IamCall, user: UserRecord): Promise<IamResult> {
     const { records, users } = this.#options
     const { accessKeyId, key, shown } = this.#draw(user.accountId, user.id, nowMs)
+    // Only a full list is searched for entries without a key: otherwise there is room for this one.
     const dead = user.accessKeys.length < KEYS_MAX ? [] : await this.#dead(context, user)
     await users.names.change(context, user, (current) => {
       const keys = current.accessKeys.filter((id) => !dead.includes(id))
@@ -121,6 +149,8 @@ export class AccessKeys {
       return { write: { ...current, accessKeys: [...keys, accessKeyId] } }
     })
     await records.change(context, ACCESS_KEY, accessKeyId, () => ({ write: key() }))
+    // The user may be gone, or another CreateAccessKey may have taken this entry for one whose key
+    // was never written.
     // The user may be gone, or a cleaner may have taken this key for one that was never finished.
     const now = await users.names.readById(context, user.accountId, user.id)
     if (now?.accessKeys.includes(accessKeyId) !== true) {
@@ -160,7 +190,10 @@ export class AccessKeys {
     return {}
   }
 
-  /** Undefined when the key is to be removed. */
+  /**
+   * Sets the status of the key that the call names, or removes the key when `status` is undefined.
+   * Throws IamError NoSuchEntity when the user does not list it.
+   */
   async #change(call: IamCall, status: Status | undefined): Promise<void> {
     const { context, caller } = call
     const id = requiredText(call, 'AccessKeyId')
@@ -173,6 +206,8 @@ export class AccessKeys {
     const user = await users.names.get(context, caller.accountId, name)
     if (!user.accessKeys.includes(id)) throw noKey(id)
     const known = await records.read(context, ACCESS_KEY, id)
+    // Decided on what was read here, and checked again inside the change: a key that became inactive
+    // in between is refused, because the caller's rights were not compared for it.
     const activates = status === 'Active' && known !== undefined && known.status !== 'Active'
     if (activates) await this.#mayMakeKey(call, user)
     await records.change(context, ACCESS_KEY, id, (current) => {
@@ -190,6 +225,11 @@ export class AccessKeys {
     })
   }
 
+  /**
+   * The same for a key of the root, whose status is in the account's record. The last active key of
+   * an account stays: without it, no root could sign. The first account has the key of the genesis
+   * record, so all its others may go. Throws IamError DeleteConflict or NoSuchEntity.
+   */
   async #changeRootKey(
     context: RequestContext,
     accountId: string,
@@ -222,6 +262,10 @@ export class AccessKeys {
     }))
   }
 
+  /**
+   * Shoal does not record when a key was used, so the answer has AWS's N/A. A key of another account
+   * is refused like one that does not exist.
+   */
   async #lastUsed(call: IamCall): Promise<IamResult> {
     const { context, caller } = call
     const id = requiredText(call, 'AccessKeyId')
@@ -293,6 +337,10 @@ export class AccessKeys {
     return first.accountId === accountId ? [first.accessKeyId, ...ids] : ids
   }
 
+  /**
+   * Status and creation of a key for a list; undefined when it has no register. The root's keys take
+   * their status from the account's record.
+   */
   async #read(
     context: RequestContext,
     accountId: string,
@@ -324,6 +372,7 @@ function mustOutlast({ tokenIssuedMs }: Identity): void {
 /** As long as AWS's secrets. */
 const ACCESS_KEY_CHARACTERS = 20
 
+/** The first account has no record until something is written to it. */
 function accountAt(record: AccountRecord | undefined, accountId: string): AccountRecord {
   return record ?? accountOf(undefined, accountId)
 }

@@ -11,13 +11,18 @@
 
 import type { AccountRecord } from '../../protocol/codec/versioned.ts'
 
+/** What an entry begins with when the key is not active. No key id begins with it. */
 const OFF = '-'
 
+/** One entry of `rootKeys` in an account's record, decoded. */
 export interface RootKey {
+  /** The access key id, 'AKIA…', without the mark. */
   readonly id: string
+  /** False while the key is inactive, and while it is being added or removed. */
   readonly active: boolean
 }
 
+/** The entries of the record, in its order. */
 export function rootKeysOf({ rootKeys }: Pick<AccountRecord, 'rootKeys'>): RootKey[] {
   return rootKeys.map((entry) => ({
     id: entry.startsWith(OFF) ? entry.slice(OFF.length) : entry,
@@ -25,7 +30,10 @@ export function rootKeysOf({ rootKeys }: Pick<AccountRecord, 'rootKeys'>): RootK
   }))
 }
 
-/** The list with this key as it is to be; without it when `undefined`. */
+/**
+ * The record with this key as it is to be, at the end of the list. With `active` undefined the key is
+ * taken out. Other keys stay as they are.
+ */
 export function withRootKey(
   account: AccountRecord,
   id: string,

@@ -21,6 +21,7 @@ import { integerParameter, requiredText, textParameter } from './parameters.ts'
 import { ACCESS_KEY, ACCOUNT } from './records.ts'
 import type { IamActions } from './service.ts'
 
+/** A limit of Shoal, for the whole cluster: the list of accounts has eight registers (directory.ts). */
 const ACCOUNTS_MAX = 10_000
 /** The list of accounts belongs to no account. */
 const CLUSTER = ''
@@ -35,13 +36,17 @@ export interface Holdings {
 }
 
 export interface AccountsOptions extends ModuleOptions {
+  /** Makes the root key of a new account. */
   readonly accessKeys: AccessKeys
+  /** The account whose administrators may use these actions. */
   readonly firstAccount: () => FirstAccount
-  /** The limit of accounts without one of their own. */
+  /** How many buckets an account may have that has no limit of its own (`bucketsMax` 0). */
   readonly bucketsPerAccount: number
+  /** What an account must not hold any more when it is deleted. Buckets are checked in its own record. */
   readonly holdings: readonly Holdings[]
 }
 
+/** Answers the actions about accounts. rotation.ts asks it for all of them. */
 export class Accounts {
   readonly #options: AccountsOptions
   readonly #directory: Directory
@@ -60,6 +65,10 @@ export class Accounts {
     })
   }
 
+  /**
+   * The handlers of this module, for service.ts. All but GetAccountSummary are refused to callers of
+   * other accounts, whatever their policies say.
+   */
   actions(): IamActions {
     const guarded =
       (run: (call: IamCall) => Promise<IamResult>) =>
@@ -77,17 +86,26 @@ export class Accounts {
     }
   }
 
-  /** Ids of all accounts that exist. */
+  /**
+   * Ids of all accounts that exist, the first one included. May contain one whose creation was broken
+   * off. Throws StoreError Unavailable.
+   */
   async ids(context: RequestContext): Promise<string[]> {
     const entries = await this.#directory.entries(context, CLUSTER)
     return [this.#options.firstAccount().accountId, ...entries.map(({ id }) => id)]
   }
 
+  /** Throws IamError AccessDenied unless the caller belongs to the first account. */
   #mustBeFirst({ caller }: IamCall): void {
     if (caller.accountId === this.#options.firstAccount().accountId) return
     throw accessDenied("Accounts belong to the administrators of the cluster's first account.")
   }
 
+  /**
+   * (1) Enters the account in the list, (2) writes its record, unless the drawn id is taken, (3)
+   * makes the root's key. Broken off after (2), it leaves an account without a key, which the first
+   * account can delete.
+   */
   async #create(call: IamCall): Promise<IamResult> {
     const { records, random, rights, accessKeys } = this.#options
     const { context, nowMs } = call
@@ -151,6 +169,11 @@ export class Accounts {
     return { Account: this.#shown(after ?? accountOf(undefined, accountId)) }
   }
 
+  /**
+   * (1) Closes the account, so that nothing new can be created in it, (2) looks whether it holds
+   * anything, and opens it again if it does, (3) removes the keys of its root, (4) takes it off the
+   * list. The closed record stays for good. A deletion that was broken off can be repeated.
+   */
   async #delete(call: IamCall): Promise<IamResult> {
     const { records, firstAccount } = this.#options
     const { context } = call
@@ -180,7 +203,10 @@ export class Accounts {
     return {}
   }
 
-  /** Throws DeleteConflict after opening the account again. */
+  /**
+   * Throws IamError DeleteConflict when the account still holds something, or StoreError Unavailable,
+   * and opens the account again first.
+   */
   async #lookThrough(context: RequestContext, accountId: string): Promise<void> {
     try {
       for (const { word, isOccupied } of this.#options.holdings) {
@@ -211,6 +237,7 @@ export class Accounts {
     return account
   }
 
+  /** The record of an account that is not closed. The first account exists without a record. */
   async #existing(context: RequestContext, accountId: string): Promise<AccountRecord | undefined> {
     const account = await this.#options.records.read(context, ACCOUNT, accountId)
     if (account !== undefined) return account.closed ? undefined : account
@@ -218,6 +245,7 @@ export class Accounts {
     return first ? accountOf(undefined, accountId) : undefined
   }
 
+  /** The Account element of an answer. */
   #shown({ accountId, name, createdMs, bucketsMax, buckets }: AccountRecord): IamResult {
     return {
       AccountId: accountId,

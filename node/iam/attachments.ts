@@ -39,18 +39,25 @@ import {
   type Records,
 } from './records.ts'
 
+/** What can hold a managed policy. The kind is also readable from the first letters of the id. */
 export type HolderKind = 'user' | 'group' | 'role'
 
+/** The user, group or role that a policy is attached to. */
 export interface AttachmentHolder {
   readonly kind: HolderKind
   readonly accountId: string
   readonly id: string
+  /** For messages. The record is found by `id`. */
   readonly name: string
 }
 
 /** AWS's default quota. */
 const ATTACHED_MAX = 10
 
+/**
+ * Changes and reads attachments. Used by holder-policies.ts (attach, detach) and policies.ts (delete,
+ * list holders).
+ */
 export class Attachments {
   readonly #records: Records
   readonly #random: Random
@@ -60,8 +67,14 @@ export class Attachments {
     this.#random = random
   }
 
-  /** Nothing changes when it is attached already. `mayGrant` throws when the caller may not give the policy away
-   * (F31). Throws NoSuchEntity, LimitExceeded, ConcurrentModification. */
+  /**
+   * Attaches the policy of this ARN. Nothing changes when it is attached already. `mayGrant` is given
+   * the text that the policy has once the holder is entered, and throws when the caller may not give
+   * it away (F31). When it returns, a deletion of the policy that began earlier has failed or will
+   * fail.
+   *
+   * @throws IamError NoSuchEntity, LimitExceeded, ConcurrentModification, and what `mayGrant` throws
+   */
   async attach(
     context: RequestContext,
     holder: AttachmentHolder,
@@ -100,7 +113,10 @@ export class Attachments {
     throw concurrentModification()
   }
 
-  /** The text of an attached policy; undefined when none of this ARN is attached. */
+  /**
+   * The text of an attached policy: what a detachment would take away. Undefined when none of this
+   * ARN is attached.
+   */
   async textOf(
     context: RequestContext,
     { accountId, attached }: HolderRecord,
@@ -114,7 +130,10 @@ export class Attachments {
     return policy && policyTextOf(policy)
   }
 
-  /** Throws NoSuchEntity, also when the policy is not attached. */
+  /**
+   * Detaches by ARN: the holder first, then the entry in the policy's list. Throws IamError
+   * NoSuchEntity, also when the policy is not attached.
+   */
   async detach(context: RequestContext, holder: AttachmentHolder, arn: string): Promise<void> {
     let dropped: AttachedPolicy | undefined
     await this.#changeHolder(context, holder, (attached) => {
@@ -130,7 +149,10 @@ export class Attachments {
     await this.#leave(context, { accountId, id: gone.id }, holder, gone.token)
   }
 
-  /** The holders, by kind and name. */
+  /**
+   * The users, groups and roles that really have this policy attached, of those in its list. Reads
+   * each record once.
+   */
   async holders(
     context: RequestContext,
     { accountId, holders, id }: PolicyRecord,
@@ -163,8 +185,14 @@ export class Attachments {
     throw noSuchEntity('policy', arn)
   }
 
-  /** Makes sure that the policy has no holder while `remove` removes it. `remove` is given the token that the record
-   * must still have. Throws DeleteConflict, ConcurrentModification. */
+  /**
+   * Makes sure that the policy has no holder while `remove` removes it. `remove` is given this
+   * deletion's token, and must fail when the record has another one: then the policy was attached
+   * meanwhile. When it has holders the token is taken back.
+   *
+   * @throws IamError DeleteConflict when the policy is attached, NoSuchEntity, and what `remove`
+   *   throws
+   */
   async whileUnheld(
     context: RequestContext,
     policy: PolicyRecord,
@@ -183,6 +211,10 @@ export class Attachments {
     throw deleteConflict('Cannot delete a policy attached to entities.')
   }
 
+  /**
+   * Step (1) of an attachment: adds the holder to the policy's list. Returns the policy with this
+   * entry. Throws IamError LimitExceeded when the list is full.
+   */
   async #enter(
     context: RequestContext,
     policy: PolicyRecord,
@@ -208,6 +240,10 @@ export class Attachments {
     return after
   }
 
+  /**
+   * Takes back this one entry, known by its token. Another attachment of the same policy keeps its
+   * own entry.
+   */
   async #leave(
     context: RequestContext,
     policy: Pick<PolicyRecord, 'accountId' | 'id'>,
@@ -223,7 +259,10 @@ export class Attachments {
     })
   }
 
-  /** After an attachment: calls a deletion off. False when the policy is already deleted. */
+  /**
+   * Step (3) of an attachment: removes the token of a deletion that has begun, which then fails.
+   * False when the policy is already deleted.
+   */
   async #exists(context: RequestContext, policy: PolicyRecord): Promise<boolean> {
     const { accountId, id } = policy
     const current = await this.#records.read(context, POLICY, byId(accountId, id))
@@ -235,6 +274,7 @@ export class Attachments {
     return after !== undefined
   }
 
+  /** Changes the policy's record. Nothing happens when it is gone. */
   #changePolicy(
     context: RequestContext,
     { accountId, id }: Pick<PolicyRecord, 'accountId' | 'id'>,
@@ -261,6 +301,10 @@ export class Attachments {
     }
   }
 
+  /**
+   * The change of `#changeHolder` for one kind of record: the compiler can't pair a kind that it does
+   * not know with its record.
+   */
   async #changeOne<T extends HolderRecord>(
     context: RequestContext,
     kind: RecordKind<T>,
@@ -314,11 +358,15 @@ function isBuiltIn({ id }: PolicyRecord): boolean {
   return false
 }
 
+/** By the prefixes of protocol/iam/identity.ts: AIDA, AGPA, and AROA for the rest. */
 function kindOf(id: string): HolderKind {
   return id.startsWith('AIDA') ? 'user' : id.startsWith('AGPA') ? 'group' : 'role'
 }
 
-/** The page of ListAttached…Policies. */
+/**
+ * The answer of ListAttachedUserPolicies and its like for groups and roles: the page of `attached`
+ * that the call asks for, ordered by ARN, those below PathPrefix only.
+ */
 export async function attachedPage(
   call: IamCall,
   attached: readonly AttachedPolicy[],

@@ -7,14 +7,25 @@ import type { RequestContext } from '../../protocol/context.ts'
 import type { BucketPolicyText } from './surroundings.ts'
 import { readAll } from './records.ts'
 
+/**
+ * The two questions to the buckets of this node's backend that are needed here
+ * (node/objects/buckets.ts).
+ */
 export interface BucketSource {
+  /** A page of an account's buckets, by name. */
   readonly list: Backend['listBuckets']
+  /** Read linearizably. Throws StoreError NoSuchBucket. */
   readonly settings: Backend['getBucketSettings']
 }
 
+/** Buckets in one page of the list. */
 const PAGE = 1_000
 
-/** The policies of the buckets that have one, as they are now. */
+/**
+ * The policies of the buckets that have one, as they are now, in the order of the buckets' names.
+ * Reads the settings of every bucket of the account, READS_AT_ONCE at a time. Throws StoreError
+ * Unavailable.
+ */
 export async function bucketPoliciesOf(
   buckets: BucketSource,
   context: RequestContext,

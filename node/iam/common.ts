@@ -1,4 +1,8 @@
-/** What the modules of the IAM role are given, and what they show alike. */
+/**
+ * What the modules of the IAM role are given by identities.ts, and what several of them do alike:
+ * tags, and the port for checks of rights. The modules depend on `RightsCheck` and not on rights.ts,
+ * which reads roles and buckets.
+ */
 
 import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
@@ -14,35 +18,54 @@ export interface PolicyBearer {
   readonly id: string
   /** Its ARN, for messages. */
   readonly name: string
-  /** Policies of other accounts may give it rights. */
+  /**
+   * Policies of other accounts may give it rights that can't be looked up here. So only
+   * administrators may widen what it can do.
+   */
   readonly namedAbroad?: true | undefined
   /** Identity policies, those of its groups included. */
   readonly policies: readonly PolicyText[]
 }
 
-/** Callers give only rights that they have themselves (F31). Each check throws AccessDenied. */
+/**
+ * Callers give only rights that they have themselves (F31). Each check throws IamError AccessDenied
+ * when the change would give more, and when the comparison takes too many steps. The root and
+ * administrators always pass. Implemented by rights.ts.
+ */
 export interface RightsCheck {
-  /** These policies are given to a principal that may have others. */
+  /** These policies are given to a principal that may have others. Called before the change is made. */
   mustCover(call: IamCall, granted: readonly PolicyText[]): Promise<void>
-  /** Everything that the bearer may do, also by its name and as the roles that it may assume. */
+  /**
+   * Everything that the bearer may do, also by its name and as the roles that it may assume. `bearer`
+   * is the principal as it will be after the change.
+   */
   mustCoverBearer(call: IamCall, bearer: PolicyBearer): Promise<void>
-  /** Identity policies must allow the caller everything. `granted`: for the message. */
+  /**
+   * Identity policies must allow the caller everything. `granted` is what the change gives away, for
+   * the message only.
+   */
   mustBeAdministrator(call: IamCall, granted: readonly PolicyText[]): Promise<void>
   /** Can what a principal with these identity policies may do change with its name? Always false for changes by
    * administrators. */
   dependsOnName(call: IamCall, policies: readonly PolicyText[]): Promise<boolean>
 }
 
+/** What each module of actions gets. */
 export interface ModuleOptions {
   readonly records: Records
   readonly clock: Clock
   readonly random: Random
+  /** Asked before a change that gives rights. */
   readonly rights: RightsCheck
 }
 
+/** AWS's quota for tags of one user, role or policy. */
 const TAGS_MAX = 50
 
-/** The tags of the call's `Tags`. Throws InvalidInput for a key that is there twice. */
+/**
+ * The tags of the call's `Tags`, in the order given; empty when there are none. Throws IamError
+ * InvalidInput for a key that is there twice.
+ */
 export function iamTagsOf(call: IamCall): IamTag[] {
   const tags = recordsOf(call, 'Tags').map((tag) => ({
     key: tag['Key'] as string,
@@ -54,7 +77,10 @@ export function iamTagsOf(call: IamCall): IamTag[] {
   return tags
 }
 
-/** `tags` with those of the call set. Throws LimitExceeded. */
+/**
+ * The tags of an entity after TagUser or TagRole: a tag of the call replaces the one with its key.
+ * Throws IamError LimitExceeded above 50.
+ */
 export function withTags(tags: readonly IamTag[], call: IamCall): IamTag[] {
   const set = iamTagsOf(call)
   const kept = tags.filter(({ key }) => !set.some((tag) => tag.key === key))
@@ -64,12 +90,16 @@ export function withTags(tags: readonly IamTag[], call: IamCall): IamTag[] {
   return all
 }
 
+/**
+ * The tags of an entity after UntagUser or UntagRole. Keys that it does not have are ignored, as in
+ * AWS.
+ */
 export function withoutTags(tags: readonly IamTag[], call: IamCall): IamTag[] {
   const keys = textsOf(call, 'TagKeys')
   return tags.filter(({ key }) => !keys.includes(key))
 }
 
-/** Undefined when there are none. */
+/** The Tags element of an answer. Undefined when there are none, because AWS then leaves it out. */
 export function shownTags(tags: readonly IamTag[]): IamResult[] | undefined {
   return tags.length === 0 ? undefined : tags.map(({ key, value }) => ({ Key: key, Value: value }))
 }

@@ -17,15 +17,27 @@ import type { Clock } from '../env/ports.ts'
 import { directoryKind, directoryOf, readAll, type RecordKind, type Records } from './records.ts'
 import type { DirectoryRecord } from '../../protocol/iam/name-record.ts'
 
+/** Registers for each list. Fixed for good: entries are found by it. */
 const SHARDS = 8
+/**
+ * From this age on an entry without an entity may be dropped. Younger ones may belong to a creation
+ * that is under way.
+ */
 const STALE_AFTER_MS = 60_000
 
 export interface DirectoryOptions {
+  /** Where the shards are kept. */
   readonly records: Records
+  /** The wall clock, which dates entries. It delays cleaning and decides nothing else. */
   readonly clock: Clock
+  /** The kind of entity that is listed. It is also the space of the list's registers. */
   readonly space: SystemKind
-  /** More entries are refused with `full`. */
+  /**
+   * How many entities one account may have. One more is refused with `full`, unless stale entries can
+   * be dropped.
+   */
   readonly entriesMax: number
+  /** Makes the error for a full list. */
   readonly full: () => Error
   /** Does the entity of this entry exist? */
   readonly exists: (
@@ -35,6 +47,10 @@ export interface DirectoryOptions {
   ) => Promise<boolean>
 }
 
+/**
+ * The lists of one kind of entity in all accounts. names.ts uses it for users, groups, roles and
+ * policies, accounts.ts for accounts.
+ */
 export class Directory {
   readonly #options: DirectoryOptions
   readonly #kind: RecordKind<DirectoryRecord>
@@ -44,7 +60,10 @@ export class Directory {
     this.#kind = directoryKind(options.space)
   }
 
-  /** Ordered by name. */
+  /**
+   * All entries of the account, ordered by name. Reads every shard. An entry may name an entity that
+   * does not exist. Throws StoreError Unavailable.
+   */
   async entries(context: RequestContext, accountId: string): Promise<readonly DirectoryEntry[]> {
     const { records } = this.#options
     const shards = await Promise.all(
@@ -57,7 +76,10 @@ export class Directory {
       .sort((a, b) => compareTexts(a.name, b.name))
   }
 
-  /** Does an entity exist, or may one be under way? */
+  /**
+   * Whether the account has an entity, or may have one under way: an entry that is younger than
+   * STALE_AFTER_MS counts without a look. Asked when an account is deleted.
+   */
   async isOccupied(context: RequestContext, accountId: string): Promise<boolean> {
     const { clock, exists } = this.#options
     for (const entry of await this.entries(context, accountId)) {
@@ -67,7 +89,10 @@ export class Directory {
     return false
   }
 
-  /** Throws `full`. Nothing changes when the entry exists already. */
+  /**
+   * Adds an entry before its entity is created. Nothing changes when it is there already. Throws
+   * `full`, or StoreError Unavailable.
+   */
   async enter(
     context: RequestContext,
     accountId: string,
@@ -82,7 +107,10 @@ export class Directory {
     await this.confirm(context, accountId, { id, name })
   }
 
-  /** Enters an entity that is known to be allowed: a cleaner may have taken a very slow creation for dead. */
+  /**
+   * Adds an entry for an entity that exists, whatever the limit says. A creation that took longer
+   * than STALE_AFTER_MS may have lost its entry to a sweep, so each creation ends with this.
+   */
   async confirm(
     context: RequestContext,
     accountId: string,
@@ -94,7 +122,7 @@ export class Directory {
     })
   }
 
-  /** Removes an entry. Nothing happens when it is gone already. */
+  /** Removes an entry after its entity is gone. Nothing happens when it is gone already. */
   async drop(
     context: RequestContext,
     accountId: string,
@@ -106,7 +134,7 @@ export class Directory {
     })
   }
 
-  /** True when an entry was dropped. */
+  /** Drops stale entries whose entity does not exist. Returns whether there was one. */
   async #sweep(
     context: RequestContext,
     accountId: string,
@@ -125,6 +153,10 @@ export class Directory {
     return dropped
   }
 
+  /**
+   * Changes the shard of this id. `edit` returns undefined when nothing is to change; it is pure and
+   * may run several times.
+   */
   async #change(
     context: RequestContext,
     accountId: string,

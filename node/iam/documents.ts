@@ -1,4 +1,7 @@
-/** Policy documents as clients give them and get them back. */
+/**
+ * Policy documents as clients give them and get them back: what is checked when one is stored, AWS's
+ * limits of size, and the encoding in answers. Called by the modules of actions that take a document.
+ */
 
 import {
   MalformedPolicyError,
@@ -9,13 +12,17 @@ import {
 } from '../../protocol/iam/policy.ts'
 import { limitExceeded, malformedPolicy } from './errors.ts'
 
-/** Characters without white space, as AWS counts them. */
+/** AWS's limit for one version of a managed policy, in characters without white space. */
 export const MANAGED_POLICY_CHARACTERS = 6_144
+/** AWS's limit for the trust policy of a role. */
 export const TRUST_POLICY_CHARACTERS = 4_096
 /** Limits for all inline policies of one holder together. */
 export const INLINE_POLICY_CHARACTERS = { user: 2_048, group: 5_120, role: 10_240 } as const
 
-/** Throws MalformedPolicyDocument with the place of the error. */
+/**
+ * Parses a document that a caller wants to store. Throws IamError MalformedPolicyDocument with the
+ * place of the error, and for a condition operator that Shoal can't decide.
+ */
 export function checkDocument(text: string, kind: PolicyKind): Policy {
   let policy: Policy
   try {
@@ -35,13 +42,16 @@ export function countedCharacters(text: string): number {
   return text.replace(/\s/g, '').length
 }
 
-/** Throws LimitExceeded. */
+/**
+ * Throws IamError LimitExceeded when the texts together have more than `max` characters that count.
+ * `what` is AWS's name of the limit.
+ */
 export function checkSize(what: string, texts: readonly string[], max: number): void {
   const size = texts.reduce((sum, text) => sum + countedCharacters(text), 0)
   if (size > max) throw limitExceeded(`Cannot exceed quota for ${what}: ${max}`)
 }
 
-/** As AWS returns documents: URL-encoded by RFC 3986. */
+/** The document as AWS returns it: URL-encoded by RFC 3986, so with `!'()*` encoded too. */
 export function encodedDocument(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,

@@ -11,16 +11,22 @@ import { pageOf, readPage, type IamPage } from './page.ts'
 import { textParameter } from './parameters.ts'
 import type { RecordKind } from './records.ts'
 
+/** What differs between the kinds of entity. */
 export interface EntityNamesOptions<T> {
+  /** The record of the entity. Its space also holds the registers of names and the list. */
   readonly kind: RecordKind<T>
   /** 'user', 'group': for messages. */
   readonly word: string
   /** AWS's name of the limit: 'UsersPerAccount'. */
   readonly quota: string
+  /** How many entities of this kind an account may have. */
   readonly entriesMax: number
 }
 
-/** The names of one kind of entity, with the list and the limit of each account. */
+/**
+ * The names of one kind of entity, with the list and the limit of each account. Each module makes its
+ * own at its construction.
+ */
 export function entityNames<T extends NamedEntity>(
   { records, clock, random }: Pick<ModuleOptions, 'records' | 'clock' | 'random'>,
   { kind, word, quota, entriesMax }: EntityNamesOptions<T>,
@@ -38,7 +44,11 @@ export function entityNames<T extends NamedEntity>(
   return names
 }
 
-/** The page of the account's entities below `PathPrefix` that the call asks for, by name. */
+/**
+ * The page of the account's entities that the call asks for: those below `PathPrefix`, by name, each
+ * as `show` makes it. Entries of the list without an entity are skipped. Throws IamError
+ * ValidationError for a bad Marker.
+ */
 export async function entityPage<T extends EntityRecord, Shown>(
   call: IamCall,
   names: Names<T>,
@@ -57,7 +67,7 @@ export async function entityPage<T extends EntityRecord, Shown>(
   )
 }
 
-/** The answer of ListUserTags and ListRoleTags. */
+/** The answer of ListUserTags and ListRoleTags: the page of `tags` that the call asks for, by key. */
 export async function tagPage(call: IamCall, tags: readonly IamTag[]): Promise<IamResult> {
   const { items, more } = await readPage(
     [...tags].sort((a, b) => compareTexts(a.key, b.key)),

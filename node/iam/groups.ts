@@ -35,18 +35,23 @@ import { denies } from './rights.ts'
 import type { IamActions } from './service.ts'
 import { shown as shownUser, type Users } from './users.ts'
 
-/** AWS's default quotas. */
+/** AWS's default quota for an account. */
 const GROUPS_MAX = 300
+/** AWS's quota for a user. It bounds what one request has to read about its caller. */
 const GROUPS_PER_USER_MAX = 10
 /** Up to this many members have their rights checked one by one. */
 const BEARERS_MAX = 100
 
 export interface GroupsOptions extends ModuleOptions {
+  /** Managed policies of groups. */
   readonly attachments: Attachments
+  /** The members, whose records this module changes. */
   readonly users: Users
 }
 
+/** Answers the actions about groups. Holds no state: everything is in registers. */
 export class Groups {
+  /** Names and the account's list of groups. */
   readonly names: Names<GroupRecord>
   readonly #options: GroupsOptions
 
@@ -60,6 +65,7 @@ export class Groups {
     })
   }
 
+  /** The handlers of this module, for service.ts, those for the policies of groups included. */
   actions(): IamActions {
     return {
       CreateGroup: (call) => this.#create(call),
@@ -83,12 +89,15 @@ export class Groups {
     }
   }
 
-  /** The one that the call names. Throws NoSuchEntity. */
+  /** The group that the call names. Throws IamError NoSuchEntity. */
   find(call: IamCall): Promise<GroupRecord> {
     return this.names.get(call.context, call.caller.accountId, requiredText(call, 'GroupName'))
   }
 
-  /** Undefined when the account has no such group. */
+  /**
+   * The path of a group, for the ARN that a request is authorised by. Undefined when the account has
+   * no such group.
+   */
   async pathOf(
     context: RequestContext,
     accountId: string,
@@ -129,6 +138,10 @@ export class Groups {
     return { Groups: items, ...more }
   }
 
+  /**
+   * A new name or path changes the group's ARN, and with it which policies apply to it. So the caller
+   * must have every right over the group as it is (ownership.ts).
+   */
   async #update(call: IamCall): Promise<IamResult> {
     const group = await this.find(call)
     const path = textParameter(call, 'NewPath') ?? group.path
@@ -142,6 +155,10 @@ export class Groups {
     return {}
   }
 
+  /**
+   * Reads every listed member first. Inside the change it refuses when the list has an entry that was
+   * not looked at: that user may just be joining.
+   */
   async #delete(call: IamCall): Promise<IamResult> {
     const { context } = call
     const group = await this.find(call)
@@ -161,8 +178,11 @@ export class Groups {
     return {}
   }
 
-  /** (1) Enter the user in the group, (2) enter the group in the user, which decides, (3) check that the group still
-   * exists. */
+  /**
+   * (1) Enters the user in the group, (2) enters the group in the user, which decides, (3) checks
+   * that the group still exists. Broken off after (1), it leaves an entry in the group's list that
+   * means nothing.
+   */
   async #add(call: IamCall): Promise<IamResult> {
     const { context } = call
     const { random, rights, users } = this.#options
@@ -199,6 +219,7 @@ export class Groups {
     return {}
   }
 
+  /** The other way round: the user's record first, which decides, then the group's list. */
   async #remove(call: IamCall): Promise<IamResult> {
     const group = await this.find(call)
     const user = await this.#options.users.find(call)
@@ -222,11 +243,15 @@ export class Groups {
     return { Groups: items.map(shown), ...more }
   }
 
+  /** All policies that membership in the group gives. */
   #holds(context: RequestContext, group: GroupRecord): Promise<PolicyText[]> {
     return groupPolicies((kind, name) => this.#options.records.read(context, kind, name), group)
   }
 
-  /** Without the group's Deny, the user's other policies may allow more than the caller has (F31). */
+  /**
+   * Without the group's Deny, the user's other policies may allow more than the caller has (F31).
+   * Throws IamError AccessDenied then.
+   */
   async #mayLift(call: IamCall, group: GroupRecord, user: UserRecord): Promise<void> {
     const { rights, users } = this.#options
     const lifted = await this.#holds(call.context, group)
@@ -235,8 +260,10 @@ export class Groups {
     await rights.mustCoverBearer(call, await users.bearer(call.context, { ...user, groups }))
   }
 
-  /** The principals whose rights change with the group's policies (F31). When there are very many, the caller must be
-   * an administrator. */
+  /**
+   * The principals whose rights change with the group's policies (F31): its members. With more than
+   * BEARERS_MAX members the caller must be an administrator, and none is returned.
+   */
   async #bearers(call: IamCall, group: GroupRecord): Promise<PolicyBearer[]> {
     const { rights, users } = this.#options
     const ids = [...new Set(group.members.map(({ id }) => id))]
@@ -250,7 +277,10 @@ export class Groups {
     return readAll(present, (member) => users.bearer(call.context, member))
   }
 
-  /** Undefined when the entry has no member. */
+  /**
+   * The user behind an entry of the group's list. Undefined when the user is gone, or is not in the
+   * group.
+   */
   async #member(
     context: RequestContext,
     group: GroupRecord,
@@ -260,7 +290,10 @@ export class Groups {
     return user?.groups.some((reference) => reference.id === group.id) === true ? user : undefined
   }
 
-  /** Groups in the user's record that were deleted before the user was in them. */
+  /**
+   * Groups in the user's record that do not exist any more. They don't count towards the quota.
+   * Looked for only when the quota is reached.
+   */
   async #goneGroups(context: RequestContext, user: UserRecord): Promise<Set<string>> {
     const gone = new Set<string>()
     if (user.groups.length < GROUPS_PER_USER_MAX) return gone

@@ -26,23 +26,35 @@ import { denies } from './rights.ts'
 import type { RecordEdit } from './records.ts'
 import type { IamActions } from './service.ts'
 
+/**
+ * What differs between users, groups and roles as holders of policies. Each of the three modules
+ * gives one.
+ */
 export interface HolderSource<T extends HolderRecord> {
+  /** As AWS's actions and limits spell it: PutUserPolicy, UserPolicySizePerUser. */
   readonly word: 'User' | 'Group' | 'Role'
   readonly kind: HolderKind
-  /** The one that the call names. Throws NoSuchEntity. */
+  /** The holder that the call names. Throws IamError NoSuchEntity. */
   find(call: IamCall): Promise<T>
+  /**
+   * Changes the holder's record under its id. `edit` is pure and may run several times. Throws
+   * IamError NoSuchEntity when the holder is gone.
+   */
   change(context: RequestContext, record: T, edit: (current: T) => RecordEdit<T>): Promise<unknown>
-  /** Whose rights change with its policies: the holder itself, or the members of a group. Throws AccessDenied when there
-   * are too many members to look at. */
+  /**
+   * Whose rights change with its policies: the holder itself, or the members of a group. Throws
+   * IamError AccessDenied when there are too many members to look at.
+   */
   bearers(call: IamCall, record: T): Promise<readonly PolicyBearer[]>
 }
 
+/** What the actions need besides the holder. */
 export interface HolderPoliciesOptions {
   readonly attachments: Attachments
   readonly rights: RightsCheck
 }
 
-/** Actions named after the holder: PutUserPolicy, PutGroupPolicy, … */
+/** The seven actions for one kind of holder, by AWS's names: PutUserPolicy, PutGroupPolicy, … */
 export function holderPolicyActions<T extends HolderRecord>(
   source: HolderSource<T>,
   options: HolderPoliciesOptions,
@@ -69,6 +81,10 @@ class HolderPolicies<T extends HolderRecord> {
     this.#options = options
   }
 
+  /**
+   * Stores or replaces an inline policy. The rights are compared with the policy as it was read, so
+   * another change of this policy in between is refused.
+   */
   async put(call: IamCall): Promise<IamResult> {
     const { word, kind } = this.#source
     const name = requiredText(call, 'PolicyName')
@@ -130,6 +146,7 @@ class HolderPolicies<T extends HolderRecord> {
     return { PolicyNames: items, ...more }
   }
 
+  /** Attaches a managed policy that the caller could give away. */
   async attach(call: IamCall): Promise<IamResult> {
     const { attachments, rights } = this.#options
     const arn = requiredText(call, 'PolicyArn')
@@ -140,6 +157,7 @@ class HolderPolicies<T extends HolderRecord> {
     return {}
   }
 
+  /** Detaches a managed policy, if the caller may lift what it denies. */
   async detach(call: IamCall): Promise<IamResult> {
     const { attachments } = this.#options
     const arn = requiredText(call, 'PolicyArn')
@@ -155,8 +173,13 @@ class HolderPolicies<T extends HolderRecord> {
   }
 
   /**
-   * Called before a policy is removed or replaced. Without its Deny, those who had it may do what their other policies
-   * allow; the caller must have these rights. Throws AccessDenied. `name`: as explanations show it.
+   * Called before a policy is removed or replaced. Without its Deny, those who had it may do what
+   * their other policies allow; the caller must have these rights (F31). Throws IamError
+   * AccessDenied.
+   *
+   * @param name the policy's name as explanations show it, by which it is found among a bearer's
+   *   policies
+   * @param instead what takes its place
    */
   async #mayLift(
     call: IamCall,
@@ -175,6 +198,7 @@ class HolderPolicies<T extends HolderRecord> {
     }
   }
 
+  /** As holdings.ts names inline policies: 'user/ann/read'. */
   #inlineName(holder: T, name: string): string {
     return `${this.#source.kind}/${holder.name}/${name}`
   }
@@ -184,6 +208,7 @@ class HolderPolicies<T extends HolderRecord> {
   }
 }
 
+/** The text of an inline policy; undefined when the holder has none of this name. */
 function textIn({ policies }: HolderRecord, name: string): string | undefined {
   return policies.find((policy) => policy.name === name)?.text
 }

@@ -11,16 +11,28 @@ import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import { BUILT_IN_POLICIES } from './managed.ts'
 import { byId, byName, GROUP, nameKind, readAll, type RecordKind } from './records.ts'
 
-/** By account and unique id: `byId`. */
+/** A role, by account and unique id: `byId`. */
 export const ROLE: RecordKind<RoleRecord> = { space: 'role', codec: roleCodec }
+/**
+ * A managed policy, by account and unique id: `byId`. For a built-in policy it is the account's list
+ * of holders.
+ */
 export const POLICY: RecordKind<PolicyRecord> = { space: 'policy', codec: policyCodec }
+/** By account and name: `byName`. */
 export const ROLE_NAME: RecordKind<NameRecord> = nameKind('role')
+/** By account and name: `byName`. */
 export const POLICY_NAME_KIND: RecordKind<NameRecord> = nameKind('policy')
 
-/** Reads one record, from a cache or not. */
+/**
+ * Reads one record; undefined when there is none. resolve.ts passes its cache, the modules of actions
+ * a linearizable read. Throws StoreError Unavailable.
+ */
 export type RecordReader = <T>(kind: RecordKind<T>, name: string) => Promise<T | undefined>
 
-/** Includes what the user's groups give. */
+/**
+ * Everything that gives or denies the user rights: inline policies, those of its groups, and managed
+ * ones, each once. Groups that are gone give nothing.
+ */
 export async function userPolicies(read: RecordReader, user: UserRecord): Promise<PolicyText[]> {
   const groups = await readAll(user.groups, ({ id }) => read(GROUP, byId(user.accountId, id)))
   const present = groups.filter((group) => group !== undefined)
@@ -32,6 +44,7 @@ export async function userPolicies(read: RecordReader, user: UserRecord): Promis
   ]
 }
 
+/** The group's inline policies, then its managed ones. */
 export async function groupPolicies(read: RecordReader, group: GroupRecord): Promise<PolicyText[]> {
   return [
     ...inlineTexts('group', group.name, group.policies),
@@ -39,6 +52,7 @@ export async function groupPolicies(read: RecordReader, group: GroupRecord): Pro
   ]
 }
 
+/** The role's inline policies, then its managed ones. Its trust policy is not one of them. */
 export async function rolePolicies(read: RecordReader, role: RoleRecord): Promise<PolicyText[]> {
   return [
     ...inlineTexts('role', role.name, role.policies),
@@ -46,7 +60,10 @@ export async function rolePolicies(read: RecordReader, role: RoleRecord): Promis
   ]
 }
 
-/** A managed policy, by ARN and id. Undefined when it is gone. */
+/**
+ * A managed policy by ARN and id, in its default version. The id tells it from a new policy under the
+ * ARN of a deleted one. Undefined when it is gone.
+ */
 export async function managedText(
   read: RecordReader,
   accountId: string,
@@ -59,7 +76,10 @@ export async function managedText(
   return policy === undefined ? undefined : { name: arn, text: policyTextOf(policy) }
 }
 
-/** Undefined when the account has no such policy. */
+/**
+ * The id of the policy that has this ARN now. Undefined when the account has no such policy, or it
+ * has another path.
+ */
 export async function managedPolicyId(
   read: RecordReader,
   accountId: string,
@@ -75,6 +95,7 @@ export async function managedPolicyId(
   return policy?.name === name && policy.path === path ? policy.id : undefined
 }
 
+/** Inline policies as explanations name them: 'user/ann/read'. */
 function inlineTexts(
   kind: 'user' | 'group' | 'role',
   holder: string,

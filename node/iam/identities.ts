@@ -1,6 +1,7 @@
 /**
- * The IAM role of a node, put together: who signs a request (resolve.ts), the actions of the query API (service.ts
- * and its modules), and the sessions that they create (sessions.ts).
+ * The IAM role of a node, put together: who signs a request (resolve.ts), the actions of the query
+ * API (service.ts and its modules), and the sessions that they create (sessions.ts). Made once, by
+ * wire-identities.ts of node/assembly.
  */
 
 import type { Credential } from '../../gateway/port/identity.ts'
@@ -28,21 +29,37 @@ import { Sts } from './sts.ts'
 import type { SurroundingsOptions } from './surroundings.ts'
 import { Users } from './users.ts'
 
+/** What the role needs of its node. */
 export interface IdentitiesOptions {
+  /** Every record of an identity is a register of its own. */
   readonly registers: RegisterClient
+  /**
+   * How keys are divided into partitions, from the genesis record. Throws while this node is not a
+   * member.
+   */
   readonly keyspace: () => Keyspace
   /** The limit of accounts without one of their own. */
   readonly bucketsPerAccount: number
   readonly clock: Clock
   readonly random: Random
+  /**
+   * Tells the other nodes of changed records, so that they read them again early. Correctness does
+   * not depend on it (T7).
+   */
   readonly network: Pick<Network, 'publish' | 'subscribe'>
   /** The policies of all buckets of an account that have one, as they are now. */
   readonly bucketPolicies: SurroundingsOptions['bucketPolicies']
+  /** Signs and verifies the tokens of sessions. */
   readonly tokens: TokenSigner
-  /** The cluster that this node is a member of. */
+  /**
+   * The cluster that this node is a member of. Throws StoreError Unavailable while the node does not
+   * have the secret in force.
+   */
   readonly cluster: () => {
     readonly id: string
+    /** The cluster secret in force, 32 bytes. */
     readonly secret: Uint8Array
+    /** The secret before it, while sessions that it signed are still valid. */
     readonly previous?: SessionCluster['previous']
     /** From the genesis record; its secret as encrypted with the cluster secret in force. */
     readonly rootAccount: {
@@ -53,10 +70,18 @@ export interface IdentitiesOptions {
   }
 }
 
+/** Holds the parts that the rest of the node uses. */
 export class Identities {
+  /**
+   * Encrypts access keys again after a rotation of the cluster secret. status/secret-upkeep.ts runs
+   * it.
+   */
   readonly rotation: Rotation
+  /** The actions of the query API: the gateway's port. */
   readonly service: IamBackend
+  /** The look-up of who signed, for each request. */
   readonly resolver: Resolver
+  /** ARNs in policies to ids and back, for bucket policies. */
   readonly principals: Principals
 
   constructor(options: IdentitiesOptions) {
@@ -141,6 +166,7 @@ function rootCredential({
   }
 }
 
+/** How accounts.ts sees one kind of entity. */
 function holdingsOf<T extends NamedEntity>(names: Names<T>): Omit<Holdings, 'word'> {
   return {
     list: (context, accountId) => names.list(context, accountId),

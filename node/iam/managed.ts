@@ -1,10 +1,17 @@
-/** The managed policies that every account has, under AWS's names and ids. */
+/**
+ * The managed policies that every account has, under AWS's names and ids. Their texts are part of the
+ * program: a record of one (attachments.ts) only lists who holds it in an account.
+ */
 
+/** One of them, as AWS describes it. */
 export interface BuiltInPolicy {
   readonly name: string
+  /** AWS's own id, 'ANPA…', so that tools which know it find it. */
   readonly id: string
+  /** 'arn:aws:iam::aws:policy/NAME': it belongs to no account. */
   readonly arn: string
   readonly description: string
+  /** The same moment for all, as AWS shows it. */
   readonly createdMs: number
   /** The policy's text, JSON. */
   readonly text: string
@@ -13,6 +20,7 @@ export interface BuiltInPolicy {
 const PREFIX = 'arn:aws:iam::aws:policy/'
 const CREATED_MS = Date.UTC(2015, 1, 6, 18, 40)
 
+/** One statement that allows `actions` on everything. */
 function builtIn(
   name: string,
   id: string,
@@ -27,6 +35,7 @@ function builtIn(
   return { name, id, arn: PREFIX + name, description, createdMs: CREATED_MS, text }
 }
 
+/** Reading identities and simulating decisions changes nothing. */
 const IAM_READ = [
   'iam:Get*',
   'iam:List*',
@@ -34,6 +43,7 @@ const IAM_READ = [
   'iam:SimulatePrincipalPolicy',
 ]
 
+/** All of them, by ARN. */
 export const BUILT_IN_POLICIES: ReadonlyMap<string, BuiltInPolicy> = new Map(
   [
     builtIn('AdministratorAccess', 'ANPAIWMBCKSKIEE64ZLYK', 'Provides full access.', '*'),

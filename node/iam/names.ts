@@ -29,23 +29,34 @@ import {
   type Records,
 } from './records.ts'
 
+/** What every entity with a name has in its record. */
 export interface NamedEntity {
   readonly accountId: string
+  /** Unique id, never used again. */
   readonly id: string
   readonly name: string
-  /** For entities that can be renamed. */
+  /**
+   * The token of the rename that is under way; '' when there is none. Only users and groups can be
+   * renamed.
+   */
   readonly renaming?: string
 }
 
+/** What Names is built from, by `entityNames`. */
 export interface NamesOptions<T extends NamedEntity> {
   readonly records: Records
   readonly random: Random
   readonly kind: RecordKind<T>
+  /** The account's list of this kind. */
   readonly directory: Directory
   /** 'user', 'group': for messages. */
   readonly word: string
 }
 
+/**
+ * Finds, creates, renames and removes the entities of one kind by name, in all accounts. Holds no
+ * state.
+ */
 export class Names<T extends NamedEntity> {
   readonly #options: NamesOptions<T>
 
@@ -53,13 +64,19 @@ export class Names<T extends NamedEntity> {
     this.#options = options
   }
 
-  /** Undefined when there is no such entity. Throws Unavailable. */
+  /**
+   * Reads the record linearizably. Undefined when there is no such entity. Throws StoreError
+   * Unavailable.
+   */
   readById(context: RequestContext, accountId: string, id: string): Promise<T | undefined> {
     const { records, kind } = this.#options
     return records.read(context, kind, byId(accountId, id))
   }
 
-  /** Undefined when no entity of the account has the name. Throws Unavailable. */
+  /**
+   * The entity that has this name now. Undefined when none of the account has it. Throws StoreError
+   * Unavailable.
+   */
   async find(context: RequestContext, accountId: string, name: string): Promise<T | undefined> {
     const { records, kind } = this.#options
     const pointer = await records.read(context, nameKind(kind.space), byName(accountId, name))
@@ -68,14 +85,17 @@ export class Names<T extends NamedEntity> {
     return record?.name === name ? record : undefined
   }
 
-  /** Throws NoSuchEntity. */
+  /** As `find`. Throws IamError NoSuchEntity when there is none. */
   async get(context: RequestContext, accountId: string, name: string): Promise<T> {
     const found = await this.find(context, accountId, name)
     if (found === undefined) throw this.#missing(name)
     return found
   }
 
-  /** The record of an entry of the list, when the entry is true. */
+  /**
+   * The record behind an entry of the list. Undefined when the entry is of an entity that is gone or
+   * has another name now.
+   */
   async ofEntry(
     context: RequestContext,
     accountId: string,
@@ -90,19 +110,25 @@ export class Names<T extends NamedEntity> {
     return this.#options.directory.entries(context, accountId)
   }
 
-  /** Names of all entities that exist. */
+  /** Names of all entities that exist, in order. Reads each record. */
   async list(context: RequestContext, accountId: string): Promise<string[]> {
     const entries = await this.#options.directory.entries(context, accountId)
     const found = await readAll(entries, (entry) => this.ofEntry(context, accountId, entry))
     return found.filter((record) => record !== undefined).map(({ name }) => name)
   }
 
-  /** Does one exist, or may one be under way? */
+  /** Whether the account has an entity of this kind, or may have one under way (directory.ts). */
   isOccupied(context: RequestContext, accountId: string): Promise<boolean> {
     return this.#options.directory.isOccupied(context, accountId)
   }
 
-  /** Throws EntityAlreadyExists, or LimitExceeded. When it is broken off at any step, no named entity is left. */
+  /**
+   * Creates an entity under its name. (1) Enters it in the list, (2) looks whether the account is
+   * closed, (3) writes the record, (4) claims the name. When it is broken off at any step, no named
+   * entity is left.
+   *
+   * @throws IamError EntityAlreadyExists, LimitExceeded, or AccessDenied when the account is closed
+   */
   async create(context: RequestContext, record: T): Promise<void> {
     const { records, kind, directory, word } = this.#options
     const { accountId, id, name } = record
@@ -122,7 +148,11 @@ export class Names<T extends NamedEntity> {
     await directory.confirm(context, accountId, record)
   }
 
-  /** Changes the record under its id. Throws NoSuchEntity, and what `edit` throws. */
+  /**
+   * Changes the record under its id, so a rename at the same time does not matter. `edit` is pure and
+   * may run several times. Returns the record as it is afterwards. Throws IamError NoSuchEntity, and
+   * what `edit` throws.
+   */
   async change(
     context: RequestContext,
     { accountId, id, name }: NamedEntity,
@@ -137,7 +167,11 @@ export class Names<T extends NamedEntity> {
     return after
   }
 
-  /** `edit` sets the new name, and may set more. Throws EntityAlreadyExists, ConcurrentModification. */
+  /**
+   * Gives the entity a new name in the three steps of the module's head. `edit` sets the new name,
+   * and may set more. Throws IamError EntityAlreadyExists, ConcurrentModification when another rename
+   * came in between, and LimitExceeded.
+   */
   async rename(
     context: RequestContext,
     from: T,
@@ -165,7 +199,11 @@ export class Names<T extends NamedEntity> {
     await directory.drop(context, accountId, { id, name })
   }
 
-  /** `check` sees the state that is removed, and throws when it may not be removed. */
+  /**
+   * Removes the record, then its name and its entry. `check` sees exactly the state that is removed,
+   * and throws when it may not be removed. Throws IamError NoSuchEntity, ConcurrentModification after
+   * a rename in between, and what `check` throws.
+   */
   async remove(context: RequestContext, record: T, check: (current: T) => void): Promise<void> {
     const { records, kind, directory } = this.#options
     const { accountId, id, name } = record
@@ -190,7 +228,11 @@ export class Names<T extends NamedEntity> {
     })
   }
 
-  /** False when the name belongs to another entity. */
+  /**
+   * Step (2) of a rename, and step (4) of a creation: makes the register of the name hold this id and
+   * token. Returns false when the name belongs to another entity. A claim that leads to nothing is
+   * taken over.
+   */
   async #claim(
     context: RequestContext,
     { accountId, id }: NamedEntity,
@@ -235,7 +277,10 @@ export class Names<T extends NamedEntity> {
     return !taken
   }
 
-  /** Nothing happens when the name was claimed again meanwhile. */
+  /**
+   * Removes the register of a name that the entity has given up. Nothing happens when the name was
+   * claimed again meanwhile.
+   */
   async #release(
     context: RequestContext,
     accountId: string,

@@ -10,7 +10,10 @@ import { Meter, type Work } from '../../protocol/work.ts'
 import { accessDenied } from './errors.ts'
 import { decidingFor } from './subject.ts'
 
-/** Throws AccessDenied. */
+/**
+ * Called before a rename of a user or group. Throws IamError AccessDenied, naming an action that the
+ * caller may not do on `arn`, unless it may do all that exist for this kind.
+ */
 export async function mustOwn(call: IamCall, kind: 'user' | 'group', arn: string): Promise<void> {
   const missing = await call.inTurns(findingMissing(call, kind, arn))
   if (missing === undefined) return
@@ -19,6 +22,10 @@ export async function mustOwn(call: IamCall, kind: 'user' | 'group', arn: string
   )
 }
 
+/**
+ * The first action on the entity that the caller may not do; undefined when it may do them all. One
+ * meter for all questions, so the work has one bound.
+ */
 function* findingMissing(
   { caller, conditions }: IamCall,
   kind: 'user' | 'group',
@@ -33,6 +40,7 @@ function* findingMissing(
   return undefined
 }
 
+/** All actions of the table of operations whose resource is a user, or a group. */
 function actionsOn(kind: 'user' | 'group'): string[] {
   return [...IAM_ACTIONS.values()]
     .filter(({ resources }) => resources.some((rule) => rule.of === 'entity' && rule.kind === kind))

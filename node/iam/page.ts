@@ -6,16 +6,22 @@ import { validationError } from './errors.ts'
 import { READS_AT_ONCE } from './records.ts'
 import { integerParameter, textParameter } from './parameters.ts'
 
+/** AWS's default for MaxItems. */
 const ITEMS_DEFAULT = 100
 const ITEMS_MAX = 1_000
 
+/** What a call wants of a list. */
 export interface PageRequest {
+  /** At most this many items, 1 to 1,000. */
   readonly limit: number
-  /** Where the page starts, exclusive. */
+  /** Where the page starts, exclusive: the name that the marker encodes. Undefined for the first page. */
   readonly after: string | undefined
 }
 
-/** Throws ValidationError for a marker that no answer contained. */
+/**
+ * The page that the call asks for with MaxItems and Marker. Throws IamError ValidationError for a
+ * marker that no answer contained.
+ */
 export function pageOf(call: IamCall): PageRequest {
   const limit = integerParameter(call, 'MaxItems') ?? ITEMS_DEFAULT
   const marker = textParameter(call, 'Marker')
@@ -27,19 +33,23 @@ export function pageOf(call: IamCall): PageRequest {
   return { limit: Math.min(limit, ITEMS_MAX), after }
 }
 
-/** The marker with which clients ask for what comes after this name. */
+/** The marker with which clients ask for what comes after this name: base64url of its UTF-8. */
 export function markerOf(after: string): string {
   return Buffer.from(after, 'utf8').toString('base64url')
 }
 
+/** A page as the answer shows it. */
 export interface IamPage<T> {
+  /** At most as many as the call asked for. */
   readonly items: readonly T[]
   /** What follows the list in AWS's answers. */
   readonly more: { readonly IsTruncated: boolean; readonly Marker?: string | undefined }
 }
 
 /**
- * The page of `entries` (ordered by `nameOf`, no name twice). Entries for which `read` returns undefined are skipped.
+ * The page of `entries`, which are ordered by `nameOf`, with no name twice. Entries for which `read`
+ * returns undefined are skipped, so it reads on until the page is full and one more item is found.
+ * That one decides IsTruncated: a marker is given only when something follows.
  */
 export async function readPage<Entry, T>(
   entries: readonly Entry[],

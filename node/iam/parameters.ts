@@ -1,37 +1,42 @@
-/** Parameters of a call, as the table of operations has checked them (gateway/iam/operations.ts). */
+/**
+ * Parameters of a call, as the table of operations has checked them (gateway/iam/operations.ts):
+ * patterns, lengths and ranges hold here. These functions only give them a type.
+ */
 
 import type { IamCall, QueryRecord, QueryValue } from '../../gateway/port/iam-backend.ts'
 import { validationError } from './errors.ts'
 
-/** Undefined when the parameter was not given. */
+/** The text of a parameter. Undefined when it was not given. */
 export function textParameter({ parameters }: IamCall, name: string): string | undefined {
   const value = parameters[name]
   return typeof value === 'string' ? value : undefined
 }
 
-/** Throws ValidationError. */
+/** The text of a parameter that the table requires. Throws IamError ValidationError without it. */
 export function requiredText(call: IamCall, name: string): string {
   const text = textParameter(call, name)
   if (text === undefined) throw validationError(`${name} is missing.`)
   return text
 }
 
+/** A whole number within the range of the table. Undefined when it was not given. */
 export function integerParameter(call: IamCall, name: string): number | undefined {
   const text = textParameter(call, name)
   return text === undefined ? undefined : Number(text)
 }
 
+/** 'true' or 'false'. Undefined when the parameter was not given. */
 export function booleanOf(call: IamCall, name: string): boolean | undefined {
   const text = textParameter(call, name)
   return text === undefined ? undefined : text === 'true'
 }
 
-/** Empty when the parameter was not given. */
+/** The texts of a list parameter, in order. Empty when the parameter was not given. */
 export function textsOf({ parameters }: IamCall, name: string): string[] {
   return listOf(parameters[name]).filter((item) => typeof item === 'string')
 }
 
-/** Empty when the parameter was not given. */
+/** The records of a list parameter such as Tags, in order. Empty when the parameter was not given. */
 export function recordsOf({ parameters }: IamCall, name: string): QueryRecord[] {
   return listOf(parameters[name]).filter(
     (item): item is QueryRecord => typeof item === 'object' && !Array.isArray(item),

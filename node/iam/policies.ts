@@ -1,4 +1,13 @@
-/** Managed policies: actions of the query API on them and their versions. */
+/**
+ * Managed policies: actions of the query API on them and their versions.
+ *
+ * Invariants:
+ *   - exactly one version of a policy is in force, the default one. It is what every holder has
+ *   - a policy that is held gets no text whose rights the caller does not have (F31): CreateVersion
+ *     and SetDefault compare first, and change only the text that was compared with
+ *   - a policy is deleted only while no holder has it, and only with one version left
+ *     (attachments.ts)
+ */
 
 import type { RequestContext } from '../../protocol/context.ts'
 import type { IamCall, IamResult, ResultValue } from '../../gateway/port/iam-backend.ts'
@@ -41,11 +50,14 @@ import type { IamActions } from './service.ts'
 const POLICIES_MAX = 1_500
 
 export interface PoliciesOptions extends ModuleOptions {
+  /** Who holds which policy. */
   readonly attachments: Attachments
 }
 
+/** Answers the actions about managed policies. Holds no state: everything is in registers. */
 export class Policies {
   readonly #options: PoliciesOptions
+  /** Names and the account's list of its own policies, without the built-in ones. */
   readonly names: Names<PolicyRecord>
 
   constructor(options: PoliciesOptions) {
@@ -97,7 +109,10 @@ export class Policies {
     return { Policy: shown(record) }
   }
 
-  /** Built-in policies come first. */
+  /**
+   * Built-in policies come first, then the account's own by name. `sort` keeps the two apart, and is
+   * also what the marker encodes.
+   */
   async #list(call: IamCall): Promise<IamResult> {
     const scope = textParameter(call, 'Scope') ?? 'All'
     const prefix = textParameter(call, 'PathPrefix') ?? '/'
@@ -149,6 +164,10 @@ export class Policies {
     return {}
   }
 
+  /**
+   * Adds a version. Only one that becomes the default at once gives anybody anything, so only then
+   * are rights compared.
+   */
   async #createVersion(call: IamCall): Promise<IamResult> {
     const { clock } = this.#options
     const text = requiredText(call, 'PolicyDocument')
@@ -233,6 +252,7 @@ export class Policies {
     return {}
   }
 
+  /** Who holds the policy: groups, roles and users in three lists that share one page. */
   async #listEntities(call: IamCall): Promise<IamResult> {
     const policy = await this.#named(call)
     const filter = textParameter(call, 'EntityFilter')
@@ -262,8 +282,12 @@ export class Policies {
     }
   }
 
-  /** The holders of the policy get what its new text allows, and so does a session that it limits, which no record
-   * lists (F31). The returned function must be called with the state that is changed. */
+  /**
+   * The holders of the policy get what its new text allows, and so does a session that it limits,
+   * which no record lists (F31). Throws IamError AccessDenied. The returned function must be called
+   * with the state that is changed: it throws ConcurrentModification when the default text is not the
+   * one that was compared with.
+   */
   async #mayGrant(
     call: IamCall,
     policy: PolicyRecord,
@@ -288,13 +312,16 @@ export class Policies {
     await this.names.change(context, policy, edit)
   }
 
-  /** A policy of the caller's account, or a built-in one. */
+  /**
+   * The policy that the call names: the caller's account's own, or a built-in one. Throws IamError
+   * NoSuchEntity.
+   */
   #named(call: IamCall): Promise<PolicyRecord> {
     const arn = requiredText(call, 'PolicyArn')
     return this.#options.attachments.find(call.context, call.caller.accountId, arn)
   }
 
-  /** A policy that can be changed. */
+  /** A policy that can be changed. Throws IamError InvalidInput for a built-in one. */
   async #own(call: IamCall): Promise<PolicyRecord> {
     const arn = requiredText(call, 'PolicyArn')
     if (BUILT_IN_POLICIES.has(arn)) {
@@ -304,14 +331,19 @@ export class Policies {
   }
 }
 
+/** AWS's values of EntityFilter. */
 const FILTERS: Readonly<Record<HolderKind, string>> = { user: 'User', group: 'Group', role: 'Role' }
 
-/** 'arn:aws:iam::123456789012:policy/path/name'. */
+/**
+ * 'arn:aws:iam::123456789012:policy/path/name'; for a record that lists the holders of a built-in
+ * policy, the built-in ARN.
+ */
 export function arnOf(policy: PolicyRecord): string {
   for (const builtIn of BUILT_IN_POLICIES.values()) if (builtIn.id === policy.id) return builtIn.arn
   return entityArn(policy.accountId, 'policy', policy.path, policy.name)
 }
 
+/** Throws IamError MalformedPolicyDocument or LimitExceeded. */
 function checkManaged(text: string): void {
   checkDocument(text, 'identity')
   checkSize('PolicySize', [text], MANAGED_POLICY_CHARACTERS)
@@ -328,6 +360,7 @@ function noVersion(policy: PolicyRecord, id: string | number): Error {
   return noSuchEntity('policy version', `${version} of ${arnOf(policy)}`)
 }
 
+/** A PolicyVersion element, without the document. */
 function shownVersion({ number, createdMs }: PolicyVersion, isDefault: boolean) {
   return {
     VersionId: `v${number}`,
@@ -336,6 +369,7 @@ function shownVersion({ number, createdMs }: PolicyVersion, isDefault: boolean) 
   }
 }
 
+/** The Policy element of GetPolicy and CreatePolicy. */
 function shown(policy: PolicyRecord): { readonly [name: string]: ResultValue } {
   const { description, tags } = policy
   return {
@@ -346,6 +380,7 @@ function shown(policy: PolicyRecord): { readonly [name: string]: ResultValue } {
   }
 }
 
+/** The Policy element of lists, which have neither description nor tags. */
 function listed(policy: PolicyRecord): { readonly [name: string]: ResultValue } {
   return {
     PolicyName: policy.name,

@@ -16,6 +16,7 @@ import {
 import { ROLE } from './holdings.ts'
 import { byId, byName, nameKind, readAll, USER, type RecordEdit, type Records } from './records.ts'
 
+/** What a user's and a role's record have in common here. */
 interface Entity {
   readonly id: string
   readonly name: string
@@ -23,6 +24,7 @@ interface Entity {
   readonly namedAbroad?: true
 }
 
+/** The gateway's port for principals in policies; also used by roles.ts for trust policies. */
 export class Principals implements PrincipalDirectory {
   readonly #records: Records
 
@@ -30,7 +32,11 @@ export class Principals implements PrincipalDirectory {
     this.#records = records
   }
 
-  /** Ids of the principals that these ARNs name now. ARNs that name none are left out. */
+  /**
+   * The ids of the principals that these ARNs name now, by ARN: the unique id of the user or role,
+   * and ':SESSION' for a role's session. ARNs that name none are left out. Throws StoreError
+   * Unavailable.
+   */
   async principalIds(
     context: RequestContext,
     arns: readonly string[],
@@ -45,7 +51,11 @@ export class Principals implements PrincipalDirectory {
     return new Map(found.filter((each) => each !== undefined).map(({ arn, id }) => [arn, id]))
   }
 
-  /** Marks principals of other accounts as named abroad, before a policy that names them is stored (F31). */
+  /**
+   * Marks principals of other accounts than `accountId` as named abroad, before a policy that names
+   * them is stored (F31). The mark is never taken away. From then on only administrators of their
+   * account may widen their rights.
+   */
   async markNamed(
     context: RequestContext,
     accountId: string,
@@ -61,7 +71,10 @@ export class Principals implements PrincipalDirectory {
     })
   }
 
-  /** The present ARNs of these principals, by id. Those that are gone are left out. */
+  /**
+   * The present ARNs of these principals, by id: a user that was renamed is shown under its new name.
+   * Those that are gone are left out.
+   */
   async principalArns(
     context: RequestContext,
     principals: readonly ResolvedPrincipal[],
@@ -94,6 +107,7 @@ export class Principals implements PrincipalDirectory {
     else await this.#records.change(context, ROLE, name, marked)
   }
 
+  /** The user or role that has this name now. */
   async #byName(context: RequestContext, name: PrincipalName): Promise<Entity | undefined> {
     const { accountId, kind } = name
     const pointer = await this.#records.read(context, nameKind(kind), byName(accountId, name.name))
@@ -101,6 +115,7 @@ export class Principals implements PrincipalDirectory {
     return entity?.name === name.name ? entity : undefined
   }
 
+  /** A user's or role's record by id. Undefined when it is gone. */
   #byId(
     context: RequestContext,
     { accountId, kind }: PrincipalName,

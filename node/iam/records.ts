@@ -1,6 +1,13 @@
 /**
- * Records of identities on registers: one register for each, read linearizably and changed one at a time. Callers
- * decide the order in which several are changed, and say it beside their steps.
+ * Records of identities on registers: one register for each, read linearizably and changed one at a
+ * time. Callers decide the order in which several are changed, and say it beside their steps.
+ *
+ * The name of a record is the last part of its register's key (protocol/keyspace/register-key.ts):
+ *
+ *     by id      ACCOUNT#ID       users, groups, roles, policies
+ *     by name    ACCOUNT/NAME     what holds the id of the entity with this name
+ *     list       ACCOUNT/SHARD/   some entries of the list of an account's entities
+ *     alone      ID               access keys and accounts
  */
 
 import { EMPTY_BYTES, utf8ByteString } from '../../protocol/bytes.ts'
@@ -27,7 +34,9 @@ import { mapInBatches } from '../tools/in-batches.ts'
 
 /** One kind of record: in which space it is stored and how it is written. */
 export interface RecordKind<T> {
+  /** The space of its registers. A kind, its names and its list share one. */
   readonly space: SystemKind
+  /** Decoding throws RecordVersionError or ShapeError for what another program version wrote (F20). */
   readonly codec: RecordCodec<T>
 }
 
@@ -52,22 +61,24 @@ export function directoryKind(space: SystemKind): RecordKind<DirectoryRecord> {
   return { space, codec: directoryCodec }
 }
 
+/** The name of an entity's record. The character after the account tells it from the name of `byName`. */
 export function byId(accountId: string, id: string): string {
   return `${accountId}#${id}`
 }
 
+/** The name of the register that holds the id of the entity with this name. */
 export function byName(accountId: string, name: string): string {
   return `${accountId}/${name}`
 }
 
-/** No name contains a slash. */
+/** The name of one shard of an account's list. It ends with a slash, which no entity's name contains. */
 export function directoryOf(accountId: string, shard: number): string {
   return `${accountId}/${shard}/`
 }
 
 /**
- * What a change makes of the current record. An error that `edit` throws is thrown once the state that caused it is
- * known to be chosen (P3).
+ * What a change makes of the current record: the new one, a tombstone, or nothing. An error that
+ * `edit` throws is thrown to the caller once the state that caused it is known to be chosen (P3).
  */
 export type RecordEdit<T> =
   | { readonly write: T }
@@ -77,7 +88,9 @@ export type RecordEdit<T> =
 
 /** What a change has done. */
 export interface Changed<T> {
+  /** False when `edit` kept the record as it was. */
   readonly written: boolean
+  /** The record that the change replaced; undefined when there was none. */
   readonly before: T | undefined
   /** The record after the change. */
   readonly after: T | undefined
@@ -94,8 +107,13 @@ export function readAll<T, R>(items: readonly T[], read: (item: T) => Promise<R>
   return mapInBatches(items, READS_AT_ONCE, read)
 }
 
+/** Told which record was changed. The record's content is not passed: the listener reads it again. */
 export type ChangeListener = (kind: RecordKind<unknown>, name: string) => void
 
+/**
+ * Reads and changes records through the register client. One for each node, shared by all modules of
+ * this room.
+ */
 export class Records {
   readonly #registers: RegisterClient
   readonly #keyspace: () => Keyspace
@@ -111,7 +129,10 @@ export class Records {
     this.#changed = listener
   }
 
-  /** Linearizable. Undefined when there is no record. Throws StoreError Unavailable. */
+  /**
+   * Reads a record linearizably. Undefined when there is none, or a tombstone. Throws StoreError
+   * Unavailable when no majority answers in time.
+   */
   async read<T>(
     context: RequestContext,
     kind: RecordKind<T>,
@@ -121,7 +142,12 @@ export class Records {
     return recordOf(kind, accepted?.value)
   }
 
-  /** `edit` is pure, and called again on each retry. Throws what it throws, or Unavailable. */
+  /**
+   * Changes one record atomically. `edit` is pure, and called again on each retry with the record as
+   * it is then.
+   *
+   * @throws what `edit` throws, or StoreError Unavailable: then the change may have happened (P4)
+   */
   async change<T>(
     context: RequestContext,
     kind: RecordKind<T>,
@@ -168,6 +194,7 @@ export class Records {
   }
 }
 
+/** The record in a register's value. */
 function recordOf<T>(kind: RecordKind<T>, value: RegisterValue | undefined): T | undefined {
   return value === undefined || value.tombstone ? undefined : kind.codec.decode(value.body)
 }

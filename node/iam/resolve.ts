@@ -30,39 +30,63 @@ import type { Session, Sessions } from './sessions.ts'
 const AGE_MS_MAX = 1_000
 /** From this age on, an identity in use is read again ahead of time. */
 const AGE_MS_AHEAD = 500
+/**
+ * Bounds the memory of the cache of records. At the limit, the one that was not read for the longest
+ * time goes.
+ */
 const RECORDS_MAX = 20_000
+/** Bounds the memory of the cache of identities. */
 const IDENTITIES_MAX = 10_000
+/**
+ * Decrypted secrets of access keys that are kept. At the limit all are dropped: decrypting again is
+ * cheap.
+ */
 const SECRETS_MAX = 10_000
+/** Nodes publish here which records they have changed: 'SPACE NAME' in UTF-8. */
 const TOPIC = 'iam'
 
 export interface ResolverOptions {
   readonly records: Pick<Records, 'read'>
+  /** Verifies session tokens. */
   readonly sessions: Sessions
   readonly clock: Clock
+  /** Carries news of changed records. News may be lost: AGE_MS_MAX holds without it. */
   readonly network: Pick<Network, 'publish' | 'subscribe'>
   /** The first root, from the genesis record, decrypted. */
   readonly root: () => Credential
+  /**
+   * The secrets that decrypt access keys. Throws StoreError Unavailable while the node does not have
+   * them.
+   */
   readonly cluster: () => SealingSecrets
 }
 
 /** The result of a look-up, and the records that it is made of. */
 interface Resolved {
+  /** Undefined when there is no such key or its principal is gone. That is cached as well. */
   readonly credential: Credential | undefined
   readonly parts: readonly Part[]
 }
 
+/** One record that a look-up has read. */
 interface Part {
   readonly kind: RecordKind<unknown>
   readonly name: string
 }
 
+/**
+ * The look-up that the gateway makes for each signed request. Keeps what it has read for less than a
+ * second.
+ */
 export class Resolver {
   readonly #options: ResolverOptions
+  /** Records by 'SPACE NAME', shared by all identities. */
   readonly #records: FreshCache<unknown>
+  /** Finished look-ups, by access key id, or 'session ID'. */
   readonly #identities: FreshCache<Resolved>
   /** Identities that are being read again ahead of time. */
   readonly #ahead = new Set<string>()
-  /** By encrypted text. */
+  /** Decrypted secrets of access keys, by their encrypted text. */
   readonly #secrets = new Map<string, string>()
 
   constructor(options: ResolverOptions) {
@@ -72,7 +96,11 @@ export class Resolver {
     options.network.subscribe(TOPIC, (_from, bytes) => this.#heard(bytes))
   }
 
-  /** Undefined when there is no such key, it is inactive, or its principal is gone. Throws Unavailable. */
+  /**
+   * Who signs with this access key. Undefined when there is no such key, it is inactive, or its
+   * principal is gone. Throws StoreError Unavailable when that can't be known as of less than a
+   * second ago (T7).
+   */
   credential(accessKeyId: string): Promise<Credential | undefined> {
     const root = this.#options.root()
     if (root.accessKeyId === accessKeyId) return Promise.resolve(root)
@@ -80,19 +108,29 @@ export class Resolver {
     return this.#resolve(accessKeyId, (read) => this.#ofKey(read, accessKeyId))
   }
 
-  /** Throws StoreError ExpiredToken, InvalidToken or Unavailable. Undefined when the principal is gone. */
+  /**
+   * Who signs with this key of a session. Undefined when the principal is gone. Throws StoreError
+   * ExpiredToken, InvalidToken or Unavailable.
+   */
   async session(accessKeyId: string, token: string): Promise<Credential | undefined> {
     const session = await this.#options.sessions.open(accessKeyId, token)
     // A key id belongs to one token, so the id is enough as a name. A session key without its token is refused.
     return this.#resolve(`session ${accessKeyId}`, (read) => this.#ofSession(read, session))
   }
 
-  /** A record was changed, or may have been: forgets it here, and tells the other nodes. */
+  /**
+   * A record was changed, or may have been: forgets it here, and tells the other nodes. Called by
+   * records.ts.
+   */
   changed(kind: RecordKind<unknown>, name: string): void {
     this.#forget(kind.space, name)
     this.#options.network.publish(TOPIC, utf8(`${kind.space} ${name}`))
   }
 
+  /**
+   * Another node has changed a record. News that is not understood is ignored: the age of records
+   * bounds the harm.
+   */
   #heard(bytes: Uint8Array): void {
     let text: string
     try {
@@ -104,11 +142,19 @@ export class Resolver {
     if (space > 0) this.#forget(text.slice(0, space), text.slice(space + 1))
   }
 
+  /**
+   * Which identities contain the record is not kept, so all are dropped. Their other records stay in
+   * the cache.
+   */
   #forget(space: string, name: string): void {
     this.#records.drop(`${space} ${name}`)
     this.#identities.clear()
   }
 
+  /**
+   * The identity from the cache, or read now. One that is older than AGE_MS_AHEAD is answered at once
+   * and read again in the background.
+   */
   #resolve(
     name: string,
     find: (read: RecordReader) => Promise<Credential | undefined>,
@@ -125,6 +171,10 @@ export class Resolver {
     return Promise.resolve(known.value.credential)
   }
 
+  /**
+   * Looks an identity up from records that are at most `ageMs` old. It is as old as its oldest
+   * record. `before` is the look-up before this one.
+   */
   async #read(
     name: string,
     ageMs: number,
@@ -148,6 +198,7 @@ export class Resolver {
     return fresh.value.credential
   }
 
+  /** One record, at most `ageMs` old, from the cache or from a majority. */
   #part({ kind, name }: Part, ageMs: number): Promise<Fresh<unknown>> {
     return this.#records.get(`${kind.space} ${name}`, ageMs, async (startedMs) => ({
       value: await this.#options.records.read(internalContext(), kind, name),
@@ -155,6 +206,10 @@ export class Resolver {
     }))
   }
 
+  /**
+   * A user's key is valid while it is active and its user lists it; a root's while its account lists
+   * it and is not closed (T2).
+   */
   async #ofKey(read: RecordReader, accessKeyId: string): Promise<Credential | undefined> {
     const key = await read(ACCESS_KEY, accessKeyId)
     if (key === undefined || key.status !== 'Active') return undefined
@@ -173,6 +228,7 @@ export class Resolver {
     return { accessKeyId, secretAccessKey: this.#secretOf(key), identity }
   }
 
+  /** A session has the rights of its principal as they are now, within its own session policies. */
   async #ofSession(read: RecordReader, session: Session): Promise<Credential | undefined> {
     const { accessKeyId, secretAccessKey } = session
     const identity = await this.#sessionIdentity(read, session)
@@ -185,6 +241,7 @@ export class Resolver {
     }
   }
 
+  /** The principal of a session. Undefined when it is gone or its account is closed. */
   async #sessionIdentity(read: RecordReader, session: Session): Promise<Identity | undefined> {
     const { kind, accountId, entityId } = session
     switch (kind) {
@@ -206,6 +263,7 @@ export class Resolver {
     }
   }
 
+  /** Decrypting is kept out of the path of most requests. */
   #secretOf(key: AccessKeyRecord): string {
     const known = this.#secrets.get(key.sealedSecret)
     if (known !== undefined) return known
@@ -216,6 +274,7 @@ export class Resolver {
   }
 }
 
+/** The root of an account. It needs no policies: `isRoot` allows everything in its account. */
 export function rootIdentity(accountId: string): Identity {
   return {
     accountId,
@@ -228,7 +287,10 @@ export function rootIdentity(accountId: string): Identity {
   }
 }
 
-/** The user with the policies that it holds, those of its groups included. */
+/**
+ * The user with the policies that it holds, those of its groups included. Throws StoreError
+ * Unavailable.
+ */
 export async function userIdentity(read: RecordReader, user: UserRecord): Promise<Identity> {
   return {
     accountId: user.accountId,
@@ -241,6 +303,10 @@ export async function userIdentity(read: RecordReader, user: UserRecord): Promis
   }
 }
 
+/**
+ * A session of the role with the role's policies. `sessionName` is what AssumeRole was given; the
+ * session policies are added by the caller.
+ */
 export async function roleIdentity(
   read: RecordReader,
   role: RoleRecord,

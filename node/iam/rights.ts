@@ -42,7 +42,10 @@ export interface RightsOptions extends SurroundingsOptions {
   readonly records: Pick<Records, 'read'>
 }
 
-/** Does the policy contain a Deny? A policy that cannot be read counts as one that does. */
+/**
+ * Whether the policy contains a Deny, so that taking it away may give rights. A policy that can't be
+ * read counts as one that does.
+ */
 export function denies(text: string): boolean {
   const { policy } = compiledPolicy('', text)
   return policy === undefined || policy.statements.some(({ effect }) => effect === 'Deny')
@@ -62,11 +65,17 @@ interface Check {
   /** Undefined when one of the caller's policies cannot be read: then it denies everything. */
   readonly limits: Limits | undefined
   readonly isAdministrator: boolean
+  /** Read once for all checks of the call, and only when one needs it. */
   surroundings?: Promise<BucketSurroundings>
 }
 
+/**
+ * Compares what a change would give with what the caller has. policies.ts, holder-policies.ts and
+ * others ask it before they write.
+ */
 export class Rights implements RightsCheck {
   readonly #options: RightsOptions
+  /** Checks of one call share what they have read and their budget of steps. Forgotten with the call. */
   readonly #checks = new WeakMap<IamCall, Promise<Check>>()
 
   constructor(options: RightsOptions) {
@@ -108,7 +117,10 @@ export class Rights implements RightsCheck {
     return depends
   }
 
-  /** Administrators pass without a check. */
+  /**
+   * Runs a check within the call's budget of steps. Administrators pass without one. Throws IamError
+   * AccessDenied when the budget is used up: what can't be compared is not given.
+   */
   async #checking(call: IamCall, run: (check: Check) => Promise<void>): Promise<void> {
     let known = this.#checks.get(call)
     if (known === undefined) {
@@ -126,7 +138,10 @@ export class Rights implements RightsCheck {
     }
   }
 
-  /** Includes the roles that these may assume. */
+  /**
+   * Checks the roles that become open to the principal, and the roles that these may assume in turn,
+   * each once. Throws IamError AccessDenied.
+   */
   async #mustCoverRoles(
     check: Check,
     surroundings: BucketSurroundings,
@@ -144,6 +159,7 @@ export class Rights implements RightsCheck {
     }
   }
 
+  /** What buckets and roles of the account say by name. */
   #surroundingsOf(check: Check): Promise<BucketSurroundings> {
     check.surroundings ??= surroundingsOf(this.#options, check.call, check.meter)
     return check.surroundings
@@ -154,6 +170,7 @@ async function begin(call: IamCall): Promise<Check> {
   return call.inTurns(beginning(call))
 }
 
+/** Reads the caller's policies and finds out whether they allow everything. */
 function* beginning(call: IamCall): Work<Check> {
   const meter = new Meter(COVERING_STEPS_MAX)
   const limits = yield* limitsOf(call, meter)
@@ -165,6 +182,7 @@ function* beginning(call: IamCall): Work<Check> {
   return { call, meter, limits, isAdministrator }
 }
 
+/** The caller's rights as policies. Undefined when one of them can't be read. */
 function* limitsOf({ caller }: IamCall, meter: Meter): Work<Limits | undefined> {
   const { isRoot, policies, sessionPolicies } = caller
   const identity = yield* policiesOf(policies, meter)
@@ -207,10 +225,15 @@ function* judging(
   return assumed
 }
 
+/** How AWS begins the text of AccessDenied. */
 function notAuthorized({ caller, action }: IamCall): string {
   return `User: ${caller.principalArn} is not authorized to perform: iam:${action} because`
 }
 
+/**
+ * Names the policies that would give too much, the first five of them. `whose` is the ARN of the
+ * principal that would get the rights.
+ */
 function refused(call: IamCall, granted: readonly PolicyText[], whose?: string): Error {
   const names = granted.map(({ name }) => name).slice(0, 5)
   const what = whose === undefined ? names : [whose, ...names]

@@ -38,11 +38,14 @@ const ROLES_MAX = 1_000
 
 export interface RolesOptions extends ModuleOptions {
   readonly attachments: Attachments
+  /** Turns the ARNs of trust policies into ids, which are what is stored. */
   readonly principals: PrincipalDirectory
 }
 
+/** Answers the actions about roles. Holds no state: everything is in registers. */
 export class Roles {
   readonly #options: RolesOptions
+  /** Names and the account's list of roles. Roles are never renamed. */
   readonly names: Names<RoleRecord>
 
   constructor(options: RolesOptions) {
@@ -55,11 +58,17 @@ export class Roles {
     })
   }
 
-  /** For the ARN of a role that a request names. */
+  /**
+   * The path of a role, for the ARN that a request is authorised by. Undefined when the account has
+   * no such role.
+   */
   readonly pathOf: PathOf = async (context, accountId, name) =>
     (await this.names.find(context, accountId, name))?.path
 
-  /** In any account: AssumeRole and simulations name roles by ARN. */
+  /**
+   * The role that has this ARN now, in any account: AssumeRole and simulations name roles by ARN.
+   * Undefined when there is none. Throws StoreError Unavailable.
+   */
   async ofArn(context: RequestContext, arn: string): Promise<RoleRecord | undefined> {
     const [, accountId, path, name] = ROLE_ARN.exec(arn) ?? []
     if (accountId === undefined || name === undefined) return undefined
@@ -67,13 +76,14 @@ export class Roles {
     return role?.path === path ? role : undefined
   }
 
-  /** All roles that exist. */
+  /** All roles of the account that exist, for checks of rights. Reads each record. */
   async all(context: RequestContext, accountId: string): Promise<RoleRecord[]> {
     const entries = await this.names.entries(context, accountId)
     const roles = await readAll(entries, (entry) => this.names.ofEntry(context, accountId, entry))
     return roles.filter((role) => role !== undefined)
   }
 
+  /** The handlers of this module, for service.ts, those for the policies of roles included. */
   actions(): IamActions {
     return {
       CreateRole: (call) => this.#create(call),
@@ -107,6 +117,10 @@ export class Roles {
     }
   }
 
+  /**
+   * Principals of other accounts are marked before the role exists, so that there is no moment in
+   * which the role names one that is not marked.
+   */
   async #create(call: IamCall): Promise<IamResult> {
     const { random } = this.#options
     const trust = requiredText(call, 'AssumeRolePolicyDocument')
@@ -148,7 +162,11 @@ export class Roles {
     return {}
   }
 
-  /** A caller who may say which principals may assume a role could assume it (F31). */
+  /**
+   * A caller who may say which principals may assume a role could assume it, so the caller must have
+   * the rights of the role (F31). A change of the role's policies in between is refused, because its
+   * rights were compared before.
+   */
   async #updateTrust(call: IamCall): Promise<IamResult> {
     const trust = requiredText(call, 'PolicyDocument')
     const principals = await this.#trusted(call, trust)
@@ -179,6 +197,7 @@ export class Roles {
     return tagPage(call, (await this.#named(call)).tags)
   }
 
+  /** The role that the call names. Throws IamError NoSuchEntity. */
   #named(call: IamCall): Promise<RoleRecord> {
     const { context, caller } = call
     return this.names.get(context, caller.accountId, requiredText(call, 'RoleName'))
@@ -194,8 +213,10 @@ export class Roles {
     return this.names.change(call.context, role, (current) => ({ write: edit(current) }))
   }
 
-  /** Checks a trust policy and returns the principals that its ARNs mean. Throws MalformedPolicyDocument,
-   * LimitExceeded. */
+  /**
+   * Checks a trust policy and returns the principals that its ARNs mean now. Throws IamError
+   * MalformedPolicyDocument, also for an ARN that names none, or LimitExceeded.
+   */
   async #trusted({ context }: IamCall, trust: string): Promise<ResolvedPrincipal[]> {
     const arns = unresolvedPrincipals(checkTrust(trust))
     return resolvePrincipals(this.#options.principals, context, arns, (arn) =>
@@ -207,16 +228,19 @@ export class Roles {
     return this.#options.principals.markNamed(context, caller.accountId, named)
   }
 
+  /** The Role element of an answer. */
   async #shown(call: IamCall, role: RoleRecord): Promise<IamResult> {
     return { ...(await this.#listed(call, role)), Tags: shownTags(role.tags) }
   }
 
+  /** The Role element of lists. The trust policy is shown with the present ARNs of its principals. */
   async #listed({ context }: IamCall, role: RoleRecord): Promise<IamResult> {
     const { trust, principals = [] } = role
     const present = await this.#options.principals.principalArns(context, principals)
     return listed(role, shownPolicy(trust, principals, present))
   }
 
+  /** The role as a bearer of rights, for checks. */
   async #bearer(context: RequestContext, role: RoleRecord): Promise<PolicyBearer> {
     const read: RecordReader = (kind, name) => this.#options.records.read(context, kind, name)
     const { accountId, id, path, name } = role
@@ -230,8 +254,10 @@ export class Roles {
   }
 }
 
+/** Account, path with its slashes, name. */
 const ROLE_ARN = /^arn:aws:iam::([0-9]{12}):role(\/(?:[!-~]{1,510}\/)?)([A-Za-z0-9_+=,.@-]{1,64})$/
 
+/** Throws IamError MalformedPolicyDocument or LimitExceeded. */
 function checkTrust(text: string): Policy {
   const policy = checkDocument(text, 'trust')
   const size = countedCharacters(text)
@@ -241,11 +267,12 @@ function checkTrust(text: string): Policy {
   return policy
 }
 
+/** Whether both give the same rights. */
 function sameHoldings(a: RoleRecord, b: RoleRecord): boolean {
   return JSON.stringify([a.policies, a.attached]) === JSON.stringify([b.policies, b.attached])
 }
 
-/** @param trust as it is shown */
+/** The Role element. `trust` is the trust policy as it is shown. */
 function listed(role: RoleRecord, trust: string): IamResult {
   return {
     Path: role.path,

@@ -19,6 +19,7 @@ import { ACCESS_KEY, ACCOUNT, type Records } from './records.ts'
 import { encryptSecret, unsealed, type SealingSecrets } from '../layout/secret-encryption.ts'
 import type { Users } from './users.ts'
 
+/** Of AES-GCM. Drawn for each encryption, so that one nonce never encrypts two keys. */
 const NONCE_BYTES = 12
 /** A pause between two users, so that a pass slows requests down little. */
 const PAUSE_MS = 2
@@ -27,11 +28,13 @@ export interface RotationOptions {
   readonly records: Records
   readonly clock: Clock
   readonly random: Random
+  /** The secret in force and the one before it. Asked for again at each write. */
   readonly cluster: () => SealingSecrets
   readonly accounts: Accounts
   readonly users: Users
 }
 
+/** Run by node/status/secret-upkeep.ts. */
 export class Rotation {
   readonly #options: RotationOptions
 
@@ -39,7 +42,11 @@ export class Rotation {
     this.#options = options
   }
 
-  /** How many keys it has encrypted again. Throws Unavailable: the caller tries again. */
+  /**
+   * Encrypts every key that is not yet encrypted with the secret in force. Returns how many those
+   * were; a second pass finds none. Throws StoreError Unavailable: the caller tries again, from the
+   * beginning.
+   */
   async encryptAll(): Promise<number> {
     const { records, accounts, users, clock } = this.#options
     const context = internalContext()
@@ -58,6 +65,7 @@ export class Rotation {
     return count
   }
 
+  /** Returns whether the key was encrypted again. Most keys need only the first read. */
   async #encrypt(context: RequestContext, id: string): Promise<boolean> {
     const { records, random, cluster } = this.#options
     const found = await records.read(context, ACCESS_KEY, id)

@@ -10,10 +10,11 @@ import {
 } from '../../gateway/port/iam-backend.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 
+/** Answers one action. The caller was authorised, and the parameters fit the table of operations. */
 export type IamHandler = (call: IamCall) => Promise<IamResult>
 /** Handlers by AWS's name of the action. */
 export type IamActions = Readonly<Record<string, IamHandler>>
-/** The path of an entity; undefined when there is none of that name. */
+/** The path of an entity, '/' or '/a/b/'; undefined when the account has none of that name. */
 export type PathOf = (
   context: RequestContext,
   accountId: string,
@@ -21,10 +22,13 @@ export type PathOf = (
 ) => Promise<string | undefined>
 
 export interface IamServiceOptions {
+  /** The actions of each module. No two have one in common. */
   readonly modules: readonly IamActions[]
+  /** How the path is found for each kind of entity that a request names by its name. */
   readonly paths: Readonly<Record<NamedKind, PathOf>>
 }
 
+/** The gateway's port for the query API. */
 export class IamService implements IamBackend {
   readonly #handlers = new Map<string, IamHandler>()
   readonly #options: IamServiceOptions
@@ -41,7 +45,10 @@ export class IamService implements IamBackend {
     return [...this.#handlers.keys()]
   }
 
-  /** Runs an action whose caller was authorised. Throws IamError, and StoreError Unavailable. */
+  /**
+   * Runs an action whose caller was authorised. Throws IamError for what the caller can mend, and
+   * StoreError Unavailable when it is not known whether the action took effect.
+   */
   async run(call: IamCall): Promise<IamResult> {
     const handler = this.#handlers.get(call.action)
     if (handler === undefined) {
@@ -50,6 +57,10 @@ export class IamService implements IamBackend {
     return handler(call)
   }
 
+  /**
+   * The ARN that decides about a request for this entity. A name that belongs to nothing gets the
+   * path '/', so that callers without the right are not told that there is none.
+   */
   async arnOf(
     context: RequestContext,
     accountId: string,

@@ -41,6 +41,7 @@ import type { Clock, Random, TokenSigner } from '../env/ports.ts'
 import { dropOldest } from '../tools/drop-oldest.ts'
 import { validationError } from './errors.ts'
 
+/** AWS's shortest session: 15 minutes. */
 export const SESSION_SECONDS_MIN = 900
 /** How long sessions of a root last at most, and those that a session gets by assuming a role. */
 export const HOUR_SECONDS = 3_600
@@ -48,17 +49,22 @@ export const HOUR_SECONDS = 3_600
 const USER_SESSION_SECONDS_MAX = 129_600
 /** Longest JSON of the session policy, without insignificant spaces. */
 export const SESSION_POLICY_CHARACTERS_MAX = 2_048
+/** AWS's limit for managed policies of one session. */
 export const SESSION_POLICY_ARNS_MAX = 10
 /** Clocks of two nodes differ: how far in the future a token may seem to have been issued. */
 const SKEW_MS = 60_000
+/** Longer texts are refused before they are verified. */
 const TOKEN_CHARACTERS_MAX = 12_288
+/** Verified tokens that are kept, so that a request of a session costs no signature check. */
 const CACHED_MAX = 4_096
 
 const AUDIENCE = 'shoal'
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+/** What `issue` draws: AWS's prefix for temporary keys and 80 random bits. */
 const KEY_ID = /^ASIA[A-Z2-7]{16}$/
 const TOKEN_ID = /^[0-9a-f]{32}$/
 const ACCOUNT_ID = /^[0-9]{1,12}$/
+/** Names, ids and ARNs in claims. */
 const WORD = /^[\w+=,.@/:-]{1,2048}$/
 
 /** The principal of the session. */
@@ -77,20 +83,26 @@ export interface SessionSubject {
   readonly isChained?: boolean | undefined
   /** JSON without insignificant spaces; '' when there is none. */
   readonly policy: string
+  /** Managed policies that limit the session, by ARN, at most SESSION_POLICY_ARNS_MAX. */
   readonly policyArns: readonly string[]
   /** Ids of these policies, in the same order: a new policy under the ARN of a deleted one is another policy. */
   readonly policyIds: readonly string[]
 }
 
+/** A session that was issued, as a verified token describes it. */
 export interface Session extends SessionSubject {
   readonly accessKeyId: string
+  /** Derived from the cluster secret, so no node has to keep it. */
   readonly secretAccessKey: string
+  /** By the wall clock of the node that issued it, in whole seconds. */
   readonly issuedMs: number
+  /** From this moment on the token is refused. */
   readonly expiresMs: number
 }
 
 /** A session as it is issued, with its token. */
 export interface IssuedSession extends Session {
+  /** A JWT. Clients send it with each request (x-amz-security-token). */
   readonly token: string
   /** The share of SESSION_POLICY_CHARACTERS_MAX that is used, in percent, rounded up. */
   readonly packedPolicyPercent: number
@@ -104,7 +116,9 @@ export interface SessionsOptions {
   readonly cluster: () => SessionCluster
 }
 
+/** What binds tokens to one cluster. */
 export interface SessionCluster {
+  /** The cluster's id: the issuer of its tokens. */
   readonly id: string
   /** The secret in force, which signs. */
   readonly secret: Uint8Array
@@ -119,6 +133,7 @@ interface Verified {
   readonly keyId: string
 }
 
+/** Issues and verifies tokens. sts.ts issues, resolve.ts verifies. */
 export class Sessions {
   readonly #options: SessionsOptions
   /** Tokens that were verified, the least recently used first. */
@@ -177,7 +192,12 @@ export class Sessions {
     }
   }
 
-  /** Throws StoreError ExpiredToken or InvalidToken. */
+  /**
+   * The session of a token. Checks the key id, the issue time and the expiry for each call, the
+   * signature once.
+   *
+   * @throws StoreError ExpiredToken, or InvalidToken for everything else that is wrong with it
+   */
   async open(accessKeyId: string, token: string): Promise<Session> {
     const verified = this.#cache.get(token) ?? (await this.#verify(token))
     const { session, keyId } = verified
@@ -198,6 +218,7 @@ export class Sessions {
     return session
   }
 
+  /** Checks the signature and reads the claims. Throws StoreError InvalidToken. */
   async #verify(token: string): Promise<Verified> {
     if (token.length > TOKEN_CHARACTERS_MAX) throw invalid()
     const { tokens, cluster } = this.#options
@@ -226,6 +247,10 @@ export class Sessions {
     return isGood ? previous.secret : undefined
   }
 
+  /**
+   * Reads the claims of a token whose signature is right. Throws StoreError InvalidToken or
+   * ShapeError: another node may have a faulty program.
+   */
   #sessionOf(text: string, secret: Uint8Array): Session {
     const claims = fieldsOf(
       JSON.parse(text),
@@ -261,6 +286,7 @@ export class Sessions {
     }
   }
 
+  /** Puts the token at the end of the cache, as used last. */
   #remember(token: string, verified: Verified): void {
     this.#cache.delete(token)
     this.#cache.set(token, verified)
@@ -268,6 +294,7 @@ export class Sessions {
   }
 }
 
+/** The key that signs tokens: 32 bytes. */
 function signingKey(secret: Uint8Array): Uint8Array {
   return blake3(utf8('shoal session token 1'), secret)
 }
@@ -293,12 +320,16 @@ export function sessionSecondsMax({
   }
 }
 
+/** A list of texts in the claims; empty when it is left out. */
 function claimed(list: unknown): string[] {
   if (list === undefined) return []
   return listOf(list, SESSION_POLICY_ARNS_MAX, (item) => matchOf(item, WORD))
 }
 
-/** How much of the room for session policies is used. */
+/**
+ * How much of the room for session policies is used, in percent, rounded up. Above 100 the request is
+ * refused.
+ */
 export function packedPercent({
   policy,
   policyArns,
@@ -307,6 +338,7 @@ export function packedPercent({
   return Math.ceil((100 * characters) / SESSION_POLICY_CHARACTERS_MAX)
 }
 
+/** One error for everything, so that it does not tell what to change in a forged token. */
 function invalid(): StoreError {
   return new StoreError('InvalidToken', 'The security token included in the request is invalid')
 }

@@ -32,7 +32,9 @@ import { byId, byName, GROUP, nameKind, USER, type Records } from './records.ts'
 import type { Roles } from './roles.ts'
 import type { IamActions } from './service.ts'
 
+/** Account, kind, path with its slashes, name. */
 const ARN = /^arn:aws:iam::([0-9]{12}):(user|group|role)(\/(?:[!-~]{1,510}\/)?)([\w+=,.@-]{1,128})$/
+/** Twelve digits, or the ARN of the account's root. */
 const ACCOUNT = /^(?:arn:aws:iam::)?([0-9]{12})(?::root)?$/
 
 export interface SimulationsOptions {
@@ -42,10 +44,13 @@ export interface SimulationsOptions {
 
 /** The principal whose policies are simulated. */
 interface Source {
+  /** Who the simulated request comes from. */
   readonly caller: Principal
+  /** The policies that the principal really holds. */
   readonly policies: readonly PolicyText[]
 }
 
+/** Answers the two actions. Nothing is changed, and nothing that is simulated is stored or cached. */
 export class Simulations {
   readonly #options: SimulationsOptions
 
@@ -124,7 +129,10 @@ export class Simulations {
  */
 const PAGE_STEPS = 50_000_000
 
-/** One page of results. Throws InvalidInput. */
+/**
+ * One page of results, one for each pair of action and resource. The marker is the number of the pair
+ * that comes next. Throws IamError InvalidInput.
+ */
 function* simulating(call: IamCall, source: Source): Work<IamResult> {
   const { caller } = source
   const meter = new Meter(DECISION_STEPS_MAX)
@@ -193,6 +201,7 @@ function* tried(
   }
 }
 
+/** A user or group by name, with its record. */
 async function named<T extends { readonly name: string }>(
   read: RecordReader,
   kind: Parameters<typeof read<T>>[0],
@@ -204,6 +213,7 @@ async function named<T extends { readonly name: string }>(
   return record?.name === name ? record : undefined
 }
 
+/** The principal of a simulation that is not about a real user. Conditions see 'simulated' as its id. */
 function userOf(accountId: string, arn: string): Principal {
   return {
     accountId,
@@ -221,6 +231,7 @@ function namesOf({ arn, roleArn, userId = '' }: Principal): ResolvedPrincipal[] 
   return [{ arn, id: userId }, ...role]
 }
 
+/** The account that owns the simulated resource. Throws IamError InvalidInput. */
 function accountOf(owner: string): string {
   const account = ACCOUNT.exec(owner)?.[1]
   if (account === undefined)
@@ -245,6 +256,10 @@ function checked(
   }
 }
 
+/**
+ * ContextEntries as condition keys, in lower case. Throws IamError InvalidInput for one without a
+ * name.
+ */
 function contextOf(call: IamCall): Map<string, readonly string[]> {
   const context = new Map<string, readonly string[]>()
   for (const entry of recordsOf(call, 'ContextEntries')) {
@@ -259,6 +274,7 @@ function contextOf(call: IamCall): Map<string, readonly string[]> {
   return context
 }
 
+/** AWS's words for EvalDecision. */
 const DECISIONS: Readonly<Record<Decision['kind'], string>> = {
   allow: 'allowed',
   'explicit-deny': 'explicitDeny',
@@ -280,6 +296,7 @@ function shown(action: string, resource: string, { kind, by, source }: Decision)
   }
 }
 
+/** AWS's SourcePolicyType, from the name that holdings.ts gives to each policy. */
 function typeOf(policy: string, source: Decision['source']): string {
   if (source === 'resource') return 'resource'
   if (policy.startsWith('arn:aws:iam::aws:')) return 'aws-managed'

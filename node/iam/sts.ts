@@ -1,4 +1,11 @@
-/** Temporary credentials: STS's actions of the query API. */
+/**
+ * Temporary credentials: STS's actions of the query API. This file decides who gets a session, how
+ * long it lasts and what limits it; sessions.ts makes the token.
+ *
+ * The gate does not authorise these two actions, because its question is not theirs: GetSessionToken
+ * needs no right, and AssumeRole is decided by the role's trust policy. A session never gets more
+ * rights than the user or role behind it.
+ */
 
 import type { Identity } from '../../gateway/port/identity.ts'
 import { IamError, type IamCall, type IamResult } from '../../gateway/port/iam-backend.ts'
@@ -59,7 +66,10 @@ export class Sts {
     }
   }
 
-  /** The caller needs no right, but a Deny counts. */
+  /**
+   * A session for the caller itself. The caller needs no right, but a Deny counts. Session
+   * credentials can't ask for more of them. The root's sessions are shortened to an hour, as in AWS.
+   */
   async #getSessionToken(call: IamCall): Promise<IamResult> {
     const { caller } = call
     if (caller.tokenIssuedMs !== undefined) {
@@ -97,6 +107,10 @@ export class Sts {
     return { Credentials: credentialsOf(issued) }
   }
 
+  /**
+   * A session of a role. The trust policy decides (`trusting`); then the role's longest duration and,
+   * with session credentials, one hour bound it.
+   */
   async #assumeRole(call: IamCall): Promise<IamResult> {
     const { caller } = call
     const arn = requiredText(call, 'RoleArn')
@@ -142,7 +156,10 @@ export class Sts {
     }
   }
 
-  /** The session policies of a request. Throws MalformedPolicyDocument, PackedPolicyTooLarge, NoSuchEntity. */
+  /**
+   * The session policies of a request, each by ARN and id. Throws IamError MalformedPolicyDocument,
+   * PackedPolicyTooLarge, NoSuchEntity.
+   */
   async #limits(
     call: IamCall,
     { accountId }: RoleRecord,
@@ -170,6 +187,7 @@ export class Sts {
     return { policy, policyArns, policyIds }
   }
 
+  /** The account of a key. No other part of the key is told. */
   async #getAccessKeyInfo(call: IamCall): Promise<IamResult> {
     const id = requiredText(call, 'AccessKeyId')
     const root = this.#options.root()
@@ -181,8 +199,9 @@ export class Sts {
 }
 
 /**
- * The role's trust policy decides. In the same account it is enough that it names the caller. When it names only the
- * account, and always across accounts, the caller also needs the right in its own account.
+ * Whether the caller may assume the role. The role's trust policy decides. In the same account it is
+ * enough that it names the caller. When it names only the account, and always across accounts, the
+ * caller also needs the right in its own account.
  */
 function trusting(
   call: IamCall,
@@ -211,6 +230,7 @@ function trusting(
   })
 }
 
+/** The Credentials element of an answer. */
 function credentialsOf(issued: IssuedSession): IamResult {
   return {
     AccessKeyId: issued.accessKeyId,

@@ -1,4 +1,7 @@
-/** An identity in the form in which policies are asked about it. */
+/**
+ * An identity in the form in which policies are asked about it. For the checks that this room makes
+ * itself; the gate has its own for requests (gateway/auth/authorize.ts).
+ */
 
 import type { Identity } from '../../gateway/port/identity.ts'
 import { compilingPolicies } from '../../protocol/iam/compiled.ts'
@@ -12,13 +15,18 @@ import {
 import { BudgetError, Meter, type Work } from '../../protocol/work.ts'
 import type { Principal } from '../../protocol/iam/principal.ts'
 
+/** What a question to the policies says about the caller. */
 interface Subject {
   readonly caller: Principal
   readonly identityPolicies: readonly CompiledPolicy[]
+  /** Undefined for credentials without limits of their own. */
   readonly sessionPolicies: readonly CompiledPolicy[] | undefined
 }
 
-/** What the policies decide about a request of `identity`. A decision that takes too many steps is Deny. */
+/**
+ * What the policies decide about a request of `identity`. A decision that takes more steps than the
+ * meter has left is Deny.
+ */
 export function* decidingFor(
   identity: Identity,
   question: Omit<Question, keyof Subject>,
@@ -38,6 +46,7 @@ export function* decidingFor(
   }
 }
 
+/** The caller as conditions and principals of policies see it. */
 export function principalOf(identity: Identity): Principal {
   const { type, accountId, principalArn, roleArn, isRoot, principalId, userName } = identity
   if (type === 'Anonymous') throw new Error('an anonymous caller has no identity')

@@ -13,26 +13,35 @@ import type { RoleRecord } from '../../protocol/iam/role-record.ts'
 import type { Meter, Work } from '../../protocol/work.ts'
 import type { IamCall } from '../../gateway/port/iam-backend.ts'
 
+/** A bucket's policy as it is stored. */
 export interface BucketPolicyText {
   readonly policy: string
+  /** What the ARNs in it meant when it was stored. */
   readonly principals: readonly ResolvedPrincipal[]
 }
 
+/** What has to be read, all of it linearizably. */
 export interface SurroundingsOptions {
   /** All buckets of the account that have a policy. */
   readonly bucketPolicies: (
     context: RequestContext,
     accountId: string,
   ) => Promise<readonly BucketPolicyText[]>
+  /** All roles of the account that exist. */
   readonly roles: (context: RequestContext, accountId: string) => Promise<readonly RoleRecord[]>
 }
 
+/** A role whose trust policy names principals of its account. */
 export interface TrustingRole {
   readonly role: RoleRecord
   readonly arn: string
   readonly trust: Policy
 }
 
+/**
+ * The policies that name some principals and not others. Those that treat all alike give the caller
+ * the same, so they change nothing in a comparison.
+ */
 export interface BucketSurroundings {
   /** A policy that cannot be read denies everything to all principals, so it gives nothing. */
   readonly bucketPolicies: readonly Policy[]
@@ -41,6 +50,10 @@ export interface BucketSurroundings {
   readonly nameDependent: boolean
 }
 
+/**
+ * Reads the surroundings of the caller's account. Costs a read for each bucket and role of it. Throws
+ * StoreError Unavailable, and BudgetError when parsing takes too many steps.
+ */
 export async function surroundingsOf(
   { bucketPolicies, roles }: SurroundingsOptions,
   { context, caller: { accountId }, inTurns }: IamCall,
@@ -53,6 +66,7 @@ export async function surroundingsOf(
   return inTurns(reading(texts, records, meter))
 }
 
+/** Parses what was read, and leaves out what is not personal. */
 function* reading(
   texts: readonly BucketPolicyText[],
   records: readonly RoleRecord[],

@@ -29,10 +29,13 @@ const USERS_MAX = 5_000
 
 export interface UsersOptions extends ModuleOptions {
   readonly attachments: Attachments
+  /** Another limit than AWS's, for tests. */
   readonly usersMax?: number | undefined
 }
 
+/** Answers the actions about users. Holds no state: everything is in registers. */
 export class Users {
+  /** Names and the account's list of users. */
   readonly names: Names<UserRecord>
   readonly #options: UsersOptions
 
@@ -46,6 +49,7 @@ export class Users {
     })
   }
 
+  /** The handlers of this module, for service.ts, those for the policies of users included. */
   actions(): IamActions {
     return {
       CreateUser: (call) => this.#create(call),
@@ -71,12 +75,15 @@ export class Users {
     }
   }
 
-  /** The one that the call names. Throws NoSuchEntity. */
+  /** The user that the call names. Throws IamError NoSuchEntity. */
   find(call: IamCall): Promise<UserRecord> {
     return this.names.get(call.context, call.caller.accountId, requiredText(call, 'UserName'))
   }
 
-  /** The user with all policies that it holds, those of its groups too. */
+  /**
+   * The user as a bearer of rights: with all policies that it holds, those of its groups too. For
+   * checks of rights.
+   */
   async bearer(context: RequestContext, user: UserRecord): Promise<PolicyBearer> {
     const read: RecordReader = (kind, name) => this.#options.records.read(context, kind, name)
     const { accountId, id, path, name } = user
@@ -89,7 +96,10 @@ export class Users {
     }
   }
 
-  /** Undefined when the account has no such user. */
+  /**
+   * The path of a user, for the ARN that a request is authorised by. Undefined when the account has
+   * no such user.
+   */
   async pathOf(
     context: RequestContext,
     accountId: string,
@@ -125,6 +135,7 @@ export class Users {
     return { User: { ...shown(user), Tags: shownTags(user.tags) } }
   }
 
+  /** The root of the caller's account, which GetUser shows like a user. */
   async #root({ context, caller: { accountId } }: IamCall): Promise<IamResult> {
     const account = await this.#options.records.read(context, ACCOUNT, accountId)
     return {
@@ -162,7 +173,11 @@ export class Users {
     }
   }
 
-  /** The user's own record lists what refers to the user, keys too, so that one change sees all of it. */
+  /**
+   * A user must hold nothing any more. The user's own record lists what refers to the user, keys too,
+   * so that one change sees all of it. Listed keys and groups that do not exist are looked up first
+   * and do not count.
+   */
   async #delete(call: IamCall): Promise<IamResult> {
     const user = await this.find(call)
     const gone = new Set<string>()
@@ -189,6 +204,7 @@ export class Users {
     return {}
   }
 
+  /** Changes the record of the user that the call names. */
   async #change(call: IamCall, edit: (user: UserRecord) => UserRecord): Promise<IamResult> {
     const user = await this.find(call)
     await this.names.change(call.context, user, (current) => ({ write: edit(current) }))
@@ -204,6 +220,7 @@ function inUse(what: string): Error {
   return deleteConflict(`Cannot delete entity, must ${what}.`)
 }
 
+/** The User element of an answer, without tags. */
 export function shown({ accountId, id, name, path, createdMs }: UserRecord): IamResult {
   return {
     Path: path,

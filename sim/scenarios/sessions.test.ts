@@ -114,6 +114,12 @@ describe('sessions', () => {
   })
 })
 
+/** The answer to the caller: the length comes from a request, and must never stop a node. */
+function wrongLength(seconds: number, longest: number): object {
+  const message = `A session of this kind lasts from 900 to ${longest} seconds: DurationSeconds is ${seconds}.`
+  return { name: 'IamError', code: 'ValidationError', status: 400, message }
+}
+
 describe('limits of sessions', () => {
   describe('a session lives no longer than its kind may', () => {
     const USER: SessionSubject = { ...ROLE, kind: 'user', sessionName: '', name: 'ann' }
@@ -129,13 +135,9 @@ describe('limits of sessions', () => {
       const issued = await sessions.issue(subject, longest)
       expect(await sessions.open(issued.accessKeyId, issued.token)).toMatchObject(subject)
       for (const seconds of [899, longest + 1, Number.NaN]) {
-        // An answer to the caller: the length comes from a request, and must never stop a node.
-        await expect(sessions.issue(subject, seconds)).rejects.toMatchObject({
-          name: 'IamError',
-          code: 'ValidationError',
-          status: 400,
-          message: `A session of this kind lasts from 900 to ${longest} seconds: DurationSeconds is ${seconds}.`,
-        })
+        await expect(sessions.issue(subject, seconds)).rejects.toMatchObject(
+          wrongLength(seconds, longest),
+        )
       }
       // Signed by the cluster's own key, as a faulty node would: refused by every other one, at once.
       const claims = claimsOf(issued.token)
