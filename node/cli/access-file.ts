@@ -15,6 +15,7 @@ const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants
 /** O_NONBLOCK: do not wait for a reader of a named pipe. */
 const FLAGS = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK
 const MODE = 0o600
+/** How often a written file is compared with what its path names now. */
 const LOOK_EVERY_MS = 1_000
 const STDOUT = 1
 
@@ -37,8 +38,10 @@ export function openAccessLog(to: string, clock: Clock): ((line: string) => void
   return (line) => writer.write(line)
 }
 
+/** Takes an error, or how many bytes were written: possibly fewer than were given. */
 type Done = (error: Error | null, count: number) => void
 
+/** Writes to an open file descriptor. Used as it is for standard output. */
 class Descriptor {
   protected descriptor: number
 
@@ -46,20 +49,28 @@ class Descriptor {
     this.descriptor = descriptor
   }
 
+  /**
+   * Writes at once, for the last lines of a process. Returns how many bytes were written. Throws the
+   * operating system's error.
+   */
   writeSync(bytes: Uint8Array): number {
     return writeSync(this.descriptor, bytes)
   }
 
+  /** Writes in the background and calls `done` once. */
   write(bytes: Uint8Array, done: Done): void {
     write(this.descriptor, bytes, 0, bytes.length, null, (error, count) => done(error, count))
   }
 }
 
+/** A file of the access log that may be moved away or deleted while it is written to. */
 export class AppendedFile extends Descriptor {
   readonly #path: string
   readonly #clock: Clock
+  /** When to compare next, by the monotonic clock. */
   #lookAtMs: number
 
+  /** Opens the file, or makes it. Throws UsageError when it can't be opened. */
   constructor(path: string, clock: Clock) {
     super(openAtStart(path))
     this.#path = path
@@ -96,6 +107,7 @@ export class AppendedFile extends Descriptor {
   }
 }
 
+/** An error at the start is one of the configuration, so it names the setting. */
 function openAtStart(path: string): number {
   try {
     return openSync(path, FLAGS, MODE)

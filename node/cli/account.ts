@@ -1,4 +1,9 @@
-/** `shoal account`: the accounts of the cluster, for administrators of its first account. */
+/**
+ * `shoal account`: the accounts of the cluster, for administrators of its first account.
+ *
+ * These commands go to the query API on the S3 port, signed like any other request, and not to the
+ * admin port: what they may do is decided by policies.
+ */
 
 import type { Command } from 'commander'
 import type { XmlElement } from '../../gateway/http/xml.ts'
@@ -16,19 +21,24 @@ import {
 import { textTable } from './table.ts'
 import { printable, type Terminal } from './terminal.ts'
 
+/** The options that every sub-command has. */
 interface Options extends QueryOptions {
   readonly json?: true
 }
 
+/** An account as the commands print it, with --json too. */
 interface Account {
   readonly id: string
   readonly name: string
+  /** ISO 8601. Empty for the first account, whose creation is not recorded. */
   readonly created: string
+  /** How many buckets it has now. */
   readonly buckets: number
+  /** How many it may have. */
   readonly bucketsMax: number
 }
 
-/** Adds the command and its sub-commands. */
+/** Adds the command and its sub-commands. `environment` is where the credentials are looked for. */
 export function addAccountCommand(
   program: Command,
   terminal: Terminal,
@@ -67,7 +77,7 @@ export function addAccountCommand(
       }
       terminal.out(`account ${made.id} ${printable(made.name)}`)
       terminal.out(`credentials accessKeyId=${accessKeyId} secretAccessKey=${secretAccessKey}`)
-      terminal.out('not shown again')
+      terminal.out('the secret key is not shown again')
     })
 
   command('list', 'list all accounts').action(async (options: Options) => {
@@ -95,6 +105,7 @@ export function addAccountCommand(
     })
 }
 
+/** Asks for page after page until the last one. */
 async function listAccounts(client: QueryClient): Promise<Account[]> {
   const accounts: Account[] = []
   let marker = ''
@@ -106,6 +117,7 @@ async function listAccounts(client: QueryClient): Promise<Account[]> {
   return accounts
 }
 
+/** Reads the Account element of an answer. */
 function accountOf(element: XmlElement): Account {
   return {
     id: elementText(element, 'AccountId'),
@@ -135,7 +147,10 @@ function accountLines(accounts: readonly Account[]): string[] {
   )
 }
 
-/** Returns '0' for the cluster's limit. */
+/**
+ * The value of BucketsMax for a word of the command line: '0' stands for the cluster's limit. Throws
+ * UsageError.
+ */
 function countOf(text: string): string {
   if (text === 'default') return '0'
   if (/^[1-9]\d{0,5}$/.test(text)) return text

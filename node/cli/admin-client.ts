@@ -26,12 +26,15 @@ import { readAdminCredential } from '../process/credential-files.ts'
 import { readNode } from '../process/node-file.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
+/** A longer answer is refused, so that a wrong server can't fill the memory. */
 const ANSWER_BYTES_MAX = 64 << 20
 const DEFAULT_DATA = './shoal-data'
 
 /** How a command finds its node: `--admin URL`, else the node.json of `--data DIR`. */
 export interface AdminTarget {
+  /** 'http://127.0.0.1:9001', or the same without 'http://'. */
   readonly admin?: string | undefined
+  /** A node's data directory. Default: ./shoal-data. */
   readonly data?: string | undefined
   /** A file with the admin credential of a node on another machine. */
   readonly credential?: string | undefined
@@ -40,6 +43,7 @@ export interface AdminTarget {
 /** Returns undefined when it is not known. Called for each request, because each start of the node draws a new one. */
 type ReadCredential = () => string | undefined
 
+/** The address of the admin port. Throws UsageError when it can't be found, saying what to give. */
 export function adminUrl(options: AdminTarget): URL {
   if (options.admin !== undefined) {
     const text = options.admin.includes('://') ? options.admin : `http://${options.admin}`
@@ -60,6 +64,10 @@ export function adminUrl(options: AdminTarget): URL {
   return new URL(`http://${node.addresses.admin.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`)
 }
 
+/**
+ * A client for the node that a command's options name. Throws UsageError as `adminUrl` does, and for
+ * a file without a credential.
+ */
 export function adminClient(options: AdminTarget): AdminClient {
   const { admin, data = DEFAULT_DATA, credential } = options
   const url = adminUrl(options)
@@ -67,7 +75,7 @@ export function adminClient(options: AdminTarget): AdminClient {
   return new AdminClient(url, admin === undefined ? () => readAdminCredential(data) : undefined)
 }
 
-/** Throws UsageError when it is another user's. */
+/** The node.json of a directory. Throws UsageError when the directory is another user's. */
 function nodeOf(directory: string): ReturnType<typeof readNode> {
   try {
     return readNode(directory)
@@ -78,6 +86,7 @@ function nodeOf(directory: string): ReturnType<typeof readNode> {
   }
 }
 
+/** The credential in a file that the operator has copied here. Throws UsageError. */
 function readCredentialFile(path: string): string {
   let text: string
   try {
@@ -90,12 +99,24 @@ function readCredentialFile(path: string): string {
   throw new UsageError(`--credential: ${path} holds no admin credential`)
 }
 
+/**
+ * One node's admin API as functions. Each call is one request on a connection of its own.
+ *
+ * Every function throws UsageError when the command was used wrongly (no right, or a layout request
+ * that makes no sense), and another Error, of one line that names the node, when the node does not
+ * answer or can't do it.
+ */
 export class AdminClient {
+  /** 'http://HOST:PORT/'. */
   readonly #base: URL
   readonly #timeoutMs: number
+  /** Undefined until the node has named its directory. */
   #credential: ReadCredential | undefined
 
-  /** @param credential default: that of the directory which the node names */
+  /**
+   * @param credential default: that of the directory which the node names
+   * @param timeoutMs how long the node may be silent
+   */
   constructor(base: URL, credential?: ReadCredential, timeoutMs = 30_000) {
     this.#base = base
     this.#credential = credential
@@ -107,10 +128,12 @@ export class AdminClient {
     return new AdminClient(new URL(url), () => readAdminCredential(directory))
   }
 
+  /** The cluster as this node knows it. The node asks the others first, which takes up to 2 seconds. */
   async status(): Promise<NodeStatus> {
     return (await this.#ask('GET', '/status')) as NodeStatus
   }
 
+  /** What is lost for good, as all members report it. */
   async lost(): Promise<LostStatus> {
     return (await this.#ask('GET', '/lost')) as LostStatus
   }
@@ -128,24 +151,31 @@ export class AdminClient {
     return token
   }
 
+  /** The tokens that have not expired, without their secrets. */
   async tokens(): Promise<readonly TokenStatus[]> {
     return (await this.#ask('GET', '/token')) as readonly TokenStatus[]
   }
 
+  /** Ends a token. Throws when there is none with this id. */
   async revokeToken(id: string): Promise<void> {
     await this.#ask('DELETE', `/token?${new URLSearchParams({ id }).toString()}`)
   }
 
+  /** Which cluster secret is in force. */
   async secret(): Promise<SecretStatus> {
     return (await this.#ask('GET', '/secret')) as SecretStatus
   }
 
-  /** Without `overlapMs` the node takes its default. */
+  /**
+   * Draws a new cluster secret. `overlapMs` says how long sessions of the present one stay valid;
+   * without it the node takes its default.
+   */
   async rotateSecret(overlapMs?: number): Promise<SecretStatus> {
     const query = overlapMs === undefined ? '' : `?overlapMs=${overlapMs}`
     return (await this.#ask('POST', `/secret/rotate${query}`)) as SecretStatus
   }
 
+  /** Where the metadata of an object is kept. The object need not exist. */
   async locate(bucket: string, key: string): Promise<LocateResult> {
     const query = new URLSearchParams({ bucket, key })
     return (await this.#ask('GET', `/locate?${query.toString()}`)) as LocateResult
@@ -194,6 +224,10 @@ export class AdminClient {
     return (await this.#ask('POST', '/layout/losses', { id })) as LossReport
   }
 
+  /**
+   * One request, and a second one when the credential was refused and there may be a newer one.
+   * Returns the parsed body of a 200.
+   */
   async #ask(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown> {
     const sent = body === undefined ? undefined : JSON.stringify(body)
     let { status, text } = await this.#exchange(method, path, this.#credential?.(), sent)
@@ -216,11 +250,16 @@ export class AdminClient {
     if (status === 200) return answer
     const said = (answer as { error?: unknown } | null)?.error
     const why = `node at ${this.#base.host}: ${typeof said === 'string' ? said : status}`
+    // A refusal of a layout request says what was wrong with it (400) or names no node (404): exit
+    // code 2.
     const wrongly = path.startsWith('/layout') ? [400, 401, 403, 404] : [401, 403]
     throw wrongly.includes(status) ? new UsageError(why) : new Error(why)
   }
 
-  /** Undefined unless the directory that the answer names has its node at this address. */
+  /**
+   * The credential of the directory that a refusal names. Undefined unless the node of that directory
+   * has this address: otherwise another process could have the credential sent to it.
+   */
   #namedBy(answer: string): ReadCredential | undefined {
     let path: unknown
     try {
@@ -239,6 +278,7 @@ export class AdminClient {
     return () => readAdminCredential(directory)
   }
 
+  /** One HTTP request. Rejects when no whole answer comes within the time-out. */
   #exchange(
     method: string,
     path: string,
@@ -281,6 +321,7 @@ export class AdminClient {
   }
 }
 
+/** The port of 'HOST:PORT'. */
 function portOf(address: string | undefined): string | undefined {
   return /:(\d{1,5})$/.exec(address ?? '')?.[1]
 }

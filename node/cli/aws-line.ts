@@ -3,14 +3,17 @@
 import type { Config } from '../process/config.ts'
 import type { RunningNode } from '../process/running-node.ts'
 
-/** Quotes a text as one word of a POSIX shell. */
+/** The text as one word of a POSIX shell, quoted only when needed. */
 export function shellWord(text: string): string {
   return /^[A-Za-z0-9_./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }
 
 /**
- * Returns a line that works when pasted. It contains the keys only when they are printed at this start anyway; later it
- * reads them from credentials.json.
+ * A line that makes a bucket when it is pasted into a shell. It contains the keys only when they are
+ * printed at this start anyway; later it reads them from credentials.json. Undefined on nodes without
+ * root credentials.
+ *
+ * @param credentialsPath where credentials.json is
  */
 export function awsLine(
   node: Pick<RunningNode, 's3Url' | 'credentials'>,

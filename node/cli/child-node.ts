@@ -10,9 +10,11 @@ import type { ReadyMessage } from './start.ts'
 
 /** How to start the child. */
 export interface ChildOptions {
+  /** 'node-0': for messages. */
   readonly name: string
-  /** node/main.ts. */
+  /** The script to run: node/main.ts. */
   readonly entry: string
+  /** Options of `shoal start`, without secrets: other users can see them. */
   readonly args: readonly string[]
   readonly env: NodeJS.ProcessEnv
   /** Text for its standard input: a secret that must not be an argument. */
@@ -24,11 +26,14 @@ export interface ChildExit {
   readonly how: string
 }
 
+/** Starts the process in its constructor. There is no restart: a node that ends stays away. */
 export class ChildNode {
   readonly name: string
+  /** Undefined when the process could not be started. */
   readonly pid: number | undefined
   /** Resolves when the node serves. Never resolves when it ends before that. */
   readonly ready: Promise<ReadyMessage>
+  /** Resolves when the process has ended, or could not be started. Never rejects. */
   readonly exited: Promise<ChildExit>
   #running = true
   readonly #process: ChildProcess
@@ -65,15 +70,18 @@ export class ChildNode {
     })
   }
 
+  /** True until `exited` resolves. */
   get running(): boolean {
     return this.#running
   }
 
+  /** Does nothing once the process has ended: its id may belong to another process by then. */
   signal(signal: 'SIGTERM' | 'SIGKILL'): void {
     if (this.#running) this.#process.kill(signal)
   }
 }
 
+/** The channel carries only this message, but its type is not known to the compiler. */
 function isReady(message: unknown): message is ReadyMessage {
   return (
     typeof message === 'object' && message !== null && 'type' in message && message.type === 'ready'

@@ -1,4 +1,7 @@
-/** The directory of `shoal cluster`: the nodes in it, and the members of their cluster. */
+/**
+ * The directory of `shoal cluster`: the nodes in it, and the members of their cluster. Only reads;
+ * cluster-plan.ts decides what to start.
+ */
 
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,7 +14,11 @@ import type { NodeRecord } from '../process/node-record.ts'
 import { UsageError } from '../tools/usage-error.ts'
 import type { ExistingNode, KnownMember } from './cluster-plan.ts'
 
-/** Looks into each node's directory. Throws UsageError when `data` is the directory of one node or holds something else. */
+/**
+ * Looks into each node's directory, DATA/node-0 and so on, in no particular order. Empty when `data`
+ * does not exist. Throws UsageError when it is the directory of one node or holds something else:
+ * nodes must not be started among foreign files.
+ */
 export function existingNodes(data: string): ExistingNode[] {
   let names: string[]
   try {
@@ -56,6 +63,7 @@ function existingNode(index: number, directory: string): ExistingNode {
   }
 }
 
+/** The id that belongs to the node's key. Undefined for a damaged key. */
 function nodeIdOf({ privateKey }: NodeRecord): NodeId | undefined {
   try {
     return nodeIdOfKey(new Uint8Array(Buffer.from(privateKey, 'base64')))
@@ -64,7 +72,10 @@ function nodeIdOf({ privateKey }: NodeRecord): NodeId | undefined {
   }
 }
 
-/** The members of the latest layout that any of the directories has. */
+/**
+ * The members of the latest layout that any of the directories has. Empty when that can't be said for
+ * sure.
+ */
 export function knownMembers(data: string, existing: readonly ExistingNode[]): KnownMember[] {
   // A node whose node.json can't be read may be any of the members.
   if (existing.some(({ isMember, nodeId }) => isMember && nodeId === undefined)) return []

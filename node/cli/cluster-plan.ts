@@ -6,15 +6,18 @@ import { UsageError } from '../tools/usage-error.ts'
 const NODES_DEFAULT = 3
 const NODES_MAX = 100
 const BASE_PORT_DEFAULT = 9000
+/** Three are used; ten make the ports of node i easy to tell. */
 const PORTS_PER_NODE = 10
 
 /** What the directory DATA/node-i holds. */
 export interface ExistingNode {
+  /** The i of 'node-i'. */
   readonly index: number
   /** It founded a cluster or was admitted to one. Also true when damage will make its start fail. */
   readonly isMember: boolean
   /** Where it last served, such as '127.0.0.1:9000'. */
   readonly s3Address?: string | undefined
+  /** Undefined when node.json is missing or damaged. */
   readonly nodeId?: NodeId | undefined
 }
 
@@ -25,25 +28,35 @@ export interface KnownMember {
   readonly port?: number | undefined
 }
 
+/** One node as `shoal cluster` is to run it. */
 export interface PlannedNode {
   readonly index: number
   /** Such as 'node-0'. */
   readonly name: string
+  /** '127.0.0.1:9000', and the two ports after it for `admin` and `listen`. */
   readonly s3: string
   readonly admin: string
   readonly listen: string
+  /** It starts at once, without a token. False for nodes that have to join or to found. */
   readonly isMember: boolean
   /** The layout has this node, but its directory is missing or empty. It is not started, and no new node joins for it. */
   readonly lost?: NodeId | undefined
 }
 
+/** What `shoal cluster` does. */
 export interface ClusterPlan {
+  /** By index, without gaps. */
   readonly nodes: readonly PlannedNode[]
   /** No node is a member of a cluster, so node 0 founds one. */
   readonly founds: boolean
 }
 
-/** Throws UsageError. `existing` may be in any order. */
+/**
+ * Decides how many nodes there are, and on which ports. Without options it goes on with the nodes and
+ * the ports that the directory has. Throws UsageError. `existing` may be in any order.
+ *
+ * @param members those that do not run elsewhere: see `membersNotRunning`
+ */
 export function planCluster(
   options: { readonly nodes?: number | undefined; readonly basePort?: number | undefined },
   existing: readonly ExistingNode[],
@@ -104,7 +117,10 @@ function lostNodes(
   return lost
 }
 
-/** Computed from any node's port, so that it is known even when node 0's directory is gone. */
+/**
+ * The base port of an earlier run. It is computed from any node's port, so that it is known even when
+ * node 0's directory is gone.
+ */
 function rememberedBase(existing: readonly ExistingNode[]): number | undefined {
   for (const { index, s3Address } of existing) {
     const port = Number(/:(\d+)$/.exec(s3Address ?? '')?.[1] ?? Number.NaN)

@@ -27,15 +27,21 @@ import type { ReadyMessage } from './start.ts'
 import { stopSignals } from './stop-signals.ts'
 import type { Terminal } from './terminal.ts'
 
+/** The token of step 2. The nodes use it within seconds; a slow disk may need longer. */
 const TOKEN_TTL_MS = 600_000
 const POLL_INTERVAL_MS = 100
 /** How long to wait after the nodes' own `shutdownTimeout`. */
 const STOP_GRACE_MS = 8_000
 
+/** The options of the command, as numbers. Each may be left out. */
 export interface LocalClusterOptions {
+  /** How many nodes in all. Default: those of the directory, or 3. */
   readonly nodes?: number | undefined
+  /** The directory of all nodes. Default: ./shoal-cluster. */
   readonly data?: string | undefined
+  /** Node i uses this port + 10·i and the two after it. Default: the ports of the last run, or 9000. */
   readonly basePort?: number | undefined
+  /** A configuration file for every node. */
   readonly config?: string | undefined
 }
 
@@ -46,7 +52,13 @@ interface Serving {
   readonly message: ReadyMessage
 }
 
-/** Returns the exit code. */
+/**
+ * Runs the cluster until a signal ends it or all its nodes are gone. Returns the exit code: 1 when no
+ * cluster came up, a node had to be killed, or all of them ended by themselves. Throws UsageError
+ * before anything is started.
+ *
+ * @param entry the script that each child runs: node/main.ts
+ */
 export async function runCluster(
   options: LocalClusterOptions,
   entry: string,
@@ -64,15 +76,20 @@ export async function runCluster(
   return cluster.run(plan.founds)
 }
 
+/** The nodes of one run of the command. */
 class Cluster {
   readonly #data: string
+  /** Every node that there should be, also those that are lost. */
   readonly #plans: readonly PlannedNode[]
   readonly #options: LocalClusterOptions
   readonly #entry: string
   readonly #terminal: Terminal
   readonly #clock: Clock
+  /** Every process that was started, also those that have ended. */
   readonly #children: ChildNode[] = []
+  /** From then on a node that ends is not reported. */
   #stopping = false
+  /** The last line of progress, so that it is not repeated. */
   #lastProgress = ''
 
   constructor(
@@ -91,6 +108,7 @@ class Cluster {
     this.#clock = clock
   }
 
+  /** Brings the nodes up, waits, and stops those that are left. A second Ctrl-C kills them. */
   async run(founds: boolean): Promise<number> {
     const signals = stopSignals({
       supervised: false,
@@ -115,6 +133,10 @@ class Cluster {
     return (await this.#stop()) ? exitCode : 1
   }
 
+  /**
+   * Steps 1 to 3 of the head. Returns the nodes that serve, in order of their index. Throws when none
+   * starts, or when a node of a new cluster can't join.
+   */
   async #bringUp(founds: boolean): Promise<readonly Serving[]> {
     const first = this.#plans.filter(({ isMember, index }) => isMember || (founds && index === 0))
     const lost = this.#plans.filter((plan) => plan.lost !== undefined)
@@ -142,7 +164,10 @@ class Cluster {
     return serving.sort((a, b) => a.plan.index - b.plan.index)
   }
 
-  /** Undefined when it ended before it served. That has been reported then. */
+  /**
+   * Starts one node and waits until it serves. Undefined when it ended before that, which has been
+   * reported by then.
+   */
   async #start(plan: PlannedNode, token: string | undefined): Promise<Serving | undefined> {
     const directory = join(this.#data, plan.name)
     const child = new ChildNode({
@@ -193,6 +218,10 @@ class Cluster {
     }
   }
 
+  /**
+   * Prints the ready lines for scripts, and the root credentials when the cluster has just been
+   * founded.
+   */
   #announce(serving: readonly Serving[]): void {
     for (const { message } of serving) {
       this.#terminal.out(
@@ -219,12 +248,13 @@ class Cluster {
     if (line !== undefined) for (const each of ['try:', line]) this.#terminal.out(each)
   }
 
+  /** Resolves when every child has ended. */
   async #allGone(): Promise<'all gone'> {
     await Promise.all(this.#children.map((child) => child.exited))
     return 'all gone'
   }
 
-  /** False when a node had to be killed. */
+  /** Stops all nodes at the same time. Returns false when one had to be killed. */
   async #stop(): Promise<boolean> {
     this.#stopping = true
     for (const child of this.#children) child.signal('SIGTERM')
@@ -239,6 +269,7 @@ class Cluster {
     return false
   }
 
+  /** The configuration that the nodes have in common, as each of them reads it. */
   #config(): ReturnType<typeof loadConfig> {
     const { config } = this.#options
     return loadConfig(
@@ -251,7 +282,10 @@ class Cluster {
     return AdminClient.of(message.adminUrl, this.#directory(plan))
   }
 
-  /** The node itself reports damaged credentials. */
+  /**
+   * The root credentials, if this node founded the cluster. Damaged ones count as none: the node
+   * itself reports them.
+   */
   #credentials(plan: PlannedNode): RootCredentials | undefined {
     try {
       return readCredentials(this.#directory(plan))
@@ -260,6 +294,7 @@ class Cluster {
     }
   }
 
+  /** Says what an operator can do about a node whose directory is missing. */
   #lostLine(plan: PlannedNode, present: readonly PlannedNode[]): string {
     const directory = shellWord(this.#directory(plan))
     const other = present[0] === undefined ? 'DIR' : shellWord(this.#directory(present[0]))
@@ -294,6 +329,7 @@ function environmentOf({ index }: PlannedNode): NodeJS.ProcessEnv {
   return rest
 }
 
+/** A token in the environment is not for these nodes: they get theirs on standard input. */
 function withoutToken(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { SHOAL_JOIN: _, SHOAL_JOIN_FILE: __, ...rest } = env
   return rest

@@ -4,8 +4,10 @@ import { AssertionError } from '../../protocol/assert.ts'
 import { UsageError } from '../tools/usage-error.ts'
 import { printable } from './terminal.ts'
 
+/** Characters. The text of a foreign error may be long. */
 const LINE_MAX = 500
 
+/** The fields that errors of Node, of libraries and of this program may have. */
 interface ErrorLike {
   readonly message?: unknown
   readonly code?: unknown
@@ -16,7 +18,10 @@ interface ErrorLike {
   readonly errors?: unknown
 }
 
-/** Returns the line without 'shoal: '. It is never empty and never more than one line. */
+/**
+ * Makes one line of anything that was thrown, without 'shoal: '. A known cause anywhere inside the
+ * error goes before the error's own message. The line is never empty, and never more than one line.
+ */
 export function describeError(error: unknown): string {
   const known = chain(error)
     .map(knownProblem)
@@ -38,6 +43,10 @@ function chain(error: unknown, depth = 0): ErrorLike[] {
   return [like, ...[like.cause, ...inner].flatMap((each) => chain(each, depth + 1))]
 }
 
+/**
+ * The line for an error that people meet: its own text for a UsageError, and plain words for errors
+ * of the operating system. Undefined for all others.
+ */
 function knownProblem(error: ErrorLike): string | undefined {
   if (error instanceof UsageError) return error.message
   if (error instanceof AssertionError) return `a fault in this program: ${error.message}`
@@ -71,21 +80,25 @@ function knownProblem(error: ErrorLike): string | undefined {
   }
 }
 
+/** 'HOST:PORT' of an error about an address. Some libraries give it only in the message. */
 function addressOf(error: ErrorLike, message: string): string {
   if (typeof error.port === 'number') {
     const host = typeof error.address === 'string' ? error.address : '*'
     return host.includes(':') ? `[${host}]:${error.port}` : `${host}:${error.port}`
   }
-  return /E[A-Z]+:?[^0-9[]*(\[?[0-9a-fA-F:.]+\]?:\d{1,5})/.exec(message)?.[1] ?? 'asked for'
+  return /E[A-Z]+:?[^0-9[]*(\[?[0-9a-fA-F:.]+\]?:\d{1,5})/.exec(message)?.[1] ?? 'that was given'
 }
 
+/** The message, or the name of an error without one. */
 function messageOf(error: unknown): string {
   if (error instanceof Error) return error.message || error.name
   return typeof error === 'string' ? error : String(error)
 }
 
 /**
- * Ends the process with one line after an uncaught error: a node in an unknown state must not go on answering.
+ * Ends the process with one line after an uncaught error, a failed assertion included: a node in an
+ * unknown state must not go on answering. Called once, by `shoal start`. `report` gets the line and
+ * the error.
  */
 export function dieOnUncaught(report: (line: string, error: unknown) => void): void {
   const die = (error: unknown): void => {

@@ -1,4 +1,9 @@
-/** `shoal index rebuild`: makes the index of a stopped node again from its segments (D6). */
+/**
+ * `shoal index rebuild`: makes the index of a stopped node again from its segments (D6).
+ *
+ * The log is opened first and the old index deleted then: without its log, the index would be all
+ * that is left. What the log has lost is written down as at a start (D8).
+ */
 
 import { rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -13,16 +18,23 @@ import { formatSize } from '../tools/units.ts'
 import { progressBar } from './table.ts'
 import type { Terminal } from './terminal.ts'
 
+/** Nothing is appended, so the size of new segments does not matter. */
 const SEGMENT_BYTES = 2 ** 31
+/** The bar is drawn at most ten times a second. */
 const DRAW_MS = 100
+/** The command prints its own lines. */
 const QUIET: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
+/** The options of the command. */
 export interface RebuildOptions {
   readonly data?: string | undefined
   readonly json?: boolean | undefined
 }
 
-/** Returns exit code 1 when parts of the log are damaged or missing. The index holds the rest. */
+/**
+ * Rebuilds the index. Returns exit code 1 when parts of the log are damaged or missing; the index
+ * holds the rest. Throws UsageError when the node runs or the directory holds none.
+ */
 export async function runIndexRebuild(
   { data = './shoal-data', json = false }: RebuildOptions,
   terminal: Terminal,

@@ -1,4 +1,7 @@
-/** Prints the layout, and what a change of it would move, for people. */
+/**
+ * Prints the layout, and what a change of it would move, for people. Pure: layout.ts and
+ * layout-wait.ts write the lines. Text from elsewhere (names, zones) passes `printable`.
+ */
 
 import { shortId } from '../../protocol/ids.ts'
 import type {
@@ -12,8 +15,13 @@ import { formatDuration, formatSize } from '../tools/units.ts'
 import { progressBar, textTable } from './table.ts'
 import { printable } from './terminal.ts'
 
+/** How many partitions one line lists. */
 const PARTITIONS_SHOWN = 20
 
+/**
+ * What `shoal layout show` prints: the head, the table of nodes, and what is under way. An asterisk
+ * marks the node that was asked.
+ */
 export function layoutLines(layout: LayoutTable): string[] {
   const { cluster, epoch, state, nodes, nextReplication } = layout
   const replication =
@@ -30,7 +38,10 @@ export function layoutLines(layout: LayoutTable): string[] {
   ]
 }
 
-/** Progress bars for what is under way. Empty when nothing is. */
+/**
+ * Progress bars for what is under way: how far learners are, and how many bytes are left to move.
+ * Empty when nothing is.
+ */
 export function progressLines(layout: LayoutTable, columns: number): string[] {
   const { nodes, move, state } = layout
   const learning = nodes.flatMap((node) => (node.learning === undefined ? [] : [node.learning]))
@@ -47,6 +58,7 @@ export function progressLines(layout: LayoutTable, columns: number): string[] {
   return bars
 }
 
+/** A column shows 'now → then' where the change under way alters it. */
 function nodeTable(nodes: readonly LayoutNode[]): string[] {
   const nextTotal = nodes.reduce((sum, { nextPartitions = 0 }) => sum + nextPartitions, 0)
   return textTable(
@@ -81,6 +93,7 @@ function nodeTable(nodes: readonly LayoutNode[]): string[] {
   )
 }
 
+/** 'learner 40 %', 'member, away'. */
 function stateText({ state, up, learning }: LayoutNode): string {
   const part =
     learning === undefined || learning.total === 0
@@ -97,6 +110,10 @@ export function moveText({ pendingBytes, bytesPerSecond, secondsLeft }: Move): s
   return `${formatSize(pendingBytes)} to come${rate}${left}`
 }
 
+/**
+ * What `shoal layout plan` prints: the change, what it moves at the price of how many bytes, the
+ * nodes before and after, then warnings and reasons for a refusal.
+ */
 export function planLines(plan: LayoutPlan): string[] {
   const { changes, partitions, partitionsMoved, movedBytes, leastBytes, ratio, fits } = plan
   return [
@@ -139,7 +156,12 @@ export function planLines(plan: LayoutPlan): string[] {
   ]
 }
 
-/** @param isAccepted the operator has just given up what the report lists */
+/**
+ * What `shoal layout accept-loss` prints: what would be lost, then whether it was given up, can be,
+ * or why not.
+ *
+ * @param isAccepted the operator has just given up what the report lists
+ */
 export function lossLines(report: LossReport, isAccepted: boolean): string[] {
   const { sources, registers, sourcesRefusal, refusal } = report
   const lines = sources.map(({ epoch, partitions, waitsFor, awaySeconds, unreadable }) => {
@@ -164,18 +186,22 @@ export function lossLines(report: LossReport, isAccepted: boolean): string[] {
   if (sourcesRefusal !== undefined) lines.push(`no blocks are given up: ${sourcesRefusal}`)
   const all = lines.flatMap((line) => line.split('\n')).map(printable)
   if (isAccepted) {
-    all.push('given up. `shoal scrub` finds what that has lost, and `shoal status --lost` lists it')
+    all.push(
+      'given up. Run `shoal scrub` to find what is lost by this; `shoal status --lost` then lists it',
+    )
   } else if (refusal !== undefined) all.push(`refused: ${printable(refusal)}`)
-  else all.push('to give this up for good, because no further copy exists, add --yes')
+  else all.push('if no other copy of this exists, add --yes to give it up for good')
   return all
 }
 
+/** The first partitions, and how many more there are. */
 function listed(partitions: readonly number[]): string {
   const some = partitions.slice(0, PARTITIONS_SHOWN).join(', ')
   const more = partitions.length - PARTITIONS_SHOWN
   return more > 0 ? `${some} and ${more} more (--json has all)` : some
 }
 
+/** 'now → then', or `now` alone when nothing changes. */
 function changed(now: string, then: string | undefined): string {
   return then === undefined || then === now ? now : `${now} → ${then}`
 }

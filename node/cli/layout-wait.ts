@@ -12,7 +12,13 @@ const POLL_MS = 500
 /** The node may be started again while the command waits. */
 const SILENT_MS_MAX = 60_000
 
-/** Returns exit code 0 when the change is done, 1 when it was given up. */
+/**
+ * Waits until the change is made and its blocks have moved. Returns exit code 0 then, 1 when the
+ * change was given up. Throws when the node is silent for longer than SILENT_MS_MAX.
+ *
+ * @param begun what the node answered when the change was begun: its epoch, and the ids of the nodes
+ * @param json print nothing but the layout at the end
+ */
 export async function waitForChange(
   client: Pick<AdminClient, 'layout'>,
   change: LayoutChange,
@@ -25,15 +31,17 @@ export async function waitForChange(
   for (;;) {
     const layout = await waiter.next()
     if (layout.state !== 'STABLE') continue
+    // The node that answers may not have adopted the new epoch yet.
     if (layout.epoch < begun.epoch) continue
     if (!isMade(layout, change, begun)) {
       waiter.end(layout)
       terminal.error(
-        `shoal: the change was given up in epoch ${layout.epoch} (${layout.cause}): the members are those of ` +
-          'before, and nothing is lost. The logs of the nodes say why; try again when that is solved',
+        `shoal: the change was given up in epoch ${layout.epoch} (${layout.cause}): the members are the ` +
+          'same as before, and nothing is lost. The logs of the nodes say why: try again when the cause is removed',
       )
       return 1
     }
+    // The members are those that were asked for, and blocks are still on their way to them.
     if (layout.sources > 0) continue
     waiter.end(layout)
     if (!json) terminal.out(`done: epoch ${layout.epoch}`)
@@ -41,7 +49,10 @@ export async function waitForChange(
   }
 }
 
-/** Waits until nothing is under way any more: no change, and no node that joins. */
+/**
+ * Waits until nothing is under way any more: no change, and no node that joins. Returns the layout at
+ * that moment.
+ */
 export async function waitForRest(
   client: Pick<AdminClient, 'layout'>,
   terminal: Terminal,
@@ -57,12 +68,14 @@ export async function waitForRest(
   }
 }
 
+/** Asks for the layout every POLL_MS and shows it. */
 class Waiter {
   readonly #client: Pick<AdminClient, 'layout'>
   readonly #terminal: Terminal
   readonly #clock: Clock
   readonly #json: boolean
   #first = true
+  /** The step that was printed last, where there is no terminal. */
   #printed = ''
 
   constructor(
@@ -77,6 +90,10 @@ class Waiter {
     this.#json = json
   }
 
+  /**
+   * The layout after the next pause, at once the first time. Tries again while the node does not
+   * answer.
+   */
   async next(): Promise<LayoutTable> {
     if (!this.#first) await sleep(this.#clock, POLL_MS)
     this.#first = false
@@ -94,6 +111,7 @@ class Waiter {
     }
   }
 
+  /** Removes what was drawn, and prints the layout if JSON was asked for. */
   end(layout: LayoutTable): void {
     this.#terminal.draw([])
     if (this.#json) this.#terminal.out(JSON.stringify(layout))
@@ -117,7 +135,10 @@ class Waiter {
   }
 }
 
-/** Whether the members are as the change wanted. `begun` has the ids of nodes that `change` names. */
+/**
+ * Whether the members are as the change wanted. A change that was given up also ends STABLE, with the
+ * members of before. `begun` has the ids of nodes that `change` names.
+ */
 export function isMade(layout: LayoutTable, change: LayoutChange, begun: LayoutChanged): boolean {
   const member = (id: string | undefined): LayoutTable['nodes'][number] | undefined =>
     layout.nodes.find(({ node, state }) => node === id && state !== 'source')

@@ -129,20 +129,20 @@ describe('layout accept-loss', () => {
       '22 partitions wait for c (away for 10m): blocks that no other node has, 3 of them known, written before epoch 5',
       `  partitions ${Array.from({ length: 20 }, (_, i) => i).join(', ')} and 2 more (--json has all)`,
       'damaged and without another replica: object bucket/key (partition 7)',
-      'to give this up for good, because no further copy exists, add --yes',
+      'if no other copy of this exists, add --yes to give it up for good',
     ])
     expect(asked).toEqual(['GET /layout/losses'])
     const given = await run('accept-loss', '--yes')
     expect([given.code, given.out.at(-1)]).toEqual([
       0,
-      'given up. `shoal scrub` finds what that has lost, and `shoal status --lost` lists it',
+      'given up. Run `shoal scrub` to find what is lost by this; `shoal status --lost` then lists it',
     ])
     expect(asked.at(-1)).toBe('POST /layout/losses {"id":"0123456789abcdef"}')
     const parts = { ...report, sources: [], sourcesRefusal: 'c answers again' }
     answer.text = JSON.stringify(parts)
     expect((await run('accept-loss')).out.slice(1)).toEqual([
       'no blocks are given up: c answers again',
-      'to give this up for good, because no further copy exists, add --yes',
+      'if no other copy of this exists, add --yes to give it up for good',
     ])
     answer.text = JSON.stringify({ ...report, refusal: 'c answers again' })
     const refused = await run('accept-loss', '--yes')

@@ -15,15 +15,21 @@ import {
 } from './options.ts'
 import { printable } from './terminal.ts'
 
+/** `wait` is undefined when neither --wait nor --no-wait was given. */
 type WaitOptions = TargetOptions & { readonly wait?: boolean }
 type ForceOptions = { readonly force?: true }
 type PlaceOptions = { readonly zone?: string; readonly capacity?: number }
 
-const FORCE = 'even if too few members or zones remain for the replicas'
+/** The help of --force: which refusal it lifts. */
+const FORCE = 'make the change even if too few members or zones are left for the replicas'
 const OLD = 'the lost node: its name or the end of its id'
 const NODE = 'its name or the end of its id'
 
-/** Defines a change as a command: `layout NAME` makes it, `layout plan NAME` shows what it would move. */
+/**
+ * Defines a change as a command: `layout NAME` makes it, `layout plan NAME` shows what it would move.
+ * `change` makes the request of the words and options, and throws UsageError for those that make no
+ * sense.
+ */
 type DefineChange = <Options>(
   name: string,
   description: string,
@@ -31,6 +37,10 @@ type DefineChange = <Options>(
   change: (words: readonly string[], options: Options) => PlannedChange,
 ) => void
 
+/**
+ * Adds the command and its sub-commands. A change is described once and becomes two commands, except
+ * where the plan takes other words than the change.
+ */
 export function addLayoutCommand(program: Command, context: CommandContext): void {
   const layout = program.command('layout').description('show or change the members')
   addShowCommand(layout, context)
@@ -50,6 +60,10 @@ export function addLayoutCommand(program: Command, context: CommandContext): voi
   addCancelCommand(layout, context)
 }
 
+/**
+ * The maker of `layout plan NAME`. Such a command ends with exit code 1 when the change would be
+ * refused.
+ */
 function definesPlans(plan: Command, { terminal, finish }: CommandContext): DefineChange {
   return (name, description, options, change) => {
     const command = options(withTarget(plan.command(name)).description(description))
@@ -64,6 +78,7 @@ function definesPlans(plan: Command, { terminal, finish }: CommandContext): Defi
   }
 }
 
+/** The maker of `layout NAME`. */
 function definesChanges(layout: Command, context: CommandContext): DefineChange {
   return (name, description, options, change) => {
     const command = withWait(options(withTarget(layout.command(name)).description(description)))
@@ -79,13 +94,13 @@ function definesChanges(layout: Command, context: CommandContext): DefineChange 
 function addChanges(define: DefineChange): void {
   define<ForceOptions>(
     'drain',
-    'move everything away from a node, which then leaves',
+    'move all data away from a node, then remove it',
     (command) => command.argument('<node>', NODE).option('--force', FORCE),
     ([node = ''], force) => ({ kind: 'drain', node, ...forceOf(force) }),
   )
   define<ForceOptions>(
     'remove',
-    'remove a node that is gone',
+    'remove a node that is gone for good',
     (command) =>
       command.argument('<node>', NODE).option('--force', `${FORCE}, or if it still answers`),
     ([node = ''], force) => ({ kind: 'remove', node, ...forceOf(force) }),
@@ -117,6 +132,10 @@ function addChanges(define: DefineChange): void {
   )
 }
 
+/**
+ * Plans for nodes that do not exist yet: these join by being started with a token, so no command
+ * makes the change.
+ */
 function addPlansOnly(define: DefineChange): void {
   define<PlaceOptions>(
     'add',
@@ -166,7 +185,7 @@ function addShowCommand(layout: Command, { terminal, clock }: CommandContext): v
 function addProceedCommand(layout: Command, { terminal }: CommandContext): void {
   withTarget(layout.command('proceed'))
     .description(
-      'go on without waiting for learners: they fetch the rest while old and new members answer',
+      'go on before the new nodes have copied everything: they fetch the rest while old and new members answer',
     )
     .action(async (options: TargetOptions) => {
       const { epoch, state, changes } = await adminClient(options).proceedChange()
@@ -177,8 +196,8 @@ function addProceedCommand(layout: Command, { terminal }: CommandContext): void 
 
 function addAcceptLossCommand(layout: Command, { terminal, finish }: CommandContext): void {
   withTarget(layout.command('accept-loss'))
-    .description('show what a change waits for in vain, and with --yes give it up')
-    .option('--yes', 'no further copy exists: give up what the report lists, for good')
+    .description('show the data that a change waits for in vain; with --yes, give it up')
+    .option('--yes', 'give up for good what the report lists, because no other copy of it exists')
     .action(async (options: TargetOptions & { readonly yes?: true }) => {
       const client = adminClient(options)
       const { yes = false, json = false } = options
@@ -201,7 +220,7 @@ function addCancelCommand(layout: Command, { terminal }: CommandContext): void {
     })
 }
 
-/** Returns the exit code. */
+/** Begins a change, and waits for it on a terminal or with --wait. Returns the exit code. */
 async function runChange(
   change: LayoutChange,
   options: WaitOptions,
@@ -222,16 +241,19 @@ async function runChange(
   return 0
 }
 
+/** Adds the options that say where a node is and how much it offers. */
 function withPlace(command: Command): Command {
   return command
     .option('--zone <name>', 'failure domain: rack, room, site')
     .option('--capacity <size>', 'space to offer, such as 1TiB', size)
 }
 
+/** Leaves the field out when it is not set: the admin API refuses other values. */
 function forceOf({ force }: ForceOptions): ForceOptions {
   return force === true ? { force } : {}
 }
 
+/** Leaves out what was not given: it then stays as it is. */
 function placeOf({ zone, capacity }: PlaceOptions): { zone?: string; capacityBytes?: number } {
   return {
     ...(zone !== undefined && { zone }),

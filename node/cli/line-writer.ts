@@ -10,25 +10,35 @@
 import { fstatSync, write, writeSync } from 'node:fs'
 import { SystemClock } from '../env/system.ts'
 
+/** Lines that wait take no more memory than this; further ones are lost. */
 const WAITING_BYTES_MAX = 1 << 20
 /** A reader that has taken nothing for this long is not waited for at the end. */
 const STUCK_MS = 1_000
+/** How long the end of the process waits for a write that is under way. */
 const LAST_WORDS_MS = 20
 
+/** Where the lines go. access-file.ts and `standardErrorWriter` give these. */
 export interface LineWriterOptions {
+  /** Returns how many bytes were written. May throw. */
   readonly writeSync: (bytes: Uint8Array) => number
   /** Calls `done` with the count of bytes written, or with an error. */
   readonly write: (bytes: Uint8Array, done: (error: Error | null, count: number) => void) => void
+  /** A write may wait for a reader, so lines are written in the background. */
   readonly mayBlock: boolean
+  /** The line that says how many lines were lost, with its line end. */
   readonly lostLine: (count: number) => string
   readonly monotonicMs: () => number
 }
 
+/** Takes lines, and writes them in order. */
 export class LineWriter {
   readonly #options: LineWriterOptions
+  /** Lines that no write has taken yet. */
   #waiting: Uint8Array[] = []
   #waitingBytes = 0
+  /** When the write under way began, by the monotonic clock. Undefined while there is none. */
   #startedMs: number | undefined
+  /** Lines lost since the last one that said so. */
   #lost = 0
 
   constructor(options: LineWriterOptions) {
@@ -79,6 +89,7 @@ export class LineWriter {
     }
   }
 
+  /** Begins one write of everything that waits. */
   #writeNext(): void {
     const batch = this.#waiting
     if (batch.length === 0) return
@@ -88,6 +99,10 @@ export class LineWriter {
     this.#writeAll(Buffer.concat(batch), batch.length)
   }
 
+  /**
+   * Writes until the operating system has taken all bytes. After an error the lines of this write are
+   * lost.
+   */
   #writeAll(bytes: Uint8Array, lines: number): void {
     this.#options.write(bytes, (error, count) => {
       if (error === null && count > 0 && count < bytes.length) {
@@ -101,6 +116,7 @@ export class LineWriter {
   }
 }
 
+/** A writer for standard error. It is ended when the process exits. */
 export function standardErrorWriter(lostLine: (count: number) => string): LineWriter {
   const clock = new SystemClock()
   const writer = new LineWriter({
@@ -115,6 +131,7 @@ export function standardErrorWriter(lostLine: (count: number) => string): LineWr
   return writer
 }
 
+/** A pipe or a socket has a reader that may have stopped. */
 function mayBlock(descriptor: number): boolean {
   try {
     const stat = fstatSync(descriptor)

@@ -6,14 +6,20 @@ import type { AdminClient } from './admin-client.ts'
 import { shortNode, textTable } from './table.ts'
 import { printable, type Terminal } from './terminal.ts'
 
-/** Splits 's3://bucket/key'. The key is not decoded. */
+/**
+ * Splits 's3://bucket/key'. The key is not decoded, so it is the object's key as it is. Throws
+ * UsageError.
+ */
 export function parseS3Url(url: string): { bucket: string; key: string } {
   const match = /^s3:\/\/([^/]+)\/(.+)$/s.exec(url)
   if (match === null) throw new UsageError(`'${url.slice(0, 80)}' is not s3://BUCKET/KEY`)
   return { bucket: match[1] as string, key: match[2] as string }
 }
 
-/** Returns exit code 1 when both ways give different nodes. */
+/**
+ * Prints where the object's metadata is kept. Returns exit code 1 when layout and DHT give different
+ * nodes.
+ */
 export async function runLocate(
   client: AdminClient,
   url: string,
@@ -27,6 +33,7 @@ export async function runLocate(
   return result.byWalk !== undefined && !result.agree ? 1 : 0
 }
 
+/** One row for each node that either of the two ways names. */
 export function locateLines(result: LocateResult): string[] {
   const { byWalk } = result
   const onlyWalk = (byWalk?.replicas ?? []).filter(
@@ -63,7 +70,7 @@ function labelOf({ names }: LocateResult, node: string): string {
 
 function verdict(result: LocateResult): string {
   const { byWalk, agree } = result
-  if (byWalk === undefined) return 'the DHT has no provider of this slice of the keyspace yet'
+  if (byWalk === undefined) return 'no node has announced this part of the keyspace in the DHT yet'
   const way = `asked ${printable(labelOf(result, byWalk.provider))} after ${byWalk.hops} hops`
   return agree ? `layout and DHT agree (${way})` : `layout and DHT DISAGREE (${way})`
 }

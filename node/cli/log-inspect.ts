@@ -1,4 +1,7 @@
-/** `shoal log inspect FILE`: prints the records of a segment and what is wrong with it. Changes nothing. */
+/**
+ * `shoal log inspect FILE`: prints the records of a segment and what is wrong with it. Changes
+ * nothing, and needs no node: it also reads a segment that was copied elsewhere.
+ */
 
 import { existsSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
@@ -8,6 +11,7 @@ import type { BlockKey, ByteString, RegisterKey } from '../../protocol/ids.ts'
 import {
   bucketIdOf,
   objectKeyOf,
+  PART_KEY_BYTES,
   partNumberOf,
   spaceOf,
   systemNameOf,
@@ -22,9 +26,13 @@ import { nameOfType, RECORD } from '../replica/record-types.ts'
 import { UsageError } from '../tools/usage-error.ts'
 import { printable, type Terminal } from './terminal.ts'
 
+/** A badly damaged segment may have thousands. */
 const PROBLEMS_SHOWN = 20
 
-/** Returns exit code 1 when anything is wrong with the file. */
+/**
+ * Prints one line for each record and each damaged place, then a summary. Returns exit code 1 when
+ * anything is wrong with the file. Throws UsageError when there is no such file.
+ */
 export async function runLogInspect(
   path: string,
   { json }: { readonly json: boolean },
@@ -66,6 +74,7 @@ export async function runLogInspect(
   }
 }
 
+/** Columns of fixed width, because the file is not read twice. A negative width aligns to the right. */
 function tableLine(...cells: readonly string[]): string {
   const widths = [-12, -10, 12, -6, -8, -9]
   return cells
@@ -100,6 +109,7 @@ function damageLine({ offset, lengthBytes, identity }: Damage): string {
   return tableLine(String(offset), '?', type, '?', '?', String(lengthBytes), `BAD ${key}`)
 }
 
+/** One JSON object: keys in hexadecimal, and as people read them in `shown`. */
 function recordJson({ header, position, isSound }: InspectedRecord): string {
   const { type, partition, key, sequence, bodyBytes, payloadBytes, more } = header
   return JSON.stringify({
@@ -128,7 +138,12 @@ function damageJson({ identity, ...place }: Damage): string {
   return JSON.stringify({ ...place, ...whose, ok: false })
 }
 
-/** A key for people. Hexadecimal when it has no readable form. */
+/**
+ * A record's key for people: which register, block or segment it is about. In hexadecimal when it has
+ * no readable form, as in a file that is damaged or from another program version.
+ *
+ * @param type the record's type, of replica/record-types.ts
+ */
 export function describeKey(type: number, key: ByteString): string {
   switch (type) {
     case RECORD.register:
@@ -161,7 +176,9 @@ export function describeKey(type: number, key: ByteString): string {
 
 function describeRegister(key: RegisterKey): string {
   const space = key.length < 3 ? undefined : spaceOf(key)
-  if (space === undefined) return hex(bytesOf(key))
+  // A file from elsewhere may hold any key: what `partNumberOf` would assert is no fault of this program.
+  const isShort = space === 'part' && key.length !== PART_KEY_BYTES
+  if (space === undefined || isShort) return hex(bytesOf(key))
   const bucket = hex(bytesOf(bucketIdOf(key) ?? '')).slice(0, 8)
   if (space === 'object') return `object ${bucket}…/${text(objectKeyOf(key))}`
   if (space === 'part') {
@@ -173,6 +190,7 @@ function describeRegister(key: RegisterKey): string {
   return `${space} ${text(systemNameOf(key))}`
 }
 
+/** UTF-8 where it is that, otherwise hexadecimal. */
 function text(bytes: ByteString): string {
   try {
     return textOfUtf8(bytes)

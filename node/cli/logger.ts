@@ -10,10 +10,15 @@ import { printable } from './terminal.ts'
 
 export const REDACTED = '[redacted]'
 
+/** A field with such a name is removed, whatever it contains. */
 const SECRET_NAME = /secret|password|passphrase|private_?key|token|authorization|signature|cookie/i
+/** Deeper values are cut off, so that a cycle ends. */
 const DEPTH_MAX = 6
 
-/** A copy without secrets; errors become type, message, code and stack. */
+/**
+ * A copy of a log line's fields without secrets. Errors become type, message, code, stack and cause;
+ * bytes become their length. The value itself is not changed.
+ */
 export function withoutSecrets(value: unknown, depth = 0): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (depth >= DEPTH_MAX) return '[deep]'
@@ -31,6 +36,7 @@ export function withoutSecrets(value: unknown, depth = 0): unknown {
   return copy
 }
 
+/** How a process logs. */
 export interface LoggerOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   /** Added to every line: which of several nodes has written it. */
@@ -41,6 +47,7 @@ export interface LoggerOptions {
   readonly write?: (line: string) => void
 }
 
+/** The logger of a process. It never throws, and a slow reader never blocks it. */
 export function createLogger(options: LoggerOptions): Logger {
   const write = options.write ?? standardError(options.pretty)
   const shown = options.pretty
@@ -60,6 +67,7 @@ export function createLogger(options: LoggerOptions): Logger {
   )
 }
 
+/** Lines to standard error. Once it can be written to again, the first line says how many were lost. */
 function standardError(pretty: boolean): (line: string) => void {
   const writer = standardErrorWriter((lost) => {
     const fields = { level: 'warn', lost, msg: 'log lines could not be written' }
@@ -68,6 +76,7 @@ function standardError(pretty: boolean): (line: string) => void {
   return (line) => writer.write(line)
 }
 
+/** A line as pino writes it. */
 interface PinoLine extends Record<string, unknown> {
   readonly level: string
   /** ISO 8601. */
@@ -88,6 +97,7 @@ export function prettyLine(json: string, stacks: boolean): string {
   return stack === undefined ? printable(line) : `${printable(line)}\n${stack}`
 }
 
+/** The value of a field on one line. */
 function shortly(value: unknown): string {
   if (typeof value === 'string') return value
   if (typeof value === 'object' && value !== null && 'message' in value) {

@@ -53,6 +53,10 @@ export async function runCommandLine(
   }
 }
 
+/**
+ * Without this check commander would take an unknown word for an argument of `shoal start`, the
+ * default command.
+ */
 function isCommand(program: Command, name: string): boolean {
   return name === 'help' || program.commands.some((command) => command.name() === name)
 }
@@ -96,6 +100,10 @@ export function createProgram(
   return program
 }
 
+/**
+ * `shoal start`. Its flags are fields of the configuration (process/config-fields.ts), except for the
+ * few that belong to one start only.
+ */
 function addStartCommand(program: Command, { terminal, clock, finish }: CommandContext): void {
   program
     .command('start', { isDefault: true })
@@ -108,7 +116,10 @@ function addStartCommand(program: Command, { terminal, clock, finish }: CommandC
     )
     .option('--listen <multiaddr>', 'address for other nodes (default: /ip4/127.0.0.1/tcp/9002)')
     .option('--join-file <file>', 'join with the token in this file; - reads standard input')
-    .option('--join <token>', 'join with this token; other users can see the argument')
+    .option(
+      '--join <token>',
+      'join with this token; other users of this machine can see it, so prefer --join-file',
+    )
     .option(
       '--replace <node>',
       'join in the place of this lost node, given by its name or the end of its id',
@@ -121,11 +132,15 @@ function addStartCommand(program: Command, { terminal, clock, finish }: CommandC
     .option('--zone <name>', 'failure domain: rack, room, site')
     .option('--capacity <size>', 'space to offer, such as 1TiB (default: size of the disk)')
     .option('--config <file>', 'TOML or YAML file with any setting')
-    .option('--accept-lost-log', 'the log is gone for good: fetch its data from the replicas')
+    .option(
+      '--accept-lost-log',
+      'begin a new log, because the old one is gone for good: its data comes from the other replicas',
+    )
     .addOption(new Option('--supervised').hideHelp())
     .action(async (options: StartOptions) => finish(await runStart(options, terminal, clock)))
 }
 
+/** `shoal cluster`. */
 function addClusterCommand(
   program: Command,
   { terminal, clock, finish }: CommandContext,
@@ -142,7 +157,7 @@ function addClusterCommand(
     .option('--data <dir>', 'directory of all nodes (default: ./shoal-cluster)')
     .option(
       '--base-port <port>',
-      'node i uses the ports base+10*i, base+10*i+1 and base+10*i+2',
+      'first port of node 0 (default: 9000); node i uses this port + 10*i and the two after it',
       wholeNumber,
     )
     .option('--config <file>', 'TOML or YAML file with any setting')
@@ -151,6 +166,7 @@ function addClusterCommand(
     )
 }
 
+/** `shoal status`. */
 function addStatusCommand(program: Command, { terminal, clock, finish }: CommandContext): void {
   withTarget(program.command('status'))
     .description('show members, epoch, health, space and work in progress')
@@ -175,13 +191,14 @@ function addLocateCommand(program: Command, { terminal, finish }: CommandContext
 
 function addScrubCommand(program: Command, { terminal, clock, finish }: CommandContext): void {
   withTarget(program.command('scrub'))
-    .description('verify now everything that the node keeps, and repair what is damaged')
+    .description('check all data that the node keeps, and repair what is damaged')
     .action(async (options: TargetOptions) => {
       const { json = false } = options
       finish(await runScrub(adminClient(options), { json }, terminal, clock))
     })
 }
 
+/** `shoal index rebuild`. The node must be stopped, so it has no --admin. */
 function addIndexCommand(program: Command, { terminal, clock, finish }: CommandContext): void {
   program
     .command('index')
@@ -195,6 +212,7 @@ function addIndexCommand(program: Command, { terminal, clock, finish }: CommandC
     )
 }
 
+/** `shoal log inspect`. */
 function addLogCommand(program: Command, { terminal, finish }: CommandContext): void {
   program
     .command('log')

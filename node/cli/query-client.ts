@@ -1,4 +1,7 @@
-/** Asks a node's query API (IAM's and Shoal's own actions on the S3 port), signed with SigV4. */
+/**
+ * Asks a node's query API (IAM's and Shoal's own actions on the S3 port), signed with SigV4. `shoal
+ * account` uses it. It has a signer of its own, because the commands must not need an AWS SDK.
+ */
 
 import { createHash } from 'node:crypto'
 import { request } from 'node:http'
@@ -9,10 +12,13 @@ import { readNode } from '../process/node-file.ts'
 import type { Clock } from '../env/ports.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
+/** A longer answer is refused. */
 const ANSWER_BYTES_MAX = 8 << 20
 const ANSWER_ELEMENTS_MAX = 1_000_000
 const DEFAULT_DATA = './shoal-data'
+/** The region that AWS's tools sign IAM requests for. */
 const REGION = 'us-east-1'
+/** The version of AWS's IAM API. */
 const VERSION = '2010-05-08'
 
 /** How a command finds the S3 port: `--s3 URL`, else the node.json of `--data DIR`. */
@@ -25,11 +31,14 @@ export interface QueryOptions {
 export interface QuerySigner {
   readonly accessKeyId: string
   readonly secretAccessKey: string
+  /** For the credentials of a session. */
   readonly sessionToken?: string | undefined
 }
 
+/** The environment variables of the process, or what a test gives. */
 export type ClientEnvironment = Readonly<Record<string, string | undefined>>
 
+/** The address of the S3 port. Throws UsageError when it can't be found, saying what to give. */
 export function s3Url(options: QueryOptions): URL {
   if (options.s3 !== undefined) {
     const text = options.s3.includes('://') ? options.s3 : `http://${options.s3}`
@@ -47,7 +56,10 @@ export function s3Url(options: QueryOptions): URL {
   return new URL(`http://${node.addresses.s3.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`)
 }
 
-/** Takes the credentials of the environment, as AWS's tools do, else those in the founder's data directory. */
+/**
+ * Takes the credentials of the environment, as AWS's tools do, else those in the founder's data
+ * directory. Throws UsageError when there are none.
+ */
 export function signerOf(options: QueryOptions, environment: ClientEnvironment): QuerySigner {
   const accessKeyId = environment['AWS_ACCESS_KEY_ID']
   const secretAccessKey = environment['AWS_SECRET_ACCESS_KEY']
@@ -61,6 +73,7 @@ export function signerOf(options: QueryOptions, environment: ClientEnvironment):
   )
 }
 
+/** A client for one node and one signer. Each call is one request on a connection of its own. */
 export class QueryClient {
   readonly #base: URL
   readonly #signer: QuerySigner
@@ -74,7 +87,11 @@ export class QueryClient {
     this.#timeoutMs = timeoutMs
   }
 
-  /** The …Result of the answer. Throws what the node says went wrong, as one line. */
+  /**
+   * Runs one action. Returns the …Result element of the answer, empty when the answer has none.
+   * Throws an Error of one line with the code and the text of the answer, or UsageError when the
+   * server is not an S3 port.
+   */
   async run(action: string, parameters: Readonly<Record<string, string>>): Promise<XmlElement> {
     const form = new URLSearchParams({ Action: action, Version: VERSION, ...parameters })
     const { status, bytes } = await this.#exchange(form.toString())
@@ -92,6 +109,7 @@ export class QueryClient {
     throw new Error(`${elementText(error, 'Code')}: ${elementText(error, 'Message')}`)
   }
 
+  /** The headers of a signed request: SigV4 for the service `iam`, all headers signed. */
   #headers(body: string): Record<string, string> {
     const { accessKeyId, secretAccessKey, sessionToken } = this.#signer
     const iso = new Date(this.#clock.nowMs()).toISOString()
@@ -116,6 +134,7 @@ export class QueryClient {
     }
   }
 
+  /** One HTTP request. Rejects when no whole answer comes within the time-out. */
   #exchange(body: string): Promise<{ status: number; bytes: Uint8Array }> {
     return new Promise((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException): void => {

@@ -125,7 +125,7 @@ describe('status', () => {
     expect(lines[1]).toMatch(/25 % done \(3 pending\)$/)
     expect(lines[2]).toMatch(/2 DAMAGED; the index was rebuilt$/)
     expect(lines[5]).toMatch(/^compaction {2}working: .*1 segments kept because of damage$/)
-    expect(lines[6]).toMatch(/25 % scrubbed, 2 bad, 0 mended$/)
+    expect(lines[6]).toMatch(/25 % scrubbed, 2 bad, 0 repaired$/)
   })
 })
 

@@ -7,6 +7,7 @@ import { adminClient } from './admin-client.ts'
 import { duration, withTarget, type TargetOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 
+/** Adds `secret show` and `secret rotate`. */
 export function addSecretCommand(program: Command, terminal: Terminal): void {
   const print = (status: SecretStatus, { json }: TargetOptions): void => {
     for (const line of json === true ? [JSON.stringify(status)] : secretLines(status)) {
@@ -24,10 +25,10 @@ export function addSecretCommand(program: Command, terminal: Terminal): void {
     )
     .option(
       '--overlap <duration>',
-      'how long sessions made so far stay valid (default: 1h)',
+      'how long sessions that exist now stay valid (default: 1h)',
       duration,
     )
-    .option('--now', 'end sessions made so far at once')
+    .option('--now', 'end all sessions that exist now')
     .action(async (options: TargetOptions & { overlap?: number; now?: true }) => {
       if (options.now === true && options.overlap !== undefined) {
         throw new UsageError('--now and --overlap exclude each other')
@@ -37,12 +38,17 @@ export function addSecretCommand(program: Command, terminal: Terminal): void {
     })
 }
 
+/** The status of the secret, for people. The secret itself is never shown. */
 function secretLines({ generation, sinceMs, keysSealed, previousUntilMs }: SecretStatus): string[] {
   const since = sinceMs === undefined ? '' : ` since ${new Date(sinceMs).toISOString()}`
   const until =
     previousUntilMs === undefined
       ? []
-      : [`sessions of the one before are valid until ${new Date(previousUntilMs).toISOString()}`]
-  const keys = keysSealed ? [] : ['not all access keys are known to be encrypted with it yet']
+      : [
+          `sessions that the previous secret signed are valid until ${new Date(previousUntilMs).toISOString()}`,
+        ]
+  const keys = keysSealed
+    ? []
+    : ['some access keys may still be encrypted with the previous secret']
   return [`cluster secret: generation ${generation}${since}`, ...until, ...keys]
 }

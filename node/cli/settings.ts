@@ -1,4 +1,8 @@
-/** Makes the configuration of a command from its options, the configuration file and the data directory. */
+/**
+ * Makes the configuration of a command from its options, the configuration file, the environment and
+ * the data directory, and refuses a start that contradicts what the directory was made for. Reads
+ * files and changes nothing: a refused start leaves everything as it was.
+ */
 
 import { readFileSync } from 'node:fs'
 import { flagNames } from '../process/config-fields.ts'
@@ -14,10 +18,16 @@ import type { NodeRecord } from '../process/node-record.ts'
 import { decodeToken } from '../layout/token-codec.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
-/** Options as commander returns them: the flags, and --config. */
+/**
+ * The options of `shoal start` as commander returns them: texts, by the names of the configuration's
+ * fields, and --config.
+ */
 export type StartOptions = Readonly<Partial<Record<(typeof flagNames)[number] | 'config', string>>>
 
-/** Reads files and changes nothing. Throws UsageError. */
+/**
+ * The configuration. Flags go before the environment, then the file, then what the directory
+ * remembers, then defaults. The token of --join-file is read and becomes `join`. Throws UsageError.
+ */
 export function loadConfig(
   options: StartOptions,
   env: Readonly<Record<string, string | undefined>>,
@@ -31,7 +41,10 @@ export function loadConfig(
   return token === undefined ? config : { ...config, join: token }
 }
 
-/** Members and admitted nodes need no token: the file of the first start may be gone. */
+/**
+ * The token in the file of --join-file; undefined when this start needs none. Members and admitted
+ * nodes need no token: the file of the first start may be gone.
+ */
 function tokenOfFile({ join, joinFile, data }: Config): string | undefined {
   if (joinFile === undefined) return undefined
   if (join !== undefined) {
@@ -56,8 +69,9 @@ function tokenOfFile({ join, joinFile, data }: Config): string | undefined {
 }
 
 /**
- * A directory was made either to found a cluster or to join one, and that does not change. A token is not silently
- * ignored, and a node whose join failed never founds a cluster of its own (L1).
+ * A directory was made either to found a cluster or to join one, and that does not change. A token is
+ * not silently ignored, and a node whose join failed never founds a cluster of its own (L1). Throws
+ * UsageError.
  */
 export function checkOrigin(config: Config): void {
   const node = readNode(config.data)
@@ -65,7 +79,10 @@ export function checkOrigin(config: Config): void {
   if (config.cluster !== undefined) checkCluster(config.cluster, config)
 }
 
-/** A member ignores `--replace`, so that a service can always start it with the same flags. */
+/**
+ * Refuses a --replace that would have no effect at this start. A member ignores it, so that a service
+ * can always start it with the same flags. Throws UsageError.
+ */
 export function checkReplace(config: Config, replace: string | undefined): void {
   if (replace === undefined || isMemberDirectory(config.data)) return
   if (config.join === undefined && isAdmittedDirectory(config.data)) return
@@ -80,7 +97,10 @@ export function checkReplace(config: Config, replace: string | undefined): void 
   )
 }
 
-/** Does not report damage to the layout: the start does. */
+/**
+ * Refuses a directory or token of another cluster than --cluster names. Does not report damage to the
+ * layout: the start does.
+ */
 function checkCluster(cluster: string, { data, join }: Config): void {
   const own = layoutOfDirectory(data)?.genesis.clusterId
   if (own === cluster || isMemberDirectory(data)) {
@@ -98,6 +118,7 @@ function checkCluster(cluster: string, { data, join }: Config): void {
   }
 }
 
+/** The cluster that the token was made for. Throws UsageError for a text that is no token. */
 function clusterOfToken(token: string): string {
   try {
     return decodeToken(token).clusterId
@@ -143,6 +164,7 @@ function remembered(data: string): RawConfig {
   }
 }
 
+/** Throws UsageError, naming the file. */
 function readConfigFile(path: string): string {
   try {
     return readFileSync(path, 'utf8')

@@ -1,4 +1,10 @@
-/** `shoal start`: one node in this process, until a signal or a failure ends it. */
+/**
+ * `shoal start`: one node in this process, until a signal or a failure ends it.
+ *
+ * Order: configuration and checks that change nothing, then logging, then signals, then the node. A
+ * signal that comes before the node serves ends the process at once: the next start recovers what was
+ * flushed.
+ */
 
 import { basename, join, resolve } from 'node:path'
 import { unknownVariables } from '../process/config.ts'
@@ -33,7 +39,10 @@ export interface ReadyMessage {
   readonly freshCredentials: boolean
 }
 
-/** Returns the exit code. */
+/**
+ * Runs the node. Returns the exit code when it has stopped: 0 after a signal, 1 when the stop failed.
+ * Throws what kept it from starting.
+ */
 export async function runStart(
   options: StartOptions & StartChoices & { readonly supervised?: boolean },
   terminal: Terminal,
@@ -97,12 +106,16 @@ export async function runStart(
   return stop(started, config, clock, logger)
 }
 
-/** From now on, ps and /proc show the arguments of this process without this one. */
+/**
+ * From now on, ps and /proc show the arguments of this process without this one. Other users may have
+ * seen it before.
+ */
 function hideArgument(value: string): void {
   const shown = [...process.argv.slice(0, 2), ...process.execArgv, ...process.argv.slice(2)]
   process.title = shown.map((argument) => argument.replaceAll(value, '***')).join(' ')
 }
 
+/** Tells that the node serves: lines on standard output, or a message to the parent. */
 function announce(
   node: RunningNode,
   config: Config,
@@ -119,7 +132,10 @@ function announce(
   for (const line of readyLines(node, config, terminal.isTty)) terminal.out(line)
 }
 
-/** What a node prints when it serves: lines for scripts, and on a terminal a command to try. */
+/**
+ * What a node prints when it serves: lines for scripts, and on a terminal a command to try. The root
+ * credentials are printed once, and never when the user has chosen them.
+ */
 export function readyLines(node: RunningNode, config: Config, isTty: boolean): string[] {
   const { s3Url, adminUrl, nodeId, credentials } = node
   const lines = [`ready s3=${s3Url} admin=${adminUrl} node=${nodeId}`]
@@ -139,6 +155,7 @@ export function readyLines(node: RunningNode, config: Config, isTty: boolean): s
   return lines
 }
 
+/** A bar, or a count when the total is not known. Only on a terminal, and not for a supervised node. */
 function drawProgress(progress: StartProgress, terminal: Terminal, supervised: boolean): void {
   if (supervised || !terminal.isTty) return
   const { task, done, total } = progress
@@ -147,6 +164,7 @@ function drawProgress(progress: StartProgress, terminal: Terminal, supervised: b
   terminal.draw([line])
 }
 
+/** Stops the node within `shutdownTimeout` and STOP_GRACE_MS. Returns the exit code. */
 async function stop(
   node: RunningNode,
   config: Config,

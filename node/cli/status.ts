@@ -1,4 +1,8 @@
-/** `shoal status`: prints members, epoch, health, space and work in progress. */
+/**
+ * `shoal status`: prints members, epoch, health, space and work in progress. What is printed of the
+ * cluster is what the asked node knows of it; recovery, disk, collector, compaction and scrub are its
+ * own.
+ */
 
 import { shortId } from '../../protocol/ids.ts'
 import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/port/status.ts'
@@ -11,12 +15,17 @@ import { sleep } from '../tools/sleep.ts'
 
 const WATCH_INTERVAL_MS = 1_000
 
+/** The options of the command. */
 export interface StatusCommandOptions {
   readonly json: boolean
+  /** Again every second. */
   readonly watch: boolean
 }
 
-/** With `watch` it never returns: Ctrl-C ends the process. */
+/**
+ * Prints the status once, or again and again with `watch`, which never returns: Ctrl-C ends the
+ * process. Throws when the node does not answer.
+ */
 export async function runStatus(
   client: AdminClient,
   options: StatusCommandOptions,
@@ -33,6 +42,7 @@ export async function runStatus(
   }
 }
 
+/** The whole status as text, `columns` wide at most where there are bars. */
 export function statusLines(status: NodeStatus, columns: number): string[] {
   const up = status.members.filter((member) => member.up).length
   return [
@@ -55,6 +65,7 @@ export function statusLines(status: NodeStatus, columns: number): string[] {
   ]
 }
 
+/** An asterisk marks the node that was asked. '?' is for what a node that is away has not told. */
 function memberTable(status: NodeStatus): string[] {
   return textTable(
     [
@@ -80,10 +91,12 @@ function memberTable(status: NodeStatus): string[] {
   )
 }
 
+/** An operator asks this before switching a node off. */
 function spareLine({ canLoseANode, canLoseANodeWhy }: NodeStatus): string {
   return `another node may fail now: ${canLoseANode ? 'yes' : 'no'}, because ${printable(canLoseANodeWhy)}`
 }
 
+/** Nothing when no change of the layout is under way and no blocks move. */
 function moveLines({ sources, moves, layoutState }: NodeStatus): string[] {
   const { pendingBytes, bytesPerSecond } = moves
   if (layoutState === 'STABLE' && sources === 0) return []
@@ -93,6 +106,10 @@ function moveLines({ sources, moves, layoutState }: NodeStatus): string[] {
   ]
 }
 
+/**
+ * Degraded: a replica is away. Unverified: all are up, and at least one has not been compared with
+ * the others yet.
+ */
 function partitionLine({ partitions }: NodeStatus, columns: number): string {
   const { total, whole, degraded, unverified } = partitions
   if (whole === total) return `partitions  all ${total} whole`
@@ -100,6 +117,7 @@ function partitionLine({ partitions }: NodeStatus, columns: number): string {
   return `partitions  ${bar} (${whole} of ${total}; ${degraded} degraded, ${unverified} unverified)`
 }
 
+/** Partitions that are still to be compared, of all nodes together. */
 function resyncLine({ resync }: NodeStatus, columns: number): string {
   const { pending, done, running } = resync
   if (pending === 0) return `resync      nothing pending, ${done} done`
@@ -107,6 +125,7 @@ function resyncLine({ resync }: NodeStatus, columns: number): string {
   return `resync      ${bar} (${pending} pending${running ? '' : ', paused'})`
 }
 
+/** What the start of the asked node has read from the log. */
 function recoveryLine({ recovery }: NodeStatus): string {
   const { running, recordsReplayed, bytesReplayed, damagedRecords, indexRebuilt } = recovery
   const damaged = damagedRecords === 0 ? '' : `, ${damagedRecords} DAMAGED`
@@ -122,6 +141,7 @@ function spaceLine({ space }: NodeStatus): string {
   return `disk        ${free}, log ${formatSize(logBytes)} with ${formatSize(deadBytes)} dead`
 }
 
+/** What was freed because no register names it any more. */
 function collectorLine({ space }: NodeStatus): string {
   const { freedBlocks, freedBytes, registersCollected, queued } = space
   const freed = `${freedBlocks} blocks freed (${formatSize(freedBytes)})`
@@ -137,10 +157,10 @@ function compactionLine({ upkeep }: NodeStatus): string {
   return `compaction  ${state}: ${segments} segments, ${moved}, ${written}${stuck}`
 }
 
-/** About the scrub that runs, or the last one. */
+/** The scrub that runs, as a bar, or what the last one found. Also printed by `shoal scrub`. */
 export function scrubLine(scrub: ScrubStatus, columns: number): string {
   const { running, doneBytes, totalBytes, records, bad, badRows, mended, left } = scrub
-  const found = `${bad + badRows} bad, ${mended} mended`
+  const found = `${bad + badRows} bad, ${mended} repaired`
   if (running) {
     const bar = progressBar('scrubbed', doneBytes, totalBytes, Math.max(20, columns - 40))
     return `${bar}, ${found}`
@@ -149,7 +169,7 @@ export function scrubLine(scrub: ScrubStatus, columns: number): string {
   if (scrub.finishedMs === undefined) return 'none since the start'
   const rows = badRows === 0 ? '' : ` (${badRows} of them rows of the index)`
   const seen = `${records} records, ${formatSize(totalBytes)}: ${bad + badRows} bad${rows}`
-  return `${seen}, ${mended} mended, ${left} left${referencesText(scrub)}`
+  return `${seen}, ${mended} repaired, ${left} left${referencesText(scrub)}`
 }
 
 /** About blocks that registers name and that were missing. */
@@ -160,7 +180,10 @@ function referencesText({ missing, fetched, lost, unknown }: ScrubStatus): strin
   return `; ${missing} blocks missing, ${fetched} fetched${open}${gone}`
 }
 
-/** `shoal status --lost`: lists what no replica has any more. Returns exit code 1 when anything is lost. */
+/**
+ * `shoal status --lost`: lists the objects that no replica has any more. Returns exit code 1 when
+ * there are any.
+ */
 export async function runLost(
   client: AdminClient,
   { json }: { readonly json: boolean },
@@ -172,6 +195,7 @@ export async function runLost(
   return lost.objects.length === 0 ? 0 : 1
 }
 
+/** A table of what is lost. Members that did not answer may know of more. */
 export function lostLines({ objects, unanswered }: LostStatus): string[] {
   const silent = unanswered === 0 ? [] : [`warning: ${unanswered} members did not answer`]
   if (objects.length === 0) return ['nothing is known to be lost', ...silent]

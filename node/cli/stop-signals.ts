@@ -1,18 +1,22 @@
 /** The ways in which a process is asked to stop. */
 
+/** 'parent is gone' is for nodes of `shoal cluster` only. */
 export type StopReason = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'parent is gone'
 
+/** What the process has been asked so far. */
 export interface StopSignals {
   /** Resolves with the first reason. */
   readonly first: Promise<StopReason>
+  /** Whether `first` has resolved. */
   readonly asked: boolean
 }
 
 /**
- * A second Ctrl-C calls `force`. A second SIGTERM does not, because service managers repeat it.
+ * Listens to the signals that ask a process to stop. A second Ctrl-C calls `force`; a second SIGTERM
+ * does not, because service managers repeat it.
  *
- * With `supervised` the process also stops when `shoal cluster`, which started it, ends for any reason: the IPC channel
- * closes then, even after SIGKILL.
+ * With `supervised` the process also stops when `shoal cluster`, which started it, ends for any
+ * reason: the IPC channel closes then, even after SIGKILL.
  */
 export function stopSignals(options: { supervised: boolean; force: () => void }): StopSignals {
   let asked = false

@@ -3,12 +3,16 @@
 import { shortId } from '../../protocol/ids.ts'
 import { printable } from './terminal.ts'
 
+/** One column of a table. */
 export interface Column {
   readonly title: string
   readonly align?: 'left' | 'right'
 }
 
-/** Returns the lines of a table, with two spaces between columns and none at line ends. */
+/**
+ * The lines of a table, with two spaces between columns and none at line ends. Cells pass
+ * `printable`; missing ones are empty.
+ */
 export function textTable(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
@@ -27,7 +31,7 @@ export function textTable(
   )
 }
 
-/** Returns '[##########----------]  50 % label', cut to `columns`. */
+/** '[##########----------]  50 % label', cut to `columns` characters. An empty total counts as done. */
 export function progressBar(label: string, done: number, total: number, columns: number): string {
   const share = total <= 0 ? 1 : Math.min(1, Math.max(0, done / total))
   const width = Math.max(4, Math.min(30, columns - label.length - 12))

@@ -2,18 +2,23 @@
 
 import { writeSync } from 'node:fs'
 
+/** What a command writes to. Tests give one that collects the lines. */
 export interface Terminal {
+  /** Takes one line of a result, without its line end. */
   out(line: string): void
-  /** Never throws. A line that can't be written is lost. */
+  /** Takes one line that is not a result. Never throws. A line that can't be written is lost. */
   error(line: string): void
   /** Replaces what the last `draw` wrote. Does nothing when standard output is not a terminal. */
   draw(lines: readonly string[]): void
   /** Called when the process serves. From then on a line of `out` that can't be written is lost and does not end it. */
   serves?(): void
+  /** Whether standard output is a terminal. */
   readonly isTty: boolean
+  /** Its width in characters; 80 when it is not known. */
   readonly columns: number
 }
 
+/** The terminal of this process. Called once: it listens to errors of standard output. */
 export function systemTerminal(): Terminal {
   // A reader that closes early (`shoal status | head -1`) is not a failure.
   let serves = false
@@ -62,8 +67,8 @@ function writeError(line: string): void {
 }
 
 /**
- * Makes text from elsewhere (node names, keys, zones) safe for a terminal: control characters and direction marks become
- * escapes.
+ * Makes text from elsewhere (node names, keys, zones) safe for a terminal: control characters and
+ * direction marks become escapes such as \u001b. They could change what the terminal shows or does.
  */
 export function printable(text: string): string {
   return text.replaceAll(

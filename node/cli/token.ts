@@ -13,6 +13,7 @@ type TokenCommandOptions = TargetOptions & {
   readonly uses?: number
 }
 
+/** Adds `token`, which makes one, and `token list` and `token revoke`. */
 export function addTokenCommand(program: Command, terminal: Terminal): void {
   const print = (json: unknown, text: string | readonly string[], options: TargetOptions): void => {
     const lines = typeof text === 'string' ? [text] : text
@@ -47,6 +48,7 @@ export function addTokenCommand(program: Command, terminal: Terminal): void {
     })
 }
 
+/** A table of tokens by id. The token itself is shown only when it is made. */
 function tokenLines(tokens: readonly TokenStatus[]): string[] {
   if (tokens.length === 0) return ['no join tokens']
   return textTable(

@@ -24,7 +24,8 @@ const SPACE_AT = 2
 const REST_AT = 3
 const SHARD_AT = REST_AT + 16
 const NAME_AT = SHARD_AT + 2
-const PART_BYTES = NAME_AT + UPLOAD_ID_BYTES + 2
+/** Every register of a part has a key of this length. A key from a damaged file may have another one. */
+export const PART_KEY_BYTES = NAME_AT + UPLOAD_ID_BYTES + 2
 
 export type RegisterRange = KeyRange<RegisterKey>
 
@@ -170,7 +171,7 @@ export function uploadIdOf(key: RegisterKey): ByteString {
 }
 
 export function partNumberOf(key: RegisterKey): number {
-  assert(spaceOf(key) === 'part' && key.length === PART_BYTES, 'not the key of a part')
+  assert(spaceOf(key) === 'part' && key.length === PART_KEY_BYTES, 'not the key of a part')
   return readU16(key, NAME_AT + UPLOAD_ID_BYTES)
 }
 
