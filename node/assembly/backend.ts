@@ -6,6 +6,7 @@ import type { Buckets } from '../objects/buckets.ts'
 import type { Objects } from '../objects/objects.ts'
 import type { Uploads } from '../objects/uploads.ts'
 
+/** The roles that answer, and the two look-ups of who signs. */
 export interface BackendOptions extends Pick<Backend, 'credential' | 'sessionCredential'> {
   readonly buckets: Buckets
   readonly objects: Objects
@@ -13,6 +14,10 @@ export interface BackendOptions extends Pick<Backend, 'credential' | 'sessionCre
   readonly principals: PrincipalDirectory
 }
 
+/**
+ * Joins the roles to the one object that the gateway knows. No call is changed on its way: each role
+ * throws the errors of the port itself.
+ */
 export function createBackend(options: BackendOptions): Backend {
   const { buckets, objects, uploads, principals, credential, sessionCredential } = options
   return {

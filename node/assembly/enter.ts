@@ -7,9 +7,21 @@ import type { LayoutManager } from '../layout/layout-manager.ts'
 import type { NodeOptions } from './node-options.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
+/** How often a long join reports how far it is. */
 const REPORT_MS = 1_000
 
-/** A member goes on; an empty node joins a cluster, or founds one. */
+/**
+ * A member goes on; an empty node joins a cluster, or founds one. Resolves when this node has a
+ * layout that it can serve by, or goes on learning by. Called once in each start, when the network is
+ * up.
+ *
+ * A node that has registers or a layout never founds: that would be a second cluster over the data
+ * of the first (L1).
+ *
+ * @param holdsRegisters whether the log contains registers: then the node has been a member
+ * @throws UsageError for what the operator must decide, MembershipError when the cluster refuses the
+ *   node
+ */
 export async function enter(
   { clock, logger, random }: Pick<Environment, 'clock' | 'logger' | 'random'>,
   layout: LayoutManager,

@@ -37,9 +37,14 @@ export interface NodeFindings {
   readonly recovery: RecoveryStatus
 }
 
+/**
+ * The base of every role. `view` and what depends on it ask the layout manager at each call, so that
+ * no role keeps an old layout (L6b).
+ */
 export interface NodeBase extends NodeFindings {
   readonly env: NodeEnvironment
   readonly options: NodeOptions
+  /** This node's id. */
   readonly self: NodeId
   /** The layout in force. Throws while this node is not a member of a cluster. */
   readonly view: () => LayoutView
@@ -47,6 +52,10 @@ export interface NodeBase extends NodeFindings {
   readonly memberView: () => LayoutView | undefined
   /** 0 while this node is not a member of a cluster. */
   readonly epoch: () => number
+  /**
+   * How many bits of a hash are the partition, from the genesis record. Throws while this node is not
+   * a member of a cluster.
+   */
   readonly partitionBits: () => number
   /** Whether this node is in an active set of the partition. It may not have a vote yet: see `votes` in wire-replica.ts. */
   readonly isReplica: (partition: number) => boolean
@@ -54,6 +63,7 @@ export interface NodeBase extends NodeFindings {
   readonly placement: ReplicaPlacement
 }
 
+/** Puts the base together. Nothing is started. */
 export function createNodeBase(
   env: NodeEnvironment,
   options: NodeOptions,

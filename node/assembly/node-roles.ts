@@ -8,6 +8,7 @@ import type { ReclaimParts } from './wire-reclaim.ts'
 import type { RepairParts } from './wire-repair.ts'
 import type { ReplicaParts } from './wire-replica.ts'
 
+/** Each field is what one `wire…` function returns. Later roles are wired from earlier ones. */
 export interface NodeRoles {
   readonly replica: ReplicaParts
   readonly quorum: QuorumParts

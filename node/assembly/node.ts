@@ -1,6 +1,15 @@
 /**
- * A node: all roles on the ports of env/ports.ts. wire-node.ts builds the roles; this class starts and stops them. It knows
- * nothing of HTTP: start/start.ts puts the gateway in front of it, and sim/ calls `backend` directly.
+ * A node: all roles on the ports of env/ports.ts. wire-node.ts builds the roles; this class starts
+ * and stops them. It knows nothing of HTTP: start/start.ts puts the gateway in front of it, and sim/
+ * calls `backend` directly.
+ *
+ * Order of a start:
+ *
+ *   1. files that say what was forgotten, then the log and its index: what was lost is written down (D8)
+ *   2. the layout, and how far this node has come with changes of it
+ *   3. all roles are wired, with the answers to requests of other nodes
+ *   4. the network, the check that this boot is this node's own (D2), and entering the cluster
+ *   5. background work: resync, moves of blocks, collection, compaction and scrub
  */
 
 import { hex } from '../../protocol/bytes.ts'
@@ -40,9 +49,13 @@ import { provide } from './provide.ts'
 import { wireNode, type WiredNode } from './wire-node.ts'
 import { listen } from './wire-serving.ts'
 
+/** One node. `start` makes it; the fields are for the gateway, for simulations and for tests. */
 export class ShoalNode {
+  /** The gateway's port to buckets, objects and uploads. */
   readonly backend: Backend
+  /** The gateway's port to identities. */
   readonly iam: IamBackend
+  /** The admin port's backend. */
   readonly admin: AdminBackend
   readonly nodeId: NodeId
   readonly layout: LayoutManager
@@ -59,12 +72,20 @@ export class ShoalNode {
   readonly forgotten: Forgotten
   readonly #env: Environment
   readonly #wired: WiredNode
+  /** Set once, by `stop`. Events of the network and the layout are ignored from then on. */
   #stopped = false
   /** `placesKey` of the layout that the roles were told of last. */
   #places = ''
+  /** Ends the watch over the disk. */
   #endDiskLog = (): void => {}
 
-  /** Resolves when the node is a member of a STABLE epoch and a majority of the members is up. */
+  /**
+   * Starts a node on these ports. Resolves when the node has entered its cluster, and a
+   * majority of the members is up or `majorityWaitMs` is over. When it rejects, everything is stopped again.
+   *
+   * @throws LogError when the log is gone, UsageError or MembershipError when the node
+   *   can't enter its cluster
+   */
   static async start(given: Environment, options: NodeOptions): Promise<ShoalNode> {
     const { clock, logger, network } = given
     const disk = new WatchedDisk(given.disk, clock)
@@ -161,6 +182,10 @@ export class ShoalNode {
     return hex(this.#wired.replica.exchange.digestOf(partition))
   }
 
+  /**
+   * Stops the roles, then the network, then the log, which it flushes. Calls after the first one do
+   * nothing. The gateway must be closed before.
+   */
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
@@ -179,6 +204,7 @@ export class ShoalNode {
     await this.store.close()
   }
 
+  /** Step 5: begins what runs in the background for as long as the node lives. */
   #serve(): void {
     this.resync.start()
     // A stop may end this early: the next start looks again.
@@ -192,6 +218,10 @@ export class ShoalNode {
     if (view !== undefined) provide(this.#env, view)
   }
 
+  /**
+   * The layout has changed. Roles that care only about members and their places are told only when
+   * these have changed.
+   */
   #changed(view: LayoutView): void {
     if (this.#stopped) return
     this.rebalance.adopted()

@@ -5,6 +5,12 @@ import { encryptSecret, unseal } from '../layout/secret-encryption.ts'
 import { LayoutManager, type LayoutManagerOptions } from '../layout/layout-manager.ts'
 import type { NodeOptions } from './node-options.ts'
 
+/**
+ * Reads the layout files and makes the manager. It asks no other node before its `start`. Throws
+ * MembershipError 'damaged', or 'replaced' (D1).
+ *
+ * @param node what the layout asks of roles that are not wired yet
+ */
 export function openLayout(
   { network, disk, clock, random, signer, logger }: Environment,
   options: Pick<

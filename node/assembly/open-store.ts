@@ -13,8 +13,11 @@ import { ROW_SCHEMA } from '../replica/row-schema.ts'
 import { Forgotten } from '../repair/forgotten.ts'
 import { raiseLostMark } from '../repair/lost-mark.ts'
 
+/** What differs between a node and a command on a stopped node. */
 export interface OpenStoreOptions {
+  /** At this size a segment is closed and a new one begun. */
   readonly segmentSizeBytes: number
+  /** Free space that is kept back for deletes and compaction. Default: see log/free-space.ts. */
   readonly reserveBytes?: number | undefined
   /** Called with the length of each record that is applied to the index: in replay, in a rebuild, and afterwards. */
   readonly note?: ((lengthBytes: number) => void) | undefined
@@ -41,8 +44,11 @@ type StoreEnvironment = Pick<
 >
 
 /**
- * Used by the node and by every command on a stopped node. What the log has lost is written down, and a lost mark is
- * raised, before any request is answered.
+ * Opens the log, and the index, which it brings up to date or rebuilds (D6). Used by the node and by
+ * every command on a stopped node. What the log has lost is written down, and a lost mark is raised,
+ * before any request is answered (D8).
+ *
+ * @throws LogError LOG_MISSING when the expected log is gone
  */
 export async function openStore(env: StoreEnvironment, options: OpenStoreOptions): Promise<Store> {
   const forgotten = options.forgotten ?? (await Forgotten.open(env.disk, env.logger))
@@ -52,7 +58,11 @@ export async function openStore(env: StoreEnvironment, options: OpenStoreOptions
   return store
 }
 
-/** Separate from `openStore` for tests that replace one of the options. */
+/**
+ * The options of the log that say what records mean: how each changes the index, which are still
+ * needed, and what a damaged one leaves unknown. Separate from `openStore` for tests that replace one
+ * of them.
+ */
 export function storeOptions(env: StoreEnvironment, options: OpenStoreOptions): StoreOptions {
   const { disk, clock, random, logger } = env
   const { segmentSizeBytes, reserveBytes, expectedLogId, acceptLostLog } = options

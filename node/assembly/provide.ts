@@ -6,7 +6,11 @@ import type { Environment } from '../env/ports.ts'
 /** The keyspace has 2^8 slices. Nodes announce each slice under a CID of its own. */
 const SLICE_BITS = 8
 
-/** Works in the background. A failure is only logged. */
+/**
+ * Announces the slices that this node holds partitions of. Called at the start and whenever the
+ * members or their places change. Works in the background; a failure is only logged, because requests
+ * go by the layout and not by the DHT.
+ */
 export function provide(
   { network, logger }: Pick<Environment, 'network' | 'logger'>,
   view: LayoutView,

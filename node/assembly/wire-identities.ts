@@ -8,6 +8,7 @@ import type { RegisterClient } from '../quorum/register-client.ts'
 import type { NodeBase } from './node-base.ts'
 import { clusterOf } from './node-options.ts'
 
+/** Builds the IAM role. It needs registers, and the buckets for their policies. */
 export function wireIdentities(
   base: NodeBase,
   registers: RegisterClient,

@@ -27,6 +27,7 @@ export interface WiredNode extends NodeRoles, StatusParts {
   readonly service: Service
 }
 
+/** Builds every role, in the order in which they depend on each other. Starts nothing. */
 export function wireNode(base: NodeBase): WiredNode {
   const { network, clock, disk } = base.env
   const peers = new Peers(network, clock, disk, () => service)

@@ -8,12 +8,17 @@ import type { NodeBase } from './node-base.ts'
 import type { QuorumParts } from './wire-quorum.ts'
 import type { ReclaimParts } from './wire-reclaim.ts'
 
+/**
+ * What the gateway's port is made of. Buckets ask objects and uploads whether they are empty, so the
+ * three are built together.
+ */
 export interface ObjectParts {
   readonly buckets: Buckets
   readonly objects: Objects
   readonly uploads: Uploads
 }
 
+/** Builds buckets, objects and uploads. */
 export function wireObjects(
   base: NodeBase,
   quorum: QuorumParts,

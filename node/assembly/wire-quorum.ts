@@ -14,6 +14,7 @@ import type { SelfCheck } from '../repair/self-check.ts'
 import type { NodeBase } from './node-base.ts'
 import type { ReplicaParts } from './wire-replica.ts'
 
+/** What this role needs besides the base and the replica. */
 export interface QuorumNeeds {
   readonly peers: Peers
   readonly selfCheck: SelfCheck
@@ -21,6 +22,7 @@ export interface QuorumNeeds {
   readonly onGap: (peer: NodeId, partition: number) => void
 }
 
+/** The ways to ask other nodes. Every role that changes or reads data uses them. */
 export interface QuorumParts {
   readonly peers: Peers
   readonly selfCheck: SelfCheck
@@ -28,13 +30,22 @@ export interface QuorumParts {
   readonly loss: LossCheck
   /** Blocks that no replica has any more, so that no accept waits for them (A5). */
   readonly lost: LostBlocks
+  /** Changes and reads registers: the proposer and the reader. */
   readonly registers: RegisterClient
+  /** Sends and reads blocks. */
   readonly replicator: Replicator
+  /** Pages of an object's versions. */
   readonly pages: Pages
+  /** Bodies of objects, cut into blocks and put together again. */
   readonly bodies: Bodies
+  /** Lists registers of a shard from a majority. */
   readonly lister: Lister
 }
 
+/**
+ * Builds the role. It proposes only as a member whose boot is proven (D2): the proposer's id has the
+ * boot in it, and no id is used by two lives of a node (P1).
+ */
 export function wireQuorum(
   base: NodeBase,
   { attempts, readers }: Pick<ReplicaParts, 'attempts' | 'readers'>,

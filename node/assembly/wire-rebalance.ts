@@ -17,6 +17,7 @@ export interface RebalanceParts {
   readonly moves: BlockMoves
 }
 
+/** Builds both parts, and tells the layout manager whom to ask how far this node has come. */
 export function wireRebalance(
   base: NodeBase,
   replica: ReplicaParts,
@@ -51,6 +52,7 @@ export function wireRebalance(
   return { rebalance, moves }
 }
 
+/** Moves yield to clients: they pause while blocks of clients wait for memory or the disk is slow. */
 function wireBlockMoves(
   base: NodeBase,
   { host, blocks, dead }: ReplicaParts,

@@ -38,6 +38,7 @@ export function wireReclaim(
   }
 }
 
+/** The collector, its scan and the queue of what is to be freed. */
 function wireSpace(
   base: NodeBase,
   { attempts, dead, host, blocks, readers }: ReplicaParts,
@@ -82,6 +83,7 @@ function wireSpace(
   })
 }
 
+/** The check of blocks that registers name, and the list of what is lost. */
 function wireLostData(
   base: NodeBase,
   { blocks }: ReplicaParts,

@@ -84,6 +84,7 @@ export function wireRepair(
   }
 }
 
+/** Repairs one block at a time, from another replica. */
 function wireBlockRepair({ base, replica, quorum, reclaim }: RepairGround): BlockRepair {
   const { self, placement } = base
   const { peers, replicator } = quorum
@@ -100,6 +101,7 @@ function wireBlockRepair({ base, replica, quorum, reclaim }: RepairGround): Bloc
   })
 }
 
+/** Copies registers and blocks from one replica to this one, for resync and recall. */
 function wirePuller(
   { base, replica, quorum, reclaim }: RepairGround,
   pullsBlocks: (partition: number) => boolean,

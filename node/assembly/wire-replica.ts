@@ -20,18 +20,27 @@ export interface ReplicaNeeds {
   readonly isProven: () => boolean
   /** What this node has of the partition is not left over from an earlier time (L9). */
   readonly serves: (partition: number) => boolean
+  /** A block is damaged or missing here: fetch it from another replica. */
   readonly repairBlock: (key: BlockKey) => void
   /** A register of the partition is damaged here: fetch it from the other replicas. */
   readonly pullDamaged: (partition: number) => void
   readonly scrub: () => void
 }
 
+/**
+ * What this node has on its own disk and in its own memory. Nothing in it asks other nodes, except
+ * through `ReplicaNeeds`.
+ */
 export interface ReplicaParts {
+  /** The acceptors of all registers of this node. */
   readonly host: AcceptorHost
+  /** The blocks of this node. */
   readonly blocks: BlockStore
+  /** Registers whose state is damaged, until they are repaired (D3). */
   readonly damaged: DamagedRegisters
   /** Answers to replicas that compare what they hold with this node. */
   readonly exchange: SyncAnswers
+  /** Lists of what this node holds, for listings that ask a majority. */
   readonly lists: ListService
   /** Attempts to store data that this node has begun (G5). */
   readonly attempts: Attempts
@@ -43,6 +52,10 @@ export interface ReplicaParts {
   readonly votes: (partition: number) => boolean
 }
 
+/**
+ * Builds the role. `votes` is the one place that decides whether this node may answer for a
+ * partition.
+ */
 export function wireReplica(base: NodeBase, needs: ReplicaNeeds): ReplicaParts {
   const { self, store, layout, forgotten, view, epoch, isReplica, options } = base
   const { clock, disk } = base.env

@@ -4,6 +4,7 @@ import type { Peers } from '../quorum/peers.ts'
 import { SelfCheck } from '../repair/self-check.ts'
 import type { NodeBase } from './node-base.ts'
 
+/** Builds the check. `onProven` is called once, when enough members have written this boot down. */
 export function wireSelfCheck(base: NodeBase, peers: Peers, onProven: () => void): SelfCheck {
   const { self, store, layout, forgotten, startSequence, options, memberView } = base
   const { clock, random, logger } = base.env

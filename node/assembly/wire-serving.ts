@@ -5,6 +5,7 @@ import type { NodeBase } from './node-base.ts'
 import type { NodeRoles } from './node-roles.ts'
 import type { Status } from '../status/status.ts'
 
+/** Builds the handlers of all messages. It is built last, from every other role. */
 export function wireService(
   base: NodeBase,
   { replica, reclaim, repair, rebalance, objects }: NodeRoles,
@@ -39,7 +40,10 @@ export function wireService(
   })
 }
 
-/** Requests of other nodes reach the service from here on. */
+/**
+ * Lets other nodes in: their requests, walks through the DHT, and news of connections reach the roles
+ * from here on. The network itself starts later.
+ */
 export function listen(
   { env, layout, view }: NodeBase,
   service: Service,

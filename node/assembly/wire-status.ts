@@ -12,6 +12,7 @@ export interface StatusParts {
   readonly secret: SecretUpkeep
 }
 
+/** Builds what operators see. It only reads the other roles, except for the commands that they give. */
 export function wireStatus(base: NodeBase, roles: NodeRoles): StatusParts {
   const { self, store, layout, forgotten, recovery, startedMs, options } = base
   const { network, disk, clock, logger } = base.env

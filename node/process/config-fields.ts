@@ -22,6 +22,7 @@ import { NODE_NAME } from './node-name.ts'
 
 /** What people read about a field. Texts are Markdown; links are relative to the root of the repository. */
 export interface FieldGuide {
+  /** What the field decides, in whole sentences. */
   readonly meaning: string
   /** What a larger, smaller or other value costs. Absent where it costs nothing. */
   readonly cost?: string
@@ -347,6 +348,7 @@ export const nodeFields = {
 
 export const configFields = { ...clusterFields, ...nodeFields }
 
+/** The name of a field, as in a configuration file. */
 export type FieldName = keyof typeof configFields
 
 /** Fields that are also flags of `shoal start`. */
@@ -363,6 +365,7 @@ export const flagNames = [
   'capacity',
 ] as const
 
+/** What the tables of the documents say about a field. Every field has a guide; a test sees to it. */
 export function guideOf(field: FieldName): FieldGuide {
   const guide = guides.get(configFields[field])
   if (guide === undefined) throw new Error(`${field} has no guide`)

@@ -6,16 +6,20 @@
 import { z } from 'zod'
 import { parseDuration, parseSize } from '../tools/units.ts'
 
+/** Where a server listens. */
 export interface HostPort {
+  /** A name or an address, IPv6 without brackets. */
   readonly host: string
   /** 0: any free port. */
   readonly port: number
 }
 
+/** A text that fits the pattern. `problem` completes the sentence "FIELD: VALUE …". */
 export function textValue(pattern: RegExp, problem: string): z.ZodType<string> {
   return z.string(problem).regex(pattern, problem)
 }
 
+/** 'HOST:PORT', with brackets around an IPv6 address. */
 export function hostPortValue(): z.ZodType<HostPort> {
   const problem = 'is not HOST:PORT, such as 127.0.0.1:9000'
   return z.string(problem).transform((value, context): HostPort => {
@@ -29,6 +33,7 @@ export function hostPortValue(): z.ZodType<HostPort> {
   })
 }
 
+/** A size such as '2GiB', in bytes from `min` to `max`. `range` says which sizes are allowed. */
 export function sizeValue(min: number, max: number, range: string): z.ZodType<number> {
   const problem = 'is not a size, such as 512MiB, 2GiB or 1TiB'
   return z.string(problem).transform((value, context): number => {
@@ -40,6 +45,7 @@ export function sizeValue(min: number, max: number, range: string): z.ZodType<nu
   })
 }
 
+/** A duration such as '10s', in milliseconds from `min` to `max`. `range` says which are allowed. */
 export function durationValue(min: number, max: number, range: string): z.ZodType<number> {
   const problem = 'is not a duration, such as 500ms, 10s or 5m'
   return z.string(problem).transform((value, context): number => {

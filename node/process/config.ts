@@ -10,8 +10,11 @@ import { parseConfigFile } from './config-file.ts'
 
 const schema = z.object(configFields)
 
+/** Fields that all nodes of a cluster must agree on. */
 export const clusterFieldNames = Object.keys(clusterFields) as readonly FieldName[]
+/** Fields that may differ from node to node. */
 export const nodeFieldNames = Object.keys(nodeFields) as readonly FieldName[]
+/** All fields, in the order of the documents. */
 export const fieldNames: readonly FieldName[] = [...clusterFieldNames, ...nodeFieldNames]
 
 /**
@@ -23,8 +26,11 @@ export type Config = Readonly<z.output<typeof schema>>
 /** Values as written: text, or what TOML and YAML make of it. */
 export type RawConfig = Readonly<Partial<Record<FieldName, unknown>>>
 
+/** Where values come from, the strongest first. What is left out gives nothing. */
 export interface ConfigSources {
+  /** Options of the command line, by the names of fields. */
   readonly flags?: RawConfig | undefined
+  /** The environment of the process. An empty variable counts as not set. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined
   readonly file?: { readonly path: string; readonly text: string } | undefined
   /** What node.json holds from an earlier start. */
@@ -52,7 +58,11 @@ export function unknownVariables(env: Readonly<Record<string, string | undefined
     .sort()
 }
 
-/** Throws UsageError with one line that names the place of the wrong value. */
+/**
+ * Makes the configuration. Each field takes the first value that is given, checks it and gives it its
+ * type. Reads nothing but the sources. Throws UsageError with one line that names the place of the
+ * wrong value, without its value where that is a secret.
+ */
 export function resolveConfig(sources: ConfigSources): Config {
   const { flags = {}, env = {}, file, remembered = {} } = sources
   const fromFile = file === undefined ? {} : parseConfigFile(file, fieldNames)

@@ -18,8 +18,13 @@ import { UsageError } from '../tools/usage-error.ts'
 export const LOCK_NAME = 'lock'
 const TAKE_OVER_PREFIX = 'lock.over-'
 const TEMPORARY_PREFIX = 'lock.new-'
+/** More attempts than this mean that others take the lock and die again and again. */
 const ATTEMPTS_MAX = 20
 
+/**
+ * Whether a file in a data directory belongs to the lock, also one that a dead process has left
+ * behind.
+ */
 export function isLockFile(name: string): boolean {
   return (
     name === LOCK_NAME || name.startsWith(TAKE_OVER_PREFIX) || name.startsWith(TEMPORARY_PREFIX)
@@ -92,6 +97,10 @@ function isAlive(holder: Holder, processes: Processes): boolean {
   return holder.pid > 0 && processes.startOf(holder.pid) === holder.start
 }
 
+/**
+ * Removes the lock of a dead process, if it is still that process's. Afterwards the caller tries
+ * again: another process may have been faster.
+ */
 function removeStale(directory: string, path: string, holder: Holder, processes: Processes): void {
   const start = holder.start.replaceAll(/[^A-Za-z0-9]/g, '_')
   const right = join(directory, `${TAKE_OVER_PREFIX}${holder.pid}-${start}`)

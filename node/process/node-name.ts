@@ -20,7 +20,7 @@ function plain(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9._-]+/g, '-').replaceAll(/^-+|-+$/g, '')
 }
 
-/** The name, or the short id of a node without one. Commands take both. */
+/** The member's name, or the short id of a node without one or outside the layout. Commands take both. */
 export function nameOf(view: LayoutView, node: NodeId): string {
   return view.knownMember(node)?.name ?? shortId(node)
 }
@@ -35,6 +35,7 @@ export function someNames(view: LayoutView, nodes: Iterable<NodeId>): string {
   return `${names.slice(0, NAMES_MAX).join(', ')}${more}`
 }
 
+/** Names by id, for answers that people read. */
 export function namesOf(view: LayoutView, nodes: readonly NodeId[]): Record<string, string> {
   return Object.fromEntries(nodes.map((node) => [node, nameOf(view, node)]))
 }

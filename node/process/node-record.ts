@@ -57,10 +57,15 @@ export type ParsedNode =
   /** Undamaged, but in a form that this program does not know. */
   | { readonly type: 'unknown'; readonly why: string }
 
+/** JSON with a checksum, indented for people. */
 export function encodeNodeRecord(record: NodeRecord): string {
   return `${JSON.stringify(withChecksum(record), undefined, 2)}\n`
 }
 
+/**
+ * Reads node.json. Never throws: what is wrong is part of the result. A file with a good checksum and
+ * fields that do not fit is `unknown` and not `damaged`, because a later program wrote it (F20).
+ */
 export function decodeNodeRecord(text: string): ParsedNode {
   let fields: unknown
   let checked: boolean

@@ -12,7 +12,11 @@ import { messageOf } from '../net/errors.ts'
 import { decodeToken } from '../layout/token-codec.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
-/** Throws UsageError for a token that can't be used, and the operating system's error for an address. */
+/**
+ * Does nothing unless the directory is new. Throws UsageError for a token that can't be used, and the
+ * operating system's error for an address that can't be listened on. Another process may still take
+ * the address before the start does.
+ */
 export async function checkFirstStart(config: Config, clock: Clock): Promise<void> {
   if (readNode(config.data) !== undefined) return
   if (config.join !== undefined) checkToken(config.join, clock)
@@ -49,6 +53,10 @@ export function emptyRefused(
   }
 }
 
+/**
+ * Throws UsageError for a text that is no token, or one that has expired by this node's clock. The
+ * cluster decides again when the node joins.
+ */
 function checkToken(text: string, clock: Clock): void {
   try {
     const { expiresMs } = decodeToken(text)

@@ -29,6 +29,10 @@ export interface NodeSettings {
   readonly progress: NonNullable<NodeOptions['progress']>
 }
 
+/**
+ * The options of this start. Nothing is read or written here, but some of the options write to
+ * node.json when the node calls them: a higher boot, the secrets, the id of the log.
+ */
 export function nodeOptionsOf(settings: NodeSettings): NodeOptions {
   const { config, choices, directory, root, totalBytes, hooks, gauges, progress } = settings
   const { node: record } = directory
@@ -70,6 +74,7 @@ export function nodeOptionsOf(settings: NodeSettings): NodeOptions {
     founded: (cluster) => hooks.notice?.(foundedLine(cluster, directory.path)),
     root: root === undefined ? undefined : { accountId: accountIdOf(record.storageId), ...root },
     gauges,
+    // The process prints its ready line when `ready` resolves, and need not wait here.
     majorityWaitMs: 0,
     progress,
   }
@@ -92,6 +97,10 @@ export function startProgress(
   }
 }
 
+/**
+ * An operator who meant to join, or whose volume was not mounted, must notice that there is a new
+ * cluster.
+ */
 function foundedLine(cluster: string, path: string): string {
   return (
     `founded a NEW cluster ${cluster} in ${path}. If this node belongs to another one, stop it, remove ` +

@@ -4,6 +4,7 @@ import type { Gauge } from '../../gateway/port/admin.ts'
 import type { TurnWatch } from '../env/turn-watch.ts'
 import { counter, gauge } from '../tools/gauge.ts'
 
+/** The metrics as they are now. Node counts CPU time in microseconds. */
 export function processGauges(turns: TurnWatch): readonly Gauge[] {
   const { rss, heapUsed, arrayBuffers } = process.memoryUsage()
   const { user, system } = process.cpuUsage()

@@ -11,9 +11,14 @@ import type { RootCredentials } from '../process/credential-files.ts'
 import type { DataDirectory } from '../process/data-directory.ts'
 import { isMemberDirectory } from '../process/known-directory.ts'
 
+/** Base32 of RFC 4648: 32 letters, so five random bits choose one without bias. */
 const ACCESS_KEY_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
-/** Returns the root credentials that this directory has or now gets; undefined on nodes that did not found a cluster. */
+/**
+ * Returns the root credentials that this directory has, or draws and keeps new ones when it is about
+ * to found a cluster. Undefined on nodes that did not found the cluster, and on a founder that has
+ * lost the file. Throws UsageError when the file is damaged and no cluster exists yet.
+ */
 export function rootCredentialsOf(
   directory: DataDirectory,
   config: Config,

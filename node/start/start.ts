@@ -1,4 +1,16 @@
-/** A node as a process: data directory, real adapters, S3 and admin ports. The command line starts it. */
+/**
+ * A node as a process: data directory, real adapters, S3 and admin ports. The command line starts it.
+ *
+ * Order of a start:
+ *
+ *   1. checks that write nothing (first-start.ts)
+ *   2. the data directory is locked, formatted if it is new, and its boot counter raised
+ *   3. the admin port opens, and says from now on what the start waits for
+ *   4. the node starts: log, layout, entering the cluster
+ *   5. the S3 port opens, and the addresses are written down for the next start
+ *
+ * A stop closes the ports, then the node, then the directory. When a step fails, what was opened before it is closed again.
+ */
 
 import { join } from 'node:path'
 import type { AdminBackend } from '../../gateway/port/admin.ts'
@@ -29,9 +41,14 @@ import { watchTurns } from '../env/turn-watch.ts'
 import { keepSpareRoom } from '../env/spare-room.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
+/** 256 random bits. */
 const ADMIN_CREDENTIAL_BYTES = 32
 
-/** See StartNode in process/running-node.ts. */
+/**
+ * Starts a node as a process. See StartNode in process/running-node.ts. Rejects with UsageError for
+ * what the user can mend, and otherwise with the error of the step that failed. A directory that this
+ * start formatted is emptied again when the cluster refuses the node.
+ */
 export async function startNode(
   config: Config,
   hooks: NodeHooks,
@@ -64,7 +81,7 @@ export async function startNode(
   }
 }
 
-/** Opens the admin port first: it says what the start waits for. */
+/** Steps 3 to 5. The admin port is opened first because recovery and joining may take long. */
 async function serve(
   config: Config,
   hooks: NodeHooks,
@@ -113,7 +130,7 @@ interface StartWithAdmin extends Start {
   readonly adminUrl: string
 }
 
-/** Starts the node, then opens the S3 port. */
+/** Steps 4 and 5. */
 async function serveNode(start: StartWithAdmin): Promise<RunningNode> {
   const { config, hooks, choices, directory, random, clock, starting, gauges, admin, adminUrl } =
     start
@@ -166,7 +183,7 @@ async function serveNode(start: StartWithAdmin): Promise<RunningNode> {
   }
 }
 
-/** The ports of a node on the real world. */
+/** The ports of a node on the real world: LMDB, the disk, libp2p, the system's clock. */
 async function openEnvironment({
   config,
   hooks,
@@ -197,6 +214,7 @@ async function openEnvironment({
   }
 }
 
+/** The S3 port's server, not listening yet. */
 function openGateway(
   { config, hooks, random, clock, metrics }: Start,
   { backend, iam }: Pick<ShoalNode, 'backend' | 'iam'>,
@@ -233,6 +251,7 @@ function logChanges({ closed, repairedFile }: DataDirectory, logger: Logger): vo
   }
 }
 
+/** 'HOST:PORT' of a URL. */
 function addressOf(url: string): string {
   return url.replace(/^http:\/\//, '')
 }

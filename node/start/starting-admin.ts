@@ -6,10 +6,15 @@
 import { StoreError } from '../../protocol/errors.ts'
 import type { AdminBackend } from '../../gateway/port/admin.ts'
 
+/**
+ * Stands in for the node until `serves` is called, and passes everything on to it from then on. So
+ * the admin port keeps one backend for its whole life.
+ */
 export class StartingAdmin {
   /** For the admin port. */
   readonly backend: AdminBackend
   #node: AdminBackend | undefined
+  /** The reason that `/health/ready` gives. */
   #doing = 'starting'
 
   constructor(gauges: AdminBackend['gauges']) {
@@ -17,6 +22,7 @@ export class StartingAdmin {
       notReadyReason: () => this.#doing,
       gauges,
     }
+    // Every other question, whatever the backend will be able to answer.
     const absent = (): never => {
       throw new StoreError('Unavailable', `the node is not up yet: ${this.#doing}`)
     }
@@ -35,6 +41,7 @@ export class StartingAdmin {
     this.#doing = `${task}${share}`
   }
 
+  /** The node is up: it answers from now on. */
   serves(node: AdminBackend): void {
     this.#node = node
   }

@@ -28,19 +28,28 @@ import type { Upkeep } from '../repair/upkeep.ts'
 /** How many partitions one line of the log names. */
 const NAMED_MAX = 20
 
+/** The parts of the node that are asked, or that give something up. */
 export interface AcceptLossOptions {
   readonly self: NodeId
+  /** The layout in force. Throws while this node is not a member of a cluster. */
   readonly view: () => LayoutView
+  /** The status of every node that answers, this one included (ask-members.ts). */
   readonly replies: (view: LayoutView) => Promise<ReadonlyMap<NodeId, WireStatusReply>>
+  /** For how long this node has not been connected to another one; 0 while it is. */
   readonly silentMs: (node: NodeId) => number
+  /** Has the members decide that sources are given up. */
   readonly changes: Pick<ChangeOffice, 'dropSources'>
+  /** This node's damaged registers: only they can be given up here. */
   readonly damaged: Pick<DamagedRegisters, 'list' | 'giveUp'>
+  /** Writes down what is lost for good. */
   readonly forgotten: Pick<Forgotten, 'noteLost'>
   readonly upkeep: Pick<Upkeep, 'scrubStatus'>
+  /** Names of buckets, for the report. */
   readonly names: Pick<LostReport, 'own'>
   readonly logger: Logger
 }
 
+/** Makes the report and carries it out. The admin port's backend has one (status.ts). */
 export class AcceptLoss {
   readonly #options: AcceptLossOptions
 
@@ -48,10 +57,15 @@ export class AcceptLoss {
     this.#options = options
   }
 
+  /**
+   * What would be lost now, and why it can't be given up yet, if so. Changes nothing. Names damaged
+   * registers of this node only: each node is asked about its own.
+   */
   async report(): Promise<LossReport> {
     return (await this.#look()).report
   }
 
+  /** The report, and the keys of the registers in it, in the same order. */
   async #look(): Promise<{ report: LossReport; keys: readonly RegisterKey[] }> {
     const { view: current, replies, silentMs } = this.#options
     const view = current()
@@ -67,6 +81,14 @@ export class AcceptLoss {
     return { report, keys }
   }
 
+  /**
+   * Gives up what the report with this id lists: sources by a decision of the members, then this
+   * node's registers one by one. The report is made again first, and must be the same.
+   *
+   * @returns what was given up
+   * @throws LayoutRefusal (409) when it can't be given up or has changed since; StoreError
+   *   Unavailable when no majority answers
+   */
   async accept(id: string): Promise<LossReport> {
     const { changes, damaged, forgotten, logger } = this.#options
     const { report, keys } = await this.#look()
@@ -96,12 +118,16 @@ export class AcceptLoss {
     return report
   }
 
-  /** Damaged registers of this node that have no other replica. */
+  /** Damaged registers of this node that have no other replica: no other node can repair them (D3). */
   #keys(view: LayoutView): readonly RegisterKey[] {
     const { damaged, self } = this.#options
     return damaged.list().filter((key) => isAlone(view, partitionOfKey(key), self))
   }
 
+  /**
+   * Why damaged registers can't be given up yet. A scrub may still repair them from another place of
+   * the log.
+   */
   #registersRefusal(): string | undefined {
     const { running, passes } = this.#options.upkeep.scrubStatus()
     if (running) return 'a scrub is running, which repairs what it can: wait for it'
@@ -109,6 +135,7 @@ export class AcceptLoss {
     return 'run `shoal scrub` on this node first: it repairs what the log has in another place'
   }
 
+  /** The registers as people know them. A bucket that is unknown by now is shown by its id. */
   async #registers(keys: readonly RegisterKey[]): Promise<LostRegister[]> {
     const ids = [...new Set(keys.flatMap((key) => bucketIdOf(key) ?? []))]
     const { names } = await this.#options.names.own({ buckets: ids.map((id) => bytesOf(id)) })
@@ -122,6 +149,7 @@ export class AcceptLoss {
   }
 }
 
+/** 'BUCKET/KEY', or the name of a system register. */
 function nameOfRegister(key: RegisterKey, buckets: ReadonlyMap<BucketId, string>): string {
   const bucket = bucketIdOf(key)
   if (bucket === undefined) return textOfUtf8(systemNameOf(key))

@@ -51,6 +51,7 @@ export interface LayoutAdminOptions {
   readonly abstaining?: (() => Abstaining | undefined) | undefined
 }
 
+/** Answers the admin port's questions about the layout. The admin port's backend has one (status.ts). */
 export class LayoutAdmin {
   readonly #options: LayoutAdminOptions
 
@@ -66,6 +67,10 @@ export class LayoutAdmin {
     return now === undefined ? table : { ...table, abstains: abstainsLine(view, self, now) }
   }
 
+  /**
+   * What a change would move, and why it would be refused. Changes nothing. Throws LayoutRefusal: 404 when the request
+   * names no member or more than one, 409 when the change can't be made.
+   */
   async plan(planned: PlannedChange): Promise<LayoutPlan> {
     const view = this.#options.view()
     const replies = await this.#options.replies(view)
@@ -84,6 +89,13 @@ export class LayoutAdmin {
     }
   }
 
+  /**
+   * Begins a change: has its first entry decided by a majority of the members. Returns as soon as
+   * that is decided; the change then goes on by itself.
+   *
+   * @throws LayoutRefusal: 404 when it names no member, 409 when it is refused; StoreError
+   *   Unavailable when no majority answers
+   */
   async apply(asked: LayoutChange): Promise<LayoutChanged> {
     const view = this.#options.view()
     const replies = await this.#options.replies(view)
@@ -111,23 +123,34 @@ export class LayoutAdmin {
     return [...faults, ...scarce][0]
   }
 
+  /** Gives up the change under way: the members stay as they were. Throws as `apply` does. */
   async cancel(): Promise<LayoutChanged> {
     return changedBy(await this.#options.changes.cancel().catch(refused))
   }
 
+  /** Ends PLANNED without waiting for its learners. Throws as `apply` does. */
   async proceed(): Promise<LayoutChanged> {
     return changedBy(await this.#options.changes.proceed().catch(refused))
   }
 }
 
+/**
+ * Whether the operator gave --force: the change may leave too few members or zones, and may remove a
+ * node that answers.
+ */
 function isForced(asked: PlannedChange): boolean {
   return 'force' in asked && asked.force === true
 }
 
+/** A reason that --force overrules, with a word about it. */
 function orForce(scarce: string): string {
   return `${scarce}; or give --force to make the change anyway`
 }
 
+/**
+ * Computes the placement after the change. During a change it starts from the members that are
+ * coming. Throws LayoutRefusal (409) for a change that can't be made.
+ */
 function planFor(
   view: LayoutView,
   change: MemberChange,
@@ -176,6 +199,7 @@ function changeOf(view: LayoutView, asked: PlannedChange): MemberChange {
   }
 }
 
+/** A member that does not exist yet, for a plan. */
 function newNode(zone: string, capacityBytes: number): Member {
   return {
     nodeId: NEW_NODE,
@@ -217,6 +241,10 @@ function refusalOf(
   )
 }
 
+/**
+ * The ids of the members that the request named: a client can then follow them, also after a change
+ * of names.
+ */
 function nodesOf(change: MemberChange): { node?: NodeId; by?: NodeId } {
   switch (change.kind) {
     case 'drain':
@@ -231,6 +259,7 @@ function nodesOf(change: MemberChange): { node?: NodeId; by?: NodeId } {
   }
 }
 
+/** The answer to a change, a cancellation or `proceed`. */
 function changedBy(entry: LayoutEntry): LayoutChanged {
   return { epoch: entry.epoch, state: entry.state, changes: changesOf(entry) }
 }
@@ -243,7 +272,10 @@ function changesOf(entry: LayoutEntry): readonly string[] {
   return diffOf(before, { members: next, replication: nextReplicationOf(entry) })
 }
 
-/** No majority answers, or the change can't be made. */
+/**
+ * Turns an error of the layout's own into one of the admin port: Unavailable (503) when no majority
+ * answers, otherwise a refusal (409). Other errors pass.
+ */
 export function refused(error: unknown): never {
   if (!(error instanceof MembershipError)) throw error
   if (error.code === 'no-answer' || error.code === 'stopped') {

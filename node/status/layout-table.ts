@@ -13,6 +13,7 @@ import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 import { lacks } from './spare-replicas.ts'
 import { formatDuration, formatSize } from '../tools/units.ts'
 
+/** Shown instead of what is under way: this node is not told any more. */
 const LEFT =
   'this node has left the cluster: what it shows may be old, ask a member (--data, --admin)'
 
@@ -20,6 +21,9 @@ const LEFT =
 export type SilentMs = (node: NodeId) => number
 
 /**
+ * The table as `GET /layout` answers it.
+ *
+ * @param self the node that answers
  * @param replies of the nodes that are up, this one included
  * @param changes what the change under way does, one line for each part
  */
@@ -57,6 +61,7 @@ export function tableOf(
   return { ...table, underWay: hasLeft ? LEFT : underWay }
 }
 
+/** One row: the node as it is now, and as it will be where that differs. */
 function nodeOf(
   view: LayoutView,
   known: Member,
@@ -96,6 +101,10 @@ function nodeOf(
   }
 }
 
+/**
+ * What the node is in this step of the change. A source is no member any more, and others still fetch
+ * blocks from it.
+ */
 function stateOf(view: LayoutView, node: NodeId): NodeState {
   const { members, next } = view.entry
   const isOld = members.some(({ nodeId }) => nodeId === node)
@@ -110,6 +119,7 @@ function moveOf(reply: WireStatusReply): Move {
   return withTime(movePendingBytes, moveDoneBytes, moveBytesPerSecond)
 }
 
+/** Adds the time left, where a rate is known. */
 function withTime(pendingBytes: number, doneBytes: number, bytesPerSecond: number): Move {
   const isMoving = pendingBytes > 0 && bytesPerSecond > 0
   return {
@@ -142,6 +152,7 @@ function sumOf(moves: readonly Move[]): Move {
   }
 }
 
+/** One line about the step of the change, for people. */
 function underWayLine(table: Omit<LayoutTable, 'underWay'>): string {
   const what = table.changes.length === 0 ? 'a change' : table.changes.join('; ')
   switch (table.state) {
@@ -155,6 +166,7 @@ function underWayLine(table: Omit<LayoutTable, 'underWay'>): string {
   }
 }
 
+/** How much of what they will hold the learners have copied, all together. */
 function learningText(nodes: readonly LayoutNode[]): string {
   let total = 0
   let done = 0
@@ -174,8 +186,11 @@ function awayText(nodes: readonly LayoutNode[]): string {
 }
 
 /**
- * Why the change under way does not move on. Undefined when it does, or when there is no change. The line says what the
- * change waits for, on which nodes and since when, and what an operator can do.
+ * Why the change under way does not move on. Undefined when it does, or when there is no change. The
+ * line says what the change waits for, on which nodes and since when, and what an operator can do.
+ * Also used by the layout manager, which logs it, and by `shoal status`.
+ *
+ * @param replies of the nodes that are up, this one included
  */
 export function heldOf(
   view: LayoutView,
@@ -219,7 +234,10 @@ export function heldOf(
   return { partitions, nodes, ...(mute.length > 0 && { mute }), line: parts.join('; ') }
 }
 
-/** Which members do not vote on the next entry, and what ends that, in one line. */
+/**
+ * Which members do not vote on the next entry, and what ends that, in one line. A member abstains
+ * when its vote file is lost or may be old (D2).
+ */
 export function abstainsLine(
   view: LayoutView,
   self: NodeId,
@@ -272,6 +290,7 @@ function muteText(
   )
 }
 
+/** How many bytes are left to fetch, at which rate. */
 function movingText({ pendingBytes, bytesPerSecond, secondsLeft }: Move): string {
   if (pendingBytes === 0) return 'nothing is left to fetch, and the nodes are recording that'
   const left = secondsLeft === undefined ? '' : `, ${formatDuration(secondsLeft)} left`

@@ -11,10 +11,16 @@ import type { Buckets } from '../objects/buckets.ts'
 import { namesOf } from '../process/node-name.ts'
 import { internalContext } from '../tools/internal-context.ts'
 
+/**
+ * The walk asks one node after another, so it may take long. When it takes longer, only the layout's
+ * answer is given.
+ */
 const WALK_TIMEOUT_MS = 8_000
 
+/** The parts of the node that are asked. */
 export interface LocateOptions {
   readonly buckets: Pick<Buckets, 'read'>
+  /** Walks through the DHT as a node without the layout would. */
   readonly network: Pick<Network, 'walk'>
   readonly view: () => LayoutView
 }

@@ -22,12 +22,14 @@ import { lacks } from './spare-replicas.ts'
 /** A node that has been away for less time may be about to come back. */
 const AWAY_MS_MIN = 60_000
 
+/** What the report needs of a node's status. */
 export type LossReply = Pick<WireStatusReply, 'epoch' | 'unproven' | 'lacking' | 'stuck'>
 
 export interface ReportedLosses {
   readonly view: LayoutView
   /** Status of the nodes that are up, this one included. */
   readonly replies: ReadonlyMap<NodeId, LossReply>
+  /** For how long a node has been away; 0 while it is connected. */
   readonly silentMs: (node: NodeId) => number
   /** Damaged registers of this node without another replica. */
   readonly registers: readonly LostRegister[]
@@ -35,6 +37,10 @@ export interface ReportedLosses {
   readonly registersRefusal: string | undefined
 }
 
+/**
+ * The report. Its id covers everything that would be given up, so that an operator confirms exactly
+ * what was shown. The time that nodes have been away is not part of it.
+ */
 export function lossReportOf(losses: ReportedLosses): LossReport {
   const { view, registers } = losses
   const look = new Look(losses)
@@ -62,6 +68,7 @@ export function lossReportOf(losses: ReportedLosses): LossReport {
   }
 }
 
+/** One look at all sources. It collects why nothing may be given up yet. */
 class Look {
   readonly #losses: ReportedLosses
   /** Nodes without which too few present holders answer. */
@@ -79,6 +86,7 @@ class Look {
     this.#losses = losses
   }
 
+  /** What can be given up of one source; empty when there is nothing. Called before `refusal`. */
   source(source: SourceView): LostSource[] {
     const { view, replies } = this.#losses
     const partitions: number[] = []
@@ -156,6 +164,7 @@ class Look {
     return nodes
   }
 
+  /** Why nothing can be given up now, the most useful thing to do first. Undefined when it can. */
   refusal(sources: readonly LostSource[]): string | undefined {
     const { view, registers } = this.#losses
     const names = (nodes: ReadonlySet<NodeId>): string =>
@@ -185,11 +194,13 @@ class Look {
     return 'no change waits in vain: there is nothing to give up'
   }
 
+  /** Whole seconds; 0 for a node that answers. */
   #awaySeconds(node: NodeId): number {
     const { replies, silentMs } = this.#losses
     return replies.has(node) ? 0 : Math.floor(silentMs(node) / 1_000)
   }
 
+  /** A node counts only when it answers at this epoch and is proven to be itself (D2). */
   #isUp(node: NodeId): boolean {
     const { view, replies } = this.#losses
     const reply = replies.get(node)

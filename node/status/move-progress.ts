@@ -1,10 +1,15 @@
-/** What a node tells the others about its work for a change of the layout. */
+/**
+ * What a node tells the others about its work for a change of the layout: how much it has learned,
+ * and of which partitions it may still lack blocks. The others need it to know when a source is over
+ * (L5, L8).
+ */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { PartitionProgress } from '../layout/progress.ts'
 import { addBit, hasBit } from '../../protocol/keyspace/bitmap.ts'
 
+/** A part of the status reply. */
 export interface MoveProgress {
   /** Partitions that it learns before it may vote on them. */
   readonly learning: { readonly total: number; readonly done: number }
@@ -13,10 +18,14 @@ export interface MoveProgress {
     readonly epoch: number
     readonly partitions: Uint8Array<ArrayBuffer>
   }[]
+  /** Bytes fetched and left, and the rate. */
   readonly move: PartitionProgress['move']
 }
 
-/** Finds the partitions that a node holds and of which it may lack blocks of a source. */
+/**
+ * Finds the partitions that a node holds and of which it may lack blocks of a source. A source that
+ * the node has not begun to look at counts as lacking.
+ */
 export function movesOf(
   view: LayoutView,
   self: NodeId,

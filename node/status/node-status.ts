@@ -13,7 +13,12 @@ import { warningsOf } from './status-warnings.ts'
 
 type Replies = ReadonlyMap<NodeId, WireStatusReply>
 
-/** @param replies of the nodes that answered, this one included */
+/**
+ * Puts the status together: cluster-wide figures from the replies, the node's own from its parts.
+ *
+ * @param replies of the nodes that answered, this one included
+ * @param lost what is lost for good, as all members know it
+ */
 export function nodeStatusOf(
   options: StatusOptions,
   view: LayoutView,
@@ -57,6 +62,7 @@ export function nodeStatusOf(
   }
 }
 
+/** One entry for each member. What a member that is away has not told is undefined. */
 function membersOf(view: LayoutView, replies: Replies): NodeStatus['members'] {
   return view.members.map((member) => {
     const reply = replies.get(member.nodeId)
@@ -110,6 +116,7 @@ function countPartitions(view: LayoutView, replies: Replies): NodeStatus['partit
   return counts
 }
 
+/** Over all nodes that answered. */
 function sum(replies: Replies, of: (reply: WireStatusReply) => number): number {
   let total = 0
   for (const reply of replies.values()) total += of(reply)

@@ -3,7 +3,11 @@
 import { leftLine } from '../layout/former.ts'
 import type { StatusOptions } from './status-options.ts'
 
-/** Undefined when it is ready. */
+/**
+ * The first reason why this node can't serve, for people. Undefined when it is ready: it is a member,
+ * a majority of the members is connected, and they have written down that this boot is its own (D2).
+ * Reads memory only.
+ */
 export function notReadyReason(
   options: Pick<StatusOptions, 'layout' | 'peers' | 'selfCheck'>,
 ): string | undefined {

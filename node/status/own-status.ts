@@ -11,11 +11,17 @@ import { untoldOf } from './untold.ts'
 /** How many reasons for having forgotten something one node tells, the last ones. */
 const WHY_MAX = 5
 
+/**
+ * This node's reply to a status request. Reads memory only, because each member is asked for each
+ * `shoal status`.
+ */
 export function ownStatus(options: StatusOptions, view: LayoutView): WireStatusReply {
   const { layout, network, store, resync, recall, forgotten, selfCheck, serves } = options
   const stats = store.stats()
   const lagging = resync.lagging()
   const open = recall.forgotten()
+  // A partition is level only if nothing is left to compare, the node votes on it, and no block of it
+  // may be missing.
   for (const partition of open) addBit(lagging, partition)
   for (const partition of view.partitionsOf(network.self)) {
     if (!serves(partition) || forgotten.lacksBlocks(partition)) addBit(lagging, partition)

@@ -12,10 +12,12 @@ export interface PeerWatchOptions {
   readonly connected: (peer: NodeId) => boolean
 }
 
+/** Remembers what was logged last, so that each loss and each return is one line. */
 export class PeerWatch {
   readonly #options: PeerWatchOptions
   /** Members that have been up since the start. */
   readonly #seen = new Set<NodeId>()
+  /** As it was logged last. A start begins without: the first line says that there is one. */
   #hasMajority = false
 
   constructor(options: PeerWatchOptions) {
@@ -37,6 +39,7 @@ export class PeerWatch {
     else logger.warn(fields, 'the majority of the members is lost: most requests get 503')
   }
 
+  /** A connection to another node was made or lost. Nodes that are not members are ignored. */
   note({ type, peer }: PeerEvent): void {
     const members = this.#members()
     if (members.includes(peer)) {
@@ -55,6 +58,7 @@ export class PeerWatch {
     return members.includes(this.#options.self) ? members : []
   }
 
+  /** How many of them are connected, this node included. */
   #up(members: readonly NodeId[]): number {
     return members.filter((member) => this.#options.connected(member)).length
   }

@@ -9,13 +9,18 @@ import { UsageError } from '../tools/usage-error.ts'
 
 const POLL_MS = 50
 const WAIT_MS = 15_000
+/** A new reason is logged when it has lasted this long: most pass quickly. */
 const REPORT_CHANGE_MS = 500
+/** The same reason is logged again after this long. */
 const REPORT_MS = 10_000
 
 type Env = Pick<Environment, 'clock' | 'logger'>
 type Health = Pick<AdminBackend, 'notReadyReason'>
 
-/** Resolves when the node is ready, or after `waitMs`. */
+/**
+ * Resolves when the node is ready, or after `waitMs`: a start must not fail because others are away.
+ * Never rejects.
+ */
 export async function readyWithin({ clock }: Env, health: Health, waitMs = WAIT_MS): Promise<void> {
   const until = clock.monotonicMs() + waitMs
   while (health.notReadyReason() !== undefined && clock.monotonicMs() < until)

@@ -21,17 +21,21 @@ const AGAIN_MS = 5_000
 
 export interface SecretUpkeepOptions {
   readonly self: NodeId
+  /** Decides and adopts the secret, and says who the members are. */
   readonly layout: Pick<LayoutManager, 'secrets' | 'current' | 'isMember'>
+  /** Encrypts the access keys again. */
   readonly rotation: Pick<Rotation, 'encryptAll'>
   readonly peers: Pick<Peers, 'connected'>
   readonly clock: Clock
   readonly logger: Logger
 }
 
+/** Rotates, and sees to it that a rotation is completed. One for each node. */
 export class SecretUpkeep {
   readonly #options: SecretUpkeepOptions
   /** The generation of the secret whose pass was completed here last. */
   #doneGeneration = 1
+  /** A loop of `#look` runs. */
   #looking = false
   #stopped = false
 
@@ -39,6 +43,7 @@ export class SecretUpkeep {
     this.#options = options
   }
 
+  /** Which secret is in force, and whether this node knows that all access keys are encrypted with it. */
   status(): SecretStatus {
     const { layout, clock } = this.#options
     const { record } = layout.secrets
@@ -54,7 +59,14 @@ export class SecretUpkeep {
     }
   }
 
-  /** Resolves when the next secret is in force. The access keys are then encrypted with it, one after the other. */
+  /**
+   * Draws a new secret. Resolves when it is in force. The access keys are then encrypted with it, one
+   * after the other.
+   *
+   * @param overlapMs how long sessions that the present secret signed stay valid
+   * @throws StoreError Unavailable when no majority answers, or keys could not be encrypted with the
+   *   present secret first
+   */
   async rotate(overlapMs: number): Promise<SecretStatus> {
     const { layout, rotation, logger } = this.#options
     try {
@@ -78,11 +90,17 @@ export class SecretUpkeep {
     }
   }
 
+  /** Ends the loop after its present step. */
   stop(): void {
     this.#stopped = true
   }
 
-  /** Never rejects. */
+  /**
+   * Runs until the pass for the present secret is done, here or by another node's work. Never
+   * rejects.
+   *
+   * @param waitMs 0 for the node that rotated, which begins at once
+   */
   async #look(waitMs: number): Promise<void> {
     if (this.#looking && waitMs > 0) return
     this.#looking = true
@@ -109,6 +127,10 @@ export class SecretUpkeep {
     this.#looking = false
   }
 
+  /**
+   * Whether this node has the lowest id of the members that are up, as it sees them. Two nodes may
+   * both think so: a pass does no harm twice.
+   */
   #isFirst(): boolean {
     const { layout, self, peers } = this.#options
     const members = layout.current()?.members ?? []

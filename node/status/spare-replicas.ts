@@ -7,16 +7,20 @@ import type { WireStatusReply } from '../../protocol/rpc/messages.js'
 import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 import { nameOf, NAMES_MAX, someNames } from '../process/node-name.ts'
 
+/** What is needed of a node's status. */
 export type SpareReply = Pick<WireStatusReply, 'epoch' | 'behind' | 'unproven' | 'lacking'>
 
+/** The answer, and why. */
 export interface Spare {
   readonly canLoseANode: boolean
+  /** One line for the operator, in both cases. */
   readonly why: string
 }
 
 /**
- * A node may fail when, whichever node it is, each active set of each partition keeps a majority of replicas that are up,
- * vote and are level, and at least one node keeps each block that still moves.
+ * Whether any one node may fail now, whichever it is: each active set of each partition then keeps a
+ * majority of replicas that are up, vote and are level, and at least one node keeps each block that
+ * still moves.
  *
  * @param replies of the nodes that are up, this one included
  */
@@ -73,8 +77,9 @@ export function spareOf(view: LayoutView, replies: ReadonlyMap<NodeId, SpareRepl
 }
 
 /**
- * Counts the partitions that, without the node, have no majority of replicas that are up and vote. No node that answers
- * may have what was acknowledged last in these (L5). `away` names the nodes whose return would help.
+ * Counts the partitions that, without the node, have no majority of replicas that are up and vote. No
+ * node that answers may have what was acknowledged last in these (L5). Asked before a node is removed
+ * or replaced. `away` names the nodes whose return would help.
  */
 export function partitionsLostBy(
   view: LayoutView,
@@ -123,6 +128,7 @@ export function lacks(
   return lacking.some(({ epoch, partitions }) => epoch === source && hasBit(partitions, partition))
 }
 
+/** Too few replicas for the loss of one, even when all are well. */
 function fewText(replicas: number): string {
   if (replicas === 1) return 'there is one replica of each partition'
   return `there are ${replicas} replicas of a partition, and more than half of them must answer`

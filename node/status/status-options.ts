@@ -22,10 +22,15 @@ import type { Upkeep } from '../repair/upkeep.ts'
 import type { BlockStore } from '../replica/blocks.ts'
 import type { SecretUpkeep } from './secret-upkeep.ts'
 
+/**
+ * What the status, the admin port's backend and the metrics read. Most fields name only the few
+ * functions that are called, so that tests can give them alone.
+ */
 export interface StatusOptions {
   readonly layout: LayoutManager
   readonly network: Network
   readonly store: Store
+  /** Knows how long the disk has been silent (D11). */
   readonly disk: DiskWatch
   readonly replicator: Replicator
   readonly blocks: BlockStore
@@ -55,6 +60,7 @@ export interface StatusOptions {
   readonly readRoom: ReadRoom
   /** What it has of the partition is not left over from an earlier time (L9). */
   readonly serves: (partition: number) => boolean
+  /** What the fetching of blocks waits for. */
   readonly moves: Pick<BlockMoves, 'mover'>
   readonly logger: Logger
   /** Metrics of the process, and of moves of blocks. */

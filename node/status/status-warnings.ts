@@ -6,7 +6,7 @@ import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { WireStatusReply } from '../../protocol/rpc/messages.js'
 import { awayLines } from './spare-replicas.ts'
 
-/** A disk that has not answered for longer is warned of. */
+/** A disk that has not answered for this long is warned of. */
 const DISK_SILENT_SECONDS = 3
 
 /** The parts of this node that are asked. */
@@ -31,6 +31,7 @@ export interface WarningFacts {
   readonly abstains: string | undefined
 }
 
+/** The warnings, one line each, in the order members, layout, disk, damage. Empty when all is well. */
 export function warningsOf(
   { layout, peers, store, disk, blocks, damaged, upkeep }: WarningSources,
   { view, replies, lost, held, abstains }: WarningFacts,

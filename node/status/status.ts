@@ -30,6 +30,10 @@ import { notReadyReason } from './not-ready.ts'
 import { ownStatus } from './own-status.ts'
 import type { StatusOptions } from './status-options.ts'
 
+/**
+ * The admin port's backend. Every method that needs the layout throws while this node is not a member
+ * of a cluster; the starting admin answers 503 before that.
+ */
 export class Status implements AdminBackend {
   readonly #options: StatusOptions
   readonly #layout: LayoutAdmin
@@ -52,14 +56,17 @@ export class Status implements AdminBackend {
     layout.judgeRemovals((node) => this.#layout.keptBecause(node))
   }
 
+  /** For `/health/ready`: undefined when the node is ready. */
   notReadyReason(): string | undefined {
     return notReadyReason(this.#options)
   }
 
+  /** Makes a join token. Throws StoreError Unavailable when none can be made now. */
   issueToken(options: TokenOptions): Promise<string> {
     return this.#options.layout.tokens.issue(options).catch(unavailable)
   }
 
+  /** The tokens that this node knows and that have not expired, with the nodes that used them. */
   tokens(): readonly TokenStatus[] {
     return this.#options.layout.tokens.list().map(({ id, expiresMs, uses, nodes }) => ({
       id,
@@ -70,6 +77,7 @@ export class Status implements AdminBackend {
     }))
   }
 
+  /** Ends a token. Returns false when there is none with this id. Throws StoreError Unavailable. */
   async revokeToken(id: string): Promise<boolean> {
     try {
       await this.#options.layout.tokens.revoke(id)
@@ -84,10 +92,12 @@ export class Status implements AdminBackend {
     return this.#options.secret.status()
   }
 
+  /** Resolves when the new secret is in force. Throws StoreError Unavailable. */
   rotateSecret(overlapMs: number): Promise<SecretStatus> {
     return this.#options.secret.rotate(overlapMs)
   }
 
+  /** Begins a scrub, or joins the one that runs. Returns at once. */
   startScrub(): ScrubStatus {
     this.#options.upkeep.startScrub(true)
     return this.scrubStatus()
@@ -134,6 +144,7 @@ export class Status implements AdminBackend {
     return ownStatus(this.#options, this.#view())
   }
 
+  /** The whole status. Asks all nodes, so it takes as long as the slowest one, at most 2 seconds. */
   async status(): Promise<NodeStatus> {
     const view = this.#view()
     const [replies, lost] = await Promise.all([this.#askAll(view), this.lost()])
@@ -149,6 +160,7 @@ export class Status implements AdminBackend {
     return gaugesOf(this.#options)
   }
 
+  /** One round of questions for each call: no answer is kept. */
   #askAll(view: LayoutView): Promise<Map<NodeId, WireStatusReply>> {
     return askMembers(this.#options, view, this.own())
   }
@@ -160,7 +172,7 @@ export class Status implements AdminBackend {
   }
 }
 
-/** No majority, or another change is under way. */
+/** Turns an error of the layout's own into one of the admin port. */
 function unavailable(error: unknown): never {
   if (error instanceof MembershipError) throw new StoreError('Unavailable', error.message)
   throw error

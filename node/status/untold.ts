@@ -16,10 +16,17 @@ export interface UntoldOptions {
   readonly forgotten: Pick<Forgotten, 'lackingBlocks'>
   /** Whether its registers of the partition are complete, and not left over from an earlier time (L9). */
   readonly serves: (partition: number) => boolean
+  /** What the fetching of blocks waits for. */
   readonly moves: Pick<BlockMoves, 'mover'>
 }
 
-/** @param open partitions of which the node may have forgotten something */
+/**
+ * Three sets of partitions, and what the node waits for. `untold`: its registers prove nothing,
+ * because some are damaged, forgotten or left over. `thin`: its list of blocks proves nothing (D8).
+ * `stuck`: it waits for blocks of other nodes.
+ *
+ * @param open partitions of which the node may have forgotten something
+ */
 export function untoldOf(
   { self, damaged, forgotten, serves, moves }: UntoldOptions,
   view: LayoutView,
@@ -41,6 +48,7 @@ export function untoldOf(
 const GROUPS_MAX = 64
 
 interface Group {
+  /** In any order until the message is made. */
   readonly partitions: number[]
   readonly nodes: Set<NodeId>
   readonly failing: Set<NodeId>

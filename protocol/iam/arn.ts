@@ -13,15 +13,21 @@ import type { Pattern } from './pattern.ts'
 const FIELDS = 6
 const COLON = 0x3a
 
+/** An ARN pattern, parsed. It may contain policy variables, which each request fills in. */
 export interface ArnTemplate {
   /** '*' alone: every resource, and what is no ARN too. */
   readonly everything: boolean
+  /** Up to six. With fewer, the last one ends in a star. */
   readonly fields: readonly Template[]
   /** The compiled fields, when there are no variables. */
   readonly compiled: readonly Pattern[] | undefined
 }
 
-/** Undefined when the text is neither '*' nor an ARN pattern. */
+/**
+ * Parses a pattern. Undefined when the text is neither '*' nor an ARN pattern.
+ *
+ * @param variables whether `${…}` is a variable: it is literal text in policies of the older version
+ */
 export function arnPattern(text: string, variables: boolean): ArnTemplate | undefined {
   if (text === '*') return { everything: true, fields: [], compiled: [] }
   const parts = fieldsOf(text, variables)
@@ -67,7 +73,10 @@ function fieldOf(text: string, variables: boolean): Field | undefined {
   return field
 }
 
-/** Undefined when a variable of the pattern has no value in this request. */
+/**
+ * Whether the ARN of a request matches. Undefined when a variable of the pattern has no value in this
+ * request: the statement is then unknown (evaluate.ts).
+ */
 export function matchesArn(
   template: ArnTemplate,
   arn: string,

@@ -26,12 +26,18 @@ export const BUCKET_POLICY_BYTES_MAX = 20_480
 
 export type BucketPolicy = Policy
 
-/** Throws MalformedPolicyError with its place. Without interruption. */
+/**
+ * Parses and checks a policy that is to be stored on this bucket. Throws MalformedPolicyError with
+ * its place. Without interruption: for tests and for small policies.
+ */
 export function parseBucketPolicy(text: string, bucket: string): BucketPolicy {
   return finish(parsingBucketPolicy(text, bucket))
 }
 
-/** Throws MalformedPolicyError with its place. */
+/**
+ * The same in slices: a policy of many actions is compared with every action of S3. Throws
+ * MalformedPolicyError with its place.
+ */
 export function* parsingBucketPolicy(text: string, bucket: string): Work<BucketPolicy> {
   if (text.length > BUCKET_POLICY_BYTES_MAX || utf8(text).length > BUCKET_POLICY_BYTES_MAX) {
     throw new MalformedPolicyError(
@@ -51,6 +57,10 @@ export function* parsingBucketPolicy(text: string, bucket: string): Work<BucketP
   return policy
 }
 
+/**
+ * S3 refuses what would have no effect: unknown condition keys, resources outside the bucket, actions
+ * that apply to none of the resources.
+ */
 function* checkStatement(
   statement: Statement,
   place: string,
@@ -91,6 +101,7 @@ function* checkStatement(
   }
 }
 
+/** Whether the pattern matches at least one of the actions. */
 function matchesSome(pattern: Pattern, actions: ReadonlySet<string>, meter: Meter): boolean {
   for (const action of actions) if (matchesPattern(pattern, action, meter)) return true
   return false
@@ -184,6 +195,7 @@ function limits(condition: Condition): boolean {
   })
 }
 
+/** Whether the condition also holds for a request that does not have the key: then it limits nothing. */
 function holdsWithoutKey({ ifExists, set }: Condition): boolean {
   return ifExists || set === 'all'
 }

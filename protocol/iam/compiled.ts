@@ -22,7 +22,10 @@ export const PARSING_STEPS = 64
 const cache = new Map<string, Policy | undefined>()
 let cachedCharacters = 0
 
-/** `policy` is undefined when the text is none: it then denies all (decide.ts). */
+/**
+ * The policy from the cache, or parsed now, without interruption. `policy` is undefined when the text
+ * is none: it then denies all (decide.ts). Never throws.
+ */
 export function compiledPolicy(
   name: string,
   text: string,
@@ -47,7 +50,10 @@ export function compiledPolicy(
   return { name, policy }
 }
 
-/** All of them, those that are not known yet in slices. */
+/**
+ * All of them, in order. Those that are not known yet are parsed in slices, and their cost is taken
+ * from the meter. Throws BudgetError.
+ */
 export function* compilingPolicies(
   sources: readonly NamedText[],
   meter: Meter,
@@ -63,6 +69,7 @@ export function* compilingPolicies(
   return policies
 }
 
+/** The principals are part of the key: the same text may mean others elsewhere. */
 function keyOf(kind: PolicyKind, text: string, principals: readonly ResolvedPrincipal[]): string {
   return principals.length === 0 ? kind + text : kind + text + JSON.stringify(principals)
 }

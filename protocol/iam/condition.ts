@@ -30,7 +30,10 @@ function textOf(units: readonly number[]): string {
   return units.map((unit) => String.fromCharCode(unit)).join('')
 }
 
-/** The policy's value is compared in the form that `fold` gives to both. */
+/**
+ * Texts that are compared whole. The policy's value is compared in the form that `fold` gives to
+ * both.
+ */
 function text(fold: (text: string, meter: Meter) => string, negated = false): Operator {
   return {
     wildcards: false,
@@ -70,6 +73,7 @@ function ordered(
   }
 }
 
+/** Texts with wildcards. */
 function like(negated: boolean): Operator {
   return {
     wildcards: true,
@@ -81,6 +85,7 @@ function like(negated: boolean): Operator {
   }
 }
 
+/** ARNs with wildcards, field by field. */
 function arn(negated: boolean): Operator {
   return {
     wildcards: true,
@@ -109,11 +114,13 @@ function ip(negated: boolean): Operator {
   }
 }
 
+/** 'true' and 'false' as numbers, in any case. */
 function truth(written: string): number | undefined {
   const word = written.length > 5 ? '' : written.toLowerCase()
   return word === 'true' ? 1 : word === 'false' ? 0 : undefined
 }
 
+/** A decimal number without an exponent. */
 function parseNumber(written: string): number | undefined {
   return /^[+-]?\d{1,30}(\.\d{1,30})?$/.test(written) ? Number(written) : undefined
 }
@@ -129,6 +136,7 @@ const lessOrEqual = (a: number, b: number): boolean => a <= b
 const greater = (a: number, b: number): boolean => a > b
 const greaterOrEqual = (a: number, b: number): boolean => a >= b
 
+/** All operators that this program knows, by AWS's names. */
 export const CONDITION_OPERATORS = {
   StringEquals: text(same),
   StringNotEquals: text(same, true),
@@ -162,6 +170,7 @@ export const CONDITION_OPERATORS = {
 
 export type OperatorName = keyof typeof CONDITION_OPERATORS
 
+/** The operator of this name. */
 export function operatorOf(name: OperatorName): Operator {
   return CONDITION_OPERATORS[name]
 }

@@ -3,7 +3,10 @@
 const PATTERN =
   /^(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:?\d\d))?$/
 
-/** Milliseconds since 1970. Undefined when it is no such text or no such day. */
+/**
+ * Milliseconds since 1970. Undefined when the text has none of these forms, or names a day that does
+ * not exist. Four digits are a year and not seconds, so they are refused: a date needs its day.
+ */
 export function parseInstant(text: string): number | undefined {
   if (/^\d{1,12}(\.\d{1,3})?$/.test(text) && !/^\d{4}$/.test(text)) return Number(text) * 1000
   const match = PATTERN.exec(text)
@@ -20,6 +23,7 @@ export function parseInstant(text: string): number | undefined {
   return (minutes * 60 + second + fraction) * 1000
 }
 
+/** Minutes east of UTC. Undefined when it is no offset. */
 function parseOffset(text: string): number | undefined {
   if (text === 'Z') return 0
   const hours = Number(text.slice(1, 3))

@@ -1,8 +1,10 @@
 /** IP addresses and CIDR ranges, both versions, for IpAddress conditions. */
 
+/** The addresses that begin with the first `prefixBits` bits of `bytes`. */
 export interface IpRange {
   /** 4 or 16 bytes. */
   readonly bytes: readonly number[]
+  /** 0 to 32, or 0 to 128. */
   readonly prefixBits: number
 }
 
@@ -16,7 +18,10 @@ export function parseIpRange(text: string): IpRange | undefined {
   return { bytes, prefixBits: Number(prefix) }
 }
 
-/** An IPv4 address written inside IPv6 (::ffff:1.2.3.4) is that IPv4 address. */
+/**
+ * Whether the address is in the range. An address of the other version never is. An IPv4 address
+ * written inside IPv6 (::ffff:1.2.3.4) is that IPv4 address: `parseIp` has made it one.
+ */
 export function inIpRange(range: IpRange, address: readonly number[]): boolean {
   if (range.bytes.length !== address.length) return false
   for (let bit = 0; bit < range.prefixBits; bit += 8) {
@@ -28,7 +33,10 @@ export function inIpRange(range: IpRange, address: readonly number[]): boolean {
   return true
 }
 
-/** 4 or 16 bytes. Strict: no leading zeros, no zone, no shortened IPv4. */
+/**
+ * An address as 4 or 16 bytes; undefined when it is none. Strict: no leading zeros, no zone, no
+ * shortened IPv4. What other programs read differently must not decide about rights.
+ */
 export function parseIp(text: string): number[] | undefined {
   if (!text.includes(':')) return parseIp4(text)
   const bytes = parseIp6(text)

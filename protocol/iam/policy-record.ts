@@ -20,6 +20,7 @@ export const POLICY_VERSIONS_MAX = 5
 /** Users, groups and roles that one policy is attached to, those included whose attachment is under way. */
 export const HOLDERS_MAX = 10_000
 
+/** One version of a managed policy. */
 export interface PolicyVersion {
   /** 3 for 'v3'. Never used again. */
   readonly number: number
@@ -28,10 +29,13 @@ export interface PolicyVersion {
   readonly createdMs: number
 }
 
+/** The record. `defaultVersion` is always the number of one of `versions`. */
 export interface PolicyRecord extends EntityRecord {
   readonly updatedMs: number
   readonly description: string
+  /** The version in force. */
   readonly defaultVersion: number
+  /** The number that the next version gets. */
   readonly nextVersion: number
   readonly versions: readonly PolicyVersion[]
   /** Ids of users, groups and roles, a superset (T2): the holder's record decides what is attached. */

@@ -18,11 +18,14 @@ import { JsonError, parseStrictJson, type Json, type JsonObject } from './strict
 import { Meter } from '../work.ts'
 import { fillTemplate, hasVariables, parseTemplate, type Template } from './template.ts'
 
+/** Where a policy is held: see the head of this file. */
 export type PolicyKind = 'identity' | 'resource' | 'trust'
 
 /** AWS's limit of a bucket policy; identity policies there are smaller. */
 export const POLICY_CHARACTERS_MAX = 20_480
+/** Entries of one list in a policy. */
 const ENTRIES_MAX = 1_000
+/** Characters of one text in a policy. */
 const TEXT_MAX = 2_048
 
 /** AWS's MalformedPolicyDocument. */
@@ -37,12 +40,15 @@ export class MalformedPolicyError extends Error {
   }
 }
 
+/** One key of one operator: all conditions of a statement must hold. */
 export interface Condition {
   /** As written. */
   readonly name: string
   /** Undefined when this program does not know it. */
   readonly operator: OperatorName | undefined
+  /** …IfExists: a request without the key passes. */
   readonly ifExists: boolean
+  /** ForAnyValue or ForAllValues; undefined for a key that has one value. */
   readonly set: 'any' | 'all' | undefined
   /** Lower case. */
   readonly key: string
@@ -51,6 +57,7 @@ export interface Condition {
   readonly matchers: readonly (Matcher | undefined)[]
 }
 
+/** One statement. Exactly one of an element and its Not… form was given; `except…` says which. */
 export interface Statement {
   readonly sid: string | undefined
   readonly effect: 'Allow' | 'Deny'
@@ -69,12 +76,20 @@ export interface Statement {
   readonly conditions: readonly Condition[]
 }
 
+/** A policy that was parsed and is well formed. Compiled: its patterns are ready to be matched. */
 export interface Policy {
   readonly kind: PolicyKind
   readonly statements: readonly Statement[]
 }
 
-/** @param principals who is behind the ARNs in it. Throws MalformedPolicyError. */
+/**
+ * Parses and compiles a policy. The same text always gives the same policy. Throws
+ * MalformedPolicyError with the place of the first error.
+ *
+ * @param kind decides which elements are allowed
+ * @param principals who is behind the ARNs in it. ARNs without one stay unresolved: they deny and do
+ *   not allow
+ */
 export function parsePolicy(
   text: string,
   kind: PolicyKind = 'identity',
@@ -108,6 +123,7 @@ export function unknownOperator(policy: Policy): string | undefined {
     .find(({ operator }) => operator === undefined)?.name
 }
 
+/** Throws MalformedPolicyError with line and column. */
 function parsed(text: string): Json {
   try {
     return parseStrictJson(text)

@@ -8,11 +8,14 @@ import { POLICY_CHARACTERS_MAX } from './policy.ts'
 import type { ResolvedPrincipal } from './principal.ts'
 import { jsonCodec, markOf, recordTags, resolvedOf, type IamTag } from './record.ts'
 
+/** AWS's bounds for the longest session of a role: an hour, and twelve. */
 export const ROLE_SESSION_SECONDS_MIN = 3_600
 export const ROLE_SESSION_SECONDS_MAX = 43_200
 export const DESCRIPTION_MAX = 1_000
 
+/** The record. */
 export interface RoleRecord extends HolderRecord {
+  /** '' when there is none. */
   readonly description: string
   /** The longest duration of sessions that AssumeRole creates. */
   readonly maxSessionSeconds: number

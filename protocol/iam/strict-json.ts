@@ -4,17 +4,25 @@
  * error says where it is.
  */
 
+/** What a document can consist of. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject
+/** An object without a prototype, so that no name such as `constructor` is found by accident. */
 export interface JsonObject {
   readonly [name: string]: Json
 }
 
+/** The text is no JSON in this sense. The message says what is wrong, at which line and column. */
 export class JsonError extends Error {
   override readonly name = 'JsonError'
 }
 
+/** More levels than any policy has, so that the reader's own stack is bounded. */
 const DEPTH_MAX = 10
 
+/**
+ * Reads one value, which must be the whole text. The caller bounds the length of the text. Throws
+ * JsonError.
+ */
 export function parseStrictJson(text: string): Json {
   const reader = new Reader(text)
   const value = reader.value(0)
@@ -22,6 +30,7 @@ export function parseStrictJson(text: string): Json {
   return value
 }
 
+/** Reads from left to right, once. `#at` is the next character. */
 class Reader {
   readonly #text: string
   #at = 0
@@ -84,6 +93,7 @@ class Reader {
     }
   }
 
+  /** Finds the closing quote, then lets JSON.parse read the escapes. */
   #string(): string {
     let end = this.#at + 1
     while (end < this.#text.length && this.#text[end] !== '"')
@@ -99,6 +109,7 @@ class Reader {
     return value as string
   }
 
+  /** Takes the character if it comes next, after white space. */
   #taken(char: string): boolean {
     this.#space()
     if (this.#text[this.#at] !== char) return false
