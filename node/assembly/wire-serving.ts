@@ -1,5 +1,8 @@
 /** Wires what answers other nodes, and begins to listen to them. */
 
+import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import { MessageError } from '../../protocol/rpc/message.ts'
 import { Service } from '../serving/service.ts'
 import type { NodeBase } from './node-base.ts'
 import type { NodeRoles } from './node-roles.ts'
@@ -51,10 +54,24 @@ export function listen(
 ): void {
   const { network } = env
   network.serve((from, message) => service.serve(from, message))
-  network.serveWalk((partition) => [...view().replicas(partition)])
+  network.serveWalk((partition) => replicasForWalk(view(), partition))
   network.onPeer(({ type, peer }) => {
     if (type !== 'up' || layout.current() === undefined) return
     repair.resync.peerUp(peer)
     replica.readers.peerUp(peer)
   })
+}
+
+/**
+ * The replica set of a partition, for a walk of another node. The number comes from the network, and a member of a
+ * faulty or other version may ask for any: throws MessageError when the layout has no such partition.
+ */
+export function replicasForWalk(
+  view: Pick<LayoutView, 'partitions' | 'replicas'>,
+  partition: number,
+): NodeId[] {
+  if (partition >= view.partitions) {
+    throw new MessageError(`there is no partition ${partition}: the layout has ${view.partitions}`)
+  }
+  return [...view.replicas(partition)]
 }
