@@ -148,7 +148,7 @@ function accountLines(accounts: readonly Account[]): string[] {
 }
 
 /**
- * The value of BucketsMax for a word of the command line: '0' stands for the cluster's limit. Throws
+ * The value of BucketsMax for a word of the command line. '0' means the cluster's limit. Throws
  * UsageError.
  */
 function countOf(text: string): string {

@@ -48,8 +48,8 @@ export interface IamPage<T> {
 
 /**
  * The page of `entries`, which are ordered by `nameOf`, with no name twice. Entries for which `read`
- * returns undefined are skipped, so it reads on until the page is full and one more item is found.
- * That one decides IsTruncated: a marker is given only when something follows.
+ * returns undefined are skipped. It reads on until the page is full and one more item is found,
+ * because a marker is given only when something follows.
  */
 export async function readPage<Entry, T>(
   entries: readonly Entry[],

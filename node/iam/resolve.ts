@@ -63,7 +63,7 @@ export interface ResolverOptions {
 
 /** The result of a look-up, and the records that it is made of. */
 interface Resolved {
-  /** Undefined when there is no such key or its principal is gone. That is cached as well. */
+  /** Undefined when there is no such key or its principal is gone. This answer is cached as well. */
   readonly credential: Credential | undefined
   readonly parts: readonly Part[]
 }

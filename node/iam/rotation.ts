@@ -19,7 +19,7 @@ import { ACCESS_KEY, ACCOUNT, type Records } from './records.ts'
 import { encryptSecret, unsealed, type SealingSecrets } from '../layout/secret-encryption.ts'
 import type { Users } from './users.ts'
 
-/** Of AES-GCM. Drawn for each encryption, so that one nonce never encrypts two keys. */
+/** The length of AES-GCM's nonce. One is drawn for each encryption, so that none encrypts two keys. */
 const NONCE_BYTES = 12
 /** A pause between two users, so that a pass slows requests down little. */
 const PAUSE_MS = 2
