@@ -44,7 +44,6 @@ export interface NodeFindings {
 export interface NodeBase extends NodeFindings {
   readonly env: NodeEnvironment
   readonly options: NodeOptions
-  /** This node's id. */
   readonly self: NodeId
   /** The layout in force. Throws while this node is not a member of a cluster. */
   readonly view: () => LayoutView

@@ -18,7 +18,6 @@ export interface ObjectParts {
   readonly uploads: Uploads
 }
 
-/** Builds buckets, objects and uploads. */
 export function wireObjects(
   base: NodeBase,
   quorum: QuorumParts,

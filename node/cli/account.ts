@@ -117,7 +117,6 @@ async function listAccounts(client: QueryClient): Promise<Account[]> {
   return accounts
 }
 
-/** Reads the Account element of an answer. */
 function accountOf(element: XmlElement): Account {
   return {
     id: elementText(element, 'AccountId'),

@@ -321,7 +321,6 @@ export class AdminClient {
   }
 }
 
-/** The port of 'HOST:PORT'. */
 function portOf(address: string | undefined): string | undefined {
   return /:(\d{1,5})$/.exec(address ?? '')?.[1]
 }

@@ -25,7 +25,6 @@ const DRAW_MS = 100
 /** The command prints its own lines. */
 const QUIET: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** The options of the command. */
 export interface RebuildOptions {
   readonly data?: string | undefined
   readonly json?: boolean | undefined

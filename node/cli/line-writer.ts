@@ -30,7 +30,6 @@ export interface LineWriterOptions {
   readonly monotonicMs: () => number
 }
 
-/** Takes lines, and writes them in order. */
 export class LineWriter {
   readonly #options: LineWriterOptions
   /** Lines that no write has taken yet. */

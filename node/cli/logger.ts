@@ -36,7 +36,6 @@ export function withoutSecrets(value: unknown, depth = 0): unknown {
   return copy
 }
 
-/** How a process logs. */
 export interface LoggerOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   /** Added to every line: which of several nodes has written it. */

@@ -140,7 +140,6 @@ function addStartCommand(program: Command, { terminal, clock, finish }: CommandC
     .action(async (options: StartOptions) => finish(await runStart(options, terminal, clock)))
 }
 
-/** `shoal cluster`. */
 function addClusterCommand(
   program: Command,
   { terminal, clock, finish }: CommandContext,
@@ -166,7 +165,6 @@ function addClusterCommand(
     )
 }
 
-/** `shoal status`. */
 function addStatusCommand(program: Command, { terminal, clock, finish }: CommandContext): void {
   withTarget(program.command('status'))
     .description('show members, epoch, health, space and work in progress')
@@ -212,7 +210,6 @@ function addIndexCommand(program: Command, { terminal, clock, finish }: CommandC
     )
 }
 
-/** `shoal log inspect`. */
 function addLogCommand(program: Command, { terminal, finish }: CommandContext): void {
   program
     .command('log')

@@ -15,7 +15,6 @@ import { sleep } from '../tools/sleep.ts'
 
 const WATCH_INTERVAL_MS = 1_000
 
-/** The options of the command. */
 export interface StatusCommandOptions {
   readonly json: boolean
   /** Again every second. */

@@ -3,7 +3,6 @@
 import { shortId } from '../../protocol/ids.ts'
 import { printable } from './terminal.ts'
 
-/** One column of a table. */
 export interface Column {
   readonly title: string
   readonly align?: 'left' | 'right'

@@ -16,7 +16,6 @@ const OFF = '-'
 
 /** One entry of `rootKeys` in an account's record, decoded. */
 export interface RootKey {
-  /** The access key id, 'AKIA…', without the mark. */
   readonly id: string
   /** False while the key is inactive, and while it is being added or removed. */
   readonly active: boolean

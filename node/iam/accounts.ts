@@ -36,7 +36,6 @@ export interface Holdings {
 }
 
 export interface AccountsOptions extends ModuleOptions {
-  /** Makes the root key of a new account. */
   readonly accessKeys: AccessKeys
   /** The account whose administrators may use these actions. */
   readonly firstAccount: () => FirstAccount

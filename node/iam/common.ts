@@ -50,12 +50,10 @@ export interface RightsCheck {
   dependsOnName(call: IamCall, policies: readonly PolicyText[]): Promise<boolean>
 }
 
-/** What each module of actions gets. */
 export interface ModuleOptions {
   readonly records: Records
   readonly clock: Clock
   readonly random: Random
-  /** Asked before a change that gives rights. */
   readonly rights: RightsCheck
 }
 

@@ -37,7 +37,6 @@ export interface DirectoryOptions {
    * be dropped.
    */
   readonly entriesMax: number
-  /** Makes the error for a full list. */
   readonly full: () => Error
   /** Does the entity of this entry exist? */
   readonly exists: (

@@ -43,7 +43,6 @@ const GROUPS_PER_USER_MAX = 10
 const BEARERS_MAX = 100
 
 export interface GroupsOptions extends ModuleOptions {
-  /** Managed policies of groups. */
   readonly attachments: Attachments
   /** The members, whose records this module changes. */
   readonly users: Users

@@ -48,7 +48,6 @@ export interface HolderSource<T extends HolderRecord> {
   bearers(call: IamCall, record: T): Promise<readonly PolicyBearer[]>
 }
 
-/** What the actions need besides the holder. */
 export interface HolderPoliciesOptions {
   readonly attachments: Attachments
   readonly rights: RightsCheck

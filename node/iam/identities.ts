@@ -49,7 +49,6 @@ export interface IdentitiesOptions {
   readonly network: Pick<Network, 'publish' | 'subscribe'>
   /** The policies of all buckets of an account that have one, as they are now. */
   readonly bucketPolicies: SurroundingsOptions['bucketPolicies']
-  /** Signs and verifies the tokens of sessions. */
   readonly tokens: TokenSigner
   /**
    * The cluster that this node is a member of. Throws StoreError Unavailable while the node does not
@@ -166,7 +165,6 @@ function rootCredential({
   }
 }
 
-/** How accounts.ts sees one kind of entity. */
 function holdingsOf<T extends NamedEntity>(names: Names<T>): Omit<Holdings, 'word'> {
   return {
     list: (context, accountId) => names.list(context, accountId),

@@ -42,12 +42,10 @@ export interface NamedEntity {
   readonly renaming?: string
 }
 
-/** What Names is built from, by `entityNames`. */
 export interface NamesOptions<T extends NamedEntity> {
   readonly records: Records
   readonly random: Random
   readonly kind: RecordKind<T>
-  /** The account's list of this kind. */
   readonly directory: Directory
   /** 'user', 'group': for messages. */
   readonly word: string

@@ -38,7 +38,6 @@ export function markerOf(after: string): string {
   return Buffer.from(after, 'utf8').toString('base64url')
 }
 
-/** A page as the answer shows it. */
 export interface IamPage<T> {
   /** At most as many as the call asked for. */
   readonly items: readonly T[]

@@ -50,7 +50,6 @@ import type { IamActions } from './service.ts'
 const POLICIES_MAX = 1_500
 
 export interface PoliciesOptions extends ModuleOptions {
-  /** Who holds which policy. */
   readonly attachments: Attachments
 }
 

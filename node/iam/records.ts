@@ -194,7 +194,6 @@ export class Records {
   }
 }
 
-/** The record in a register's value. */
 function recordOf<T>(kind: RecordKind<T>, value: RegisterValue | undefined): T | undefined {
   return value === undefined || value.tombstone ? undefined : kind.codec.decode(value.body)
 }

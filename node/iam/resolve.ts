@@ -47,7 +47,6 @@ const TOPIC = 'iam'
 
 export interface ResolverOptions {
   readonly records: Pick<Records, 'read'>
-  /** Verifies session tokens. */
   readonly sessions: Sessions
   readonly clock: Clock
   /** Carries news of changed records. News may be lost: AGE_MS_MAX holds without it. */

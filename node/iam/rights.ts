@@ -225,7 +225,6 @@ function* judging(
   return assumed
 }
 
-/** How AWS begins the text of AccessDenied. */
 function notAuthorized({ caller, action }: IamCall): string {
   return `User: ${caller.principalArn} is not authorized to perform: iam:${action} because`
 }

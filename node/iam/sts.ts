@@ -2,9 +2,8 @@
  * Temporary credentials: STS's actions of the query API. This file decides who gets a session, how
  * long it lasts and what limits it; sessions.ts makes the token.
  *
- * The gate does not authorise these two actions, because its question is not theirs: GetSessionToken
- * needs no right, and AssumeRole is decided by the role's trust policy. A session never gets more
- * rights than the user or role behind it.
+ * The gate authorises neither GetSessionToken, which needs no right, nor AssumeRole, which the role's
+ * trust policy decides. A session never gets more rights than the user or role behind it.
  */
 
 import type { Identity } from '../../gateway/port/identity.ts'

@@ -170,7 +170,6 @@ export const CONDITION_OPERATORS = {
 
 export type OperatorName = keyof typeof CONDITION_OPERATORS
 
-/** The operator of this name. */
 export function operatorOf(name: OperatorName): Operator {
   return CONDITION_OPERATORS[name]
 }

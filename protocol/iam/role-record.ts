@@ -13,7 +13,6 @@ export const ROLE_SESSION_SECONDS_MIN = 3_600
 export const ROLE_SESSION_SECONDS_MAX = 43_200
 export const DESCRIPTION_MAX = 1_000
 
-/** The record. */
 export interface RoleRecord extends HolderRecord {
   /** '' when there is none. */
   readonly description: string
