@@ -46,8 +46,11 @@ export interface LayoutAdminOptions {
   readonly view: () => LayoutView
   /** Status of the nodes that are up. */
   readonly replies: (view: LayoutView) => Promise<ReadonlyMap<NodeId, WireStatusReply>>
+  /** Makes a change, after this class has found that nothing speaks against it. */
   readonly changes: LayoutChanges
+  /** For how long this node has not been connected to another one; 0 while it is. */
   readonly silentMs?: ((node: NodeId) => number) | undefined
+  /** Which members do not vote on the next entry (D2); undefined when all do. */
   readonly abstaining?: (() => Abstaining | undefined) | undefined
 }
 
@@ -59,6 +62,7 @@ export class LayoutAdmin {
     this.#options = options
   }
 
+  /** The layout, with what each node has told of itself. Asks all nodes that are connected. */
   async table(): Promise<LayoutTable> {
     const { self, view: current, replies, silentMs, abstaining } = this.#options
     const view = current()

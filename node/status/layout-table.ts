@@ -130,7 +130,10 @@ function withTime(pendingBytes: number, doneBytes: number, bytesPerSecond: numbe
   }
 }
 
-/** All nodes move at the same time, so the time left is that of the slowest one. */
+/**
+ * The work of all nodes together. They move at the same time, so the time left is that of the slowest
+ * one. It is left out when a node has something to move and no rate is known.
+ */
 function sumOf(moves: readonly Move[]): Move {
   let pendingBytes = 0
   let doneBytes = 0

@@ -11,6 +11,7 @@ import { spareOf } from './spare-replicas.ts'
 import type { StatusOptions } from './status-options.ts'
 import { warningsOf } from './status-warnings.ts'
 
+/** By node. A node that did not answer in time is not in it. */
 type Replies = ReadonlyMap<NodeId, WireStatusReply>
 
 /**

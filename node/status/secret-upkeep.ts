@@ -17,6 +17,7 @@ import type { Peers } from '../quorum/peers.ts'
 
 /** How long the other members wait for the member that rotated. */
 const LOOK_AFTER_MS = 30_000
+/** A pass that failed is tried again after this long. Usually a majority was missing for a moment. */
 const AGAIN_MS = 5_000
 
 export interface SecretUpkeepOptions {

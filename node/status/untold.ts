@@ -47,6 +47,7 @@ export function untoldOf(
 /** This many fit into one message, however many partitions there are. */
 const GROUPS_MAX = 64
 
+/** Partitions that wait for the same nodes. */
 interface Group {
   /** In any order until the message is made. */
   readonly partitions: number[]
