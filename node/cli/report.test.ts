@@ -192,7 +192,9 @@ describe('locate', () => {
       '',
       'layout and DHT DISAGREE (asked …bbbbBBBB after 2 hops)',
     ])
-    expect(locateLines({ ...result, byWalk: undefined }).at(-1)).toMatch(/no node has announced this part/)
+    expect(locateLines({ ...result, byWalk: undefined }).at(-1)).toMatch(
+      /no node has announced this part/,
+    )
   })
 
   it('does not decode keys', () => {
