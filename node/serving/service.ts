@@ -25,42 +25,20 @@ import {
   RPC,
   type PayloadBlock,
 } from '../../protocol/rpc/message.ts'
-import {
+import { CALLS, type RpcCall } from '../../protocol/rpc/calls.ts'
+import type {
   WireAttemptsReply,
   WireAttemptsRequest,
-  WireBlockReply,
-  WireBlockRequest,
-  WireCollectReply,
-  WireCollectRequest,
-  WireDigestReply,
-  WireDigestRequest,
-  WireEnumerateReply,
-  WireEnumerateRequest,
-  WireFreeReply,
-  WireFreeRequest,
   WireHelloReply,
   WireHelloRequest,
-  WireHintRequest,
   WireHoldsReply,
   WireHoldsRequest,
-  WireListReply,
-  WireListRequest,
   WireLostReply,
   WireLostRequest,
-  WireBuryReply,
-  WireBuryRequest,
-  WireRaiseReply,
-  WireRaiseRequest,
-  WirePairsReply,
-  WirePairsRequest,
+  WireReadersRequest,
   WireRecallReply,
   WireRecallRequest,
-  WireReadersRequest,
-  WireStatesReply,
-  WireStatesRequest,
   WireStatusReply,
-  WireSummaryReply,
-  WireSummaryRequest,
 } from '../../protocol/rpc/messages.js'
 import type { Attempts } from '../replica/attempts.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
@@ -99,16 +77,11 @@ export interface ServiceOptions extends LocalReplicaOptions {
 
 type Handler = (from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>
 
-/** How one kind of message is decoded or encoded. */
-interface WireCodec<T> {
-  encode(message: Partial<T>): Uint8Array
-  decode(bytes: Uint8Array): T
-}
+/** A line of the table: the type of a message, and how it is answered. */
+type Line = readonly [type: number, handler: Handler]
 
+/** Does the work of a call. Fields that are left out of the answer are empty. */
 type Answer<Q, A> = (request: Q, from: NodeId) => Partial<A> | Promise<Partial<A>>
-
-/** For messages that are answered with an empty body. */
-const NO_REPLY: Pick<WireCodec<void>, 'encode'> = { encode: () => EMPTY_BYTES }
 
 /** Serves the messages of peers. */
 export class Service extends LocalReplica {
@@ -137,90 +110,47 @@ export class Service extends LocalReplica {
     const { exchange, witness, resync, lost, status } = this.#options
     return new Map<number, Handler>([
       [RPC.register, (from, { body, payload }) => this.#register(from, body, payload)],
-      [RPC.putBlock, (from, { body, payload }) => this.#putBlock(from, body, payload)],
-      [RPC.getBlock, (_from, { body }) => this.#getBlock(body)],
-      [RPC.list, this.#inEpoch(WireListRequest, WireListReply, (asked) => this.list(asked))],
-      [RPC.raise, this.#inEpoch(WireRaiseRequest, WireRaiseReply, (asked) => this.raise(asked))],
-      [RPC.bury, this.#inEpoch(WireBuryRequest, WireBuryReply, (asked) => this.bury(asked))],
+      [CALLS.putBlock.type, (from, { body, payload }) => this.#putBlock(from, body, payload)],
+      [CALLS.getBlock.type, (_from, { body }) => this.#getBlock(body)],
+      this.#inEpoch(CALLS.list, (asked) => this.list(asked)),
+      this.#inEpoch(CALLS.raise, (asked) => this.raise(asked)),
+      this.#inEpoch(CALLS.bury, (asked) => this.bury(asked)),
+      this.#inEpoch(CALLS.collect, (asked) => this.collect(asked)),
+      this.#inEpoch(CALLS.recall, (asked, from) => this.#recall(from, asked)),
+      this.#read(CALLS.digests, (asked, from) => exchange.digests(from, asked)),
+      this.#read(CALLS.enumerate, (asked, from) => exchange.enumerate(from, asked)),
+      this.#read(CALLS.summary, (asked) => witness().summary(asked)),
+      this.#read(CALLS.pairs, (asked) => witness().pairs(asked)),
+      this.#read(CALLS.states, (asked) => witness().states(asked)),
+      answering(CALLS.free, (asked) => this.free(asked)),
+      answering(CALLS.lost, lost),
+      answering(CALLS.holds, (asked, from) => this.#holds(from, asked)),
+      answering(CALLS.hello, (asked, from) => this.#hello(from, asked)),
+      answering(CALLS.attempts, (asked) => this.#attempts(asked)),
+      noting(CALLS.readers, (told, from) => this.#readers(from, told)),
+      noting(CALLS.hint, ({ partitions }) => resync().hinted(partitions)),
+      // Its request has no fields, so that nothing is decoded.
       [
-        RPC.collect,
-        this.#inEpoch(WireCollectRequest, WireCollectReply, (asked) => this.collect(asked)),
-      ],
-      [
-        RPC.recall,
-        this.#inEpoch(WireRecallRequest, WireRecallReply, (asked, from) =>
-          this.#recall(from, asked),
-        ),
-      ],
-      [
-        RPC.digests,
-        this.#read(WireDigestRequest, WireDigestReply, (asked, from) =>
-          exchange.digests(from, asked),
-        ),
-      ],
-      [
-        RPC.enumerate,
-        this.#read(WireEnumerateRequest, WireEnumerateReply, (asked, from) =>
-          exchange.enumerate(from, asked),
-        ),
-      ],
-      [
-        RPC.summary,
-        this.#read(WireSummaryRequest, WireSummaryReply, (asked) => witness().summary(asked)),
-      ],
-      [RPC.pairs, this.#read(WirePairsRequest, WirePairsReply, (asked) => witness().pairs(asked))],
-      [
-        RPC.states,
-        this.#read(WireStatesRequest, WireStatesReply, (asked) => witness().states(asked)),
-      ],
-      [RPC.free, answering(WireFreeRequest, WireFreeReply, (asked) => this.free(asked))],
-      [RPC.lost, answering(WireLostRequest, WireLostReply, lost)],
-      [
-        RPC.holds,
-        answering(WireHoldsRequest, WireHoldsReply, (asked, from) => this.#holds(from, asked)),
-      ],
-      [
-        RPC.hello,
-        answering(WireHelloRequest, WireHelloReply, (asked, from) => this.#hello(from, asked)),
-      ],
-      [
-        RPC.attempts,
-        answering(WireAttemptsRequest, WireAttemptsReply, (asked) => this.#attempts(asked)),
-      ],
-      [
-        RPC.readers,
-        answering(WireReadersRequest, NO_REPLY, (asked, from) => this.#readers(from, asked)),
-      ],
-      [
-        RPC.hint,
-        answering(WireHintRequest, NO_REPLY, ({ partitions }) => resync().hinted(partitions)),
-      ],
-      [
-        RPC.status,
-        (_from, { type }) => Promise.resolve({ type, body: WireStatusReply.encode(status()) }),
+        CALLS.status.type,
+        (_from, { type }) => Promise.resolve({ type, body: CALLS.status.reply.encode(status()) }),
       ],
     ])
   }
 
   /** For members only, judged at the epoch of the request at least. */
   #inEpoch<Q extends { readonly epoch: number }, A>(
-    request: WireCodec<Q>,
-    reply: WireCodec<A>,
+    call: RpcCall<Q, A>,
     answer: Answer<Q, A>,
-  ): Handler {
-    return answering(request, reply, async (asked, from) => {
+  ): Line {
+    return answering(call, async (asked, from) => {
       await this.#catchUp(asked.epoch, from)
       return answer(asked, from)
     })
   }
 
   /** For learners and sources too: they read. */
-  #read<Q extends { readonly epoch: number }, A>(
-    request: WireCodec<Q>,
-    reply: WireCodec<A>,
-    answer: Answer<Q, A>,
-  ): Handler {
-    return answering(request, reply, async (asked, from) => {
+  #read<Q extends { readonly epoch: number }, A>(call: RpcCall<Q, A>, answer: Answer<Q, A>): Line {
+    return answering(call, async (asked, from) => {
       await this.#learn(asked.epoch, from)
       return answer(asked, from)
     })
@@ -294,12 +224,12 @@ export class Service extends LocalReplica {
     body: Uint8Array,
     payload: Uint8Array | undefined,
   ): Promise<NetworkMessage> {
-    const request = decodeMessage(WireBlockRequest, body)
+    const request = decodeMessage(CALLS.putBlock.request, body)
     const key = blockKeyOfWire(request.key)
     const owner = blockOwnerOfWire(request.owner)
     await this.#catchUp(request.epoch, from)
     const reply = await this.putBlock({ key, bytes: payload ?? EMPTY_BYTES, owner }, request.epoch)
-    return { type: RPC.putBlock, body: WireBlockReply.encode(reply) }
+    return { type: CALLS.putBlock.type, body: CALLS.putBlock.reply.encode(reply) }
   }
 
   /**
@@ -324,7 +254,7 @@ export class Service extends LocalReplica {
   }
 
   async #getBlock(body: Uint8Array): Promise<NetworkMessage> {
-    const key = blockKeyOfWire(decodeMessage(WireBlockRequest, body).key)
+    const key = blockKeyOfWire(decodeMessage(CALLS.getBlock.request, body).key)
     let epoch: number
     let block: OwnedBlock | undefined
     do {
@@ -332,16 +262,13 @@ export class Service extends LocalReplica {
       block = await this.blocks.readOwned(key)
       // The bytes are the same in every epoch. "Not found" must be true in the epoch that the answer names (L6b).
     } while (block === undefined && epoch !== this.#options.epoch())
+    const { type, reply } = CALLS.getBlock
     if (block === undefined) {
-      const result = BLOCK_RESULT.notFound
-      return { type: RPC.getBlock, body: WireBlockReply.encode({ result, epoch }) }
+      return { type, body: reply.encode({ result: BLOCK_RESULT.notFound, epoch }) }
     }
     const owner = bytesOf(block.owner)
-    return {
-      type: RPC.getBlock,
-      body: WireBlockReply.encode({ result: BLOCK_RESULT.ok, epoch, owner }),
-      payload: block.bytes,
-    }
+    const body = reply.encode({ result: BLOCK_RESULT.ok, epoch, owner })
+    return { type, body, payload: block.bytes }
   }
 
   /** Refuses a peer that is not a member at the epoch it names, or at a later one. */
@@ -359,16 +286,21 @@ export class Service extends LocalReplica {
   }
 }
 
-/** Decodes the request, answers it, encodes the reply. */
-function answering<Q, A>(
-  request: Pick<WireCodec<Q>, 'decode'>,
-  reply: Pick<WireCodec<A>, 'encode'>,
-  answer: Answer<Q, A>,
-): Handler {
-  return async (from, { type, body }) => {
-    const answered = await answer(decodeMessage(request, body), from)
-    return { type, body: reply.encode(answered) }
+/** Decodes the request, answers it, encodes the reply. Rejects with MessageError when the request is malformed. */
+function answering<Q, A>({ type, request, reply }: RpcCall<Q, A>, answer: Answer<Q, A>): Line {
+  const handler: Handler = async (from, message) => {
+    const answered = await answer(decodeMessage(request, message.body), from)
+    return { type: message.type, body: reply.encode(answered) }
   }
+  return [type, handler]
+}
+
+/** As `answering`, for a message that only tells something: the reply has no fields. */
+function noting<Q>(call: RpcCall<Q, unknown>, note: (told: Q, from: NodeId) => void): Line {
+  return answering(call, (told, from) => {
+    note(told, from)
+    return {}
+  })
 }
 
 /** Cuts the payload into the blocks that the description names. Throws MessageError when their lengths do not add up. */
