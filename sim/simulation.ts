@@ -176,7 +176,7 @@ async function sound(cluster: SimulatedCluster): Promise<string[]> {
   const { clock } = cluster
   const found: string[] = []
   for (const pass of ['mends', 'finds'] as const) {
-    for (const number of cluster.numbers) cluster.node(number)?.upkeep.startScrub(true)
+    for (const number of cluster.numbers) cluster.node(number)?.upkeep.scrubFast()
     const until = clock.monotonicMs() + SCRUBBED_WITHIN_MS
     for (const number of cluster.numbers) {
       const upkeep = cluster.node(number)?.upkeep

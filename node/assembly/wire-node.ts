@@ -38,7 +38,7 @@ export function wireNode(base: NodeBase): WiredNode {
     serves: (partition) => rebalance.rebalance.serves(partition),
     repairBlock: (key) => repair.blockRepair.mend(key),
     pullDamaged: (partition) => repair.resync.foundDamage(partition),
-    scrub: () => repair.upkeep.startScrub(false),
+    scrub: () => repair.upkeep.scrub(),
   })
   const selfCheck: SelfCheck = wireSelfCheck(base, peers, () => {
     replica.attempts.release(selfCheck.boot)

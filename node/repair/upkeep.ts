@@ -42,10 +42,17 @@ export interface UpkeepOptions extends UpkeepSettings {
   readonly references: Pick<ReferenceCheck, 'pass'>
 }
 
-/** Bytes a second when an operator waits for the scrub. */
-const SCRUB_NOW_RATE = 512 << 20
-/** Registers checked in a second, when an operator waits and in the background. */
-const CHECK_NOW_RATE = 20_000
+/** How much a scrub does in a second, at most. */
+interface ScrubPace {
+  /** Bytes of the log that are read. The default of scrub.ts when undefined. */
+  readonly bytesPerSecond: number | undefined
+  /** Registers whose blocks are looked for, in the second half of a scrub. */
+  readonly rowsPerSecond: number
+}
+
+/** The pace of a scrub for which an operator waits. */
+const FAST: ScrubPace = { bytesPerSecond: 512 << 20, rowsPerSecond: 20_000 }
+/** Registers that a scrub in the background checks in a second. */
 const CHECK_RATE = 500
 const NOTHING_CHECKED: ReferenceCounts = {
   registers: 0,
@@ -82,7 +89,7 @@ export class Upkeep {
       bytesPerSecond: compactionBytesPerSecond,
       deadShareMax: options.compactionDeadShare,
       gainBytesMin: options.compactionGainBytes,
-      suspect: () => this.startScrub(false),
+      suspect: () => this.scrub(),
     })
   }
 
@@ -99,12 +106,18 @@ export class Upkeep {
     await this.#running
   }
 
-  /**
-   * Begins a scrub, unless one runs already.
-   *
-   * @param now an operator waits for it, so it runs fast
-   */
-  startScrub(now: boolean): void {
+  /** Begins a scrub at the pace of background work. Does nothing while one is under way, or once stopped. */
+  scrub(): void {
+    const bytesPerSecond = this.#options.scrubBytesPerSecond
+    this.#startScrub({ bytesPerSecond, rowsPerSecond: CHECK_RATE })
+  }
+
+  /** As `scrub`, at full pace: an operator waits for it. A scrub that is under way keeps the pace at which it began. */
+  scrubFast(): void {
+    this.#startScrub(FAST)
+  }
+
+  #startScrub(pace: ScrubPace): void {
     if (this.#running !== undefined || this.#stopped) return
     const { clock, logger } = this.#options
     this.#cancelTimer?.()
@@ -112,7 +125,7 @@ export class Upkeep {
     this.#finishedMs = undefined
     this.#error = undefined
     this.#checked = NOTHING_CHECKED
-    this.#running = this.#pass(now)
+    this.#running = this.#pass(pace)
       .catch((error: unknown) => {
         this.#error = String(error)
         logger.warn({ error: String(error) }, 'a scrub did not finish')
@@ -194,10 +207,10 @@ export class Upkeep {
     ]
   }
 
-  async #pass(now: boolean): Promise<void> {
-    const { store, clock, blocks, disk, resync, partitions, scrubBytesPerSecond } = this.#options
+  async #pass({ bytesPerSecond, rowsPerSecond }: ScrubPace): Promise<void> {
+    const { store, clock, blocks, disk, resync, partitions } = this.#options
     const scrub = scrubOf(store, {
-      bytesPerSecond: now ? SCRUB_NOW_RATE : scrubBytesPerSecond,
+      bytesPerSecond,
       fetch: ({ type, partition, key }) => {
         if (type === RECORD.block) blocks.noteDamage(key as BlockKey)
         else resync(partition)
@@ -220,7 +233,7 @@ export class Upkeep {
     this.#totals.mended += mended
     if (!whole) return
     this.#checked = await this.#options.references.pass({
-      rowsPerSecond: now ? CHECK_NOW_RATE : CHECK_RATE,
+      rowsPerSecond,
       isStopped: () => this.#stopped,
     })
     if (this.#stopped) return
@@ -244,6 +257,6 @@ export class Upkeep {
   #again(delayMs: number): void {
     if (this.#stopped || this.#running !== undefined) return
     this.#cancelTimer?.()
-    this.#cancelTimer = this.#options.clock.after(delayMs, () => this.startScrub(false))
+    this.#cancelTimer = this.#options.clock.after(delayMs, () => this.scrub())
   }
 }

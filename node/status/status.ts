@@ -99,7 +99,7 @@ export class Status implements AdminBackend {
 
   /** Begins a scrub, or joins the one that runs. Returns at once. */
   startScrub(): ScrubStatus {
-    this.#options.upkeep.startScrub(true)
+    this.#options.upkeep.scrubFast()
     return this.scrubStatus()
   }
 

@@ -344,7 +344,7 @@ export class SimulatedCluster {
   /** `shoal scrub` on a node that is up: resolves when the scrub has finished or the node is gone. */
   async scrub(number: number): Promise<void> {
     const node = this.node(number)
-    node?.upkeep.startScrub(true)
+    node?.upkeep.scrubFast()
     while (node?.upkeep.scrubStatus().running === true && this.node(number) === node) {
       await new Promise<void>((resolve) => void this.clock.after(100, resolve))
     }
