@@ -12,25 +12,21 @@ import { movedEntry } from '../../protocol/layout/transition.ts'
 import type { LayoutView, SourceView } from '../../protocol/layout/view.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import type { Logger } from '../env/ports.ts'
-import { Absences } from './absences.ts'
 import type { PartitionProgress } from './progress.ts'
 import type { Polled, ProgressPoll } from './progress-poll.ts'
+import { StepWatch } from './step-watch.ts'
 import type { Timer } from './timer.ts'
 
 const SAY_AGAIN_MS = 60_000
 
 export class MovedStep {
-  readonly #poll: ProgressPoll
-  readonly #timer: Timer
+  readonly #watch: StepWatch
   readonly #logger: Logger
-  readonly #absences: Absences
-  #saidMs = Number.NEGATIVE_INFINITY
+  /** The epoch of the source that is waited for. */
   #source = 0
 
   constructor(poll: ProgressPoll, timer: Timer, logger: Logger) {
-    this.#poll = poll
-    this.#timer = timer
-    this.#absences = new Absences(timer)
+    this.#watch = new StepWatch(poll, timer, SAY_AGAIN_MS)
     this.#logger = logger
   }
 
@@ -41,11 +37,11 @@ export class MovedStep {
     if (oldest.epoch !== this.#source) {
       // No node was asked since the look before.
       this.#source = oldest.epoch
-      this.#absences.reset()
+      this.#watch.forgetAbsences()
     }
     const nodes = view.members.map(({ nodeId }) => nodeId)
-    const polled = await this.#poll.ask(view, nodes)
-    const gone = this.#absences.gone(nodes, polled.answered)
+    const polled = await this.#watch.ask(view, nodes)
+    const gone = this.#watch.gone(nodes, polled)
     const left = lacking(view, oldest, polled, gone)
     if (left.size === 0) {
       this.#logger.info(
@@ -59,9 +55,7 @@ export class MovedStep {
   }
 
   #sayWaiting(view: LayoutView, left: ReadonlyMap<NodeId, number>, { at, answered }: Polled): void {
-    const nowMs = this.#timer.nowMs()
-    if (nowMs - this.#saidMs < SAY_AGAIN_MS) return
-    this.#saidMs = nowMs
+    if (!this.#watch.isTimeToSay()) return
     let pendingBytes = 0
     for (const { move } of at.values()) pendingBytes += move.pendingBytes
     const silent = [...left.keys()].filter((node) => !answered.has(node))

@@ -21,24 +21,21 @@ import {
 } from '../../protocol/layout/transition.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import type { Logger } from '../env/ports.ts'
-import { Absences, GONE_MS } from './absences.ts'
+import { GONE_MS } from './absences.ts'
 import type { Polled, ProgressPoll } from './progress-poll.ts'
+import { StepWatch } from './step-watch.ts'
 import type { Timer } from './timer.ts'
 
 const SAY_AGAIN_MS = 30_000
 
 export class PlannedStep {
-  readonly #poll: ProgressPoll
-  readonly #timer: Timer
+  readonly #watch: StepWatch
   readonly #logger: Logger
-  readonly #absences: Absences
-  #saidMs = Number.NEGATIVE_INFINITY
+  /** The plan that is waited for, by the `run` of `next`. */
   #run = 0
 
   constructor(poll: ProgressPoll, timer: Timer, logger: Logger) {
-    this.#poll = poll
-    this.#timer = timer
-    this.#absences = new Absences(timer)
+    this.#watch = new StepWatch(poll, timer, SAY_AGAIN_MS)
     this.#logger = logger
   }
 
@@ -52,12 +49,12 @@ export class PlannedStep {
     if (run !== this.#run) {
       // A node that was away during an earlier plan may be here for this one.
       this.#run = run
-      this.#absences.reset()
-      this.#saidMs = Number.NEGATIVE_INFINITY
+      this.#watch.forgetAbsences()
+      this.#watch.forgetSaid()
     }
     const nodes = (entry.next ?? []).map(({ nodeId }) => nodeId)
-    const polled = await this.#poll.ask(view, nodes)
-    const gone = this.#absences.gone(nodes, polled.answered)
+    const polled = await this.#watch.ask(view, nodes)
+    const gone = this.#watch.gone(nodes, polled)
     const lost = view.learners.filter(({ nodeId }) => gone.has(nodeId))
     if (lost.length > 0) return this.#without(view, lost)
 
@@ -99,9 +96,7 @@ export class PlannedStep {
   }
 
   #sayWaiting(view: LayoutView, waiting: readonly NodeId[], { at }: Polled): void {
-    const nowMs = this.#timer.nowMs()
-    if (nowMs - this.#saidMs < SAY_AGAIN_MS) return
-    this.#saidMs = nowMs
+    if (!this.#watch.isTimeToSay()) return
     const learning = [...at.values()].map((progress) => progress.learning)
     const sum = (key: 'done' | 'total'): number =>
       learning.reduce((total, each) => total + each[key], 0)
