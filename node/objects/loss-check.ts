@@ -12,7 +12,7 @@ import { StoreError } from '../../protocol/errors.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
-import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
+import { blockHolders, type ReplicaPlacement } from '../quorum/replica-placement.ts'
 
 /** What the order of questions depends on. */
 type Places = Pick<ReplicaPlacement, 'sets' | 'sources'>
@@ -64,10 +64,12 @@ export class LossCheck {
  * All nodes that may have a block of the partition: first the sources, then the replicas of the active sets. No node
  * has a block only when all sources have answered that they lack it before the replicas are asked.
  */
-export function inOrderOfAbsence(placement: Places, partition: number): [NodeId[], NodeId[]] {
-  const present = new Set(placement.sets(partition).flat())
-  const sources = placement.sources?.(partition) ?? []
-  return [sources.filter((node) => !present.has(node)), [...present]]
+export function inOrderOfAbsence(
+  placement: Places,
+  partition: number,
+): [readonly NodeId[], readonly NodeId[]] {
+  const { present, sources } = blockHolders(placement, partition)
+  return [sources, present]
 }
 
 /** The answer to a GET of lost data: 500. */

@@ -1,6 +1,14 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import type { ReplicaSets } from '../../protocol/register/types.ts'
 
+/** Nodes that may have blocks of a partition. No node is named twice. */
+export interface BlockHolders {
+  /** Those of the active sets. */
+  readonly present: readonly NodeId[]
+  /** Those that held the partition in an earlier layout, whose blocks may still be on their way (L5). */
+  readonly sources: readonly NodeId[]
+}
+
 /** Which nodes hold a partition, by the layout that this node knows. */
 export interface ReplicaPlacement {
   epoch(): number
@@ -10,4 +18,14 @@ export interface ReplicaPlacement {
   sources?(partition: number): readonly NodeId[]
   /** A peer answered at a later epoch: fetch and adopt its layout (L4). */
   observe(epoch: number, from: NodeId): Promise<void>
+}
+
+/** Who may have blocks of the partition, in the layout of this moment. The answer does not follow a later one. */
+export function blockHolders(
+  placement: Pick<ReplicaPlacement, 'sets' | 'sources'>,
+  partition: number,
+): BlockHolders {
+  const present = new Set(placement.sets(partition).flat())
+  const sources = placement.sources?.(partition) ?? []
+  return { present: [...present], sources: sources.filter((node) => !present.has(node)) }
 }

@@ -12,7 +12,7 @@ import type { RequestContext } from '../../protocol/context.ts'
 import type { WireBlockReply } from '../../protocol/rpc/messages.js'
 import type { Clock, NetworkError } from '../env/ports.ts'
 import { sleep } from '../tools/sleep.ts'
-import type { ReplicaPlacement } from './replica-placement.ts'
+import { blockHolders, type ReplicaPlacement } from './replica-placement.ts'
 import { firstAnswer } from './first-answer.ts'
 import { BLOCK_RESULT, type Peers } from './peers.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
@@ -205,11 +205,11 @@ export class Replicator {
   ): Promise<OwnedBlock | undefined> {
     const { placement } = this.#options
     const partition = partitionOfKey(key)
-    const sources = placement.sources?.(partition) ?? []
-    const nodes = [...placement.sets(partition).flat(), ...sources]
-    const block = await this.#readFrom(nodes, context, key, pool)
+    const { present, sources } = blockHolders(placement, partition)
+    const block = await this.#readFrom([...present, ...sources], context, key, pool)
     if (block !== undefined || sources.length === 0 || context.signal.aborted) return block
-    return this.#readFrom(placement.sets(partition).flat(), context, key, pool)
+    // Looked up once more: the layout may have changed meanwhile.
+    return this.#readFrom(blockHolders(placement, partition).present, context, key, pool)
   }
 
   /** This node's disk is one of the replicas: when it is slow, another one is asked as well (D11). */

@@ -228,8 +228,7 @@ export class BlockMover {
     for (const partition of forgotten.lackingBlocks()) {
       if (partition >= layout.partitions) break
       await turns.took()
-      const holders = [...layout.replicas(partition), ...layout.sourceReplicas(partition)]
-      if (!holders.includes(self)) left.push(partition)
+      if (!layout.mayHaveBlocks(self, partition)) left.push(partition)
     }
     if (left.length === 0 || !mayClear()) return
     await file.release(left)

@@ -11,6 +11,7 @@ import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { ReplicaSets } from '../../protocol/register/types.ts'
 import type { Clock } from '../env/ports.ts'
+import { blockHolders } from '../quorum/replica-placement.ts'
 
 const CALL_TIMEOUT_MS = 10_000
 /** Blocks in one message. */
@@ -74,8 +75,8 @@ export class FreeQueue {
     const nodes = new Set<NodeId>()
     for (const key of keys) {
       const partition = partitionOfKey(key)
-      const sources = placement.sources?.(partition) ?? []
-      for (const node of new Set([...placement.sets(partition).flat(), ...sources])) {
+      const { present, sources } = blockHolders(placement, partition)
+      for (const node of [...present, ...sources]) {
         this.#add(node, key)
         nodes.add(node)
       }

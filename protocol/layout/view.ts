@@ -221,6 +221,14 @@ export class LayoutView {
     return nodes
   }
 
+  /** Whether the node may have blocks of the partition: it is in one of the active sets, or held the partition in a source. */
+  mayHaveBlocks(nodeId: NodeId, partition: number): boolean {
+    return (
+      this.replicaSets(partition).some((set) => set.includes(nodeId)) ||
+      this.sourceReplicas(partition).includes(nodeId)
+    )
+  }
+
   /** Partitions that the node holds in P and for which some source had other holders: blocks of theirs may still
    * have to come. Ascending. */
   waiting(nodeId: NodeId): readonly number[] {

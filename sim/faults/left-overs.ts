@@ -7,8 +7,7 @@ import type { ShoalNode } from '../../node/assembly/node.ts'
 export function mayLackBlocks({ nodeId, forgotten }: ShoalNode, view: LayoutView): boolean {
   for (let partition = 0; partition < view.partitions; partition++) {
     if (!forgotten.lacksBlocks(partition)) continue
-    const holders = [...view.replicas(partition), ...view.sourceReplicas(partition)]
-    if (holders.includes(nodeId)) return true
+    if (view.mayHaveBlocks(nodeId, partition)) return true
   }
   return false
 }
@@ -23,8 +22,7 @@ export function leftOversOf(node: ShoalNode): number {
     const end = Uint8Array.of(letter.charCodeAt(0) + 1)
     node.store.range(start, end, 1_000_000, (key) => {
       const partition = key[1]! * 256 + key[2]!
-      const holds = view.replicas(partition).includes(node.nodeId)
-      if (!holds && !view.sourceReplicas(partition).includes(node.nodeId)) count++
+      if (!view.mayHaveBlocks(node.nodeId, partition)) count++
     })
   }
   return count
