@@ -18,7 +18,7 @@ import { LayoutWorld } from './testing/world.ts'
 describe('a replacement', () => {
   test('takes the place of a lost node by its token; refused for a node that is up', async () => {
     const { world, nodes } = await four()
-    const [a, b, c, d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [a, b, c, d] = nodes
     const e = await world.node('e')
     const token = await joinTokenOf(a)
     const join = (old: string) => world.run(e.manager.join(token, 20_000, old))
@@ -63,7 +63,7 @@ describe('a replacement', () => {
 describe('changes asked for', () => {
   test('at two members within three seconds go into one plan; later ones are refused in one line', async () => {
     const { world, nodes } = await four()
-    const [a, b, , d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [a, b, , d] = nodes
     for (const node of nodes) node.moves.isCaughtUp = false
     await world.run(
       Promise.all([
@@ -88,7 +88,7 @@ describe('changes asked for', () => {
 
   test('that change nothing, or come from a node that is no member', async () => {
     const { world, nodes } = await four()
-    const [a] = nodes as [FakeNode]
+    const [a] = nodes
     const same = { kind: 'replication', replication: 3 } as const
     expect((await failure(world.run(a.manager.changes.apply(same)))).code).toBe('bad-change')
     const { nodeId } = await world.node('e')
@@ -99,7 +99,7 @@ describe('changes asked for', () => {
 
   test('as a plan tell what would move, and change nothing', async () => {
     const { world, nodes } = await four()
-    const [a, , , d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [a, , , d] = nodes
     const plan = await a.manager.changes.plan({ kind: 'drain', nodeId: d.nodeId }, () => 1_000)
     expect(plan.partitionsMoved).toBeGreaterThan(0)
     expect(plan.faults).toEqual([])
@@ -110,7 +110,7 @@ describe('changes asked for', () => {
 
   test('for a cluster that holds nothing: a drain', async () => {
     const { world, nodes } = await four()
-    const [a, , , d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [a, , , d] = nodes
     for (const node of nodes) node.holds = false
     await world.run(a.manager.changes.apply({ kind: 'drain', nodeId: d.nodeId }))
     await atRest(world, nodes.slice(0, 3))
@@ -121,7 +121,7 @@ describe('changes asked for', () => {
 describe('names and addresses', () => {
   test('change without moving anything', async () => {
     const { world, nodes } = await four()
-    const [a, , , d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [a, , , d] = nodes
     for (const node of nodes) Object.assign(node.moves, { isSynced: false, isWhole: false })
     const { nodeId } = d
     await world.run(a.manager.changes.apply({ kind: 'set', nodeId, name: 'delta' }))
@@ -132,7 +132,7 @@ describe('names and addresses', () => {
 
   test('change also while blocks of three earlier changes move; nothing else may change then', async () => {
     const { world, nodes } = await four()
-    const [a, , , d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [a, , , d] = nodes
     for (const node of nodes) node.moves.isWhole = false
     const { nodeId } = d
     // Each differs from the others, so that no source is over at once.
@@ -164,7 +164,7 @@ describe('names and addresses', () => {
 describe('a planned change', () => {
   test('goes on at the operator’s word however far its learners are, and goes back by itself (L8)', async () => {
     const { world, nodes } = await four()
-    const [a, b, c, d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [a, b, c, d] = nodes
     const nothing = /^no change of the layout is planned/
     expect((await failure(world.run(a.manager.changes.proceed()))).message).toMatch(nothing)
     for (const node of nodes) Object.assign(node.moves, { isCaughtUp: false, isSynced: false })
@@ -187,7 +187,7 @@ describe('a planned change', () => {
 
   test('does not go on while too few of the new holders are up', async () => {
     const { world, nodes } = await four()
-    const [a, b, c, d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [a, b, c, d] = nodes
     for (const node of nodes) node.moves.isCaughtUp = false
     await world.run(a.manager.changes.apply({ kind: 'drain', nodeId: d.nodeId }))
     for (const node of [b, c]) node.crash()
@@ -199,7 +199,7 @@ describe('a planned change', () => {
 
   test('can be cancelled in PLANNED and in JOINT: the layout is as before (L8)', async () => {
     const { world, nodes } = await four()
-    const [a, b, , d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [a, b, , d] = nodes
     expect((await failure(world.run(a.manager.changes.cancel()))).message).toBe(
       'no change of the layout is under way',
     )
@@ -218,7 +218,7 @@ describe('a planned change', () => {
 
   test('does not hinder new tokens', async () => {
     const { world, nodes } = await four()
-    const [a, b, , d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [a, b, , d] = nodes
     for (const node of nodes) node.moves.isCaughtUp = false
     await world.run(a.manager.changes.apply({ kind: 'drain', nodeId: d.nodeId }))
     await joinTokenOf(b)

@@ -1,46 +1,44 @@
 /** Nodes that join a cluster, together and alone, again and again, and those that must not (L1, L2, L5, D1). */
 
 import { describe, expect, test } from 'vitest'
-import { LAYOUT_RPC } from './messages.ts'
 import {
   cluster,
   failure,
+  fillAtNextVote,
+  FORMED,
   ids,
+  JOINED,
   memberIds,
   states,
   joinTokenOf,
+  three,
   viewOf,
 } from './testing/clusters.ts'
 import type { FakeNode } from './testing/world.ts'
 import { LayoutWorld } from './testing/world.ts'
 
-/** Epoch of a new cluster of several nodes: founded, token, JOINT, STABLE. */
-const FORMED = 4
-/** Epochs that one more joiner takes: token, JOINT, STABLE. */
-const JOINED = 3
-
 describe('joiners at the same time', () => {
   test('two joiners at once enter in one change (L2)', async () => {
-    const world = new LayoutWorld()
-    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
-    for (const node of [a!, b!, c!]) {
+    const { world, nodes } = await three()
+    const [a, b, c] = nodes
+    for (const node of [a, b, c]) {
       expect(viewOf(node).epoch).toBe(FORMED)
-      expect(memberIds(node)).toEqual(ids(a!, b!, c!))
-      expect(node.secret).toEqual(a!.secret)
-      expect([...viewOf(node).replicas(9)].sort()).toEqual(ids(a!, b!, c!))
+      expect(memberIds(node)).toEqual(ids(a, b, c))
+      expect(node.secret).toEqual(a.secret)
+      expect([...viewOf(node).replicas(9)].sort()).toEqual(ids(a, b, c))
     }
-    expect(states(b!)).toEqual(['STABLE founded', 'STABLE token', 'JOINT join', 'STABLE synced'])
+    expect(states(b)).toEqual(['STABLE founded', 'STABLE token', 'JOINT join', 'STABLE synced'])
   })
 
   test('two joiners ask two members at once: one proposal wins, both enter (F16)', async () => {
     for (let seed = 1; seed <= 10; seed++) {
-      const world = new LayoutWorld(seed)
-      const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+      const { world, nodes: members } = await three(seed)
+      const [a, b, c] = members
       const [d, e] = [await world.node('d'), await world.node('e')]
       // A token's first address is that of the member who issued it.
-      const [atA, atB] = [await joinTokenOf(a!), await joinTokenOf(b!)]
+      const [atA, atB] = [await joinTokenOf(a), await joinTokenOf(b)]
       await world.run(Promise.all([d.manager.join(atA), e.manager.join(atB)]))
-      const nodes = [a!, b!, c!, d, e]
+      const nodes = [a, b, c, d, e]
       await world.until(() => nodes.every((n) => memberIds(n).length === 5))
       const chains = new Set(nodes.map((n) => states(n).join()))
       expect(chains.size).toBe(1)
@@ -49,39 +47,35 @@ describe('joiners at the same time', () => {
   })
 
   test('a member that missed the change catches up', async () => {
-    const world = new LayoutWorld()
-    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
-    c!.up = false
+    const { world, nodes } = await three()
+    const [a, b, c] = nodes
+    c.up = false
     const d = await world.node('d')
-    await world.run(d.manager.join(await joinTokenOf(a!)))
-    expect(viewOf(c!).epoch).toBe(FORMED)
-    c!.up = true
-    await world.until(() => viewOf(c!).epoch >= FORMED + JOINED)
-    expect(memberIds(c!)).toEqual(ids(a!, b!, c!, d))
+    await world.run(d.manager.join(await joinTokenOf(a)))
+    expect(viewOf(c).epoch).toBe(FORMED)
+    c.up = true
+    await world.until(() => viewOf(c).epoch >= FORMED + JOINED)
+    expect(memberIds(c)).toEqual(ids(a, b, c, d))
   })
 })
 
 describe('a joiner that dies, comes again or copies', () => {
   test('data that comes in before JOINT is noticed in JOINT, and synced (L5)', async () => {
-    const world = new LayoutWorld()
-    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+    const { world, nodes } = await three()
+    const [a, b, c] = nodes
     const d = await world.node('d')
-    const token = await joinTokenOf(a!)
-    await world.until(() => viewOf(c!).epoch === FORMED + 1)
-    // After the look beforehand, before the change is decided.
-    c!.filter = (_from, _to, type) => {
-      if (type === LAYOUT_RPC.prepare || type === LAYOUT_RPC.accept) c!.holds = true
-      return true
-    }
-    for (const node of [a!, b!, c!, d]) node.moves.isSynced = false
+    const token = await joinTokenOf(a)
+    await world.until(() => viewOf(c).epoch === FORMED + 1)
+    fillAtNextVote(c)
+    for (const node of [a, b, c, d]) node.moves.isSynced = false
     const joining = world.run(d.manager.join(token))
-    await world.until(() => [a!, b!, c!, d].every((node) => viewOf(node)?.state === 'JOINT'))
+    await world.until(() => [a, b, c, d].every((node) => viewOf(node)?.state === 'JOINT'))
     await world.pass(5_000)
-    expect(viewOf(a!).state).toBe('JOINT')
-    for (const node of [a!, b!, c!, d]) node.moves.isSynced = true
+    expect(viewOf(a).state).toBe('JOINT')
+    for (const node of [a, b, c, d]) node.moves.isSynced = true
     await joining
-    await world.until(() => [a!, b!, c!].every((node) => memberIds(node).length === 4))
-    for (const node of [a!, b!, c!]) {
+    await world.until(() => [a, b, c].every((node) => memberIds(node).length === 4))
+    for (const node of [a, b, c]) {
       expect(states(node).slice(FORMED + 1)).toEqual([
         'JOINT join',
         'STABLE synced',

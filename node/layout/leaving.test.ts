@@ -6,25 +6,25 @@ import { blake3 } from '../../protocol/hash.ts'
 import { storageId } from '../../protocol/ids.ts'
 import { JOIN_PROTOCOL, joinReply, joinRequest } from './join-messages.ts'
 import {
+  addressOf,
   atRest,
-  cluster,
-  four,
   failure,
+  four,
   ids,
   memberIds,
   states,
+  sorted,
   joinTokenOf,
   viewOf,
 } from './testing/clusters.ts'
 import type { FakeNode } from './testing/world.ts'
-import { LayoutWorld } from './testing/world.ts'
 
 const LEFT = /has left the cluster \(epoch \d+\)/
 
 describe('a drain', () => {
   test('the node serves as a source until all blocks have moved, and then logs once that it has left', async () => {
     const { world, nodes } = await four()
-    const [a, b, c, d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [a, b, c, d] = nodes
     for (const node of nodes) node.moves.isWhole = false
     const planned = await world.run(a.manager.changes.apply({ kind: 'drain', nodeId: d.nodeId }))
     expect([planned.state, planned.cause]).toEqual(['PLANNED', 'plan'])
@@ -61,7 +61,7 @@ describe('a drain', () => {
 describe('a removal', () => {
   test('of a node that is up is refused; of a lost node it succeeds, and the node learns of it when it is back', async () => {
     const { world, nodes } = await four()
-    const [a, b, c, d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [a, b, c, d] = nodes
     const change = { kind: 'remove', nodeId: d.nodeId } as const
     const refusal = await failure(world.run(a.manager.changes.apply(change)))
     expect(refusal.code).toBe('bad-change')
@@ -85,7 +85,7 @@ describe('a removal', () => {
 describe('a former member', () => {
   test('a stranger that names itself a former member is not told the layout', async () => {
     const { world, nodes } = await four()
-    const [a, b, c, d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [a, b, c, d] = nodes
     d.crash()
     await world.run(a.manager.changes.apply({ kind: 'remove', nodeId: d.nodeId }))
     await atRest(world, [a, b, c])
@@ -107,7 +107,7 @@ describe('a former member', () => {
         offset: 0,
       })
       const { reply } = await world.run(
-        from.network.callStranger([`${a.address}/p2p/${a.nodeId}`], JOIN_PROTOCOL, request, {
+        from.network.callStranger([addressOf(a)], JOIN_PROTOCOL, request, {
           timeoutMs: 1_000,
         }),
       )
@@ -124,7 +124,7 @@ describe('a former member', () => {
 describe('a former member that knows the layout', () => {
   test('can make no node a member with what the layout says of tokens that were issued since', async () => {
     const { world, nodes } = await four()
-    const [a, b, c, d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [a, b, c, d] = nodes
     d.crash()
     await world.run(a.manager.changes.apply({ kind: 'remove', nodeId: d.nodeId }))
     await atRest(world, [a, b, c])
@@ -148,9 +148,8 @@ describe('a former member that knows the layout', () => {
         offset: 0,
         features: 2,
       })
-      const address = `${a.address}/p2p/${a.nodeId}`
       const { reply } = await world.run(
-        e.network.callStranger([address], JOIN_PROTOCOL, request, { timeoutMs: 1_000 }),
+        e.network.callStranger([addressOf(a)], JOIN_PROTOCOL, request, { timeoutMs: 1_000 }),
       )
       return joinReply.decode(reply).status
     }
@@ -162,16 +161,13 @@ describe('a former member that knows the layout', () => {
 
 describe('a member that is away', () => {
   test('is removed after removeAfter, when a majority has not heard it for that long', async () => {
-    const world = new LayoutWorld()
-    const nodes = await cluster(world, 'a', 'b', 'c', 'd')
+    const { world, nodes } = await four()
     for (const node of nodes) {
-      node.holds = true
       node.crash()
       node.up = true
       await world.run(node.open({ removeAfterMs: 60_000 }))
     }
-    const sorted = nodes.toSorted((x, y) => (x.nodeId < y.nodeId ? -1 : 1))
-    const [first, second, third, last] = sorted as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [first, second, third, last] = sorted(nodes)
     // One member does not reach it: the others do.
     first.cut.add(last.nodeId)
     await world.pass(200_000)
@@ -192,8 +188,7 @@ describe('a member that is away', () => {
       node.up = true
       await world.run(node.open({ removeAfterMs: 60_000 }))
     }
-    const sorted = nodes.toSorted((x, y) => (x.nodeId < y.nodeId ? -1 : 1))
-    const [first, second, third, last] = sorted as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const [first, second, third, last] = sorted(nodes)
     let why: string | undefined = 'it does not fit'
     for (const node of [first, second, third]) {
       node.manager.judgeRemovals((asked) => {

@@ -4,10 +4,19 @@ import { expect } from 'vitest'
 import type { NodeId } from '../../../protocol/ids.ts'
 import type { LayoutView } from '../../../protocol/layout/view.ts'
 import { MembershipError } from '../errors.ts'
+import { LAYOUT_RPC } from '../messages.ts'
 import { storedEntries } from './stored-layout.ts'
 import { LayoutWorld, type FakeNode } from './world.ts'
 
 const HOUR_MS = 3_600_000
+
+/** Epoch of a new cluster of several nodes: founded, token, JOINT, STABLE. */
+export const FORMED = 4
+/** Epochs that one more joiner takes: token, JOINT, STABLE. */
+export const JOINED = 3
+
+type Three = [FakeNode, FakeNode, FakeNode]
+type Four = [FakeNode, FakeNode, FakeNode, FakeNode]
 
 export function viewOf(node: FakeNode): LayoutView {
   return node.manager.current()!
@@ -54,12 +63,43 @@ export async function failure(promise: Promise<unknown>): Promise<MembershipErro
   return error as MembershipError
 }
 
+/** Three members that hold no data, in epoch FORMED. */
+export async function three(seed = 1): Promise<{ world: LayoutWorld; nodes: Three }> {
+  const world = new LayoutWorld(seed)
+  const nodes = await cluster(world, 'a', 'b', 'c')
+  return { world, nodes: nodes as Three }
+}
+
 /** Four members that hold data. */
-export async function four(): Promise<{ world: LayoutWorld; nodes: FakeNode[] }> {
+export async function four(): Promise<{ world: LayoutWorld; nodes: Four }> {
   const world = new LayoutWorld()
   const nodes = await cluster(world, 'a', 'b', 'c', 'd')
   for (const node of nodes) node.holds = true
-  return { world, nodes }
+  return { world, nodes: nodes as Four }
+}
+
+/** The first three of these members, in the order of their node ids, and the last one. */
+export function sorted(nodes: Four): Four {
+  return nodes.toSorted((x, y) => (x.nodeId < y.nodeId ? -1 : 1)) as Four
+}
+
+/** The token with some of its parts changed, as a joiner could make it. */
+export function tokenWith(token: string, changes: object): string {
+  const parts = JSON.parse(Buffer.from(token, 'base64url').toString()) as object
+  return Buffer.from(JSON.stringify({ ...parts, ...changes })).toString('base64url')
+}
+
+/** The address of a node as a token names it. */
+export function addressOf({ address, nodeId }: FakeNode): string {
+  return `${address}/p2p/${nodeId}`
+}
+
+/** From the next vote on the layout, the node holds data: after the look beforehand, before the change is decided. */
+export function fillAtNextVote(node: FakeNode): void {
+  node.filter = (_from, _to, type) => {
+    if (type === LAYOUT_RPC.prepare || type === LAYOUT_RPC.accept) node.holds = true
+    return true
+  }
 }
 
 /** Waits until no change is under way, no blocks move, and all of these nodes have the same layout. */
