@@ -267,8 +267,8 @@ export class Service extends LocalReplica {
       return { type, body: reply.encode({ result: BLOCK_RESULT.notFound, epoch }) }
     }
     const owner = bytesOf(block.owner)
-    const body = reply.encode({ result: BLOCK_RESULT.ok, epoch, owner })
-    return { type, body, payload: block.bytes }
+    const found = reply.encode({ result: BLOCK_RESULT.ok, epoch, owner })
+    return { type, body: found, payload: block.bytes }
   }
 
   /** Refuses a peer that is not a member at the epoch it names, or at a later one. */
