@@ -59,19 +59,26 @@ export interface Abstaining {
   readonly canLoseOne: boolean
 }
 
+/** What a voter says to one that abstains. */
 interface Answer {
   /** The epoch of the node that answers. */
   readonly epoch: number
   readonly abstains: boolean
+  /** It has begun to propose the entry that ends the abstention. */
   readonly proposes: boolean
 }
 
 export class Abstention {
   readonly #parts: AbstentionParts
+  /**
+   * Voters that have said that they abstain: on which epoch, and when this node heard it, in monotonic milliseconds.
+   */
   readonly #heard = new Map<NodeId, { readonly epoch: number; readonly atMs: number }>()
   #isAsking = false
   #isProposing = false
+  /** When the entries were decided that this node proposed for others in the last ENTRIES_MS. */
   #proposedMs: number[] = []
+  /** The epoch of the last warning. */
   #saidEpoch = 0
 
   constructor(parts: AbstentionParts) {
@@ -111,7 +118,10 @@ export class Abstention {
       })
   }
 
-  /** Handler of LAYOUT_RPC.abstains. */
+  /**
+   * Handler of LAYOUT_RPC.abstains. Notes that the peer abstains and, when this voter may, begins to propose an
+   * entry. The answer does not wait for the decision.
+   */
   async answer(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
     const { log, catchUp, timer } = this.#parts
     const asked = epochMessage.decode(body)

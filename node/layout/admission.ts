@@ -50,6 +50,7 @@ export interface AdmissionParts {
   readonly timer: Timer
   readonly clock: Clock
   readonly logger: Logger
+  /** Undefined while this node has not been given the secret in force. It then admits no node. */
   readonly clusterSecret: () => Uint8Array | undefined
   readonly gate: ChangeGate
   readonly connected: (node: NodeId) => boolean
@@ -67,7 +68,9 @@ interface Waiting {
 
 export class JoinAdmission {
   readonly #parts: AdmissionParts
+  /** Joiners that wait for the next entry. */
   #batch: Waiting[] = []
+  /** A batch is being gathered or proposed. Joiners that come while it is proposed go into the next one. */
   #admitting = false
   /** Joiners refused since the last line in the log. */
   #refused = 0
@@ -77,7 +80,12 @@ export class JoinAdmission {
     this.#parts = parts
   }
 
-  /** Handler of JOIN_PROTOCOL. `from` is what the handshake proved. */
+  /**
+   * Handler of JOIN_PROTOCOL: resolves with the encoded JoinReply. Rejects with ShapeError when the request is
+   * malformed.
+   *
+   * @param from what the handshake proved
+   */
   async serve(from: NodeId, bytes: Uint8Array): Promise<Uint8Array> {
     const request = joinRequest.decode(bytes)
     const reply = await this.#answer(from, request)
@@ -94,6 +102,11 @@ export class JoinAdmission {
     this.#saidMs = clock.monotonicMs()
   }
 
+  /**
+   * Answers by what the layout knows of the one who asks. A stranger needs a token. A member, a learner and a node of
+   * a source are known by the handshake and need none. A former member may only read the entries that say that it has
+   * left.
+   */
   async #answer(from: NodeId, request: JoinRequest): Promise<JoinReply> {
     const { log } = this.#parts
     const view = log.view
@@ -153,6 +166,10 @@ export class JoinAdmission {
     return this.#enqueue({ member, tokenId: token.id, features, replace })
   }
 
+  /**
+   * Resolves once the entry of the joiner's batch is decided, or the joiner is refused. One that waits already, and
+   * one too many, is told at once to come again.
+   */
   #enqueue(joiner: Omit<Waiting, 'answer'>): Promise<JoinReply> {
     const { member } = joiner
     return new Promise((answer) => {
@@ -169,7 +186,10 @@ export class JoinAdmission {
     })
   }
 
-  /** Never rejects. */
+  /**
+   * Gathers joiners for BATCH_MS and proposes one entry for them. Every joiner of the batch gets an answer, whatever
+   * happens. Never rejects.
+   */
   async #admit(): Promise<void> {
     this.#admitting = true
     let batch: Waiting[] = []
@@ -191,6 +211,10 @@ export class JoinAdmission {
     }
   }
 
+  /**
+   * Refuses the joiners that cannot enter and proposes one entry for the others. The entry that is decided may be
+   * another one: `outcomeOf` looks whether the joiner is in it.
+   */
   async #propose(batch: readonly Waiting[]): Promise<void> {
     const { log, proposer, driver, gate } = this.#parts
     const all = (reply: JoinReply): void => {

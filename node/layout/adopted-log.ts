@@ -18,6 +18,10 @@ export class AdoptedLog {
     this.#place = place
   }
 
+  /**
+   * Called with each view once it is durable. Logs one line about it, and one warning when this node has left for
+   * good: it is then neither a member, nor a learner, nor a source.
+   */
   adopted(view: LayoutView): void {
     this.#logger.info(stepFields(view), 'layout adopted')
     const epoch = this.#place.leftIn()

@@ -10,6 +10,7 @@ import { chunkMessage, entriesMessage, LAYOUT_RPC } from './messages.ts'
 export class CatchUp {
   readonly #log: LayoutLog
   readonly #peers: LayoutPeers
+  /** The fetch that is under way from each node. */
   readonly #fetching = new Map<NodeId, Promise<void>>()
 
   constructor(log: LayoutLog, peers: LayoutPeers) {
@@ -46,6 +47,7 @@ export class CatchUp {
     }
   }
 
+  /** Adopts the next few dozen entries at most. Rejects with the error of the call, or with 'bad-layout'. */
   async #fetch(from: NodeId): Promise<void> {
     const entries = await fetchEntries(this.#log.epoch, async (after, offset) =>
       chunkMessage.decode(

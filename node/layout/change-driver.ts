@@ -12,6 +12,7 @@ import { MovedStep } from './moved-step.ts'
 import { PlannedStep } from './planned-step.ts'
 import type { LayoutProposer } from './layout-proposer.ts'
 
+/** How long the decision of one entry may take. Then this run ends, and ChangeWatch begins another one. */
 const DECIDE_MS = 5_000
 
 export interface ChangeDriverParts extends Omit<JointStepParts, 'epoch'> {
@@ -25,6 +26,7 @@ export class ChangeDriver {
   readonly #planned: PlannedStep
   readonly #joint: JointStep
   readonly #moved: MovedStep
+  /** The run that is under way. Callers that come meanwhile share it. */
   #driving: Promise<void> | undefined
 
   constructor(parts: ChangeDriverParts) {
@@ -61,6 +63,10 @@ export class ChangeDriver {
     return this.#driving
   }
 
+  /**
+   * One step after the other. The layout is looked at again after every wait, because another voter may lead the same
+   * change.
+   */
   async #run(): Promise<void> {
     const { log, proposer, logger } = this.#parts
     while (this.isNeeded) {

@@ -32,6 +32,7 @@ export interface ChangeWatchParts {
 
 export class ChangeWatch {
   readonly #parts: ChangeWatchParts
+  /** A pause, or what follows it, is under way. At its end `look` is called again. */
   #watching = false
 
   constructor(parts: ChangeWatchParts) {
@@ -50,6 +51,7 @@ export class ChangeWatch {
       })
   }
 
+  /** Waits, and then takes over what is unfinished, unless the layout has moved on meanwhile. */
   async #run(): Promise<void> {
     const { log, driver, proposer, timer } = this.#parts
     const { epoch } = log
@@ -65,6 +67,10 @@ export class ChangeWatch {
     return log.votes && (driver.isNeeded || log.undecided !== undefined)
   }
 
+  /**
+   * A JOINT or an undecided entry is urgent for every voter alike. Otherwise the first of the voters that are up, by
+   * node id, waits the shortest time, and each further one much longer (BEHIND).
+   */
   #pauseMs(): number {
     const { log, self, connected } = this.#parts
     if (log.undecided !== undefined || log.view?.state === 'JOINT') return TAKE_OVER_MS

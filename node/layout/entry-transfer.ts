@@ -14,6 +14,10 @@ const ENTRIES_MAX = 1_000_000
 /** Entries in one text. The receiver asks again for what follows. */
 const ENTRIES_AT_ONCE = 64
 
+/**
+ * A piece of the text of the entries after epoch `after`, from the character `offset` on. Its text is empty at the
+ * end.
+ */
 export function chunkOfEntries(log: LayoutLog, after: number, offset: number): EntriesChunk {
   // A chain only grows. A later text differs only if there were fewer entries than the limit, or if a later entry proves
   // the chain now. The total shows that to the receiver, which then starts again.

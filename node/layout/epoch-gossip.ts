@@ -1,4 +1,13 @@
-/** Tells other members this node's epoch, and learns theirs. Each entry reaches every member in several ways. */
+/**
+ * Tells other members this node's epoch, and learns theirs. Each entry reaches every member in several ways:
+ *
+ *   - a node that adopts it publishes its epoch (EPOCH_TOPIC), and calls up to NOTIFY_MAX nodes that it knows
+ *   - each heartbeat publishes the epoch once more, and calls one member at random
+ *   - a peer that comes up is called
+ *
+ * A notice only says who has a later entry. The entry is fetched from that node and obeyed only with its certificate
+ * (L1), so a false notice costs one call.
+ */
 
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
 import type { NodeId } from '../../protocol/ids.ts'
@@ -47,6 +56,7 @@ export class EpochGossip {
     )
   }
 
+  /** Publishes {clusterId, epoch} as JSON. A node that is no member says nothing, because others may not know it. */
   publish(): void {
     const view = this.#parts.log.view
     if (view === undefined || !this.#parts.isMember()) return
@@ -70,7 +80,7 @@ export class EpochGossip {
     }
   }
 
-  /** Listener of EPOCH_TOPIC. */
+  /** Listener of EPOCH_TOPIC. A notice that is no JSON, or of another cluster, is ignored. */
   heard(from: NodeId, bytes: Uint8Array): void {
     const { log, witness, catchUp } = this.#parts
     let notice: unknown

@@ -10,6 +10,7 @@ import { entryHash, NO_HASH } from '../../protocol/layout/entry.ts'
 import type { Clock, Random, Signer } from '../env/ports.ts'
 
 export interface FoundOptions {
+  /** Its secret access key is encrypted with the cluster secret that this node has. */
   readonly rootAccount: RootAccount
   /** Default 3. */
   readonly replication?: number | undefined
@@ -25,6 +26,12 @@ export interface FoundingParts {
   readonly signer: Signer
 }
 
+/**
+ * The first entry with its certificate, which is the founder's signature alone. Draws the cluster id. Nothing is
+ * written: LayoutManager adopts the entry as it adopts any other.
+ *
+ * @param member the founder, with its present addresses
+ */
 export function foundingEntry(
   {
     rootAccount,

@@ -42,6 +42,10 @@ export interface JoinRequest {
   readonly proof: string
   /** Its node id must be the one that the handshake proved. */
   readonly member: Member
+  /**
+   * With `offset`, for `entries`: the epoch after which, and where in their text to go on (entry-transfer.ts). Both
+   * are 0 for `join`.
+   */
   readonly after: number
   readonly offset: number
   /** 1 when not set. Earlier members refuse a request that has the field. */
@@ -50,6 +54,7 @@ export interface JoinRequest {
   readonly replace?: string | undefined
 }
 
+/** The codes with which a joiner is refused for good. A joiner drops an answer with any other code as malformed. */
 export const REFUSALS = [
   'bad-token',
   'expired-token',

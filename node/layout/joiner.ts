@@ -54,6 +54,7 @@ export interface JoinerParts {
   /** This node, as it wants to be a member. */
   readonly member: () => Member
   readonly hasClusterSecret: () => boolean
+  /** Durable when it resolves. */
   readonly saveClusterSecret: (secret: Uint8Array) => Promise<void>
   /** Node id or name of the member whose place it takes. */
   readonly replace?: string | undefined
@@ -66,6 +67,7 @@ export class Joiner {
   readonly #clusterId: ClusterId
   /** Addresses by node, in the order of the token. */
   readonly #targets: readonly (readonly [NodeId, readonly string[]])[]
+  /** Why it was not admitted the last time. The error at the deadline ends with it. */
   #lastReason = ''
   #saidMs = Number.NEGATIVE_INFINITY
   /** This node was in P′ once. */
@@ -95,6 +97,12 @@ export class Joiner {
     }
   }
 
+  /**
+   * Resolves when this node is a member of a STABLE epoch and has the cluster secret. Rejects with MembershipError:
+   * with the code of a refusal, with 'no-answer' at the deadline, 'old-members', or 'stopped'.
+   *
+   * @param timeoutMs counts until the node is in a plan. Then it waits for as long as the change takes
+   */
   async run(timeoutMs: number): Promise<void> {
     const { timer, log } = this.#parts
     const deadlineMs = timer.nowMs() + timeoutMs
@@ -182,6 +190,10 @@ export class Joiner {
     logger.warn({ peer: node, reason: this.#lastReason }, 'not admitted yet: asking again')
   }
 
+  /**
+   * Adopts entries of the node until this one has the epoch, or the node gives no more. Rejects with 'other-cluster'
+   * when it answers for another cluster, and with 'bad-layout'.
+   */
   async #fetch(node: NodeId, addresses: readonly string[], epoch: number): Promise<void> {
     const { log } = this.#parts
     while (log.epoch < epoch) {

@@ -18,7 +18,11 @@ export interface JoiningParts extends Omit<
   readonly holdsRegisters: () => boolean
 }
 
-/** See LayoutManager.join. */
+/**
+ * See LayoutManager.join. Some nodes are refused before any member is asked: 'bad-token' for a token that does not
+ * decode, 'other-cluster' for one of another cluster, 'removed' for a node that has left, 'not-empty' for a directory
+ * that holds data and no layout.
+ */
 export async function joinCluster(
   parts: JoiningParts,
   token: string | undefined,

@@ -20,6 +20,7 @@ export interface LayoutAnswersParts {
   readonly log: LayoutLog
   readonly voter: Voter
   readonly witness: EpochWitness
+  /** Adopts entries that `from` has, up to the epoch. Rejects when that fails. */
   readonly catchUp: (epoch: number, from: NodeId) => Promise<void>
   readonly removal: Removal
   readonly abstention: Abstention
@@ -79,10 +80,15 @@ export class LayoutAnswers {
     }
   }
 
+  /** Whether the type is one of LAYOUT_RPC. */
   knows(type: number): boolean {
     return type in this.#handlers
   }
 
+  /**
+   * Resolves with the encoded answer. Rejects with ShapeError when the body is malformed, and with MembershipError
+   * when the type is unknown or the handler refuses.
+   */
   async serve(from: NodeId, type: number, body: Uint8Array): Promise<Uint8Array> {
     const handler = this.#handlers[type]
     if (handler === undefined) {
@@ -98,6 +104,10 @@ export class LayoutAnswers {
     await this.#parts.catchUp(asked, from).catch(() => undefined)
   }
 
+  /**
+   * Throws while this node may be an old copy of itself: it might promise or accept against an earlier vote of its
+   * own (D2).
+   */
   #mustVote(): void {
     if (this.#parts.mayVote?.() !== false) return
     throw new MembershipError(

@@ -6,6 +6,7 @@ import { ShapeError } from '../../protocol/layout/json.ts'
 
 export const LAYOUT_CALL_TIMEOUT_MS = 2_000
 
+/** How this node answers its own messages: LayoutAnswers.serve. */
 export type LocalAnswer = (from: NodeId, type: number, body: Uint8Array) => Promise<Uint8Array>
 
 export class LayoutPeers {
@@ -21,6 +22,10 @@ export class LayoutPeers {
     return this.#network.self
   }
 
+  /**
+   * Resolves with the body of the answer. Rejects with NetworkError, at the latest after LAYOUT_CALL_TIMEOUT_MS, and
+   * with ShapeError for an answer of another type.
+   */
   async call(to: NodeId, type: number, body: Uint8Array): Promise<Uint8Array> {
     if (to === this.self) return this.#local(to, type, body)
     const message = { type, body }

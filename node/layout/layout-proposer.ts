@@ -36,6 +36,10 @@ export class LayoutProposer {
   readonly #peers: LayoutPeers
   readonly #timer: Timer
   readonly #catchUp: (epoch: number, from: NodeId) => Promise<void>
+  /**
+   * The highest counter that this node has used or heard of since its start. One that it used in an earlier life is
+   * refused by its own promise, which is durable, and so becomes known (P1).
+   */
   #counter = 0
 
   constructor(
@@ -72,6 +76,10 @@ export class LayoutProposer {
     }
   }
 
+  /**
+   * One ballot, from prepare to the certificate. Ends early where no majority agrees; then `decide` takes a higher
+   * ballot. An entry that is decided is adopted here before this resolves.
+   */
   async #round(own: LayoutEntry): Promise<void> {
     const { epoch } = own
     const { voters } = this.#log

@@ -48,6 +48,10 @@ export class LeftLook {
     }
   }
 
+  /**
+   * Whether this node reaches at most half of the members that it knows, itself included. False for a node without a
+   * role, which has nothing to learn.
+   */
   #isAlone(): boolean {
     const { log, network } = this.#parts
     const { view } = log
@@ -59,6 +63,7 @@ export class LeftLook {
     return up * 2 <= members.length
   }
 
+  /** Asks members that it is not connected to, ASKED_MAX of them at most, until one has later entries. */
   async #ask(): Promise<void> {
     const { log, network } = this.#parts
     const others = (log.view?.entry.members ?? []).filter(
@@ -73,6 +78,10 @@ export class LeftLook {
     }
   }
 
+  /**
+   * Adopts the later entries that the member gives. They count only with their certificates. Rejects when the member
+   * gives none.
+   */
   async #fetch({ nodeId, addresses }: Member): Promise<void> {
     const { log } = this.#parts
     const all = addresses.map((address) => withNode(address, nodeId))

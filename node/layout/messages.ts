@@ -46,6 +46,11 @@ export const LAYOUT_RPC = {
 const EPOCH_MAX = Number.MAX_SAFE_INTEGER
 const ENTRY_TEXT_MAX = 1 << 28
 
+/**
+ * A voter's answer to `prepare` and `accept`. With 'promised' it names the entry that it accepted before, which binds
+ * the proposer (bindingEntry). 'no-vote' says that it does not vote on this epoch, or lacks the secret that the entry
+ * names.
+ */
 export type VoteAnswer =
   | { readonly type: 'promised'; readonly accepted?: AcceptedEntry | undefined }
   | { readonly type: 'accepted'; readonly signature: Uint8Array }
@@ -63,6 +68,7 @@ export interface EntriesChunk {
 
 const json = (value: unknown): Uint8Array => utf8(JSON.stringify(value))
 
+/** All `decode` functions of this file throw ShapeError for bytes that are not such a message. */
 export const prepareMessage = {
   encode: (epoch: number, ballot: LayoutBallot) => json({ epoch, ballot }),
   decode(bytes: Uint8Array): { epoch: number; ballot: LayoutBallot } {
@@ -150,6 +156,10 @@ export function readChunk(value: unknown): EntriesChunk {
   }
 }
 
+/**
+ * Whether the node holds registers at exactly this epoch, its own. True as well while an accepted state is not
+ * flushed yet.
+ */
 export interface Readiness {
   readonly epoch: number
   readonly holds: boolean

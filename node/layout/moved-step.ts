@@ -30,7 +30,10 @@ export class MovedStep {
     this.#logger = logger
   }
 
-  /** The entry that follows. Undefined while blocks are missing somewhere. */
+  /**
+   * The entry that ends the earliest source. Undefined while blocks are missing somewhere: ChangeDriver asks again
+   * later.
+   */
   async next(view: LayoutView): Promise<LayoutEntry | undefined> {
     const oldest = view.sources[0]
     if (oldest === undefined) return undefined
@@ -72,7 +75,10 @@ export class MovedStep {
   }
 }
 
-/** Nodes that have not yet said that they are whole, and for how many partitions. */
+/**
+ * Nodes that have not yet said that they are whole, and for how many partitions. A node that is gone counts as
+ * lacking only where the others of its set are no majority without it.
+ */
 function lacking(
   view: LayoutView,
   source: SourceView,

@@ -1,4 +1,10 @@
-/** What this node itself is to the layout: a member, a learner, a source, one that has left, or a stranger. */
+/**
+ * What this node itself is to the layout: a member, a learner, a source, one that has left, or a stranger. Called by
+ * LayoutManager.
+ *
+ * Every answer is about the last entry that this node knows, and about this data directory: the same node id with
+ * another storage id is another node (D1).
+ */
 
 import type { StorageId } from '../../protocol/ids.ts'
 import type { Member } from '../../protocol/layout/entry.ts'
@@ -38,15 +44,21 @@ export class OwnPlace {
     }
   }
 
+  /** Whether it votes and counts: it is in P or, in JOINT, in P′. */
   isMember(): boolean {
     return this.#isThis(this.#log.view?.member(this.#options.signer.nodeId))
   }
 
+  /**
+   * Whether it is in P. A node that is only in P′ of a JOINT is a member and not established: if the change goes
+   * back, it is none.
+   */
   isEstablished(): boolean {
     const members = this.#log.view?.entry.members ?? []
     return members.some((member) => this.#isThis(member))
   }
 
+  /** Undefined for a stranger, and when the layout names another storage id for this node id. */
   role(): Role | undefined {
     const { nodeId } = this.#options.signer
     const { view } = this.#log
@@ -54,6 +66,10 @@ export class OwnPlace {
     return isKnown ? view?.role(nodeId) : undefined
   }
 
+  /**
+   * The epoch of the first STABLE entry without it. Undefined for a member, for a learner, and for a node that never
+   * was a member. A source has left, although other nodes may still copy from it.
+   */
   leftIn(): number | undefined {
     if (this.#log.view === undefined || this.isMember() || this.role() === 'learner')
       return undefined

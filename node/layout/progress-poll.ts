@@ -1,4 +1,7 @@
-/** Asks nodes how far they have come. Only answers at exactly the epoch that was asked about count. */
+/**
+ * Asks nodes how far they have come in a change of the layout. Only answers at exactly the epoch that was asked about
+ * count. Called by the steps of ChangeDriver.
+ */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
@@ -23,6 +26,10 @@ export class ProgressPoll {
     this.#witness = witness
   }
 
+  /**
+   * Asks all of the nodes at once. Resolves when each has answered or failed, at the latest after
+   * LAYOUT_CALL_TIMEOUT_MS, and never rejects. Each answer also tells the witness which epoch the node holds.
+   */
   async ask(view: LayoutView, nodes: readonly NodeId[]): Promise<Polled> {
     const at = new Map<NodeId, PartitionProgress>()
     const answered = new Set<NodeId>()

@@ -59,11 +59,13 @@ export interface SecretOfficeParts {
   readonly random: Random
   readonly logger: Logger
   readonly store: SecretStore
+  /** Called for each entry that a rotation tries to propose. */
   readonly resealRoot: ResealRoot
 }
 
 export class SecretOffice {
   readonly #parts: SecretOfficeParts
+  /** Rotations that are asked for here run one after the other. */
   #rotations: Promise<unknown> = Promise.resolve()
   /** Reads and writes of the store run one at a time. */
   #writes: Promise<unknown> = Promise.resolve()
@@ -74,6 +76,10 @@ export class SecretOffice {
     this.#parts = parts
   }
 
+  /**
+   * What the layout says of the secret in force. Undefined while the first secret of the cluster is, which no entry
+   * names.
+   */
   get record(): SecretRecord | undefined {
     return this.#parts.log.view?.entry.secret
   }
@@ -90,6 +96,7 @@ export class SecretOffice {
     return record && this.find(record.previousId)
   }
 
+  /** The secret with this id, if this node keeps it, in force or not. */
   find(id: string): Uint8Array | undefined {
     return this.#all().find((secret) => secretId(secret) === id)
   }
@@ -139,6 +146,12 @@ export class SecretOffice {
     })
   }
 
+  /**
+   * Draws a secret, keeps it, offers it, and proposes the entry that names it. Rejects with 'no-answer' when no
+   * majority has kept it, or when another rotation came first.
+   *
+   * @param generation what the new secret must be
+   */
   async #rotate(overlapMs: number, generation: number): Promise<SecretRecord> {
     const { log, clock, random, store, resealRoot } = this.#parts
     const fresh = random.bytes(SECRET_BYTES)
@@ -221,6 +234,7 @@ export class SecretOffice {
     }
   }
 
+  /** Asks all other members at once, and keeps the secret of the first answer whose id is right. */
   async #ask(id: string): Promise<void> {
     const { log, peers } = this.#parts
     const found: Uint8Array[] = []
@@ -266,6 +280,10 @@ export class SecretOffice {
     return result
   }
 
+  /**
+   * Keeps a secret beside those that the layout names, so that it is here should it come into force. Durable when it
+   * resolves.
+   */
   async #keepNow(secret: Uint8Array): Promise<void> {
     const { store } = this.#parts
     if (this.find(secretId(secret)) !== undefined) return
@@ -296,6 +314,7 @@ export class SecretOffice {
 }
 
 const EMPTY = new Uint8Array(0)
+/** Secrets kept that were offered before the newest one and that the layout does not name. */
 const OFFERED_MAX = 4
 
 const secretMessage = {

@@ -1,4 +1,7 @@
-/** Waits on the clock until `stop` is called. */
+/**
+ * The clock of all that waits in this folder. One `stop` ends every wait, and with it every loop: none of them goes
+ * on after the node was told to stop.
+ */
 
 import type { Clock, Random } from '../env/ports.ts'
 import { MembershipError } from './errors.ts'
@@ -18,6 +21,7 @@ export class Timer {
     return this.#stopped
   }
 
+  /** Milliseconds of the monotonic clock. Only differences mean anything. */
   nowMs(): number {
     return this.#clock.monotonicMs()
   }
@@ -47,6 +51,7 @@ export class Timer {
     })
   }
 
+  /** Rejects all waits that are under way. Later ones reject at once. */
   stop(): void {
     this.#stopped = true
     const waiting = [...this.#waiting]

@@ -23,6 +23,7 @@ const ASK_AGAIN_MS = 100
 const TOKEN_MEMBERS_MAX = 4
 
 export interface TokenOptions {
+  /** How long it is good from now on. The member that admits a node judges that by its own wall clock. */
   readonly ttlMs: number
   /** How many nodes the token may admit. Default 1. */
   readonly uses?: number | undefined
@@ -49,7 +50,11 @@ export class TokenOffice {
     this.#parts = parts
   }
 
-  /** Resolves with the token's text, which is stored nowhere. Rejects with MembershipError. */
+  /**
+   * Resolves with the token's text, which is stored nowhere, once the entry with its verifier is decided. Rejects
+   * with MembershipError: 'too-many-tokens', or 'no-answer' where no majority answers or a change of the members
+   * takes too long.
+   */
   async issue({ ttlMs, uses = 1 }: TokenOptions): Promise<string> {
     const { clock, random, network } = this.#parts
     const id = hex(random.bytes(8))

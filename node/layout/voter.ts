@@ -37,6 +37,10 @@ export class Voter {
     this.#catchUp = catchUp
   }
 
+  /**
+   * Handler of LAYOUT_RPC.prepare. Resolves with an encoded VoteAnswer once a promise is flushed. A voter at an
+   * earlier epoch first fetches the entries that it lacks from the asker.
+   */
   async prepare(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
     const { epoch, ballot } = prepareMessage.decode(body)
     await this.#reach(epoch - 1, from)
@@ -46,6 +50,10 @@ export class Voter {
     return voteAnswer.encode(reply)
   }
 
+  /**
+   * Handler of LAYOUT_RPC.accept, as `prepare`. The answer has this node's signature, which is its vote in the
+   * certificate. Rejects with 'bad-layout' for an entry that is no legal step.
+   */
   async accept(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
     const { ballot, entry } = acceptMessage.decode(body)
     if (!this.#mayAccept(entry)) return voteAnswer.encode({ type: 'no-vote' })
@@ -61,6 +69,7 @@ export class Voter {
     return voteAnswer.encode({ type: 'accepted', signature: this.#signer.sign(bytes) })
   }
 
+  /** Why there was no vote: this node has none on that epoch, or it is at another epoch than the asker believes. */
   #elsewhere(epoch: number): VoteAnswer {
     return this.#log.epoch + 1 === epoch
       ? { type: 'no-vote' }
