@@ -43,6 +43,7 @@ export interface BlockComparisonOptions {
   readonly forgotten: Pick<Forgotten, 'has' | 'lacksBlocks'>
   readonly blocks: Pick<BlockStore, 'has'>
   readonly peers: Pick<Peers, 'connected' | 'digests' | 'enumerate'>
+  /** This node's digest of the partition: that of its registers, then that of its blocks. */
   readonly digestOf: (partition: number) => Uint8Array
   readonly dead: Pick<DeadData, 'has'>
   readonly freer: Pick<FreeQueue, 'freeOn'>
@@ -96,7 +97,12 @@ export class BlockComparison {
     )
   }
 
-  /** Compares digests of the partitions' blocks. Nodes that do not answer, or are at another epoch, are left out. */
+  /**
+   * Compares digests of the partitions' blocks with those of every holder, one node after the other. Nodes that do
+   * not answer, or are at another epoch, are left out. Never rejects because of a node.
+   *
+   * @param isOver whether the layout has changed: then no further node is asked
+   */
   async byDigest(
     layout: LayoutView,
     waiting: readonly number[],

@@ -104,7 +104,10 @@ export class BlockDrop {
     }
   }
 
-  /** Looks at every partition once. */
+  /**
+   * Looks at every partition once. Does nothing outside of STABLE, while the epoch is not held by majorities, or on a
+   * stranger. Rejects when the log can't be read or written; what was dropped until then stays dropped.
+   */
   async pass(): Promise<void> {
     const { view, isEpochHeld, logger } = this.#options
     const layout = view()
@@ -125,6 +128,11 @@ export class BlockDrop {
     }
   }
 
+  /**
+   * Drops the registers of these partitions, and then the blocks that all present holders have.
+   *
+   * @param total counts what was dropped, for the log
+   */
   async #dropAll(
     layout: LayoutView,
     partitions: readonly number[],
@@ -215,6 +223,12 @@ export class BlockDrop {
     return asked
   }
 
+  /**
+   * Drops the blocks of a partition that all present holders have. Resolves with how many. Ends early when a holder
+   * does not answer, or nothing may be dropped any more.
+   *
+   * @param givenMax how many blocks may be sent to holders that lack them
+   */
   async #blocks(
     layout: LayoutView,
     partition: number,
@@ -266,7 +280,10 @@ export class BlockDrop {
     return held.length === answers.length && held.length > 0 ? held : undefined
   }
 
-  /** Sends blocks to the holders that lack them. */
+  /**
+   * Sends blocks to the holders that lack them, and tells these holders that they may lack more. Resolves with how
+   * many were sent. Nothing is dropped for that: a later look has to find the block there first.
+   */
   async #give(
     { epoch }: LayoutView,
     partition: number,
@@ -303,6 +320,7 @@ export class BlockDrop {
   }
 }
 
+/** Which of the blocks in one question a holder has, in the order in which they were asked. */
 interface Held {
   readonly node: NodeId
   readonly held: readonly boolean[]

@@ -107,6 +107,10 @@ export class BlockMover {
     return this.#candidates(layout).filter((partition) => this.#mayLack(layout, partition))
   }
 
+  /**
+   * Partitions of this node that have to be looked at, ascending: those of sources, and those with losses. None in
+   * JOINT, which does not wait for blocks.
+   */
   #candidates(layout: LayoutView): readonly number[] {
     const { self, forgotten } = this.#options
     if (layout.state === 'JOINT') return []
@@ -141,6 +145,10 @@ export class BlockMover {
     }
   }
 
+  /**
+   * One look at everything that waits. Rejects when a look at some partition failed, but not before the others were
+   * tried and what is whole was written down.
+   */
   async #pass(): Promise<void> {
     const { view, file, forgotten, logger, clock } = this.#options
     const layout = view()

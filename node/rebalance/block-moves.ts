@@ -17,6 +17,9 @@ export type BlockMovesOptions = Omit<BlockMoverOptions, 'digestOf'> &
 /** Bytes that a node fetches a second at most, by default. */
 export const MOVE_BYTES_PER_SECOND = 64 << 20
 
+/**
+ * The two loops, each with a rate of its own: what this node gives to other holders does not slow what it fetches.
+ */
 export class BlockMoves {
   readonly mover: BlockMover
   readonly drop: BlockDrop
@@ -33,6 +36,7 @@ export class BlockMoves {
     this.drop = new BlockDrop({ ...options, rate, isTight: () => isNearlyFull(store.stats()) })
   }
 
+  /** Begins both loops. A second call changes nothing. */
   start(): void {
     this.mover.start()
     this.drop.start()
@@ -48,6 +52,7 @@ export class BlockMoves {
     this.drop.stop()
   }
 
+  /** Metrics of blocks and registers that move (move-gauges.ts). */
   gauges(registers: { readonly copiedBytes: number }): Gauge[] {
     const { view, peers } = this.#options
     return moveGauges(view(), (node) => peers.connected(node), this, registers.copiedBytes)

@@ -46,7 +46,7 @@ export interface EnteringOptions {
 
 export class Entering {
   readonly #options: EnteringOptions
-  /** The epoch of the last entry that was looked at. */
+  /** The view of the last entry that was looked at since the start. It lends its placements to the next one. */
   #view: LayoutView | undefined
 
   constructor(options: EnteringOptions) {

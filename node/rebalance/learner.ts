@@ -28,6 +28,7 @@ export interface LearnerOptions {
   readonly logger: Logger
 }
 
+/** How far a node has come in PLANNED. Both counts are of partitions. */
 export interface LearningProgress {
   readonly total: number
   readonly done: number
@@ -38,8 +39,11 @@ export interface LearningProgress {
 export class Learner {
   readonly #options: LearnerOptions
   readonly #view: LayoutView
+  /** What this node will hold and does not hold yet. */
   readonly #partitions: readonly number[]
+  /** Partitions that were finished in the last pass, or so far in the present one if that is more. */
   #done = 0
+  /** By the last pass that ended. JOINT may begin once this holds of all nodes that copy (planned-step.ts). */
   #isCaughtUp = false
 
   constructor(options: LearnerOptions, view: LayoutView) {

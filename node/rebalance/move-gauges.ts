@@ -1,4 +1,7 @@
-/** Metrics of data that moves. */
+/**
+ * Metrics of data that moves: blocks and registers that come to this node, and blocks that it drops. Called by
+ * BlockMoves.
+ */
 
 import { counter, gauge } from '../tools/gauge.ts'
 import type { Gauge } from '../../gateway/port/admin.ts'
@@ -7,11 +10,13 @@ import type { LayoutView } from '../../protocol/layout/view.ts'
 
 /** Blocks that arrive here and that are dropped, since the start of this node. */
 export interface MoveFigures {
+  /** What the block mover has fetched. How much is left is an estimate. */
   progress(): {
     readonly pendingBytes: number
     readonly doneBytes: number
     readonly bytesPerSecond: number
   }
+  /** What was dropped here, and what was first given to holders that lacked it. `left` counts partitions. */
   readonly drop: {
     readonly counters: {
       readonly blocks: number
@@ -20,9 +25,17 @@ export interface MoveFigures {
     }
     readonly left: number
   }
+  /** Partitions that wait for a node, or for blocks that no node gives. */
   readonly mover: { stuck(): { readonly size: number } }
 }
 
+/**
+ * The metrics of this moment. Counters begin at 0 with each start of the node.
+ *
+ * @param isUp whether this node is connected to that one
+ * @param copiedBytes bytes of registers, with their packed blocks and pages, that were fetched
+ *   (Rebalance.copiedBytes)
+ */
 export function moveGauges(
   view: LayoutView | undefined,
   isUp: (node: NodeId) => boolean,

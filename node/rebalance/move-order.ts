@@ -8,7 +8,10 @@ export interface Waiting {
   readonly full: number
 }
 
-/** The fewest copies first; among equals, the fullest sources first. */
+/**
+ * The partitions: fewest copies first; among equals, the fullest sources first; then by number, so that the order is
+ * the same each time.
+ */
 export function inMoveOrder(waiting: readonly Waiting[]): number[] {
   return waiting
     .toSorted((a, b) => a.copies - b.copies || b.full - a.full || a.partition - b.partition)

@@ -24,7 +24,13 @@ export class NoWitness extends Error {
 
 export type PairPeers = Pick<Peers, 'pairs'>
 
-/** Yields the pages in order. Rejects with NoWitness, or with the error of the call. */
+/**
+ * Yields the pages in order, each asked for when the caller wants it. Rejects with NoWitness, or with the error of
+ * the call.
+ *
+ * @param wanted the partitions, one bit each
+ * @param what ENUMERATE.registers or ENUMERATE.minima
+ */
 export async function* pairPages(
   peers: PairPeers,
   peer: NodeId,
@@ -45,12 +51,18 @@ export async function* pairPages(
   }
 }
 
+/**
+ * The registers of one peer, key by key, so that those of several peers can be merged. While `isDry`, the caller
+ * awaits `fill`; then it looks at `head` and calls `advance`.
+ */
 export class PairStream {
   readonly peer: NodeId
   readonly #pages: AsyncGenerator<WirePairsReply>
+  /** The page after the one that is worked on, once it was asked for. */
   #coming: Promise<IteratorResult<WirePairsReply>> | undefined
   #pairs: readonly Pair[] = []
   #at = 0
+  /** The last page is here. */
   #isOver = false
 
   constructor(peers: PairPeers, peer: NodeId, epoch: number, wanted: Bitmap) {

@@ -6,6 +6,10 @@ import { sleep } from '../tools/sleep.ts'
 /** How much of the time that was not used may be made up for. */
 const BURST_MS = 250
 
+/**
+ * Spreads bytes evenly over time: each caller waits until the rate has covered its bytes and those of all callers
+ * before it.
+ */
 export class ByteRate {
   readonly #clock: Clock
   /** 0: no limit. */
@@ -41,6 +45,7 @@ export class Throughput {
     this.#windowMs = windowMs
   }
 
+  /** Called when bytes have moved. */
   add(bytes: number): void {
     this.totalBytes += bytes
     const atMs = this.#clock.monotonicMs()
@@ -48,6 +53,7 @@ export class Throughput {
     if (this.#samples.length > 1_000) this.#forget(atMs)
   }
 
+  /** The mean over the window, rounded. It falls to 0 when nothing moves for that long. */
   get bytesPerSecond(): number {
     this.#forget(this.#clock.monotonicMs())
     const bytes = this.#samples.reduce((sum, sample) => sum + sample.bytes, 0)

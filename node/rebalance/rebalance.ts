@@ -23,6 +23,7 @@ const FILE_AGAIN_MS = 10_000
 export interface RebalanceOptions extends Omit<CopierOptions, 'witness'> {
   readonly storageId: StorageId
   readonly file: MoveFile
+  /** The decided entries of the layout, as LayoutManager knows them. */
   readonly chain: Chain
   /** As the register host asks it. */
   readonly votes: (partition: number) => boolean
@@ -58,9 +59,11 @@ export class Rebalance {
   readonly #options: RebalanceOptions
   readonly #entering: Entering
   readonly #copier: Copier
+  /** Learns in the present epoch. Undefined unless it is PLANNED. */
   #learner: Learner | undefined
+  /** Of the last JOINT epoch. Its count is reported only while that epoch lasts. */
   #syncer: Syncer | undefined
-  /** The work of the present epoch. */
+  /** The epoch for which work was begun last. */
   #epoch = 0
   #started = false
   #stopped = false
@@ -106,11 +109,15 @@ export class Rebalance {
     void this.#keepFile()
   }
 
+  /** Work that is under way ends at its next look at the epoch. */
   stop(): void {
     this.#stopped = true
   }
 
-  /** Called when one or several later entries were adopted. */
+  /**
+   * Called when one or several later entries were adopted. What was left over is noted before anything is answered in
+   * the new epoch (L9). Then the work of that epoch begins; that of the one before ends by itself.
+   */
   adopted(): void {
     this.#entering.follow()
     const { file } = this.#options
@@ -123,6 +130,10 @@ export class Rebalance {
     return this.#copier.counters.bytes
   }
 
+  /**
+   * What node/layout reports to the driver of the change. All of it is true of the epoch that is in force at the
+   * call.
+   */
   progress(): RegisterMoveProgress {
     const { chain, file, forgotten } = this.#options
     this.#entering.follow()
@@ -144,6 +155,7 @@ export class Rebalance {
     }
   }
 
+  /** Durably synced, and nothing was forgotten of it since (D8). */
   #isSynced(epoch: number, partition: number): boolean {
     const { file, forgotten } = this.#options
     return file.isSynced(epoch, partition) && !forgotten.has(partition)
@@ -164,6 +176,7 @@ export class Rebalance {
     }
   }
 
+  /** Begins the work of the present epoch, once for each epoch. */
   #begin(): void {
     const view = this.#options.chain.current()
     if (view === undefined || view.epoch === this.#epoch || this.#stopped) return
@@ -179,6 +192,10 @@ export class Rebalance {
     })
   }
 
+  /**
+   * In PLANNED the learner runs beside the rest. In JOINT the partitions that this node enters are cleared first
+   * (L9): the syncer passes over those that are not.
+   */
   async #work(view: LayoutView, isOver: () => boolean): Promise<void> {
     const { self } = this.#options
     if (view.state === 'PLANNED') {

@@ -15,6 +15,7 @@ import type { MoveFile } from './move-file.ts'
 
 const RETRY_MS = 100
 const RETRY_MS_MAX = 2_000
+/** Copies count as progress in the first looks at a partition only. */
 const LOOKS_COUNTED = 3
 
 export interface SyncerOptions {
@@ -32,7 +33,9 @@ export interface SyncerOptions {
 export class Syncer {
   readonly #options: SyncerOptions
   readonly #view: LayoutView
+  /** What this node has to sync (`toSync`). */
   readonly #partitions: readonly number[]
+  /** The mark that each member of P first named in this epoch (A1). */
   readonly #marks = new Map<NodeId, number>()
   /** How often the registers of each partition were looked at. */
   readonly #looks: Uint8Array
@@ -80,11 +83,13 @@ export class Syncer {
     }
   }
 
+  /** Partitions that are not yet durably synced at this epoch, ascending. */
   left(): number[] {
     const { file } = this.#options
     return this.#partitions.filter((partition) => !file.isSynced(this.#view.epoch, partition))
   }
 
+  /** One pass of the copier. Partitions with left-over registers wait for Rebalance to clear them (L9). */
   async #pass(left: readonly number[], isOver: () => boolean): Promise<void> {
     const { entering, copier, file, forgotten } = this.#options
     const { epoch } = this.#view

@@ -67,6 +67,10 @@ export class Witness {
     this.#options = options
   }
 
+  /**
+   * A page of what this member has of the wanted partitions: digests, floor, and its mark (A1). Partitions of which
+   * it is no witness are left out. At another epoch than that of the request it names its own, and nothing else.
+   */
   async summary(request: WireSummaryRequest): Promise<WireSummaryReply> {
     const { view, host, exchange } = this.#options
     const { epoch, wanted, from } = request
@@ -97,6 +101,11 @@ export class Witness {
     return { epoch, partitions, next, mark: host.mark }
   }
 
+  /**
+   * A page of keys of the wanted partitions, in ascending order, with ballots of registers or generations of minima.
+   * `after` is what the request for the next page names, and empty at the end. `answered` is false when this node is
+   * no witness of one of the partitions. Throws MessageError for a list of anything else.
+   */
   pairs(request: WirePairsRequest): WirePairsReply {
     const { store, view } = this.#options
     const { epoch, wanted, what, after } = request
@@ -144,6 +153,11 @@ export class Witness {
     return { ...reply, answered: true }
   }
 
+  /**
+   * States of these registers, in the order of the keys, as many of the first ones as fit into a message, up to the
+   * first of which this node is no witness. An empty state means that the register is absent or damaged. Throws
+   * MessageError for more than STATES_MAX keys.
+   */
   states(request: WireStatesRequest): WireStatesReply {
     const { store, view } = this.#options
     const layout = view()

@@ -63,6 +63,7 @@ export class BlockRepair {
       .finally(() => this.#mending.delete(key))
   }
 
+  /** One attempt. Rejects when it must be made again later, such as while a replica does not answer. */
   async #mend(key: BlockKey): Promise<void> {
     const { blocks, read, collector, watermarks, logger, placement } = this.#options
     const partition = partitionOfKey(key)

@@ -32,7 +32,10 @@ export class DigestComparison {
     this.#options = options
   }
 
-  /** Resolves with the shared partitions whose digests differ. Rejects when the peer does not answer at this epoch. */
+  /**
+   * Resolves with the shared partitions whose digests differ, ascending. Rejects when the peer does not answer at
+   * this epoch, or the epoch ends meanwhile: digests of two epochs prove nothing. It changes nothing on either node.
+   */
   async differing(peer: NodeId): Promise<number[]> {
     const { peers, exchange, view } = this.#options
     const options = { timeoutMs: CALL_TIMEOUT_MS }
@@ -70,6 +73,7 @@ export class DigestComparison {
     return differing
   }
 
+  /** The shared partitions that resync has to look at, and those of which it compares registers only. */
   #comparable(peer: NodeId): { shared: Set<number>; registersOnly: Set<number> } {
     const { exchange, view, self } = this.#options
     const layout = view()

@@ -56,12 +56,14 @@ export class Forgotten {
   readonly #bits: Uint8Array<ArrayBuffer>
   /** The second set: partitions of which blocks may be missing here. */
   readonly #blocks: Uint8Array<ArrayBuffer>
+  /** The mark may be lost: no vote on anything until it was raised (A1). */
   #mustRaise: boolean
   #mark: number
   #notes: ForgottenNotes
   #places: LossPlaces
   #serial = 0
   #listener: (() => void) | undefined
+  /** Settles when the last write that was asked for has ended. */
   #writing: Promise<void> = Promise.resolve()
 
   private constructor(
@@ -83,6 +85,10 @@ export class Forgotten {
     this.#places = stored.places
   }
 
+  /**
+   * Reads the file. A missing file beside a log's manifest, and one without a sound slot, count as damage: then
+   * everything is forgotten, durably, before this resolves.
+   */
   static async open(disk: Disk, logger: Logger): Promise<Forgotten> {
     const bytes = await disk.readFile(FORGOTTEN_FILE)
     if (bytes === undefined) {
@@ -168,6 +174,7 @@ export class Forgotten {
     return this.#notes
   }
 
+  /** Sets the one listener. It is called after each loss, once that is durable. */
   onLoss(listener: () => void): void {
     this.#listener = listener
   }
@@ -334,6 +341,7 @@ export class Forgotten {
   }
 }
 
+/** The known notes with the new ones behind them, each once, the latest NOTES_MAX of them. */
 function merged(
   known: readonly ForgottenNote[],
   more: readonly ForgottenNote[],

@@ -36,6 +36,7 @@ export class Hints {
   readonly #options: HintsOptions
   /** By peer, the partitions that it is still to be told of. */
   readonly #owed = new Map<NodeId, Set<number>>()
+  /** A message is on its way, or a timer is set for one. What is owed meanwhile is sent after it. */
   #isSending = false
 
   constructor(options: HintsOptions) {
@@ -102,6 +103,7 @@ export class Hints {
     }
   }
 
+  /** Writes a hint, or the end of one, without waiting for it. A hint that was never written has no end to write. */
   #record(type: number, peer: NodeId, partition: number): void {
     const { store } = this.#options
     if (type === RECORD.dutyDone && store.get(hintRow(peer, partition)) === undefined) return

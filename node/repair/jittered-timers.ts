@@ -1,4 +1,7 @@
-/** Timers of background work that end together, each between once and twice as long as asked: nodes do not act in step. */
+/**
+ * Timers of background work that end together, each between once and twice as long as asked: nodes do not act in
+ * step. One set for each part that waits, such as Resync with its hints.
+ */
 
 import type { Clock, Random } from '../env/ports.ts'
 
@@ -17,6 +20,7 @@ export class JitteredTimers {
     return this.#stopped
   }
 
+  /** Calls `run` once, in delayMs to 2 × delayMs, unless the timers are stopped before. */
   after(delayMs: number, run: () => void): void {
     const cancel = this.#clock.after(delayMs * (1 + this.#random.float()), () => {
       this.#cancels.delete(cancel)

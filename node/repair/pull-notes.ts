@@ -10,6 +10,7 @@ export class PullNotes {
   readonly #logger: Logger
   readonly #peers = new Set<NodeId>()
   #pulled = 0
+  /** When the first of what the next line will count was pulled. */
   #sinceMs = 0
 
   constructor(clock: Clock, logger: Logger) {
@@ -17,7 +18,12 @@ export class PullNotes {
     this.#logger = logger
   }
 
-  /** @param pending partitions that are left to compare */
+  /**
+   * Called after each attempt to make this node level with a peer.
+   *
+   * @param pulled registers and blocks that came from the peer in this attempt
+   * @param pending partitions that are left to compare; the line is written at once when there are none
+   */
   note(peer: NodeId, pulled: number, pending: number): void {
     const nowMs = this.#clock.monotonicMs()
     if (pulled > 0) {

@@ -67,7 +67,7 @@ export interface Pulled {
 
 interface Older {
   readonly key: RegisterKey
-  /** ZERO_BALLOT when the peer's state is damaged. */
+  /** The ballot at the peer. ZERO_BALLOT when the peer's state is damaged, or this node's own is. */
   readonly there: Ballot
 }
 
@@ -168,6 +168,7 @@ export class Puller {
     return found
   }
 
+  /** Resolves with true when the block is flushed here. */
   async #pullBlock(peer: NodeId, key: BlockKey): Promise<boolean> {
     const { peers, blocks } = this.#options
     const block = await peers.getOwnedBlock(peer, key, { timeoutMs: CALL_TIMEOUT_MS })

@@ -75,15 +75,19 @@ interface Compared {
 
 export class Recall {
   readonly #options: RecallOptions
+  /** A session is under way. */
   #running = false
+  /** Something changed during the session, so another one follows at once. */
   #again = false
   #stopped = false
   #cancelRetry: (() => void) | undefined
   /** Marks of the peers that were asked since the loss `#serial`. */
   readonly #marks = new Map<NodeId, number>()
+  /** The loss (Forgotten.serial) for which `#marks` and `#fenced` hold. A later loss begins step 1 once more. */
   #serial = 0
   /** The mark above all of these. */
   #fenced = 0
+  /** Until the next session. It doubles up to RETRY_MS_MAX, and starts from RETRY_MS again when something changes. */
   #delayMs = RETRY_MS
   /** The log names a loss, and not yet its end. */
   #open = false
@@ -148,6 +152,10 @@ export class Recall {
     this.#delayMs = Math.min(2 * this.#delayMs, RETRY_MS_MAX)
   }
 
+  /**
+   * One session: steps 1 to 5 for all partitions that can be compared now. It belongs to the epoch and the loss with
+   * which it began; what it found is not used after either has changed (L6b).
+   */
   async #run(): Promise<void> {
     const { view: current, store, forgotten, host, mayBegin, logger, self } = this.#options
     const view = current()
@@ -295,7 +303,10 @@ export class Recall {
     }
   }
 
-  /** Steps 4 and 5. */
+  /**
+   * Steps 4 and 5. Resolves with how many partitions were cleared. Stops when the epoch or the loss is another one by
+   * now.
+   */
   async #clear(
     view: LayoutView,
     fence: number,

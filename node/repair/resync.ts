@@ -56,6 +56,7 @@ interface WholeRequest {
 /** The partitions that are still to be pulled from a peer, or a request to compare everything first. */
 type Pending = Set<number> | WholeRequest
 
+/** One for each node. It runs one comparison or pull at a time, with one peer after the other. */
 export class Resync {
   readonly #options: ResyncOptions
   readonly #puller: Puller
@@ -65,7 +66,9 @@ export class Resync {
   readonly #recheck = new Set<NodeId>()
   /** Partitions of records that were found damaged, and that were not pulled since. Digests do not show them. */
   readonly #damaged = new Set<number>()
+  /** A timer is set that begins a run for what is left. */
   #retrying = false
+  /** A run is under way. Requests that come meanwhile are taken by it, or by a retry soon after. */
   #running = false
   #started = false
   readonly #comparison: DigestComparison
@@ -110,6 +113,9 @@ export class Resync {
     this.#kick()
   }
 
+  /**
+   * Called when a connection to the peer begins. What either node missed meanwhile is found by comparing everything.
+   */
   peerUp(peer: NodeId): void {
     if (!this.#options.view().isMember(peer)) return
     this.#pending.set(peer, wholeRequest())
@@ -217,6 +223,10 @@ export class Resync {
     })
   }
 
+  /**
+   * Goes through all that is pending with peers that are connected. A peer with which it fails is left to the next
+   * run.
+   */
   async #run(): Promise<void> {
     const { peers, logger } = this.#options
     for (const peer of this.#recheck) {

@@ -83,6 +83,7 @@ export class SelfCheck {
     return this.#boot
   }
 
+  /** Whether a majority has this boot on disk, so that the node may vote and propose. Once true it stays true. */
   get isProven(): boolean {
     return this.#proven
   }
@@ -102,6 +103,7 @@ export class SelfCheck {
     this.#stopped = true
   }
 
+  /** Called with each new epoch: the majority may be another one, or complete already. */
   membersChanged(): void {
     this.#conclude()
     this.#greetAll()

@@ -98,12 +98,19 @@ export class SyncAnswers {
     return layout.partitionsOf(self).filter((partition) => hasBit(theirs, partition))
   }
 
+  /**
+   * The digest of this node's registers and blocks of the partition, as it is in the index. EMPTY_DIGEST when there
+   * are none. Damaged registers are not in it.
+   */
   digestOf(partition: number): Uint8Array {
     const row = this.#options.store.get(digestRow(partition))
     return row === undefined ? EMPTY_DIGEST : row.slice()
   }
 
-  /** Digests of the partitions shared with `peer`, group by group. */
+  /**
+   * Digests of the partitions shared with `peer`, combined for each group of GROUP_PARTITIONS. Groups of which this
+   * node has nothing are left out.
+   */
   async groupDigests(peer: NodeId): Promise<Map<number, Uint8Array>> {
     const { store, clock } = this.#options
     const shared = bitmapOf(this.shared(peer))
@@ -121,6 +128,11 @@ export class SyncAnswers {
     return new Map([...groups].map(([group, list]) => [group, combineDigests(list)] as const))
   }
 
+  /**
+   * Level 0: a digest for each group of the partitions that both hold. Level 1: a digest for each partition of these
+   * groups. BLOCKS_LEVEL: as level 1, with NO_WITNESS where this node may lack blocks. No digests at another epoch
+   * than that of the request. Throws MessageError for groups out of range.
+   */
   async digests(peer: NodeId, request: WireDigestRequest): Promise<WireDigestReply> {
     const { view } = this.#options
     const { epoch } = view()
@@ -266,6 +278,11 @@ export class SyncAnswers {
     return view.epoch === epoch && view.role(peer) !== undefined
   }
 
+  /**
+   * A page of keys of one partition, in ascending order, after the key `after`. `more` says that others follow. At
+   * another epoch than that of the request the page is empty; epoch 0 means that this node is no witness
+   * (`ENUMERATE.names`, D8).
+   */
   enumerate(peer: NodeId, request: WireEnumerateRequest): WireEnumerateReply {
     const limit = Math.min(Math.max(request.limit, 1), PAGE_MAX)
     const letter =
@@ -315,6 +332,7 @@ function digestOfMinima(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return parts.length === 0 ? NO_BYTES : blake3(...parts).slice(0, MINIMA_DIGEST_BYTES)
 }
 
+/** Whether the digest is that of a partition without registers and blocks. */
 export function isEmpty(digest: Uint8Array): boolean {
   return digest.every((byte) => byte === 0)
 }

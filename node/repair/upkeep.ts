@@ -1,4 +1,10 @@
-/** Keeps this node's disk in order in the background: compaction and scrub. Started by the node's assembly. */
+/**
+ * Keeps this node's disk in order in the background: compaction and scrub. Started by the node's assembly.
+ *
+ * A scrub has two halves: every live record is read and compared with its row (node/log/scrub.ts), then every block
+ * that a register names is looked for (node/reclaim). One runs at a time. The next begins about scrubPauseMs after
+ * the last one ended, also when the node was restarted in between.
+ */
 
 import { counter, gauge } from '../tools/gauge.ts'
 import type { ScrubStatus, UpkeepStatus } from '../../gateway/port/status.ts'
@@ -70,15 +76,20 @@ const SCRUBBED_PATH = 'log/scrubbed'
 export class Upkeep {
   readonly compaction: Compaction
   readonly #options: UpkeepOptions
+  /** The scrub that runs, or the last one: its counts are shown until the next begins. */
   #scrub: Scrub | undefined
+  /** Settles when the scrub that is under way ends. Never rejects. */
   #running: Promise<void> | undefined
   #startedMs: number | undefined
+  /** Wall clock of the end of the last scrub. Undefined while one runs, and after one that was not finished. */
   #finishedMs: number | undefined
+  /** Why the last scrub did not finish. */
   #error: string | undefined
   #cancelTimer: (() => void) | undefined
   #stopped = false
   /** Counts of the last scrub, or of the one that runs. */
   #checked: ReferenceCounts = NOTHING_CHECKED
+  /** Sums over all scrubs since the start. `passes` counts the finished ones. */
   readonly #totals = { passes: 0, records: 0, bad: 0, badRows: 0, mended: 0 }
 
   constructor(options: UpkeepOptions) {
@@ -98,6 +109,7 @@ export class Upkeep {
     void this.#schedule()
   }
 
+  /** Resolves when neither a compaction nor a scrub touches the store any more. */
   async stop(): Promise<void> {
     this.#stopped = true
     this.#cancelTimer?.()
@@ -136,6 +148,7 @@ export class Upkeep {
       })
   }
 
+  /** The scrub that runs, or the last one. Times are those of the wall clock. */
   scrubStatus(): ScrubStatus {
     const { doneBytes, totalBytes, records, bad, badRows, mended, left } = this.#scrub?.counts ?? {
       ...this.#totals,
@@ -254,6 +267,7 @@ export class Upkeep {
     this.#again(Math.min(Math.max(dueMs, soonest), scrubPauseMs))
   }
 
+  /** Sets the one timer of the next scrub. */
   #again(delayMs: number): void {
     if (this.#stopped || this.#running !== undefined) return
     this.#cancelTimer?.()

@@ -60,12 +60,18 @@ export interface LocalReplicaOptions {
   readonly votes: (partition: number) => boolean
 }
 
+/**
+ * `raise`, `bury` and `collect` answer with result 0 only when the node was at the epoch of the request from the
+ * check to the end of the work. Result 1: the node is at another epoch, which the answer names. They reject with
+ * MessageError when a request exceeds its bounds.
+ */
 export class LocalReplica implements LocalService {
   readonly host: AcceptorHost
   readonly blocks: BlockStore
   /** Blocks of dead data that this node dropped, since its start. */
   freedBlocks = 0
   freedBytes = 0
+  /** Registers that were forgotten because all replicas held the same tombstone (G2), since the start. */
   registersCollected = 0
   readonly #options: LocalReplicaOptions
 
@@ -161,7 +167,10 @@ export class LocalReplica implements LocalService {
     return { result: 0, epoch: epoch(), states }
   }
 
-  /** Stores a block. The answer belongs to the epoch that the sender named (L6b). */
+  /**
+   * Stores a block. The answer belongs to the epoch that the sender named (L6b). A block of dead data is refused
+   * (G5). `noRoom` for a full disk, `damaged` for any other failure of the log.
+   */
   async putBlock(block: OwnedBlock, asked: number): Promise<WireBlockReply> {
     const { epoch, isReplica, dead } = this.#options
     const isOver = (): boolean => asked !== epoch() || !isReplica(partitionOfKey(block.key))

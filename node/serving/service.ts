@@ -75,6 +75,7 @@ export interface ServiceOptions extends LocalReplicaOptions {
   readonly status: () => WireStatusReply
 }
 
+/** Answers one message. `from` is the peer whose id the connection has proved. Rejects with MessageError. */
 type Handler = (from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>
 
 /** A line of the table: the type of a message, and how it is answered. */
@@ -94,7 +95,11 @@ export class Service extends LocalReplica {
     this.#handlers = this.#handlersByType()
   }
 
-  /** Answers one message of a peer. Throws MessageError for a message that is malformed or not allowed. */
+  /**
+   * Answers one message of a peer with a message of the same type. Layout messages (LAYOUT_RPC_MIN to LAYOUT_RPC_MAX)
+   * go to node/layout as they are. Rejects with MessageError for a message that is malformed or not allowed, and with
+   * what the work itself rejects with.
+   */
   async serve(from: NodeId, message: NetworkMessage): Promise<NetworkMessage> {
     const { type, body } = message
     if (type >= LAYOUT_RPC_MIN && type <= LAYOUT_RPC_MAX) {
@@ -174,6 +179,10 @@ export class Service extends LocalReplica {
     return { ...seen, life: bytesOfHex(seen.life), epoch }
   }
 
+  /**
+   * Answers a node that may have forgotten something (D8). With fence 0 it only asks for this node's mark. With a
+   * fence this node first makes sure that it never accepts anything below it.
+   */
   async #recall(from: NodeId, request: WireRecallRequest): Promise<WireRecallReply> {
     const { epoch, host, exchange, votes } = this.#options
     const nothing = { epoch: epoch(), mark: host.mark, partitions: [], next: 0 }
@@ -184,6 +193,7 @@ export class Service extends LocalReplica {
     return { ...nothing, epoch: epoch(), ...page }
   }
 
+  /** Which of these attempts are over, and how far this node's own have come (G5). */
   #attempts({ ids }: WireAttemptsRequest): WireAttemptsReply {
     if (ids.length > ATTEMPTS_ASKED_MAX) throw new MessageError('too many attempts in one message')
     const { attempts } = this.#options
@@ -192,11 +202,16 @@ export class Service extends LocalReplica {
     return { storage, boot, covered, running: [...running], over }
   }
 
+  /** Data that the peer's requests read at the moment: this node keeps its blocks although they are dead. */
   #readers(from: NodeId, { boot, round, last, ids }: WireReadersRequest): void {
     if (ids.length > READERS_IDS_MAX) throw new MessageError('too many readers in one message')
     this.#options.readers.learn(from, { boot, round, last, ids: ids.map(dataIdOfWire) })
   }
 
+  /**
+   * A prepare, an accept or a read of a register. Blocks come with an accept in the payload (A5), and the answer to a
+   * read may bring one.
+   */
   async #register(
     from: NodeId,
     body: Uint8Array,
@@ -219,6 +234,7 @@ export class Service extends LocalReplica {
     throw new MessageError('only a member may raise the minimum of a bucket')
   }
 
+  /** Stores the block in the payload, for a member at the epoch of the request. */
   async #putBlock(
     from: NodeId,
     body: Uint8Array,
@@ -253,6 +269,7 @@ export class Service extends LocalReplica {
     return { result: 0, epoch, held }
   }
 
+  /** Any peer with a place in the layout may read blocks, at any epoch. The payload of the answer is the block. */
   async #getBlock(body: Uint8Array): Promise<NetworkMessage> {
     const key = blockKeyOfWire(decodeMessage(CALLS.getBlock.request, body).key)
     let epoch: number
@@ -277,6 +294,7 @@ export class Service extends LocalReplica {
     this.#mustBeMember(from)
   }
 
+  /** Adopts the epoch that the peer names, if it is a later one. Rejects when that layout can't be fetched (L4). */
   async #learn(epoch: number, from: NodeId): Promise<void> {
     if (epoch > this.#options.epoch()) await this.#options.observe(epoch, from)
   }
