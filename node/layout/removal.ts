@@ -87,6 +87,10 @@ export class Removal {
     }
   }
 
+  /**
+   * Removes one member at most; the next look deals with another one. Only the first of the voters that are up looks,
+   * and only in STABLE.
+   */
   async #look(removeAfterMs: number): Promise<void> {
     const { log, peers, connected, changes, logger } = this.#parts
     const { view } = log
@@ -124,6 +128,10 @@ export class Removal {
     )
   }
 
+  /**
+   * Whether a majority of the voters say that they have not been connected to the node for that long. A voter that
+   * does not answer does not agree.
+   */
   async #isGone(node: NodeId, removeAfterMs: number): Promise<boolean> {
     const { log, peers } = this.#parts
     const { voters } = log

@@ -207,6 +207,7 @@ export class Witness {
     return this.#faulty
   }
 
+  /** Reads every row of a register once, which takes a while. Called for the first answer that needs it. */
   async #scan(): Promise<Map<number, RegisterKey[]>> {
     const { store, clock } = this.#options
     const faulty = new Map<number, RegisterKey[]>()

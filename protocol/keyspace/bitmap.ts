@@ -5,10 +5,12 @@ export const BITMAP_BYTES = (1 << 16) / 8
 
 export type Bitmap = Uint8Array<ArrayBuffer>
 
+/** A set without partitions, with room for every number. */
 export function emptyBitmap(): Bitmap {
   return new Uint8Array(BITMAP_BYTES)
 }
 
+/** The set of these partitions. Numbers for which `bytes` have no room are left out. */
 export function bitmapOf(partitions: Iterable<number>, bytes = BITMAP_BYTES): Bitmap {
   const bits = new Uint8Array(bytes)
   for (const partition of partitions) addBit(bits, partition)
@@ -20,6 +22,7 @@ export function shortBitmapOf(partitions: readonly number[]): Bitmap {
   return bitmapOf(partitions, ((partitions.at(-1) ?? 0) >> 3) + 1)
 }
 
+/** False for a number behind the end of the bitmap. */
 export function hasBit(bits: Uint8Array, partition: number): boolean {
   return ((bits[partition >> 3] ?? 0) & (0x80 >> (partition & 7))) !== 0
 }
@@ -49,6 +52,7 @@ export function keepBits(bits: Uint8Array, kept: Uint8Array): boolean {
   return changed
 }
 
+/** A new bitmap, as long as the first one. */
 export function unionOf(one: Uint8Array, other: Uint8Array): Bitmap {
   const union = new Uint8Array(one)
   for (let at = 0; at < union.length; at++) union[at]! |= other[at] ?? 0

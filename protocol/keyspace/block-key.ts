@@ -9,10 +9,16 @@ import { blockKeyHash, partitionOf, partitionOfKey } from './key.ts'
 
 export const BLOCK_KEY_BYTES = 2 + DATA_ID_BYTES + 4
 
+/**
+ * The partition of a block of its own. Packed blocks are in that of their register.
+ *
+ * @param bits partition bits of the cluster
+ */
 export function blockPartition(dataId: DataId, index: number, bits: number): number {
   return partitionOf(blockKeyHash(dataId, index), bits)
 }
 
+/** The key of the block in any partition: the caller says which. */
 export function blockKey(partition: number, dataId: DataId, index: number): BlockKey {
   return (u16(partition) + dataId + u32(index)) as BlockKey
 }

@@ -5,7 +5,7 @@ import type { LayoutView } from '../layout/view.ts'
 import { memberTokens } from './placement.ts'
 import { TOKEN_BITS } from './token.ts'
 
-/** Hexadecimal, the first 52 bits. */
+/** By member: the first 52 bits of the distance, as hexadecimal digits. Decides nothing (placement.ts does). */
 export function xorDistances(view: LayoutView, partition: number): Map<NodeId, string> {
   const { genesis, members, replication } = view
   const point = BigInt(partition) << BigInt(TOKEN_BITS - genesis.partitionBits)

@@ -16,12 +16,14 @@ import { compareLayoutBallots } from './ballot.ts'
 import type { LayoutEntry } from './entry.ts'
 import { entryHash } from './entry.ts'
 
+/** What an acceptor keeps of one epoch, durably. A vote of an earlier epoch no longer counts. */
 export interface Vote {
   readonly epoch: number
   readonly promised: LayoutBallot
   readonly accepted?: AcceptedEntry | undefined
 }
 
+/** An entry that this acceptor has accepted. It may be decided, if a majority has accepted it at the same ballot. */
 export interface AcceptedEntry {
   readonly ballot: LayoutBallot
   readonly entry: LayoutEntry
@@ -39,6 +41,11 @@ export interface VoteReady {
   readonly reply: VoteReply
 }
 
+/**
+ * Promises the ballot if it is above every promise before, and says which entry was accepted, if any.
+ *
+ * @param vote what is durable of this epoch; undefined before the first promise
+ */
 export function prepareVote(
   vote: Vote | undefined,
   epoch: number,
@@ -54,6 +61,10 @@ export function prepareVote(
   return { persist, reply: { type: 'promised', accepted } }
 }
 
+/**
+ * Accepts the entry at a ballot that is not below the promise. The same ballot again is answered as accepted again,
+ * and nothing is to be flushed. The caller has checked that the entry is a legal step (transitionFault).
+ */
 export function acceptVote(
   vote: Vote | undefined,
   epoch: number,

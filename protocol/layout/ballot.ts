@@ -4,16 +4,19 @@
 import type { NodeId } from '../ids.ts'
 import { fieldsOf, integerOf, matchOf } from './json.ts'
 
+/** Ordered by counter, then by node id. The counter begins at 1. */
 export interface LayoutBallot {
   readonly counter: number
   readonly nodeId: NodeId
 }
 
+/** Below 0 when `a` is the lower one, 0 when both are the same. */
 export function compareLayoutBallots(a: LayoutBallot, b: LayoutBallot): number {
   if (a.counter !== b.counter) return a.counter - b.counter
   return a.nodeId < b.nodeId ? -1 : a.nodeId > b.nodeId ? 1 : 0
 }
 
+/** Throws ShapeError. */
 export function readBallot(value: unknown): LayoutBallot {
   const fields = fieldsOf(value, ['counter', 'nodeId'])
   return {

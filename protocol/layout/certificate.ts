@@ -15,6 +15,7 @@ import { NODE_ID } from '../ids.ts'
 import { fieldsOf, listOf, matchOf, textOf } from './json.ts'
 import { transitionFault } from './transition.ts'
 
+/** Whether `signature` is that of the node over these bytes. A node id names its public key. */
 export type Verify = (signer: NodeId, bytes: Uint8Array, signature: Uint8Array) => boolean
 
 /** What an acceptor signs when it accepts an entry. */
@@ -75,6 +76,7 @@ export function spineOf<T extends Pick<LayoutEntry, 'state' | 'cause'>>(chain: r
   return chain.filter(({ cause }, i) => i >= last || cause === 'founded' || cause === 'synced')
 }
 
+/** Why the certificate proves nothing. One signature that is wrong or of a node without a vote is enough for that. */
 function majorityFault(
   voters: readonly NodeId[],
   { entry, certificate }: DecidedEntry,
@@ -111,6 +113,7 @@ export function decidedJson({ entry, certificate }: DecidedEntry): unknown {
   }
 }
 
+/** Throws ShapeError. Signatures are not verified here (`entryFault`). */
 export function readDecided(value: unknown): DecidedEntry {
   const fields = fieldsOf(value, ['entry', 'ballot', 'signatures'])
   return {

@@ -141,6 +141,7 @@ export interface Certificate {
   readonly signatures: readonly { readonly nodeId: NodeId; readonly signature: Uint8Array }[]
 }
 
+/** An entry with the proof that it was decided. Any node may pass it on. */
 export interface DecidedEntry {
   readonly entry: LayoutEntry
   readonly certificate: Certificate
@@ -234,15 +235,17 @@ export function decodeEntry(bytes: Uint8Array): LayoutEntry {
   return entry
 }
 
-/** Hex. */
+/** Hex of BLAKE3 over the canonical bytes. It names the entry: the next one carries it, and acceptors sign it. */
 export function entryHash(entry: LayoutEntry): string {
   return hex(blake3(encodeEntry(entry)))
 }
 
+/** By node id, as an entry lists them. The argument is not changed. */
 export function orderedMembers(members: readonly Member[]): readonly Member[] {
   return [...members].sort((a, b) => (a.nodeId < b.nodeId ? -1 : a.nodeId > b.nodeId ? 1 : 0))
 }
 
+/** Throws ShapeError. What members must not share is checked by the list that holds them. */
 export function readMember(value: unknown): Member {
   const fields = fieldsOf(
     value,
@@ -278,6 +281,7 @@ function memberJson(member: Member): Member {
   }
 }
 
+/** Throws ShapeError when the list is empty, or when two members share a node id, a storage id or a place. */
 function readMembers(value: unknown): Member[] {
   const members = listOf(value, MEMBERS_MAX, readMember)
   if (members.length === 0) throw new ShapeError('a layout has members')

@@ -1,4 +1,7 @@
-/** The differences between two layouts, in lines for people. */
+/**
+ * The differences between two layouts, in lines for people: the preview of a change, the log of a node that adopts an
+ * entry, and the line that refuses a change while another one is under way.
+ */
 
 import { shortId, type NodeId } from '../ids.ts'
 import { formatSize } from '../size.ts'
@@ -6,7 +9,11 @@ import { placeOf, type Member } from './entry.ts'
 import { shownName } from './member-names.ts'
 import type { NextLayout } from './transition.ts'
 
-/** One line for each member that joins, leaves or changes, and one for the replication. */
+/**
+ * One line for each member that joins, leaves or changes, in the order of `after`, then those that leave, then one
+ * for the replication. A member that takes the place of another one is one line, not two. Empty when nothing differs
+ * that people see.
+ */
 export function diffOf(before: NextLayout, after: NextLayout): readonly string[] {
   const lines: string[] = []
   const was = new Map(before.members.map((member) => [member.nodeId, member]))
@@ -44,6 +51,7 @@ export function diffOf(before: NextLayout, after: NextLayout): readonly string[]
   return lines
 }
 
+/** What differs between two records of one member, as `setting before → after`. */
 function settingsDiff(old: Member, member: Member): string[] {
   const parts: string[] = []
   const note = (what: string, from: string, to: string): void => {

@@ -9,6 +9,10 @@ import { orderedMembers, placeOf, REPLICATION_MAX, type Member } from './entry.t
 import { type PlanFault, shownName } from './member-names.ts'
 import type { NextLayout } from './transition.ts'
 
+/**
+ * One change that an operator or a joiner asks for. It is not part of an entry: the entry holds the members that
+ * `nextOf` makes of it.
+ */
 export type MemberChange =
   | { readonly kind: 'join'; readonly member: Member }
   /** For a node that still runs: it serves, and others copy from it, until nothing needs it any more. */
@@ -20,6 +24,7 @@ export type MemberChange =
   | SetChange
   | { readonly kind: 'replication'; readonly replication: number }
 
+/** New settings of a member. Those that are not set stay as they are. */
 export interface SetChange {
   readonly kind: 'set'
   readonly nodeId: NodeId
@@ -29,7 +34,13 @@ export interface SetChange {
   readonly name?: string | undefined
 }
 
-/** What the changes together make of the layout. */
+/**
+ * What the changes together make of the layout, members in node order. A fault when one of them cannot be made, when
+ * two of them name the same node, or when no member would be left. Tokens, sources and free space are no concern of
+ * this (transition.ts, plan.ts).
+ *
+ * @param members those of P or, where a plan takes the changes in, of P′
+ */
 export function nextOf(
   members: readonly Member[],
   replication: number,
@@ -59,6 +70,7 @@ export function nextOf(
   return { ...next, members: orderedMembers(next.members) }
 }
 
+/** What the change is about. Two changes at once must not share a name. */
 function namesIn(change: MemberChange): string[] {
   switch (change.kind) {
     case 'join':
@@ -74,6 +86,7 @@ function namesIn(change: MemberChange): string[] {
   }
 }
 
+/** The layout after one change. The members are in no particular order. */
 function changed(
   { members, replication }: NextLayout,
   change: MemberChange,
@@ -125,6 +138,9 @@ function changed(
   }
 }
 
+/**
+ * Refuses settings that change nothing, so that an operator who repeats a command learns that it was done already.
+ */
 function withSettings(
   { members, replication }: NextLayout,
   change: SetChange,
@@ -176,6 +192,10 @@ function unknown(nodeId: NodeId): PlanFault {
   return { fault: `${nodeId} is no member: shoal layout show lists them` }
 }
 
+/**
+ * Why the node must not join. A node that lost its disk must not come back under its id, because other members would
+ * take it for the one that still has its data (D1).
+ */
 function joinFault(members: readonly Member[], joiner: Member): string | undefined {
   const known = members.find(({ nodeId }) => nodeId === joiner.nodeId)
   if (known?.storageId === joiner.storageId) {

@@ -8,7 +8,7 @@ export interface PlanFault {
   readonly fault: string
 }
 
-/** Its name, or a short form of its id. */
+/** Its name, or a short form of its id. For people only: two members may have the same short form. */
 export function shownName({ nodeId, name }: Pick<Member, 'nodeId' | 'name'>): string {
   return name ?? shortId(nodeId)
 }

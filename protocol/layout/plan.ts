@@ -16,6 +16,10 @@ import type { LayoutView } from './view.ts'
 /** A node whose disk is filled to this share counts as full. */
 const FULL_SHARE = 0.9
 
+/**
+ * What one node holds before and after the change. Bytes after the change are estimates: all partitions count as
+ * equally large.
+ */
 export interface PlannedShare {
   readonly nodeId: NodeId
   /** The member's name, or a short form of its id. */
@@ -55,6 +59,7 @@ export interface ChangePlan {
   readonly leastBytes: number
   /** `movedBytes` divided by `leastBytes`. Undefined when nothing has to move. */
   readonly ratio: number | undefined
+  /** No node gets fuller than FULL_SHARE of its capacity by this change. */
   readonly fits: boolean
   /** Why the change must not be made. */
   readonly faults: readonly string[]
@@ -136,7 +141,10 @@ export function planOf(
   }
 }
 
-/** Why the change leaves too few members or zones for the replicas. A cluster that grows may already have too few. */
+/**
+ * Why the change leaves too few members or zones for the replicas. A cluster that grows may already have too few:
+ * only what gets worse is named.
+ */
 function scarceOf(before: NextLayout, next: NextLayout): string[] {
   const [count, was] = [next.members.length, before.members.length]
   const { replication } = next
@@ -219,6 +227,7 @@ function isTooFull(node: PlannedShare, shareBefore: number): boolean {
   return share > FULL_SHARE && share > shareBefore
 }
 
+/** One line about the fullest of these nodes; none when there are none. */
 function fitFault(tooFull: readonly PlannedShare[]): string[] {
   const share = (node: PlannedShare): number => node.usedBytesAfter / node.capacityBytes
   const [worst] = [...tooFull].sort((a, b) => share(b) - share(a))
@@ -232,6 +241,7 @@ function fitFault(tooFull: readonly PlannedShare[]): string[] {
   ]
 }
 
+/** Lines about what the change makes worse, or leaves bad, without forbidding it. */
 function warningsOf(
   before: NextLayout,
   next: NextLayout,

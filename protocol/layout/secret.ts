@@ -33,6 +33,7 @@ export function secretId(secret: Uint8Array): string {
   return hex(blake3(utf8('shoal secret id'), secret)).slice(0, 32)
 }
 
+/** The generation in force. 1 while the first secret is, which is in no entry. */
 export function generationOf(record: SecretRecord | undefined): number {
   return record?.generation ?? 1
 }
@@ -53,6 +54,7 @@ export function secretJson(record: SecretRecord): SecretRecord {
   return { generation, id, previousId, sinceMs, overlapMs, rootSealed }
 }
 
+/** Throws ShapeError. */
 export function readSecret(value: unknown): SecretRecord {
   const fields = fieldsOf(value, [
     'generation',

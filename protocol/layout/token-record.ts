@@ -25,6 +25,9 @@ export function tokenJson({ id, verifier, expiresMs, uses, nodes }: TokenRecord)
   return { id, verifier, expiresMs, uses, nodes }
 }
 
+/**
+ * Throws ShapeError, also for two tokens with the same id, and for one that has admitted more nodes than it has uses.
+ */
 export function readTokens(value: unknown): TokenRecord[] {
   const tokens = listOf(value, TOKENS_MAX, readToken)
   if (new Set(tokens.map(({ id }) => id)).size < tokens.length) {

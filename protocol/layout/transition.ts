@@ -31,7 +31,7 @@ import { rotationFault, type SecretRecord } from './secret.ts'
 import { issueFault, redemptionFault } from './tokens.ts'
 import { type TokenRecord } from './token-record.ts'
 
-/** What a change of the layout makes of the members. */
+/** What a change of the layout makes of the members. The order of the members does not matter. */
 export interface NextLayout {
   readonly members: readonly Member[]
   readonly replication: number
@@ -180,7 +180,10 @@ function expectedEntry(previous: LayoutEntry, entry: LayoutEntry): LayoutEntry |
   }
 }
 
-/** Why the members must not become those of `entry`. */
+/**
+ * Why the members must not become those of `entry`: the plan is the same as before, the layout forbids it, or a
+ * joiner has no token.
+ */
 function changeFault(previous: LayoutEntry, entry: LayoutEntry): string | undefined {
   const next = { members: entry.next ?? [], replication: nextReplicationOf(entry) }
   if (previous.next !== undefined) {
@@ -214,6 +217,7 @@ function renews(members: readonly Member[], candidate: Member): boolean {
   )
 }
 
+/** Nothing differs at all: neither who holds what, nor names and addresses. */
 function isSame(a: NextLayout, b: NextLayout): boolean {
   const labels = ({ members }: NextLayout): string =>
     JSON.stringify(orderedMembers(members).map(({ addresses, name }) => [addresses, name ?? null]))
@@ -251,6 +255,7 @@ function follow(before: LayoutEntry, state: LayoutEntry['state'], cause: Cause):
   }
 }
 
+/** P′ as an entry has it: in node order, and without a replication that says the same as that of P. */
 function nextFields(
   before: LayoutEntry,
   { members, replication }: NextLayout,

@@ -17,6 +17,7 @@ import type { ReplicaSets } from '../register/types.ts'
 import type { Genesis, LayoutEntry, LayoutState, Member } from './entry.ts'
 import { nextReplicationOf, placeOf, replicationOf } from './entry.ts'
 
+/** What a node is to the layout, and so what it may do. A stranger has no role. */
 export type Role = 'member' | 'learner' | 'source'
 
 /** An earlier placement whose blocks may not all have moved (L5). */
@@ -33,6 +34,10 @@ export interface SourceView {
 const NO_PARTITIONS: readonly number[] = []
 const NO_NODES: readonly NodeId[] = []
 
+/**
+ * One entry, read only. A node makes a new view for each entry that it adopts. An epoch has one entry, so two views
+ * of it have the same members and sets.
+ */
 export class LayoutView {
   readonly entry: LayoutEntry
   /** P, and in JOINT P′ besides: who votes, and who counts. */
@@ -102,6 +107,7 @@ export class LayoutView {
     return this.entry.genesis.clusterId
   }
 
+  /** Bits of the number of a partition of objects and blocks. */
   get partitionBits(): number {
     return this.entry.genesis.partitionBits
   }
@@ -126,10 +132,12 @@ export class LayoutView {
     return this.#known.get(nodeId)
   }
 
+  /** Whether it votes and counts: it is in P or, in JOINT, in P′. */
   isMember(nodeId: NodeId): boolean {
     return this.#members.has(nodeId)
   }
 
+  /** Whether it is in P′ and not in P, in PLANNED. False in JOINT, where it is a member. */
   isLearner(nodeId: NodeId): boolean {
     return this.#learners.has(nodeId)
   }
@@ -281,7 +289,10 @@ function union(some: readonly number[], others: readonly number[]): number[] {
   return all
 }
 
-/** Computed when first asked for, and shared by the views of successive entries. */
+/**
+ * A placement that is computed when first asked for, which takes a while, and shared by the views of successive
+ * entries.
+ */
 class LazyPlacement {
   readonly #members: readonly Member[]
   readonly #replication: number
