@@ -19,7 +19,7 @@ import { LayoutWorld } from './testing/world.ts'
 
 describe('joiners at the same time', () => {
   test('two joiners at once enter in one change (L2)', async () => {
-    const { world, nodes } = await three()
+    const { nodes } = await three()
     const [a, b, c] = nodes
     for (const node of [a, b, c]) {
       expect(viewOf(node).epoch).toBe(FORMED)
