@@ -7,7 +7,7 @@ import { StoreError } from '../../protocol/errors.ts'
 import type { AdminBackend } from '../../gateway/port/admin.ts'
 
 /**
- * Stands in for the node until `serves` is called, and passes everything on to it from then on. So
+ * Takes the place of the node until `serves` is called, and passes everything on to it from then on. So
  * the admin port keeps one backend for its whole life.
  */
 export class StartingAdmin {

@@ -10,7 +10,7 @@
 
 import { Meter } from '../work.ts'
 
-/** Stand for the wildcards among UTF-16 units. */
+/** The wildcards, among UTF-16 units. Negative, so no character is taken for one. */
 export const ANY_ONE = -1
 export const ANY_TEXT = -2
 
