@@ -101,3 +101,20 @@ test('a node that cannot vouch for what it has names itself', async () => {
   expect(stuck).toHaveLength(64)
   expect(stuck[0]).toEqual({ unheard: [c], unreadable: 0, failing: [] })
 })
+
+test('a change of the layout during a pass is followed by another pass at once', async () => {
+  let passes = 0
+  const mover: BlockMover = new BlockMover({
+    view: () => {
+      if (++passes === 1) mover.kick()
+      return undefined
+    },
+    // The pause between two passes does not end.
+    clock: { monotonicMs: () => 0, after: () => () => {} },
+    logger: { debug: () => {} },
+  } as unknown as BlockMoverOptions)
+  mover.start()
+  await new Promise((resolve) => void setImmediate(resolve))
+  expect(passes).toBe(2)
+  mover.stop()
+})

@@ -63,7 +63,10 @@ export class BlockMover {
   #stuckEpoch = 0
   readonly #comparison: BlockComparison
   readonly #fetcher: BlockFetcher
+  /** Ends the pause between two passes. Undefined during a pass. */
   #wake: (() => void) | undefined
+  /** The layout has changed since the present pass began: another one follows without a pause. */
+  #isKicked = false
   #isStarted = false
   #stopped = false
 
@@ -81,6 +84,7 @@ export class BlockMover {
 
   /** Called when the layout has changed. */
   kick(): void {
+    this.#isKicked = true
     this.#wake?.()
   }
 
@@ -128,12 +132,14 @@ export class BlockMover {
   async #run(): Promise<void> {
     const { clock, logger } = this.#options
     while (!this.#stopped) {
+      this.#isKicked = false
       try {
         await this.#pass()
       } catch (error) {
         logger.debug({ error: String(error) }, 'a pass of moving blocks did not finish')
       }
       if (this.#stopped) return
+      if (this.#isKicked) continue
       await new Promise<void>((resolve) => {
         const cancel = clock.after(PASS_MS, resolve)
         this.#wake = () => {
