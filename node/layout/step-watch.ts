@@ -1,6 +1,6 @@
 /**
- * What the steps that may wait for a long time share (planned-step.ts, moved-step.ts): whom they ask, who is gone, and a log
- * line now and then. The state is that of one driver, and no safety depends on it.
+ * What the steps that may wait for a long time share (planned-step.ts, moved-step.ts): whom they ask, who is gone, and
+ * a log line now and then. The state is that of one driver, and no safety depends on it.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'

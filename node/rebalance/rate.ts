@@ -66,8 +66,8 @@ export class Throughput {
 }
 
 /**
- * Lets a fixed number of callers in at once, in the order in which they come. Unlike `inLanes`, which bounds the work on one
- * list, it bounds what several lists do together: the mover fetches blocks of several partitions at a time.
+ * Lets a fixed number of callers in at once, in the order in which they come. Unlike `inLanes`, which bounds the work on
+ * one list, it bounds what several lists do together: the mover fetches blocks of several partitions at a time.
  */
 export class Slots {
   readonly #waiting: (() => void)[] = []

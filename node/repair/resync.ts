@@ -45,8 +45,8 @@ export interface ResyncOptions {
 }
 
 /**
- * Everything that this node shares with a peer is still to be compared. Each request is an object of its own. So a comparison
- * sees at its end whether the same request is still pending, or a later one for which it began too early.
+ * Everything that this node shares with a peer is still to be compared. Each request is an object of its own. So a
+ * comparison sees at its end whether the same request is still pending, or a later one for which it began too early.
  */
 interface WholeRequest {
   /** Partitions that were hinted at since the comparison began. They are pulled whatever it finds. */

@@ -229,7 +229,7 @@ export class LayoutView {
     return nodes
   }
 
-  /** Whether the node may have blocks of the partition: it is in one of the active sets, or held the partition in a source. */
+  /** Whether the node may have blocks of the partition: it is in an active set, or held the partition in a source. */
   mayHaveBlocks(nodeId: NodeId, partition: number): boolean {
     return (
       this.replicaSets(partition).some((set) => set.includes(nodeId)) ||
