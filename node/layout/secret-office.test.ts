@@ -5,20 +5,10 @@ import { hex } from '../../protocol/bytes.ts'
 import { secretId } from '../../protocol/layout/secret.ts'
 import { MembershipError } from './errors.ts'
 import { LAYOUT_RPC } from './messages.ts'
+import { cluster } from './testing/clusters.ts'
 import { LayoutWorld, type FakeNode } from './testing/world.ts'
 
 const HOUR_MS = 3_600_000
-
-async function cluster(world: LayoutWorld, ...names: string[]): Promise<FakeNode[]> {
-  const founder = await world.found(names[0]!)
-  const joiners = await Promise.all(names.slice(1).map((name) => world.node(name)))
-  const options = { ttlMs: HOUR_MS, uses: joiners.length }
-  const token = await world.run(founder.manager.tokens.issue(options))
-  await world.run(Promise.all(joiners.map((joiner) => joiner.manager.join(token))))
-  const nodes = [founder, ...joiners]
-  await world.until(() => nodes.every((node) => epochOf(node) === epochOf(founder)))
-  return nodes
-}
 
 const epochOf = (node: FakeNode): number => node.manager.status().epoch
 const current = (node: FakeNode): string | undefined => {
