@@ -264,11 +264,11 @@ export class Resync {
     for (const partition of partitions) noted.add(partition)
   }
 
-  async #withPeer(peer: NodeId): Promise<void> {
+  /** One step towards being level with the peer: a comparison, or the pulls that one has found to be needed. */
+  #withPeer(peer: NodeId): Promise<void> {
     const pending = this.#pending.get(peer)
-    if (pending === undefined) return
-    if (pending instanceof Set) await this.#pull(peer, pending)
-    else await this.#compare(peer, pending)
+    if (pending === undefined) return Promise.resolve()
+    return pending instanceof Set ? this.#pull(peer, pending) : this.#compare(peer, pending)
   }
 
   /** Compares all that is shared with the peer. What differs is then pending. Rejects when the peer does not answer. */
