@@ -55,6 +55,40 @@ describe('calls that are not deterministic', () => {
   })
 })
 
+describe('connections to others', () => {
+  const opens = new RegExp(
+    [
+      String.raw`\b(request|get|connect|createConnection)\b[^'\n]*from 'node:(net|http|https|http2|tls)'`,
+      String.raw`from '(node:(dns|dgram|https|http2)|node:dns/promises|undici)'`,
+      String.raw`(?<![\w.#])fetch\(\s*['"\`\w]*(url|http|address)`,
+      String.raw`\bnew (WebSocket|EventSource)\b`,
+    ].join('|'),
+    'i',
+  )
+
+  it('are opened by node/net to peers, and by the CLI to the node itself', () => {
+    const where = production.filter(({ path }) => !/^node\/(net|cli)\//.test(path))
+    expect(findings(where, opens)).toEqual([])
+  })
+
+  it('are found by the pattern', () => {
+    const bad = [
+      "import { request } from 'node:http'",
+      "import { connect, type Socket } from 'node:net'",
+      "import { lookup } from 'node:dns/promises'",
+      'await fetch(url)',
+      'fetch(`http://${host}/`)',
+    ]
+    expect(bad.filter((line) => !opens.test(line))).toEqual([])
+    const good = [
+      "import { createServer, type IncomingMessage } from 'node:http'",
+      "import type { Socket } from 'node:net'",
+      'options.fetch(piece.key)',
+    ]
+    expect(good.filter((line) => opens.test(line))).toEqual([])
+  })
+})
+
 describe('texts of a request', () => {
   const banned = new RegExp(
     [
