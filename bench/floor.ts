@@ -1,5 +1,5 @@
 /**
- * The floor: a server that does only what can't be left out, as well as Node can. No
+ * The floor: a server that does only what cannot be left out, as fast as Node can. No
  * signatures, no metadata, no replicas: what Shoal reaches is given as a ratio to this, in one run.
  *
  *   small PUT   koa, receive, MD5 + SHA-256 + BLAKE3, append, flush in groups, answer

@@ -19,9 +19,9 @@ import type { WrkResult } from './wrk.ts'
 export interface Measured extends WrkResult {
   /** User and system time of all server processes for each request. */
   readonly cpuMsPerRequest: number
-  /** VmHWM of the fattest server process. */
+  /** VmHWM of the server process that uses the most memory. */
   readonly rssBytesMax: number
-  /** Bytes appended to the logs by those that compaction did not copy; the floor has no log. */
+  /** Bytes that writes appended to the logs, without what compaction copied. The floor has no log. */
   readonly writeAmplification?: number | undefined
 }
 

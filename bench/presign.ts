@@ -8,7 +8,7 @@ export interface Replay {
   readonly method: 'GET' | 'PUT'
   readonly endpoint: string
   readonly bucket: string
-  /** Replayed in this order, over and over. For a listing: one empty key. */
+  /** Replayed in this order again and again. For a listing: one empty key. */
   readonly keys: readonly string[]
   readonly query?: Readonly<Record<string, string>>
 }

@@ -17,12 +17,12 @@ import { printTable } from './table.ts'
 
 const nodes = 5
 const keysOfCase = 6
-/** Long, because only rounds are judged: a slow machine is no fault. Milliseconds. */
+/** In milliseconds. Long, because only rounds are judged, not the speed of the machine. */
 const patienceMs = 300_000
 /** Objects that the growing cluster holds before it grows. */
 const objectsBefore = 60
 const bucket = 'rounds'
-/** After this long without a request a gateway holds no record that it would use. Milliseconds. */
+/** In milliseconds. After so long without a request a gateway has no cached record that it would use. */
 const recordsOldMs = 1_050
 
 interface Case {

@@ -61,7 +61,7 @@ async function measured(title: string, work: () => unknown): Promise<void> {
   histogram.reset()
   await new Promise((resolve) => setTimeout(resolve, 10))
   const startMs = performance.now()
-  // On a busy machine a turn waits for the processor, too: its own time is what counts.
+  // On a busy machine a turn also waits for the processor. Only its own processor time counts.
   let longestMs = 0
   let isOver = false
   let before = cpuMs()

@@ -12,7 +12,7 @@ const bufferBytes = 1 << 20
 const pool: Buffer[] = []
 const files = new Map<string, { file: FileHandle; sizeBytes: number }>()
 
-/** Parallel to the hashing of the next chunk there is one write under way, as a good server has. */
+/** While the next chunk is hashed, one write is under way, as in a good server. */
 export async function putLarge(
   directory: string,
   path: string,

@@ -9,7 +9,7 @@ interface Listing {
   page(): string
 }
 
-/** A row: size (8 bytes), time in ms (8), MD5 (16), and what else a store keeps of an object. */
+/** A row: size (8 bytes), time in ms (8), MD5 (16), and the other things that a store keeps of an object. */
 function row(index: number): Buffer {
   const bytes = Buffer.alloc(rowBytes, index & 0xff)
   bytes.writeBigUInt64BE(BigInt(index), 0)

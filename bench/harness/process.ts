@@ -2,7 +2,7 @@
  * Child processes, each with an owner and a deadline.
  *
  * Every child leads a process group of its own, so that what it starts goes with it. When this process
- * ends, by whatever way but SIGKILL, all groups that are still alive are killed.
+ * ends, except by SIGKILL, all groups that are still alive are killed.
  */
 
 import { spawn } from 'node:child_process'
@@ -57,7 +57,7 @@ export interface ChildProcessOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** A long-running child whose output is kept (its last 256 KiB) and can be waited upon, line by line. */
+/** A long-running child whose output is kept (its last 256 KiB) and can be awaited line by line. */
 export class Child {
   readonly process: ChildProcess
   readonly pid: number

@@ -244,7 +244,7 @@ export class Shoal {
     return Math.max(...codes)
   }
 
-  /** Stops, however hard, and removes a temporary directory (but with SHOAL_KEEP_DATA set). */
+  /** Stops all processes, with SIGKILL if need be, and removes a temporary directory unless SHOAL_KEEP_DATA is set. */
   async close(): Promise<void> {
     await this.#leader?.stop(10_000)
     await this.killAll()
@@ -276,9 +276,8 @@ export class Shoal {
   }
 
   /**
-   * A pid file may be stale and its number may belong to another process by now: ours names our data directory, or
-   * is in
-   * the process group of something that we started.
+   * A pid file may be stale and its number may belong to another process by now. A process is ours when it names our
+   * data directory, or is in the process group of something that we started.
    */
   #isOurs(pid: number): boolean {
     if (!(pid > 1)) return false

@@ -1,9 +1,9 @@
 /**
  * `node sim/e2e/besieged.ts [--sockets 260] [--base-port N] [--more-ms 5000]`
  *
- * How long a member takes to come back while sockets that say nothing occupy the peer ports of all three nodes,
- * each of them opened again as soon as it is closed; before that, the same without them. Exits with 1 when the
- * siege makes the return longer by more than `--more-ms`.
+ * How long a member takes to come back, first without and then with silent sockets that occupy the peer ports of all
+ * three nodes. Each socket is opened again as soon as it is closed. Exits with 1 when they delay the return by more
+ * than `--more-ms`.
  */
 
 import { connect, type Socket } from 'node:net'
@@ -69,7 +69,7 @@ try {
   siege.end()
   console.log(
     `besieged by ${values.sockets} sockets on each port: back after ${(besiegedMs / 1_000).toFixed(1)} s`,
-    `(${opened} opened, ${open} stand)`,
+    `(${opened} opened, ${open} open at the end)`,
   )
   if (besiegedMs - aloneMs > Number(values['more-ms'])) process.exitCode = 1
 } finally {

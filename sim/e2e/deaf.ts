@@ -1,8 +1,8 @@
 /**
  * `node sim/e2e/deaf.ts [--seconds 60] [--clients 4] [--base-port N]`
  *
- * One of three nodes is stopped (SIGSTOP): connected, and deaf. Lists, changes of a setting, reads and writes
- * go on through the other two; printed is what they take before, meanwhile and after.
+ * One of three nodes is stopped (SIGSTOP): it stays connected and does not answer. Lists, changes of a setting,
+ * reads and writes go on through the other two. Prints how long they take before, meanwhile and after.
  */
 
 import { parseArgs } from 'node:util'
@@ -49,7 +49,7 @@ function requestOf(kind: Kind, time: number): BenchRequest {
 
 const KINDS: readonly Kind[] = ['LIST', 'setting', 'GET 4 KiB', 'GET 3 MiB', 'PUT 4 KiB']
 
-/** All kinds at once for a while, each by a client of its own and more. */
+/** Sends all kinds of request at once for a while, each kind by clients of its own. */
 async function measure(
   clients: readonly RawClient[],
   forMs: number,
@@ -69,7 +69,7 @@ async function measure(
           const code = s3ErrorCode(reply)
           failed.set(code, (failed.get(code) ?? 0) + 1)
         }
-        // A pace, not a race: what is asked is what one request takes.
+        // A steady pace: what counts is how long one request takes.
         await pauseMs(20)
       }
     }),

@@ -49,7 +49,8 @@ async function cut(hosts: SwitchedHosts, kind: string): Promise<void> {
   }
 }
 
-/** A write begins every 100 ms, from before the heal on; when one that was asked of this node is acknowledged. */
+/** Begins a write through one node every 100 ms, from before the heal on, and notes when the first one is
+ * acknowledged. */
 class Probe {
   readonly #client: RawClient
   readonly #title: string

@@ -1,8 +1,8 @@
 /**
  * `node sim/e2e/hung-disk.ts [--seconds 30] [--base-port N]`
  *
- * The files of one of three nodes hang (hung/entry.ts). Printed is what GET, LIST and PUT take through that
- * node and through the others, before and meanwhile, and the memory of the node.
+ * All files of one of three nodes hang (hung/entry.ts). Prints how long GET, LIST and PUT take through that node and
+ * through another one, before and meanwhile, and how much memory the node uses.
  */
 
 import { parseArgs } from 'node:util'
@@ -116,7 +116,7 @@ try {
   await measure(own, 6_000, 'after, through the node:  ')
   for (const client of clients) client.close()
   if (Math.max(...worst) > Number(values['p99-ms']) || most > Number(values['rss-mib'])) {
-    console.log('too long, or too much')
+    console.log('requests took too long, or the node used too much memory')
     process.exitCode = 1
   }
 } finally {

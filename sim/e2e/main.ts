@@ -1,11 +1,11 @@
 /**
  * `npm run e2e [-- --only NAME,NAME] [--nodes 1|3] [--step REGEXP] [--require-all] [--keep]`
  *
- * Real clients against real processes: every suite of clients/ against one node, then against a cluster of
- * three through different gateways, after a check of the command contract itself. A client that is not
- * installed is named and passed over; with --require-all that is an error, except for clients whose language is not
- * installed. With --endpoint URL (and
- * AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) the suites run against a server that is there already.
+ * Real clients against real processes. First it checks the command contract, then it runs every suite of clients/
+ * against one node, and against a cluster of three through different gateways. A client that is not installed is
+ * named and skipped; with --require-all that is an error, except for clients whose language is not installed. With
+ * --endpoint URL (and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) the suites run against a server that is already
+ * there.
  */
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'

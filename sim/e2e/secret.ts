@@ -1,9 +1,9 @@
 /**
  * `node sim/e2e/secret.ts [--base-port P]`
  *
- * The cluster secret of three nodes is rotated while they serve, with one of them killed in the middle: users' keys go
- * on, sessions live for the overlap and end with `--now`, old join tokens are dead, and the node that was away
- * learns the new secret. In the end no file that a node serves from holds the first secret.
+ * Rotates the cluster secret of three nodes while they serve, and kills one of them in the middle. Users' keys keep
+ * working, sessions last for the overlap and end at once with `--now`, old join tokens are refused, and the node
+ * that was away learns the new secret. In the end no file that a node serves from holds the first secret.
  */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -21,7 +21,7 @@ import { Context, equal } from './suite.ts'
 const { values } = parseArgs({ options: { 'base-port': { type: 'string' } } })
 const NODES = [0, 1, 2]
 const OVERLAP_MS = 15_000
-/** Within which a node obeys what it was told. */
+/** How long a node may take to obey a change. */
 const KNOWN_MS = 10_000
 
 const scratch = mkdtempSync(join(tmpdir(), 'shoal-secret-'))
@@ -87,7 +87,7 @@ try {
   console.log(`${requests} requests meanwhile, answered otherwise than 200: ${rest || 'none'}`)
   const bad = [...failed.keys()].filter((code) => !/^(ServiceUnavailable|SlowDown)$/.test(code))
   if (bad.length > 0) throw new Error(`requests failed: ${rest}`)
-  // Each is under way when the epoch goes on, or when the node is killed.
+  // These requests were under way when the epoch changed or the node was killed.
   const count = [...failed.values()].reduce((sum, each) => sum + each, 0)
   if (count > requests / 50) throw new Error(`${count} of ${requests} requests failed`)
   console.log('keys go on, sessions end as they should, and the first secret is forgotten')
@@ -130,7 +130,7 @@ async function work(client: RawClient, node: number): Promise<void> {
   }
 }
 
-/** Each of these nodes comes to answer so, and goes on to. */
+/** Waits until each of these nodes answers so, and checks that it goes on to. */
 async function says(
   clients: readonly RawClient[],
   nodes: readonly number[],

@@ -1,10 +1,10 @@
 /**
  * `node sim/e2e/space.ts [--objects 100000] [--uploads 1000] [--kills 20] [--share 1.3]`
  *
- * Space that nothing refers to comes back: of many objects of mixed sizes 90 % are overwritten or deleted and
- * a thousand uploads are abandoned and aborted; the disk use of every node comes back to at most 1.3 of the
- * live bytes without a restart, while clients read and write. Then nodes are killed with -9 in the middle of
- * compaction, again and again. Every live byte must be right afterwards.
+ * Space that nothing refers to comes back. 90 % of many objects are overwritten or deleted, and a thousand uploads are
+ * abandoned and aborted. Without a restart, and while clients read and write, the disk use of every node must come
+ * down to 1.3 times the live bytes. Then nodes are killed with -9 again and again in the middle of compaction. Every
+ * live byte must be right afterwards.
  */
 
 import { parseArgs } from 'node:util'
@@ -35,8 +35,8 @@ const withinMs = 1_000 * Number(values['within-seconds'])
 const shareMax = Number(values.share)
 
 /**
- * Each client writes once in this time, however fast the machine is. What was overwritten in the last seconds waits to be
- * freed and compacted: with writes as fast as they go, this test would measure the speed of the machine.
+ * Each client writes once in this time, however fast the machine is. What was overwritten in the last seconds waits
+ * to be freed and compacted: with writes as fast as they go, this test would measure the speed of the machine.
  */
 const PUT_EVERY_MS = 1_000
 
@@ -142,7 +142,7 @@ async function main(): Promise<void> {
     SHOAL_RECLAIM_DELAY: '2s',
     SHOAL_SCAN_PAUSE: '10s',
     SHOAL_COMPACTION_INTERVAL: '2s',
-    // Asked for: by default the log may take more while the disk has room.
+    // Without this setting the log may take more while the disk has room.
     SHOAL_COMPACTION_DEAD_SHARE: '0.07',
   }
   const shoal = await Shoal.start({ nodes: 3, env })

@@ -1,9 +1,9 @@
 /**
  * `node sim/e2e/two-down.ts [--buckets 24] [--keys 12] [--base-port P]`
  *
- * Five nodes, of which every two are killed in turn. Through the three that are left each key is read by the
- * root and written by an IAM user. Exactly those keys work of which two of three replicas are up, as the layout
- * says (`shoal locate`): no bucket is lost because of its own record, and no user because of his.
+ * Kills every pair of five nodes in turn. Through the other three, the root reads each key and an IAM user writes it.
+ * Exactly those keys must work that have two of three replicas up by the layout (`shoal locate`). So no bucket and
+ * no user may become unusable because of its own record.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -60,7 +60,9 @@ try {
 } finally {
   await shoal.close()
 }
-console.log(bad === 0 ? 'every key works whose replicas are there' : `${bad} answers are wrong`)
+console.log(
+  bad === 0 ? 'every key with a majority of its replicas works' : `${bad} answers are wrong`,
+)
 process.exitCode = bad === 0 ? 0 : 1
 
 async function fill(client: RawClient): Promise<Key[]> {

@@ -3,7 +3,7 @@
 import { utf8ByteString } from '../../protocol/bytes.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
-import type { Environment, Network } from '../../node/env/ports.ts'
+import type { Environment } from '../../node/env/ports.ts'
 import type { SimulatedCluster } from '../world/cluster.ts'
 import {
   backendOf,
@@ -18,6 +18,7 @@ import {
   calmSleep,
 } from '../testing/calm-cluster.ts'
 import type { MutantScenario } from './mutant.ts'
+import { withNetwork } from '../testing/changed-ports.ts'
 
 const LATE_MS = 300
 
@@ -31,7 +32,8 @@ export function recordHolders(cluster: SimulatedCluster, bucket: string): number
   )
 }
 
-/** Node 0 can't reach the majority of a bucket's record, which changes: what it knew counts no longer. */
+/** A bucket's record changes while node 0 can't reach a majority of its replicas. Node 0 must not use the record that
+ * it has. */
 export const changedBehindTheCut: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
@@ -44,7 +46,7 @@ export const changedBehindTheCut: MutantScenario = async ({ seed, adapt }) => {
       const access = () => backendOf(cluster, 0).bucketAccess(context(), bucket)
       await backendOf(cluster, 0).createBucket(context(), request(bucket))
       await access()
-      // So that the majority of the record is away, and majorities of most shards are not.
+      // Node 0 keeps majorities of most shards, but not one of the record.
       for (const one of holders.slice(1)) cluster.wires.cut(cluster.idOf(0), cluster.idOf(one))
       await calmSleep(cluster, 2_000)
       const unchanged = await codeOf(access())
@@ -59,13 +61,13 @@ export const changedBehindTheCut: MutantScenario = async ({ seed, adapt }) => {
       await calmSleep(cluster, 1_100)
       if ((await access()).settings.policy !== policy) found.push('the policy is not the last one')
     },
-    // Else every node of five has each record.
+    // With system partitions every one of five nodes would have each record.
     { seed, adapt, systemPartitions: false },
   )
   return found
 }
 
-/** Requests ask for a bucket all the time while it is created: they get 404, those after it do not. */
+/** Requests ask for a bucket all the time while it is created. Only those that began before the answer may get 404. */
 export const createdUnderReaders: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
@@ -109,20 +111,14 @@ export const createdUnderReaders: MutantScenario = async ({ seed, adapt }) => {
   return found
 }
 
-/** What peers answer to this node arrives late. */
+/** Answers of peers to this node arrive late. */
 function withLateAnswers(environment: Environment): Environment {
   const { network, clock } = environment
-  const call: Network['call'] = async (...args) => {
-    const answer = await network.call(...args)
-    await new Promise<void>((resolve) => void clock.after(LATE_MS, resolve))
-    return answer
-  }
-  const late = new Proxy(network, {
-    get: (target, name) => {
-      if (name === 'call') return call
-      const value: unknown = Reflect.get(target, name)
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+  return withNetwork(environment, {
+    call: async (...args) => {
+      const answer = await network.call(...args)
+      await new Promise<void>((resolve) => void clock.after(LATE_MS, resolve))
+      return answer
     },
   })
-  return { ...environment, network: late }
 }

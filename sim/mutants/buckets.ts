@@ -1,4 +1,4 @@
-/** Breaks of T7 and T8 in what a node knows of buckets, and in what callers share. */
+/** Breaks of T7 and T8 in the records of buckets that a node has cached, and in reads that several callers share. */
 
 import { FreshCache } from '../../node/tools/fresh.ts'
 import { BucketProof } from '../../node/objects/bucket-proof.ts'
@@ -9,7 +9,7 @@ export const BUCKET_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'rejection-shared-with-later',
     rule: 'T7',
-    breaks: 'callers that join a read under way take its failure, however old it is',
+    breaks: 'callers that join a read under way fail when it fails, although it began before them',
     by: 'scenario: a bucket is created while others ask for it',
     scenario: createdUnderReaders,
     caughtAs: /NoSuchBucket of a PUT after CreateBucket/,
@@ -43,7 +43,8 @@ export const BUCKET_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'cached-bucket-without-fence',
     rule: 'T8',
-    breaks: 'a known record is used without asking the replicas of its objects for the generation',
+    breaks:
+      'a cached record is used without asking the replicas of its objects whether its generation is current',
     by: 'scenario: a policy changes behind a cut',
     scenario: changedBehindTheCut,
     caughtAs: /a decision by a policy of before/,

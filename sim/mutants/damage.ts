@@ -1,4 +1,4 @@
-/** Breaks of what a start makes of a log that is damaged, or not all there: D4, D7, D8, D9. */
+/** Breaks of how a start treats a log that is damaged or incomplete: D4, D7, D8, D9. */
 
 import { bytesOf } from '../../protocol/bytes.ts'
 import { Log } from '../../node/log/log.ts'
@@ -23,7 +23,7 @@ const missingSegment: MutantScenario = async ({ seed }) => {
   return world.forgotten.length > 0 ? [] : ['k2 is gone, and nobody says so']
 }
 
-/** A bad byte in the last record of a log that was stopped, or left alone. */
+/** A bad byte in the last record, after the log was closed or was idle for a while. */
 function lastBatch(rest: (world: StoreWorld) => Promise<void>): MutantScenario {
   return async ({ seed }) => {
     const world = new StoreWorld({ seed, segmentSizeBytes: 1 << 20 })
@@ -120,7 +120,8 @@ export const DAMAGE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'clean-stop-not-proven',
     rule: 'D9',
-    breaks: 'a clean stop leaves the last batch unproven: a bad byte makes a torn tail of it',
+    breaks:
+      'a clean stop does not prove the last batch, so a bad byte in it passes for a torn tail',
     by: 'a bad byte after a stop, and a new index',
     scenario: stopped,
     caughtAs: /nobody says so/,
@@ -132,7 +133,7 @@ export const DAMAGE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'idle-log-not-proven',
     rule: 'D9',
-    breaks: 'the last batch stays unproven however long the log is idle',
+    breaks: 'an idle log does not prove its last batch',
     by: 'a bad byte after a rest, and a new index',
     scenario: idle,
     caughtAs: /nobody says so/,
@@ -144,7 +145,7 @@ export const DAMAGE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'removed-segment-stays-listed',
     rule: 'D9',
-    breaks: 'a segment is deleted without being struck off the manifest',
+    breaks: 'a segment is deleted, and the manifest still lists it',
     by: 'compaction, and a restart',
     scenario: compactedThenKilled,
     caughtAs: /a loss that is none/,
@@ -156,7 +157,7 @@ export const DAMAGE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'loss-not-written-down',
     rule: 'D8',
-    breaks: 'the index passes the damage before anyone has written down what is lost',
+    breaks: 'the index moves past the damage before the loss is written down',
     by: 'a file taken from the middle of the log',
     scenario: missingSegment,
     caughtAs: /nobody says so/,

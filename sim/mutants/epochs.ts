@@ -7,9 +7,9 @@ import type { RegisterReply } from '../../protocol/register/types.ts'
 import type { DiskFile } from '../../node/env/ports.ts'
 import { AcceptorHost } from '../../node/replica/acceptor-host.ts'
 import { SimulatedCluster } from '../world/cluster.ts'
-import { calmSleep } from '../testing/calm-cluster.ts'
+import { calmUntil } from '../testing/calm-cluster.ts'
 import type { NodeMutant, MutantScenario } from './mutant.ts'
-import { withMethods } from './ports.ts'
+import { withMethods } from '../testing/changed-ports.ts'
 
 const KEY = objectRegister(bucketId('c'.repeat(16)), 0, 'key', 6)
 const ballot = (counter: number) => ({ counter, proposer: proposerId('p'.repeat(16)) })
@@ -42,10 +42,10 @@ const acceptAcrossEpochs: MutantScenario = async ({ seed }) => {
   })
   const run = async (): Promise<void> => {
     const forming = cluster.form()
-    await until(cluster, () => cluster.node(0) !== undefined)
+    await calmUntil(cluster, 'node 0 is up', () => cluster.node(0) !== undefined, 1)
     const { host, layout } = cluster.node(0)!
-    // It comes to an end whatever the members hold: forwards or back.
-    await until(cluster, () => layout.current()?.state === 'JOINT')
+    // The transition ends in any case: in the next layout or back in the old one.
+    await calmUntil(cluster, 'JOINT', () => layout.current()?.state === 'JOINT', 1)
     const { epoch } = layout.current()!
     await host.handle({ type: 'prepare', key: KEY, epoch, ballot: ballot(5) })
     if (layout.current()!.epoch !== epoch) throw new Error('the next epoch came too soon')
@@ -61,7 +61,7 @@ const acceptAcrossEpochs: MutantScenario = async ({ seed }) => {
     })
     let reply: RegisterReply | undefined
     accepted.then((answer) => (reply = answer.reply)).catch(() => {})
-    await until(cluster, () => layout.current()!.epoch > epoch)
+    await calmUntil(cluster, 'the next epoch', () => layout.current()!.epoch > epoch, 1)
     if (reply !== undefined) throw new Error(`answered before the flush: ${reply.type}`)
     release()
     const { type } = (await accepted).reply
@@ -70,13 +70,6 @@ const acceptAcrossEpochs: MutantScenario = async ({ seed }) => {
   }
   await cluster.clock.settle(run())
   return found
-}
-
-async function until(cluster: SimulatedCluster, what: () => boolean): Promise<void> {
-  for (let tries = 0; !what(); tries++) {
-    if (tries === 60_000) throw new Error('not within a minute')
-    await calmSleep(cluster, 1)
-  }
 }
 
 export const EPOCH_MUTANTS: readonly NodeMutant[] = [

@@ -1,4 +1,4 @@
-/** Breaks of remembering what was forgotten: D2, D8. */
+/** Breaks of D2 and D8: a node that has lost records, or has come back from an old copy, and does not know it. */
 
 import type { DiskFile } from '../../node/env/ports.ts'
 import { Forgotten, FORGOTTEN_FILE } from '../../node/repair/forgotten.ts'
@@ -6,13 +6,13 @@ import { Recall } from '../../node/repair/recall.ts'
 import { Sightings } from '../../node/replica/sightings.ts'
 import { damagedThen, lostMark, onlyHere, restoredImage } from './forgetting-scenarios.ts'
 import type { NodeMutant } from './mutant.ts'
-import { withMethods } from './ports.ts'
+import { withMethods } from '../testing/changed-ports.ts'
 
 export const FORGETTING_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'forgetting-not-written',
     rule: 'D8',
-    breaks: 'a node that has forgotten something remembers that until its next start only',
+    breaks: 'a node that has lost records remembers that only until its next start',
     by: 'a value of which the other copy is away, and two starts',
     scenario: damagedThen('restart'),
     caughtAs: /is lost|known to be present/,
@@ -35,8 +35,8 @@ export const FORGETTING_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'repaired-before-compared',
     rule: 'D8',
-    breaks: 'damage that the log is known to have counts as repaired before anything was compared',
-    by: 'a value of which the other copy is away, and an index that is made anew',
+    breaks: 'damage counts as repaired as soon as it is known, before the replicas were compared',
+    by: 'a value of which the other copy is away, and an index that is rebuilt',
     scenario: damagedThen('rebuild'),
     caughtAs: /is lost|known to be present/,
     seedsMax: 1,
@@ -47,7 +47,7 @@ export const FORGETTING_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'cleared-by-one-replica',
     rule: 'D8',
-    breaks: 'a node that has forgotten something votes again when it was compared with one replica',
+    breaks: 'a node that has lost records votes again after it was compared with one replica',
     by: 'a value of which the other copy is away',
     scenario: damagedThen('restarts'),
     caughtAs: /is lost|known to be present/,
@@ -75,7 +75,8 @@ export const FORGETTING_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'others-forget-how-far-a-node-was',
     rule: 'D2',
-    breaks: 'the others do not remember which boots and records they saw of a node',
+    breaks:
+      'peers do not remember the boot number and the log position that they last saw of a node',
     by: 'an old copy of a data directory, and a value of which the other copy is away',
     scenario: restoredImage(false),
     caughtAs: /is lost|known to be present/,

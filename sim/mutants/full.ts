@@ -4,7 +4,7 @@ import { AcceptTally } from '../../node/quorum/accept-tally.ts'
 import { CONFLICT, FULL, outcomeOf, TIMEOUT } from '../testing/scripted-replicas.ts'
 import type { NodeMutant, MutantScenario } from './mutant.ts'
 
-/** An accept is lost on its way, or stored; the next one finds no room anywhere. */
+/** It is not known whether a first accept was stored. The second one finds no room on any replica. */
 const fullAfterAccept: MutantScenario = async () => {
   const outcome = await outcomeOf([
     [TIMEOUT, CONFLICT, CONFLICT],

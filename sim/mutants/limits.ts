@@ -15,11 +15,11 @@ import {
   get,
   keysOf,
   nodeOf,
-  onCluster,
   put,
   untilLevel,
 } from '../testing/calm-cluster.ts'
-import type { NodeMutant, MutantScenario } from './mutant.ts'
+import type { NodeMutant } from './mutant.ts'
+import { scene } from './scene.ts'
 
 /** Complains when `work` takes longer than a hedge and some rounds may. */
 async function inTime(
@@ -36,93 +36,70 @@ async function inTime(
   return tookMs > 1_500 ? [`${what} took ${Math.round(tookMs)} ms`] : []
 }
 
-/** One of three answers nothing; lists and settings go through the others. */
-const deaf: MutantScenario = async ({ seed, adapt }) => {
-  const problems: string[] = []
-  await onCluster(
-    3,
-    async (cluster) => {
-      for (let i = 0; i < 5; i++) await put(backendOf(cluster, 0), `key-${i}`, bytesLike(10))
-      cluster.wires.deafen(cluster.idOf(2))
-      for (const node of [0, 1]) {
-        const backend = backendOf(cluster, node)
-        problems.push(
-          ...(await inTime(cluster, 'a list beside a deaf peer', () => keysOf(backend))),
-          ...(await inTime(cluster, 'a setting beside a deaf peer', () =>
-            backend.changeBucket(context(), {
-              bucket: BUCKET,
-              change: { versioning: node === 0 ? 'Enabled' : 'Suspended' },
-            }),
-          )),
-        )
-      }
-      cluster.wires.undeafen(cluster.idOf(2))
-    },
-    { seed, adapt },
-  )
-  return problems
-}
+/** One of three nodes does not answer. Lists and changes of settings are asked of the other two. */
+const deaf = scene(3, async ({ cluster, found }) => {
+  for (let i = 0; i < 5; i++) await put(backendOf(cluster, 0), `key-${i}`, bytesLike(10))
+  cluster.wires.deafen(cluster.idOf(2))
+  for (const node of [0, 1]) {
+    const backend = backendOf(cluster, node)
+    found.push(
+      ...(await inTime(cluster, 'a list beside a deaf peer', () => keysOf(backend))),
+      ...(await inTime(cluster, 'a setting beside a deaf peer', () =>
+        backend.changeBucket(context(), {
+          bucket: BUCKET,
+          change: { versioning: node === 0 ? 'Enabled' : 'Suspended' },
+        }),
+      )),
+    )
+  }
+  cluster.wires.undeafen(cluster.idOf(2))
+})
 
-/** The disk of one of three hangs; its node still has the other two. */
-const hung: MutantScenario = async ({ seed, adapt }) => {
-  const problems: string[] = []
-  await onCluster(
-    3,
-    async (cluster) => {
-      await put(backendOf(cluster, 0), 'large', bytesLike(1_200_000))
-      cluster.diskOf(2).hang()
-      problems.push(
-        ...(await inTime(cluster, 'a GET through a node whose disk hangs', () =>
-          get(backendOf(cluster, 2), 'large'),
-        )),
-      )
-      cluster.diskOf(2).release()
-    },
-    { seed, adapt },
+/** The disk of one of three nodes hangs. Its node can still read from the other two. */
+const hung = scene(3, async ({ cluster, found }) => {
+  await put(backendOf(cluster, 0), 'large', bytesLike(1_200_000))
+  cluster.diskOf(2).hang()
+  found.push(
+    ...(await inTime(cluster, 'a GET through a node whose disk hangs', () =>
+      get(backendOf(cluster, 2), 'large'),
+    )),
   )
-  return problems
-}
+  cluster.diskOf(2).release()
+})
 
-/** A partition of a thousand and more keys of 1,024 bytes, of which a replica missed all. */
-const longKeys: MutantScenario = async ({ seed, adapt }) => {
-  const problems: string[] = []
-  await onCluster(
-    3,
-    async (cluster) => {
-      const { registers, layout } = nodeOf(cluster, 0)
-      const bits = layout.current()!.partitionBits
-      cluster.kill(2, false)
-      const keys = Array.from({ length: 1_050 }, (_, i) =>
-        objectRegister(
-          'b'.repeat(16) as BucketId,
-          0,
-          utf8ByteString(`${i}`.padStart(6, '0').padEnd(1_024, 'k')),
-          bits,
-        ),
-      )
-      for (let at = 0; at < keys.length; at += 50) {
-        await Promise.all(
-          keys.slice(at, at + 50).map((key) =>
-            registers.change(context(), {
-              key,
-              change: () => ({ write: { tombstone: true, body: new Uint8Array(1), blocks: [] } }),
-            }),
-          ),
-        )
-      }
-      await cluster.start(2)
-      await untilLevel(cluster, 20_000).catch((error: unknown) => problems.push(String(error)))
-    },
-    { seed, adapt },
+/** More than a thousand keys of 1,024 bytes are written while one replica is down. */
+const longKeys = scene(3, async ({ cluster, found }) => {
+  const { registers, layout } = nodeOf(cluster, 0)
+  const bits = layout.current()!.partitionBits
+  cluster.kill(2, false)
+  const keys = Array.from({ length: 1_050 }, (_, i) =>
+    objectRegister(
+      'b'.repeat(16) as BucketId,
+      0,
+      utf8ByteString(`${i}`.padStart(6, '0').padEnd(1_024, 'k')),
+      bits,
+    ),
   )
-  return problems
-}
+  for (let at = 0; at < keys.length; at += 50) {
+    await Promise.all(
+      keys.slice(at, at + 50).map((key) =>
+        registers.change(context(), {
+          key,
+          change: () => ({ write: { tombstone: true, body: new Uint8Array(1), blocks: [] } }),
+        }),
+      ),
+    )
+  }
+  await cluster.start(2)
+  await untilLevel(cluster, 20_000).catch((error: unknown) => found.push(String(error)))
+})
 
 export const LIMIT_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'page-bounded-in-rows',
     rule: 'F21',
-    breaks: 'pages of what a partition holds have as many rows as were asked for, however long',
+    breaks:
+      'a page of the rows of a partition ends after a number of rows, whatever its size in bytes',
     by: 'a replica that missed a thousand keys of 1,024 bytes',
     scenario: longKeys,
     caughtAs: /not level/,
@@ -152,7 +129,8 @@ export const LIMIT_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'list-waits-for-all',
     rule: 'F19b',
-    breaks: 'nobody is asked in place of one who does not answer, and nothing of it is remembered',
+    breaks:
+      'no other node is asked in place of one that does not answer, and a slow node is not remembered as slow',
     by: 'lists and settings beside a deaf peer',
     scenario: deaf,
     caughtAs: /a list beside a deaf peer/,
@@ -165,7 +143,7 @@ export const LIMIT_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'local-disk-without-deadline',
     rule: 'D11',
-    breaks: "what this node's own disk holds is waited for, whatever it takes",
+    breaks: 'a node waits without a deadline for what its own disk holds',
     by: 'a GET through a node whose disk hangs',
     scenario: hung,
     caughtAs: /a GET through a node whose disk hangs has no answer/,

@@ -1,7 +1,7 @@
-/** Breaks of lists: pages that end early (T1), lists that name too little (T2), and lists that disagree with GET (T3). */
+/** Breaks of lists: pages that end early (T1), lists that name too little (T2), and lists that disagree with GET
+ * (T3). */
 
-import { byteString, bytesOf, utf8ByteString } from '../../protocol/bytes.ts'
-import type { RegisterKey } from '../../protocol/ids.ts'
+import { utf8ByteString } from '../../protocol/bytes.ts'
 import { shardOf } from '../../protocol/keyspace/key.ts'
 import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
 import { AccountBuckets } from '../../node/objects/account-buckets.ts'
@@ -17,94 +17,63 @@ import {
   context,
   get,
   keysOf,
-  nodeOf,
-  onCluster,
   put,
   request,
 } from '../testing/calm-cluster.ts'
-import { Wiretap } from '../testing/wiretap.ts'
-import type { NodeMutant, MutantScenario } from './mutant.ts'
+import type { NodeMutant } from './mutant.ts'
+import { scene } from './scene.ts'
+import { storedRegister } from '../testing/stored-registers.ts'
 
-/** Those of a bucket in a cluster of three. */
+/** How many shards a bucket has in a cluster of three. */
 const SHARDS = shardsFor(3)
 
-/** All keys of a list are in one shard, so that an answer of its replicas ends before the list does. */
-const crowdedShard: MutantScenario = async ({ seed }) => {
-  const found: string[] = []
-  await onCluster(
-    3,
-    async (cluster) => {
-      const backend = backendOf(cluster, 0)
-      await put(backend, 'first', bytesLike(10))
-      let first = '' as RegisterKey
-      nodeOf(cluster, 0).store.range(bytesOf('r'), bytesOf('s'), 10_000, (row) => {
-        const key = byteString(row.subarray(1)) as RegisterKey
-        if (key.endsWith('first')) first = key
-      })
-      const bucket = bucketIdOf(first)!
-      const shardOfName = (name: string): number => shardOf(bucket, utf8ByteString(name), SHARDS)
-      const names = Array.from({ length: 2_000 }, (_, i) => `key ${i}`)
-        .filter((name) => shardOfName(name) === 0)
-        .slice(0, 40)
-      for (const name of names) await put(backend, name, bytesLike(1))
-      const listed = new Set(await keysOf(backend, 60))
-      const missing = names.filter((name) => !listed.has(name))
-      if (missing.length > 0) found.push(`${missing.length} keys are not listed (T1)`)
-    },
-    { seed },
-  )
-  return found
-}
+/** All keys are in one shard: an answer of its replicas ends before the shard does, so the list has to ask again. */
+const crowdedShard = scene(3, async ({ cluster, found }) => {
+  const backend = backendOf(cluster, 0)
+  await put(backend, 'first', bytesLike(10))
+  const bucket = bucketIdOf(storedRegister(cluster, 0, 'first').key)!
+  const shardOfName = (name: string): number => shardOf(bucket, utf8ByteString(name), SHARDS)
+  const names = Array.from({ length: 2_000 }, (_, i) => `key ${i}`)
+    .filter((name) => shardOfName(name) === 0)
+    .slice(0, 40)
+  for (const name of names) await put(backend, name, bytesLike(1))
+  const listed = new Set(await keysOf(backend, 60))
+  const missing = names.filter((name) => !listed.has(name))
+  if (missing.length > 0) found.push(`${missing.length} keys are not listed (T1)`)
+})
 
-/** A bucket that is not empty is asked to be deleted: it lives on, and must still be listed. */
-const refusedDeletion: MutantScenario = async ({ seed }) => {
-  const found: string[] = []
-  await onCluster(
-    3,
-    async (cluster) => {
-      const backend = backendOf(cluster, 0)
-      await put(backend, 'key', bytesLike(10))
-      const code = await codeOf(backend.deleteBucket(context(), BUCKET))
-      if (code !== 'BucketNotEmpty') throw new Error(`DeleteBucket was answered ${code}`)
-      const asked = { ownerAccount: request(BUCKET).ownerAccount, prefix: '', limit: 10 }
-      const { buckets } = await backend.listBuckets(context(), asked)
-      if (!buckets.some(({ name }) => name === BUCKET)) {
-        found.push('a bucket that lives is not listed (T2)')
-      }
-    },
-    { seed },
-  )
-  return found
-}
+/** The deletion of a bucket that is not empty is refused. The bucket must still be listed. */
+const refusedDeletion = scene(3, async ({ cluster, found }) => {
+  const backend = backendOf(cluster, 0)
+  await put(backend, 'key', bytesLike(10))
+  const code = await codeOf(backend.deleteBucket(context(), BUCKET))
+  if (code !== 'BucketNotEmpty') throw new Error(`DeleteBucket was answered ${code}`)
+  const asked = { ownerAccount: request(BUCKET).ownerAccount, prefix: '', limit: 10 }
+  const { buckets } = await backend.listBuckets(context(), asked)
+  if (!buckets.some(({ name }) => name === BUCKET)) {
+    found.push('a bucket that lives is not listed (T2)')
+  }
+})
 
-/** A replica has missed an acknowledged write. Its node is asked for a list, and for the object. */
-const listAtTheBehind: MutantScenario = async ({ seed }) => {
-  const wires = new Wiretap()
-  const found: string[] = []
-  await onCluster(
-    3,
-    async (cluster) => {
-      await put(backendOf(cluster, 0), 'other', bytesLike(10))
-      const behind = cluster.idOf(2)
-      wires.filter = (_, to, { type }) => (to === behind && type === 'accept' ? 'drop' : 'pass')
-      await put(backendOf(cluster, 0), 'key', bytesLike(10))
-      await calmSleep(cluster, 100)
-      const backend = backendOf(cluster, 2)
-      const isListed = (await keysOf(backend)).includes('key')
-      await get(backend, 'key')
-      if (!isListed) found.push('GET finds a key that a list before it did not have (T3)')
-      wires.filter = () => 'pass'
-    },
-    { seed, adapt: wires.adapt },
-  )
-  return found
-}
+/** A replica has missed an acknowledged write. Its node is asked for a list, then for the object. */
+const listAtTheBehind = scene(3, async ({ cluster, found, wires }) => {
+  await put(backendOf(cluster, 0), 'other', bytesLike(10))
+  const behind = cluster.idOf(2)
+  wires.filter = (_, to, { type }) => (to === behind && type === 'accept' ? 'drop' : 'pass')
+  await put(backendOf(cluster, 0), 'key', bytesLike(10))
+  await calmSleep(cluster, 100)
+  const backend = backendOf(cluster, 2)
+  const isListed = (await keysOf(backend)).includes('key')
+  await get(backend, 'key')
+  if (!isListed) found.push('GET finds a key that a list before it did not have (T3)')
+  wires.filter = () => 'pass'
+})
 
 export const LIST_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'page-hides-what-follows',
     rule: 'T1',
-    breaks: 'a page of a shard that ends early says that it covers all that was asked for',
+    breaks: 'a page that ends early says that it covers all of what was asked for',
     by: 'a list of keys that are all in one shard',
     scenario: crowdedShard,
     caughtAs: /keys are not listed/,
@@ -134,7 +103,7 @@ export const LIST_MUTANTS: readonly NodeMutant[] = [
     caughtAs: /is not listed/,
     seedsMax: 1,
     patch: (patches) => {
-      // That of the node which created the bucket: each node's can remove it.
+      // The list as the bucket's creator has it. Any node's would do: they change the same register.
       const lists = new Set<AccountBuckets>()
       patches.method(
         AccountBuckets.prototype,
@@ -159,7 +128,8 @@ export const LIST_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'list-of-one-replica',
     rule: 'T3',
-    breaks: 'digests of a shard are the same whatever is in it, so that one replica makes the list',
+    breaks:
+      'replicas that hold different registers send equal digests, so the rows of one replica make the list',
     by: 'a list and a GET through a node that has missed a write',
     scenario: listAtTheBehind,
     caughtAs: /GET finds a key/,

@@ -22,7 +22,7 @@ import {
 import type { NodeMutant, MutantScenario } from './mutant.ts'
 import { deletedThenRebuilt, lostRecord } from './scenarios.ts'
 
-/** One store, compacted all the time, that dies again and again and now and then loses its index. */
+/** One store that is compacted all the time, crashes again and again, and sometimes loses its index. */
 const lives: MutantScenario = async ({ seed }) => {
   const world = new StoreWorld({ seed, segmentSizeBytes: 24 << 10, payloadBytesMax: 9_000 })
   for (let life = 0; life < 8; life++) {
@@ -38,7 +38,7 @@ const lives: MutantScenario = async ({ seed }) => {
   return world.failures
 }
 
-/** A removal in a segment that is nearly all dead, with the record that it removed in an older one that stays. */
+/** The record of a removal is in a segment that is compacted. What it removed is in an older segment that stays. */
 const removedThenCompacted: MutantScenario = async ({ seed }) => {
   const world = new StoreWorld({ seed, segmentSizeBytes: 16 << 10 })
   const store = await world.open()
@@ -95,7 +95,7 @@ const oneFlushFails: MutantScenario = async () => {
   return acknowledged && !isThere ? ['what was acknowledged after a failed flush is gone'] : []
 }
 
-/** What of LogRecovery a mutant replaces; to others it is private. */
+/** Private methods of LogRecovery that a mutant replaces. */
 interface RecoverySteps {
   deliver(batch: WalkedBatch): Promise<void>
   cut(at: LogEnd): void
@@ -105,7 +105,7 @@ export const LOG_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'marker-before-data',
     rule: 'F7',
-    breaks: 'a segment is marked as copied before it is: the next start deletes it',
+    breaks: 'a segment is marked as copied before it has been copied, so the next start deletes it',
     by: 'crashes of one store under compaction',
     scenario: lives,
     caughtAs: /found|never written|NO_SEGMENT|is gone/,
@@ -126,7 +126,7 @@ export const LOG_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'copy-overtakes-what-is-newer',
     rule: 'D6',
-    breaks: 'a record is copied although a newer one of its key is on its way',
+    breaks: 'compaction copies a record although a newer one of its key is on its way to the disk',
     by: 'crashes of one store under compaction',
     scenario: lives,
     caughtAs: /found/,
@@ -157,7 +157,7 @@ export const LOG_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'tombstone-forgotten-in-rebuild',
     rule: 'D7',
-    breaks: 'compaction takes the record of a forgotten register for dead; then a rebuild',
+    breaks: 'compaction drops the record which says that a register was forgotten; then a rebuild',
     by: 'a deleted key in an old segment, and a new index',
     scenario: deletedThenRebuilt,
     caughtAs: /is back|known/,
@@ -217,7 +217,7 @@ export const LOG_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'votes-after-losing-records',
     rule: 'D3',
-    breaks: 'a node whose log lost records that nobody can name votes as if it had never had them',
+    breaks: 'a node whose log lost records of unknown keys goes on voting',
     by: 'a value of which the other copy is away',
     scenario: lostRecord,
     caughtAs: /is lost|known to be present/,

@@ -1,4 +1,4 @@
-/** Breaks of A5 and R4: what is lost is called overload, and what is away is called lost. */
+/** Breaks of A5 and R4: a lost block is reported as overload, or a block that cannot be reached as lost. */
 
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
 import { blockGone } from '../../node/replica/removal-records.ts'
@@ -18,7 +18,7 @@ import {
 } from '../testing/calm-cluster.ts'
 import type { NodeMutant, MutantScenario } from './mutant.ts'
 
-/** All replicas of an object's blocks lose them; or all but one, which is away. */
+/** All replicas of an object's blocks lose them. With `away`: all but one, which is down. */
 const lostEverywhere =
   (away: boolean): MutantScenario =>
   async ({ seed, adapt }) => {

@@ -1,7 +1,7 @@
 /** Scenarios for minima of buckets that are gone (T8). */
 
 import { bytesOf } from '../../protocol/bytes.ts'
-import type { Environment, Network } from '../../node/env/ports.ts'
+import type { Environment } from '../../node/env/ports.ts'
 import { RPC } from '../../protocol/rpc/message.ts'
 import type { SimulatedCluster } from '../world/cluster.ts'
 import {
@@ -17,6 +17,8 @@ import {
   calmSleep,
 } from '../testing/calm-cluster.ts'
 import type { MutantScenario } from './mutant.ts'
+import { scene } from './scene.ts'
+import { withNetwork } from '../testing/changed-ports.ts'
 
 export const MINIMA_PAUSE_MS = 2_000
 
@@ -44,7 +46,7 @@ async function removeKey(cluster: SimulatedCluster, node: number, bucket: string
   await backendOf(cluster, node).deleteObject(context(), { bucket, key: 'key' })
 }
 
-/** The present number of rows of all nodes. */
+/** How many minima all nodes have together. */
 function rowsOf(cluster: SimulatedCluster): number {
   return [0, 1, 2].reduce((sum, node) => sum + minimaOf(cluster, node), 0)
 }
@@ -62,96 +64,85 @@ async function until(
   return true
 }
 
-/** Node 2 knows a bucket that another one deletes: once its minima are gone, node 2 knows it no more. */
-export const knownAndBuried: MutantScenario = async ({ seed, adapt }) => {
-  const found: string[] = []
-  await onCluster(
-    3,
-    async (cluster) => {
-      const before = rowsOf(cluster)
-      await backendOf(cluster, 0).createBucket(context(), request('known'))
-      await putInto(cluster, 2, 'known')
-      await removeKey(cluster, 2, 'known')
-      await backendOf(cluster, 0).deleteBucket(context(), 'known')
-      if (!(await until(cluster, () => rowsOf(cluster) <= before))) found.push('minima stay')
+/** Node 2 has cached the record of a bucket that node 0 deletes. When the minima are gone, node 2 must no longer use
+ * it. */
+export const knownAndBuried = scene(
+  3,
+  async ({ cluster, found }) => {
+    const before = rowsOf(cluster)
+    await backendOf(cluster, 0).createBucket(context(), request('known'))
+    await putInto(cluster, 2, 'known')
+    await removeKey(cluster, 2, 'known')
+    await backendOf(cluster, 0).deleteBucket(context(), 'known')
+    if (!(await until(cluster, () => rowsOf(cluster) <= before))) found.push('minima stay')
+    const code = await putInto(cluster, 2, 'known')
+    if (code !== 'NoSuchBucket') found.push(`a PUT into a bucket that is gone: ${code}`)
+  },
+  { space: { generationPauseMs: MINIMA_PAUSE_MS } },
+)
+
+/** The same, but node 2 is away. The minima must stay until it is back. */
+export const awayAndBuried = scene(
+  3,
+  async ({ cluster, found }) => {
+    const before = minimaOf(cluster, 0)
+    await backendOf(cluster, 0).createBucket(context(), request('known'))
+    await putInto(cluster, 2, 'known')
+    await removeKey(cluster, 2, 'known')
+    for (const node of [0, 1]) cluster.wires.cut(cluster.idOf(node), cluster.idOf(2))
+    await calmSleep(cluster, 1_000)
+    await backendOf(cluster, 0).deleteBucket(context(), 'known')
+    await calmSleep(cluster, 10 * MINIMA_PAUSE_MS)
+    cluster.wires.mend()
+    await calmSleep(cluster, 100)
+    for (let i = 0; i < 20; i++) {
       const code = await putInto(cluster, 2, 'known')
-      if (code !== 'NoSuchBucket') found.push(`a PUT into a bucket that is gone: ${code}`)
-    },
-    { seed, adapt, space: { generationPauseMs: MINIMA_PAUSE_MS } },
-  )
-  return found
-}
-
-/** The same, and node 2 is away while the minima would go: they wait for it. */
-export const awayAndBuried: MutantScenario = async ({ seed, adapt }) => {
-  const found: string[] = []
-  await onCluster(
-    3,
-    async (cluster) => {
-      const before = minimaOf(cluster, 0)
-      await backendOf(cluster, 0).createBucket(context(), request('known'))
-      await putInto(cluster, 2, 'known')
-      await removeKey(cluster, 2, 'known')
-      for (const node of [0, 1]) cluster.wires.cut(cluster.idOf(node), cluster.idOf(2))
-      await calmSleep(cluster, 1_000)
-      await backendOf(cluster, 0).deleteBucket(context(), 'known')
-      await calmSleep(cluster, 10 * MINIMA_PAUSE_MS)
-      cluster.wires.mend()
-      await calmSleep(cluster, 100)
-      for (let i = 0; i < 20; i++) {
-        const code = await putInto(cluster, 2, 'known')
-        if (code === 'ok') found.push(`a PUT into a bucket that is gone: ${code}`)
-        await calmSleep(cluster, 200)
-      }
-      if (!(await until(cluster, () => minimaOf(cluster, 0) <= before))) found.push('minima stay')
-    },
-    { seed, adapt, space: { generationPauseMs: MINIMA_PAUSE_MS } },
-  )
-  return found
-}
-
-/** A body of node 2 is slow: its bucket is opened before it is deleted, and written when all is gone. */
-export const openedAndBuried: MutantScenario = async ({ seed, adapt }) => {
-  const found: string[] = []
-  await onCluster(
-    3,
-    async (cluster) => {
-      const before = rowsOf(cluster)
-      await backendOf(cluster, 0).createBucket(context(), request('open'))
-      await putInto(cluster, 2, 'open')
-      await removeKey(cluster, 2, 'open')
-      const last = { go: (): void => {} }
-      const held = new Promise<void>((resolve) => (last.go = resolve))
-      async function* chunks(): AsyncGenerator<Uint8Array> {
-        yield bytesLike(100_000)
-        await held
-        yield bytesLike(100_000)
-      }
-      const putting = codeOf(
-        backendOf(cluster, 2).putObject(context(), {
-          bucket: 'open',
-          key: 'key',
-          headers: HEADERS,
-          body: {
-            sizeBytes: 200_000,
-            chunks: chunks(),
-            finish: () => ({ etag: 'e', checksums: {} }),
-          },
-        }),
-      )
-      await calmSleep(cluster, 1_000)
-      await backendOf(cluster, 0).deleteBucket(context(), 'open')
-      if (!(await until(cluster, () => rowsOf(cluster) <= before))) found.push('minima stay')
-      last.go()
-      const code = await putting
       if (code === 'ok') found.push(`a PUT into a bucket that is gone: ${code}`)
-    },
-    { seed, adapt, space: { generationPauseMs: MINIMA_PAUSE_MS } },
-  )
-  return found
-}
+      await calmSleep(cluster, 200)
+    }
+    if (!(await until(cluster, () => minimaOf(cluster, 0) <= before))) found.push('minima stay')
+  },
+  { space: { generationPauseMs: MINIMA_PAUSE_MS } },
+)
 
-/** What node 2 sends to registers is held up until the minima are gone; then it is obeyed. */
+/** A PUT through node 2 has a slow body. It begins before the bucket is deleted and ends after the minima are gone. */
+export const openedAndBuried = scene(
+  3,
+  async ({ cluster, found }) => {
+    const before = rowsOf(cluster)
+    await backendOf(cluster, 0).createBucket(context(), request('open'))
+    await putInto(cluster, 2, 'open')
+    await removeKey(cluster, 2, 'open')
+    const last = { go: (): void => {} }
+    const held = new Promise<void>((resolve) => (last.go = resolve))
+    async function* chunks(): AsyncGenerator<Uint8Array> {
+      yield bytesLike(100_000)
+      await held
+      yield bytesLike(100_000)
+    }
+    const putting = codeOf(
+      backendOf(cluster, 2).putObject(context(), {
+        bucket: 'open',
+        key: 'key',
+        headers: HEADERS,
+        body: {
+          sizeBytes: 200_000,
+          chunks: chunks(),
+          finish: () => ({ etag: 'e', checksums: {} }),
+        },
+      }),
+    )
+    await calmSleep(cluster, 1_000)
+    await backendOf(cluster, 0).deleteBucket(context(), 'open')
+    if (!(await until(cluster, () => rowsOf(cluster) <= before))) found.push('minima stay')
+    last.go()
+    const code = await putting
+    if (code === 'ok') found.push(`a PUT into a bucket that is gone: ${code}`)
+  },
+  { space: { generationPauseMs: MINIMA_PAUSE_MS } },
+)
+
+/** Requests of node 2 to registers are held up until the minima are gone, and then arrive. */
 export const sentAndBuried: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   const wire = { isHeld: false, waiting: [] as (() => void)[] }
@@ -193,19 +184,13 @@ function withHeldRegisters(
   wire: { isHeld: boolean; waiting: (() => void)[] },
 ): Environment {
   const { network } = environment
-  const call: Network['call'] = async (...args) => {
-    const [, , message] = args
-    if (wire.isHeld && message.type === RPC.register) {
-      await new Promise<void>((resolve) => wire.waiting.push(resolve))
-    }
-    return network.call(...args)
-  }
-  const held = new Proxy(network, {
-    get: (target, name) => {
-      if (name === 'call') return call
-      const value: unknown = Reflect.get(target, name)
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+  return withNetwork(environment, {
+    call: async (...args) => {
+      const [, , message] = args
+      if (wire.isHeld && message.type === RPC.register) {
+        await new Promise<void>((resolve) => wire.waiting.push(resolve))
+      }
+      return network.call(...args)
     },
   })
-  return { ...environment, network: held }
 }

@@ -17,7 +17,8 @@ export const MINIMA_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'minimum-dropped-while-cached',
     rule: 'T8',
-    breaks: 'minima of a bucket that is gone go while a node has its record in the cache',
+    breaks:
+      'the minima of a deleted bucket are dropped while a node still has its record in the cache',
     by: 'scenario: a node knows a bucket that another one deletes',
     scenario: knownAndBuried,
     caughtAs: CAUGHT,
@@ -29,7 +30,7 @@ export const MINIMA_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'minimum-dropped-while-open',
     rule: 'T8',
-    breaks: 'minima of a bucket that is gone go while an operation has its record',
+    breaks: 'the minima of a deleted bucket are dropped while an operation still has its record',
     by: 'scenario: a slow body',
     scenario: openedAndBuried,
     caughtAs: CAUGHT,
@@ -71,8 +72,8 @@ export const MINIMA_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'minimum-dropped-without-all-members',
     rule: 'T8',
-    breaks: 'minima of a bucket that is gone go though a member does not answer',
-    by: 'scenario: a node is away that knows the bucket',
+    breaks: 'the minima of a deleted bucket are dropped although a member does not answer',
+    by: 'scenario: a node that knows the bucket is away',
     scenario: awayAndBuried,
     caughtAs: CAUGHT,
     seedsMax: 1,

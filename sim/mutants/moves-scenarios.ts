@@ -11,7 +11,6 @@ import {
   fill,
   get,
   nodeOf,
-  onCluster,
   calmSleep,
   calmUntil,
   view,
@@ -19,11 +18,12 @@ import {
 import { withHandLayout } from '../testing/hand-layout.ts'
 import type { Adapt, MutantScenario } from './mutant.ts'
 import { Patches } from './patches.ts'
-import { withNetwork } from './ports.ts'
+import { withNetwork } from '../testing/changed-ports.ts'
+import { scene } from './scene.ts'
 
 const OBJECTS = 8
 const SIZE = 90_000
-/** By then a node has dropped what it may: it looks every five seconds. */
+/** A node looks every five seconds for what it may drop, so by then it has dropped it. */
 const DROPPED_BY_MS = 12_000
 const MOVE_BYTES_PER_SECOND = 40_000
 
@@ -39,26 +39,22 @@ async function read(cluster: SimulatedCluster, through: number, found: string[])
 }
 
 /** One replica of each block. Its holder is drained, and switched off once the layout no longer names it. */
-export const sourceLeaves: MutantScenario = async ({ seed, adapt }) => {
-  const found: string[] = []
-  await onCluster(
-    2,
-    async (cluster) => {
-      await fill(cluster, 0, OBJECTS, SIZE)
-      await cluster.start(1)
-      const isAtRest = (): boolean =>
-        view(cluster, 1).state === 'STABLE' && view(cluster, 1).sources.length === 0
-      await calmUntil(cluster, 'the other one is in', isAtRest)
-      const leaver = cluster.idOf(0)
-      await nodeOf(cluster, 1).layout.changes.apply({ kind: 'drain', nodeId: leaver })
-      await calmUntil(cluster, 'it has left', () => view(cluster, 1).role(leaver) === undefined)
-      cluster.retire(0)
-      await read(cluster, 1, found)
-    },
-    { seed, members: 1, adapt, moveBytesPerSecond: MOVE_BYTES_PER_SECOND },
-  )
-  return found
-}
+export const sourceLeaves = scene(
+  2,
+  async ({ cluster, found }) => {
+    await fill(cluster, 0, OBJECTS, SIZE)
+    await cluster.start(1)
+    const isAtRest = (): boolean =>
+      view(cluster, 1).state === 'STABLE' && view(cluster, 1).sources.length === 0
+    await calmUntil(cluster, 'the other one is in', isAtRest)
+    const leaver = cluster.idOf(0)
+    await nodeOf(cluster, 1).layout.changes.apply({ kind: 'drain', nodeId: leaver })
+    await calmUntil(cluster, 'it has left', () => view(cluster, 1).role(leaver) === undefined)
+    cluster.retire(0)
+    await read(cluster, 1, found)
+  },
+  { members: 1, moveBytesPerSecond: MOVE_BYTES_PER_SECOND },
+)
 
 /** Blocks do not move, so the source must keep them. */
 export const sourceKeeps: MutantScenario = async ({ seed, adapt }) => {
@@ -84,7 +80,7 @@ export const sourceKeeps: MutantScenario = async ({ seed, adapt }) => {
   return found
 }
 
-/** A node asks which blocks there are, and has left again when the answer comes. */
+/** A node asks which blocks there are. When the answer comes, the node has left again. */
 export function lateWhole(): MutantScenario {
   return async ({ seed, adapt }) => {
     const found: string[] = []

@@ -1,4 +1,4 @@
-/** Mutants of how blocks move while the layout changes, and of what is freed afterwards: L5, L6, L8. */
+/** Breaks of how blocks move while the layout changes, and of what is freed afterwards: L5, L6, L8. */
 
 import { movedEntry } from '../../protocol/layout/transition.ts'
 import { MovedStep } from '../../node/layout/moved-step.ts'
@@ -13,7 +13,7 @@ export const MOVE_MUTANTS: readonly NodeMutant[] = [
     name: 'source-dropped-too-soon',
     rule: 'L5',
     breaks: 'a source is over before its blocks have moved',
-    by: 'the only holder of blocks, which is drained and switched off once nobody needs it',
+    by: 'the only holder of some blocks, which is drained and then switched off',
     scenario: sourceLeaves,
     caughtAs: /is lost/,
     seedsMax: 1,
@@ -29,7 +29,8 @@ export const MOVE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'source-frees-too-soon',
     rule: 'L8',
-    breaks: 'a source frees what it no longer holds, and asks no holder for it',
+    breaks:
+      'a source frees blocks of partitions that it no longer holds, without asking whether the new holders have them',
     by: 'a source whose blocks have not moved',
     scenario: sourceKeeps,
     caughtAs: /is lost/,
@@ -48,7 +49,7 @@ export const MOVE_MUTANTS: readonly NodeMutant[] = [
     name: 'late-whole-bit',
     rule: 'L6',
     breaks: 'a partition that was compared in an epoch which is over counts as whole',
-    by: 'names of blocks that arrive when the node no longer holds the partition',
+    by: 'a list of blocks that arrives when the node no longer holds the partition',
     scenario: lateWhole(),
     caughtAs: /says that it is whole/,
     seedsMax: 1,

@@ -16,7 +16,7 @@ export interface Play {
   readonly adapt: Adapt | undefined
 }
 
-/** What was found wrong; nothing, when the rules hold. */
+/** Returns what is wrong, one sentence each. Empty while the rules hold. */
 export type MutantScenario = (play: Play) => Promise<readonly string[]>
 
 export interface NodeMutant {
@@ -25,14 +25,14 @@ export interface NodeMutant {
   readonly rule: string
   /** What is broken, as a sentence. */
   readonly breaks: string
-  /** Who notices. */
+  /** Names the workload, checker or scenario that notices. */
   readonly by: string
   readonly scenario: MutantScenario
-  /** What it is caught as: another complaint is no catch. */
+  /** The complaint that must come. A different one does not count as a catch. */
   readonly caughtAs: RegExp
-  /** Caught within so many seeds, or the checkers are blind. */
+  /** One of so many seeds must catch it. */
   readonly seedsMax: number
-  /** It takes seconds, so `npm test` leaves it to `npm run sim -- --mutants`. */
+  /** True for those that take seconds: `npm run sim -- --mutants` plays them, `npm test` does not. */
   readonly slow?: boolean
   /** Other methods in place of the real ones. */
   readonly patch?: ((patches: Patches) => void) | undefined
@@ -55,7 +55,7 @@ export async function hunt(mutant: NodeMutant, first = 1): Promise<Catch | undef
   return undefined
 }
 
-/** What the scenario complains of when nothing is broken: nothing, or it proves nothing. */
+/** What the scenario complains of when nothing is broken. If there is anything, it proves nothing about the mutant. */
 export function controlled(mutant: NodeMutant, seed: number): Promise<readonly string[]> {
   let known = CONTROLS.get(mutant.scenario)
   if (known === undefined) CONTROLS.set(mutant.scenario, (known = new Map()))
@@ -64,7 +64,7 @@ export function controlled(mutant: NodeMutant, seed: number): Promise<readonly s
   return found
 }
 
-/** Several mutants share a scenario. */
+/** By scenario and seed, since several mutants share a scenario. */
 const CONTROLS = new Map<MutantScenario, Map<number, Promise<readonly string[]>>>()
 
 async function played(
@@ -77,7 +77,7 @@ async function played(
   try {
     return await mutant.scenario({ seed, adapt: broken ? mutant.adapt : undefined })
   } catch (error) {
-    // What stops the run is found as well.
+    // An error that ends the run is a complaint too.
     return String(error instanceof Error ? error.message : error).split('\n')
   } finally {
     patches.undo()

@@ -1,4 +1,4 @@
-/** Every deliberate break is caught, and what catches it has nothing to say against the real thing. */
+/** Every mutant is caught, and what catches it finds nothing wrong with the real code. */
 
 import { describe, expect, test } from 'vitest'
 import { NODE_MUTANTS } from './all.ts'

@@ -1,6 +1,6 @@
 /**
- * Methods of the real classes replaced for as long as one run lasts: how the simulation breaks a rule that
- * no port reaches. Nothing outside sim/ can switch this on, and production code has no flag for it.
+ * Replaces methods of the real classes while one run lasts: so a mutant can break a rule that no port reaches. Nothing
+ * outside sim/ can switch this on, and production code has no flag for it.
  */
 
 export class Patches {

@@ -1,4 +1,4 @@
-/** Breaks of what a member owes the others: its vote on the layout, and links that are alive. */
+/** Breaks of votes on the layout (D8) and of links to peers (F11). */
 
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
 import { nodeId } from '../../protocol/ids.ts'
@@ -15,7 +15,8 @@ import type { NodeMutant, MutantScenario } from './mutant.ts'
 const PROMISED = 41
 const PEER = nodeId('NodeNodePeer')
 
-/** Node 1 promises a ballot of the next layout, is killed, its vote file damaged: it must not promise it again. */
+/** Node 1 promises a ballot of the next layout. Then it is killed and its vote file is damaged. It must not promise
+ * again. */
 function promisesAgain(damage: (cluster: SimulatedCluster) => void): MutantScenario {
   return async ({ seed, adapt }) => {
     const found: string[] = []
@@ -103,7 +104,7 @@ export const PEER_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'damaged-vote-counts-as-none',
     rule: 'D8',
-    breaks: 'a vote file that can not be read counts as one without a vote',
+    breaks: 'a damaged vote file counts as one without a vote',
     by: 'a promise that is asked for again after a digit of it has changed',
     scenario: changed,
     caughtAs: /a vote is given twice/,

@@ -1,24 +1,10 @@
-/** Breaks at the ports of a node: a disk and a network that are not what they seem. */
+/** Breaks at the ports of a node: a disk that lies, and a network that changes messages. */
 
 import { decodeRegisterCall, encodeRegisterAnswer, RPC } from '../../protocol/rpc/message.ts'
 import type { RegisterRequest } from '../../protocol/register/types.ts'
-import type { DiskFile, Environment, Network, NetworkMessage } from '../../node/env/ports.ts'
+import type { DiskFile, NetworkMessage } from '../../node/env/ports.ts'
+import { withMethods, withNetwork } from '../testing/changed-ports.ts'
 import { simulated, type NodeMutant } from './mutant.ts'
-
-/** The same object with some methods replaced. */
-export function withMethods<T extends object>(target: T, changes: Partial<T>): T {
-  return new Proxy(target, {
-    get(real, name) {
-      if (name in changes) return changes[name as keyof T]
-      const value: unknown = Reflect.get(real, name, real)
-      return typeof value === 'function' ? (value.bind(real) as unknown) : value
-    },
-  })
-}
-
-export function withNetwork(environment: Environment, changes: Partial<Network>): Environment {
-  return { ...environment, network: withMethods(environment.network, changes) }
-}
 
 function typeOf({ type, body }: NetworkMessage): RegisterRequest['type'] | undefined {
   return type === RPC.register ? decodeRegisterCall(body).request.type : undefined
@@ -51,7 +37,7 @@ export const PORT_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'accepted-before-it-is-judged',
     rule: 'A1',
-    breaks: 'acceptances are answered before they are judged and flushed',
+    breaks: 'an accept is answered before the acceptor has checked and flushed it',
     by: 'histories of objects, checker A',
     scenario: OBJECTS,
     caughtAs: /linearizable|ballot|replaced|disagree|level/,
@@ -88,7 +74,7 @@ export const PORT_MUTANTS: readonly NodeMutant[] = [
       return withNetwork(environment, {
         call: async (peer, traffic, message, options) => {
           if (typeOf(message) !== 'read') return network.call(peer, traffic, message, options)
-          // Whichever node is asked: the answers of all count as one.
+          // Answers are kept by request, whichever node gave them.
           const name = Buffer.from(message.body).toString('latin1')
           const known = answers.get(name)
           if (known !== undefined) return known
@@ -102,7 +88,7 @@ export const PORT_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'bytes-changed-on-their-way',
     rule: 'R4',
-    breaks: 'a bit of each larger block changes on its way',
+    breaks: 'the network flips a bit of each larger block',
     by: 'contents of objects',
     scenario: OBJECTS,
     caughtAs: /wrong bytes/,

@@ -1,7 +1,7 @@
 /** Changes of the layout that move registers, led straight to where a broken rule does harm (L1b, L5, L6, L9). */
 
-import { bytesOf, byteString } from '../../protocol/bytes.ts'
-import { operationId, proposerId, type RegisterKey } from '../../protocol/ids.ts'
+import { bytesOf, byteString, EMPTY_BYTES } from '../../protocol/bytes.ts'
+import { operationId, proposerId } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { RegisterRequest } from '../../protocol/register/types.ts'
 import { RPC } from '../../protocol/rpc/message.ts'
@@ -17,9 +17,10 @@ import {
 } from '../testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from '../testing/hand-layout.ts'
 import type { Adapt, Play, MutantScenario } from './mutant.ts'
-import { withNetwork } from './ports.ts'
+import { withNetwork } from '../testing/changed-ports.ts'
+import { cutBetween } from '../testing/cuts.ts'
+import { findRegister, storedRegister } from '../testing/stored-registers.ts'
 
-const EMPTY = new Uint8Array(0)
 const KEY_TAIL = 'key'
 /** Tombstones go soon. */
 const SPACE = { reclaimDelayMs: 300, scanPauseMs: 500, tombstoneDelayMs: 300 }
@@ -49,21 +50,11 @@ function onThree(body: Body, adaptOf?: () => Adapt): MutantScenario {
   }
 }
 
-/** Nothing passes between any of `some` and any of `others`. */
-function part({ cluster }: HandLayout, some: readonly number[], others: readonly number[]): void {
-  for (const a of some) {
-    for (const b of others) {
-      cluster.wires.cut(cluster.idOf(a), cluster.idOf(b))
-      cluster.wires.cut(cluster.idOf(b), cluster.idOf(a))
-    }
-  }
-}
-
 function write({ cluster }: HandLayout, node: number, key: string): Promise<void> {
-  return put(backendOf(cluster, node), key, EMPTY)
+  return put(backendOf(cluster, node), key, EMPTY_BYTES)
 }
 
-/** Where nothing else is in the way, an acknowledged object must be found. */
+/** An acknowledged object must be found, once the node answers at all. */
 async function mustBeThere(
   hand: HandLayout,
   node: number,
@@ -79,29 +70,19 @@ async function mustBeThere(
   if (code !== 'ok') found.push(`what was acknowledged is ${code}: it is lost`)
 }
 
-/** The register of a key of BUCKET, as the node has it. */
-function registerOf({ cluster }: HandLayout, node: number, key: string): RegisterKey | undefined {
-  let register: RegisterKey | undefined
-  nodeOf(cluster, node).store.range(bytesOf('r'), bytesOf('s'), 10_000, (row) => {
-    const name = byteString(row.subarray(1))
-    if (name.endsWith(key)) register = name as RegisterKey
-  })
-  return register
-}
-
-/** The value is on two members of three. All that is known of the third to the others is old. */
+/** The value is on two of three members; the third one has missed it. */
 async function behind(hand: HandLayout): Promise<void> {
   await write(hand, 0, 'other')
   await calmSleep(hand.cluster, 500)
-  part(hand, [2], [0, 1])
+  cutBetween(hand.cluster, [2], [0, 1])
   await calmSleep(hand.cluster, 100)
   await write(hand, 0, KEY_TAIL)
 }
 
-/** Two of three members of P are away, and the third was behind. */
+/** Two of three members of P are away. The third one has missed a write. */
 export const oneSource: MutantScenario = onThree(async (hand, found) => {
   await behind(hand)
-  part(hand, [3, 4], [0, 1])
+  cutBetween(hand.cluster, [3, 4], [0, 1])
   await hand.plan([2, 3, 4])
   await hand.joint()
   await calmSleep(hand.cluster, ENOUGH_MS)
@@ -116,12 +97,12 @@ export const oneSource: MutantScenario = onThree(async (hand, found) => {
   await mustBeThere(hand, 3, 'key', found)
 })
 
-/** A member of both sets was behind, and one of P′ can't sync. */
+/** A member of P and P′ has missed a write, and another member of P′ can't sync. */
 export const survivorBehind: MutantScenario = onThree(async (hand, found) => {
   await behind(hand)
-  part(hand, [4], [0, 1])
-  // It copies, and has nothing to settle.
-  part(hand, [3], [2])
+  cutBetween(hand.cluster, [4], [0, 1])
+  // What it copies is the same on all members, so nothing has to be settled.
+  cutBetween(hand.cluster, [3], [2])
   await hand.plan([2, 3, 4])
   await hand.untilCaughtUp(3)
   await hand.joint()
@@ -148,8 +129,8 @@ export const faultyWitness: MutantScenario = onThree(async (hand, found) => {
   await damage(hand, 0, 'key')
   cluster.wipeIndex(0)
   await cluster.start(0)
-  part(hand, [3, 4, 5], [1])
-  part(hand, [0], [1])
+  cutBetween(hand.cluster, [3, 4, 5], [1])
+  cutBetween(hand.cluster, [0], [1])
   await hand.plan([3, 4, 5])
   await hand.joint()
   await calmSleep(cluster, ENOUGH_MS)
@@ -178,7 +159,7 @@ async function damage({ cluster }: HandLayout, node: number, text: string): Prom
 
 const ballot = (counter: number) => ({ counter, proposer: proposerId('p'.repeat(16)) })
 
-/** To one member of P alone, by a proposer that no one hears of again. */
+/** Sends an accept to one member of P only, from a proposer that does nothing after it. */
 async function voteAt(
   hand: HandLayout,
   node: number,
@@ -201,11 +182,11 @@ async function voteAt(
 export const unchosenPair: MutantScenario = onThree(async (hand, found) => {
   await write(hand, 0, KEY_TAIL)
   await calmSleep(hand.cluster, 500)
-  const key = registerOf(hand, 0, KEY_TAIL)!
+  const key = storedRegister(hand.cluster, 0, KEY_TAIL).key
   const counter = nodeOf(hand.cluster, 2).host.peek(key)!.ballot.counter + 50
   // No other node learns of it before the sync.
-  part(hand, [2], [0, 1])
-  part(hand, [3], [1])
+  cutBetween(hand.cluster, [2], [0, 1])
+  cutBetween(hand.cluster, [3], [1])
   await voteAt(hand, 2, { key, counter, accept: false })
   if ((await voteAt(hand, 2, { key, counter, accept: true })) !== 'accepted') {
     throw new Error('the accept was refused')
@@ -227,7 +208,7 @@ export const unchosenPair: MutantScenario = onThree(async (hand, found) => {
 export const promiseForgotten: MutantScenario = onThree(async (hand, found) => {
   await write(hand, 0, KEY_TAIL)
   await calmSleep(hand.cluster, 500)
-  const key = registerOf(hand, 0, KEY_TAIL)!
+  const key = storedRegister(hand.cluster, 0, KEY_TAIL).key
   const counter = nodeOf(hand.cluster, 0).host.mark + 5_000_000
   for (const node of [0, 1, 2]) await voteAt(hand, node, { key, counter, accept: false })
   await hand.become([2, 3, 4])
@@ -237,7 +218,7 @@ export const promiseForgotten: MutantScenario = onThree(async (hand, found) => {
   }
 })
 
-/** States that a sync has asked for arrive when its epoch is over. */
+/** The states that a sync has asked for arrive in the next epoch. */
 export function lateCopy(): MutantScenario {
   let hold = false
   let release = (): void => {}
@@ -263,7 +244,7 @@ export function lateCopy(): MutantScenario {
       await hand.abandoned()
       release()
       await calmSleep(hand.cluster, 1_000)
-      if (registerOf(hand, 3, KEY_TAIL) !== undefined) {
+      if (findRegister(hand.cluster, 3, KEY_TAIL) !== undefined) {
         found.push('a register was copied in an epoch that is over')
       }
     },
@@ -276,10 +257,10 @@ function carried(what: 'floor' | 'minimum'): MutantScenario {
   return onThree(async (hand, found) => {
     const backend = backendOf(hand.cluster, 0)
     await write(hand, 0, KEY_TAIL)
-    const key = registerOf(hand, 0, KEY_TAIL)!
+    const key = storedRegister(hand.cluster, 0, KEY_TAIL).key
     await backend.deleteObject(context(), { bucket: BUCKET, key: KEY_TAIL })
     await hand.until(() =>
-      [0, 1, 2].every((node) => registerOf(hand, node, KEY_TAIL) === undefined),
+      [0, 1, 2].every((node) => findRegister(hand.cluster, node, KEY_TAIL) === undefined),
     )
     await hand.become([3, 4, 5])
     const partition = partitionOfKey(key)
@@ -304,20 +285,22 @@ export const minimumCarried: MutantScenario = carried('minimum')
 async function collectKey(hand: HandLayout, members: readonly number[]): Promise<void> {
   const backend = backendOf(hand.cluster, members[0]!)
   await backend.deleteObject(context(), { bucket: BUCKET, key: KEY_TAIL })
-  await hand.until(() => members.every((node) => registerOf(hand, node, KEY_TAIL) === undefined))
+  await hand.until(() =>
+    members.every((node) => findRegister(hand.cluster, node, KEY_TAIL) === undefined),
+  )
 }
 
 /** A node leaves with a value, which is deleted and collected without it, and comes back. */
 export const returning: MutantScenario = onThree(async (hand, found) => {
   await write(hand, 0, KEY_TAIL)
   await hand.become([3, 4, 5])
-  if (registerOf(hand, 1, KEY_TAIL) === undefined) throw new Error('nothing is left over')
+  if (findRegister(hand.cluster, 1, KEY_TAIL) === undefined) throw new Error('nothing is left over')
   await collectKey(hand, [3, 4, 5])
   await hand.become([1, 3, 4])
   await mustStayGone(hand, 3, 4, found)
 })
 
-/** One is killed, so that the two that are left must agree, the one that came back among them. */
+/** Kills one node, so that the node that came back has to be in every majority. */
 async function mustStayGone(
   hand: HandLayout,
   killed: number,
@@ -341,9 +324,9 @@ export const endedRun: MutantScenario = onThree(async (hand, found) => {
   await write(hand, 0, KEY_TAIL)
   await hand.plan([0, 1, 3])
   await hand.untilCaughtUp(3)
-  if (registerOf(hand, 3, KEY_TAIL) === undefined) throw new Error('nothing was learnt')
+  if (findRegister(hand.cluster, 3, KEY_TAIL) === undefined) throw new Error('nothing was learnt')
   const others = [0, 1, 2, 4, 5]
-  part(hand, [3], others)
+  cutBetween(hand.cluster, [3], others)
   await hand.abandoned(others)
   await collectKey(hand, [0, 1, 2])
   await hand.plan([0, 1, 3], others)
@@ -356,21 +339,21 @@ export const endedRun: MutantScenario = onThree(async (hand, found) => {
   await mustStayGone(hand, 0, 1, found)
 })
 
-/** Members of P are away: what a member and two learners have is not acknowledged. */
+/** Most members of P are away. A write that only one member and two learners have must not be acknowledged. */
 export const learnersVote: MutantScenario = onThree(async (hand, found) => {
   await write(hand, 0, 'other')
   await hand.plan([0, 3, 4])
   await hand.untilCaughtUp(3, 4)
-  part(hand, [0, 3, 4], [1, 2])
+  cutBetween(hand.cluster, [0, 3, 4], [1, 2])
   await calmSleep(hand.cluster, 200)
   const code = await codeOf(write(hand, 0, KEY_TAIL))
   hand.cluster.wires.mend()
-  part(hand, [0], [1, 2])
+  cutBetween(hand.cluster, [0], [1, 2])
   await hand.abandoned()
   if (code === 'ok') await mustBeThere(hand, 1, KEY_TAIL, found)
 })
 
-/** What was synced at one epoch is worth nothing at the next JOINT. */
+/** What was synced in one JOINT does not count in the next one. */
 export const syncedBefore: MutantScenario = onThree(async (hand, found) => {
   await write(hand, 0, KEY_TAIL)
   await hand.plan([0, 3, 4])
@@ -383,7 +366,7 @@ export const syncedBefore: MutantScenario = onThree(async (hand, found) => {
   await hand.abandoned()
   await write(hand, 0, 'newer')
   await hand.plan([0, 3, 4])
-  part(hand, [1, 2], [0, 3, 4])
+  cutBetween(hand.cluster, [1, 2], [0, 3, 4])
   await hand.joint()
   await calmSleep(hand.cluster, ENOUGH_MS)
   for (const node of [0, 3, 4]) {

@@ -29,8 +29,8 @@ export const REBALANCE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'sync-from-one-source',
     rule: 'L5',
-    breaks: 'one member of P is asked what it has, and believed',
-    by: 'a member of P that was behind, and the only one that answers',
+    breaks: 'a sync asks only one member of P what it has',
+    by: 'a member of P that has missed a write, and is the only one that answers',
     scenario: oneSource,
     caughtAs: /is lost|known to be present/,
     seedsMax: 1,
@@ -39,8 +39,8 @@ export const REBALANCE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'survivors-count-as-synced',
     rule: 'L5',
-    breaks: 'who holds the partition already counts as synced',
-    by: 'a member of P and P′ that was behind',
+    breaks: 'a member of P′ that was in P counts as synced from the start',
+    by: 'a member of P and P′ that has missed a write',
     scenario: survivorBehind,
     caughtAs: /is lost|known to be present/,
     seedsMax: 1,
@@ -59,8 +59,8 @@ export const REBALANCE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'unchosen-pair-copied',
     rule: 'L5',
-    breaks: 'of states that differ the highest is copied, without an identity change',
-    by: 'an accept of which one member of P alone knows',
+    breaks: 'where states differ, the highest is copied without an identity change',
+    by: 'an accept that only one member of P has',
     scenario: unchosenPair,
     caughtAs: /what was not chosen/,
     seedsMax: 1,
@@ -111,7 +111,8 @@ export const REBALANCE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'faulty-member-tells',
     rule: 'R3',
-    breaks: 'a member of P tells of a partition although a register of it is FAULTY',
+    breaks:
+      'a member of P answers a sync about a partition in which a register of its own is FAULTY',
     by: 'a register of which the other copy is FAULTY',
     scenario: faultyWitness,
     caughtAs: /is lost|known to be present/,
@@ -121,7 +122,7 @@ export const REBALANCE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'late-copy',
     rule: 'L6',
-    breaks: 'a state that was read in an epoch that is over is installed',
+    breaks: 'a state that was read in an earlier epoch is installed',
     by: 'states that arrive when the plan was abandoned',
     scenario: (play) => lateCopy()(play),
     caughtAs: /in an epoch that is over/,
@@ -179,13 +180,13 @@ export const REBALANCE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'entries-passed-over',
     rule: 'L9',
-    breaks: 'of several entries that are adopted at once only the last is looked at',
+    breaks: 'when several entries are adopted at once, only the last one is looked at',
     by: 'a learner that hears of the end of a plan and of the next one at once',
     scenario: endedRun,
     caughtAs: /is back/,
     seedsMax: 1,
     patch: (patches) => {
-      // It would take the end of a plan to be among them.
+      // The end of a plan would have to be among them.
       patches.method(Entering.prototype, 'followGap', () => () => {})
       patches.method(
         Entering.prototype,

@@ -16,7 +16,7 @@ import {
   refusedForEver,
 } from './register-scenarios.ts'
 
-/** A proposer that has to back off waits as after its first conflict, however often that was. */
+/** A proposer waits after each conflict only as long as after its first one. */
 function backOffWithoutGrowth(patches: Patches): void {
   for (const event of ['onReply', 'onFailure'] as const) {
     patches.method(
@@ -55,8 +55,7 @@ export const REGISTER_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'written-without-a-prepare',
     rule: 'P5',
-    breaks:
-      'a write of an object does not ask for promises: its accept is the first that replicas hear of it',
+    breaks: 'a write of an object sends its accept without a prepare before it',
     by: 'a key that is written through two nodes, checker A',
     scenario: overwritten,
     caughtAs: /replaced nothing, but/,

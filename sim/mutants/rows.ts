@@ -1,4 +1,4 @@
-/** Breaks of D10: what is made from a row of the index, and rows that go back. */
+/** Breaks of D10: records that are made from rows of the index, and rows that go back to a lower ballot. */
 
 import { bucketId } from '../../protocol/ids.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
@@ -38,7 +38,7 @@ export const ROW_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'mend-passes-queue',
     rule: 'D10',
-    breaks: 'a scrub appends what a row says although something newer is on its way',
+    breaks: 'a scrub appends what a row says although a newer state is on its way to the disk',
     by: 'the order of ballots in the log',
     scenario: mendedMeanwhile,
     caughtAs: /on top of a newer/,
@@ -51,7 +51,7 @@ export const ROW_MUTANTS: readonly NodeMutant[] = [
     name: 'row-goes-back',
     rule: 'D10',
     breaks: 'a row takes the latest record of its key, whatever its ballot',
-    by: 'a log in which an older state lies on top',
+    by: 'a log whose last record of a key has an older state',
     scenario: olderOnTop,
     caughtAs: /must be/,
     seedsMax: 1,

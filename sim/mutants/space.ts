@@ -19,7 +19,7 @@ import {
   slowPut,
 } from './scenarios.ts'
 
-/** Tombstones for which `may` says so are forgotten by the replicas that answer, whatever the others have. */
+/** Where `may` agrees, the replicas that answer forget the tombstones, whatever the others have. */
 function collectWithoutAll(
   patches: Patches,
   may: (tombstones: readonly Tombstone[]) => boolean,
@@ -62,7 +62,7 @@ function collectWithoutAll(
   )
 }
 
-/** As above, from `afterMs` after the first attempt to collect a tombstone. */
+/** The same, but only once `afterMs` have passed since the first attempt to collect each tombstone. */
 function afterATime(afterMs: number): Pick<NodeMutant, 'adapt' | 'patch'> {
   let nowMs = (): number => 0
   return {
@@ -97,8 +97,7 @@ export const SPACE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'collected-after-a-time',
     rule: 'G4',
-    breaks:
-      'a tombstone that some replica does not confirm is forgotten all the same after eight seconds',
+    breaks: 'a tombstone is forgotten after eight seconds even when a replica did not confirm it',
     by: 'a delete that one replica does not hear of',
     scenario: deleteUnheard,
     caughtAs: /is back|known/,
@@ -132,7 +131,7 @@ export const SPACE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'floor-not-kept',
     rule: 'A3',
-    breaks: 'acceptors know no floor: an absent register takes any ballot',
+    breaks: 'acceptors have no floor: an absent register accepts any ballot',
     by: 'an accept that comes after its key was deleted and forgotten',
     scenario: acceptBehindCollection,
     caughtAs: /is back|known before/,
@@ -144,7 +143,7 @@ export const SPACE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'copy-below-the-floor',
     rule: 'G3',
-    breaks: 'resync installs a copy whatever the floor',
+    breaks: 'resync installs a copy although it is below the floor',
     by: 'a copy that comes after its key was deleted and forgotten',
     scenario: copyBehindCollection,
     caughtAs: /is back|known before/,
@@ -169,7 +168,7 @@ export const SPACE_MUTANTS: readonly NodeMutant[] = [
     name: 'attempt-over-from-the-start',
     rule: 'G5',
     breaks: 'attempts under way count as over',
-    by: 'a PUT whose blocks are in long before its register is asked',
+    by: 'a PUT whose blocks are stored long before its register is asked',
     scenario: slowPut,
     caughtAs: /freed, but named/,
     seedsMax: 3,
@@ -214,7 +213,7 @@ export const SPACE_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'scan-that-finds-nothing',
     rule: 'G5',
-    breaks: 'nobody looks for blocks that nothing names',
+    breaks: 'the scan for blocks that no register names does nothing',
     by: 'checker of space: everything unreferenced is freed in the end',
     scenario: simulated({ workloads: ['objects', 'uploads'] }),
     caughtAs: /never freed/,

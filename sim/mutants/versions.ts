@@ -16,10 +16,10 @@ import {
   codeOf,
   context,
   HEADERS,
-  onCluster,
 } from '../testing/calm-cluster.ts'
-import { simulated, type NodeMutant, type MutantScenario } from './mutant.ts'
+import { simulated, type NodeMutant } from './mutant.ts'
 import type { Patches } from './patches.ts'
+import { scene } from './scene.ts'
 
 const VERSIONS = simulated({ workloads: ['versions'] })
 
@@ -44,36 +44,28 @@ function edited(
 }
 
 /** Stores three versions of one key through two nodes; the clock of the second one is an hour slow. */
-const threeVersions: MutantScenario = async ({ seed, adapt }) => {
-  const found: string[] = []
-  await onCluster(
-    3,
-    async (cluster) => {
-      const change = { versioning: 'Enabled' } as const
-      await backendOf(cluster, 0).changeBucket(context(), { bucket: BUCKET, change })
-      cluster.jumpClock(1, -3_600_000)
-      let last = { versionId: '', lastModifiedMs: 0 }
-      for (const [number, node] of [0, 1, 0].entries()) {
-        const body = bodyOf(bytesLike(10, number))
-        const named = { bucket: BUCKET, key: 'key' }
-        const request = { ...named, headers: HEADERS, body }
-        const written = await backendOf(cluster, node).putObject(context(), request)
-        const { versionId, lastModifiedMs } = written
-        if (lastModifiedMs <= last.lastModifiedMs) found.push('Last-Modified has gone back (T4)')
-        if (number > 0 && versionId >= last.versionId) {
-          found.push('the id of a newer version sorts behind that of an older one (T5)')
-        }
-        const code = await codeOf(
-          backendOf(cluster, 2).getObject(context(), { ...named, versionId, withData: false }),
-        )
-        if (code !== 'ok') found.push(`a version that was just stored is ${code} (T5)`)
-        last = written
-      }
-    },
-    { seed, adapt },
-  )
-  return found
-}
+const threeVersions = scene(3, async ({ cluster, found }) => {
+  const change = { versioning: 'Enabled' } as const
+  await backendOf(cluster, 0).changeBucket(context(), { bucket: BUCKET, change })
+  cluster.jumpClock(1, -3_600_000)
+  let last = { versionId: '', lastModifiedMs: 0 }
+  for (const [number, node] of [0, 1, 0].entries()) {
+    const body = bodyOf(bytesLike(10, number))
+    const named = { bucket: BUCKET, key: 'key' }
+    const request = { ...named, headers: HEADERS, body }
+    const written = await backendOf(cluster, node).putObject(context(), request)
+    const { versionId, lastModifiedMs } = written
+    if (lastModifiedMs <= last.lastModifiedMs) found.push('Last-Modified has gone back (T4)')
+    if (number > 0 && versionId >= last.versionId) {
+      found.push('the id of a newer version sorts behind that of an older one (T5)')
+    }
+    const code = await codeOf(
+      backendOf(cluster, 2).getObject(context(), { ...named, versionId, withData: false }),
+    )
+    if (code !== 'ok') found.push(`a version that was just stored is ${code} (T5)`)
+    last = written
+  }
+})
 
 export const VERSION_MUTANTS: readonly NodeMutant[] = [
   {

@@ -1,4 +1,5 @@
-/** A member that may have forgotten its vote on the next layout gets it back by itself (D8), before another one is lost. */
+/** A member that may have forgotten its vote on the next layout gets it back by itself (D8), before another one is
+ * lost. */
 
 import { describe, expect, test } from 'vitest'
 import { VOTE_FILE } from '../../node/layout/layout-store.ts'
@@ -21,7 +22,7 @@ const LONG_MS = 900_000
 const abstains = (cluster: SimulatedCluster, number: number): boolean =>
   nodeOf(cluster, number).layout.status().abstainsFrom !== undefined
 
-/** kill -9, and the file is not there any more. */
+/** Kills the node with -9 and removes its vote file. */
 async function loseVotes(cluster: SimulatedCluster, ...numbers: number[]): Promise<void> {
   for (const number of numbers) {
     cluster.kill(number, false)
@@ -95,7 +96,7 @@ describe('of three members', () => {
       await cluster.start(1)
       await calmUntil(cluster, 'it is noticed', () => abstains(cluster, 1))
       await untilVoting(cluster, 1)
-      // For good: what the others say of their epoch later on does not matter.
+      // It stays so, whatever epoch the others tell later on.
       const { epoch } = view(cluster, 1)
       await calmSleep(cluster, 60_000)
       expect([abstains(cluster, 1), view(cluster, 1).epoch]).toEqual([false, epoch])
@@ -132,7 +133,7 @@ describe('of three members', () => {
     }))
 })
 
-test('two of five that lose theirs get one entry, and no more come', () =>
+test('when two of five lose their votes, one entry is decided and no second one', () =>
   onCluster(5, async (cluster) => {
     const { epoch } = view(cluster, 0)
     await loseVotes(cluster, 1, 2)

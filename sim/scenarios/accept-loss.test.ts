@@ -1,4 +1,5 @@
-/** What a change of the layout waits for in vain, and the operator's word that ends it (L5, D3, D8). */
+/** A change of the layout that waits for something lost for good, and the operator's command that ends the wait (L5,
+ * D3, D8). */
 
 import { afterEach, expect, test } from 'vitest'
 import { byteString, bytesOf } from '../../protocol/bytes.ts'

@@ -1,4 +1,5 @@
-/** `removeAfter`: a member that is gone for longer is removed and its partitions copied again, when there is room. */
+/** `removeAfter`: a member that is gone for longer is removed and its data copied again, provided that the others
+ * have room. */
 
 import { expect, test } from 'vitest'
 import type { MemberChange } from '../../protocol/layout/member-change.ts'
@@ -11,19 +12,13 @@ import {
   onCluster,
   put,
   calmSleep,
+  calmUntil,
 } from '../testing/calm-cluster.ts'
 
 const REMOVE_AFTER_MS = 60_000
 const OBJECTS = 24
 const OBJECT_BYTES = 300_000
 const LEFT = [0, 1, 2]
-
-async function until(cluster: SimulatedCluster, what: () => boolean): Promise<void> {
-  for (let tries = 0; !what(); tries++) {
-    if (tries > 6_000) throw new Error('not within ten minutes')
-    await calmSleep(cluster, 100)
-  }
-}
 
 function isSettled(cluster: SimulatedCluster, members: number): boolean {
   const { entry } = nodeOf(cluster, 0).layout.current()!
@@ -32,7 +27,7 @@ function isSettled(cluster: SimulatedCluster, members: number): boolean {
 
 async function apply(cluster: SimulatedCluster, change: MemberChange): Promise<void> {
   await nodeOf(cluster, 0).layout.changes.apply(change)
-  await until(cluster, () => isSettled(cluster, 4))
+  await calmUntil(cluster, 'the layout is at rest', () => isSettled(cluster, 4), 100, 600_000)
 }
 
 test('a member that is gone is kept while the others have no room for its data, and removed when they have', async () => {
@@ -60,13 +55,23 @@ test('a member that is gone is kept while the others have no room for its data, 
       for (const number of LEFT) {
         const change = { kind: 'set', nodeId: ids[number]!, capacityBytes: 4 * tight } as const
         await nodeOf(cluster, 0).layout.changes.apply(change)
-        await until(cluster, () => isSettled(cluster, 4) || isSettled(cluster, 3))
+        await calmUntil(
+          cluster,
+          'the layout is at rest',
+          () => isSettled(cluster, 4) || isSettled(cluster, 3),
+          100,
+          600_000,
+        )
       }
-      await until(cluster, () => isSettled(cluster, 3))
+      await calmUntil(cluster, 'the layout is at rest', () => isSettled(cluster, 3), 100, 600_000)
       const { members: left } = nodeOf(cluster, 0).layout.current()!
       expect(left.map(({ nodeId }) => nodeId)).not.toContain(ids[3])
-      await until(cluster, () =>
-        LEFT.every((number) => nodeOf(cluster, number).resync.pendingCount === 0),
+      await calmUntil(
+        cluster,
+        'nothing is left to pull',
+        () => LEFT.every((number) => nodeOf(cluster, number).resync.pendingCount === 0),
+        100,
+        600_000,
       )
       const whole = await nodeOf(cluster, 1).admin.status()
       expect([whole.partitions.whole, whole.warnings]).toEqual([whole.partitions.total, []])

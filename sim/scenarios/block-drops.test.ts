@@ -21,7 +21,7 @@ import { Patches } from '../mutants/patches.ts'
 const patches = new Patches()
 afterEach(() => patches.undo())
 
-/** The source goes although nothing has moved: what the holders lack is given to them first. */
+/** The source drops its blocks although nothing has moved. It must first give the holders what they lack. */
 async function tooSoon(check: (hand: HandLayout) => Promise<void>): Promise<void> {
   withoutMover(patches)
   await withHandLayout(2, async (hand) => {
@@ -136,7 +136,7 @@ describe('a node that is nearly full', () => {
       expect(Math.min(...before.map((rows) => rows.length))).toBeGreaterThan(0)
       onlyNode0IsFull(hand)
       await hand.until(() => foreignRows(hand, 0, 'b').length === 0)
-      // Registers stay until the source is over; what it holds stays for good.
+      // Registers stay until the source is over. What the node still holds stays for good.
       expect(foreignRows(hand, 0, 'r')).toEqual(before[1])
       expect(hand.view.sources.length).toBe(1)
       expect(incompleteBlocks(hand, all)).toEqual([])

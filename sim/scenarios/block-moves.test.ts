@@ -1,4 +1,4 @@
-/** Blocks on their way to those who hold them now, and away from those who held them (L5, L8, P7, G5). */
+/** Blocks move to the present holders and are dropped by the former ones (L5, L8, P7, G5). */
 
 import { afterEach, describe, expect, test } from 'vitest'
 import { readU16 } from '../../protocol/bytes.ts'
@@ -65,7 +65,7 @@ test('blocks are read from the source at once, move, and the source is free to g
   })
 })
 
-test('the mover gives way once for each mebibyte, not for each small block', async () => {
+test('the mover pauses for clients once for each mebibyte, not for each small block', async () => {
   patches.method(WatchedDisk.prototype, 'silentMs', () => () => 1_000)
   await withHandLayout(2, async (hand) => {
     await hand.become([0])
@@ -77,12 +77,12 @@ test('the mover gives way once for each mebibyte, not for each small block', asy
     const sinceMs = hand.cluster.clock.monotonicMs()
     await hand.until(() => waitingPartitions(hand, 1) === 0)
     expect(heldRows(hand, 1, 'b').length).toBeGreaterThanOrEqual(count)
-    // Giving way to each block, four at a time and up to a second for each, would take 15 s.
+    // With a pause of up to a second for each block, four at a time, it would take 15 s.
     expect(hand.cluster.clock.monotonicMs() - sinceMs).toBeLessThan(6_000)
   })
 })
 
-test('what a restart finds whole stays whole; what was forgotten since does not (D8)', async () => {
+test('a partition that was whole is whole after a restart, unless the node has lost records since (D8)', async () => {
   await withHandLayout(2, async (hand) => {
     const { cluster } = hand
     await hand.become([0])
@@ -233,7 +233,7 @@ describe('data that is freed meanwhile (G5)', () => {
         await hand.become([0])
         await fill(hand.cluster, 0, MOVED_OBJECTS, MOVED_OBJECT_BYTES)
         await hand.become([1], true)
-        // Somebody has some of it already.
+        // Some node has a part of it already.
         await readBack(hand.cluster, 1, MOVED_OBJECTS, MOVED_OBJECT_BYTES)
         cluster.kill(0, false)
         await deleteAll(hand, 1)

@@ -61,7 +61,7 @@ test('of 20 creators that race for the last free place exactly one gets it', asy
   }
 })
 
-test('one more place makes room for one more; a name that is taken takes no place', async () => {
+test('raising the limit by one makes room for one bucket; a refused name takes no place', async () => {
   await onCluster(3, async (cluster) => {
     await limit(cluster, 1)
     expect(await create(cluster, 0, 'bucket')).toBe('BucketAlreadyExists')
@@ -80,7 +80,7 @@ test('one more place makes room for one more; a name that is taken takes no plac
   })
 })
 
-test('creators that die midway: never one too many, and no place is lost for good', async () => {
+test('creators that die midway: the limit is never exceeded, and no place is lost for good', async () => {
   const afterwards = new Set<string>()
   for (let seed = 1; seed <= SEEDS; seed++) {
     await onCluster(
@@ -109,7 +109,7 @@ test('creators that die midway: never one too many, and no place is lost for goo
           expect(['ok', 'TooManyBuckets']).toContain(code)
         }
         for (const node of [0, 1, 2]) expect(await namesOf(cluster, node)).toHaveLength(LIMIT)
-        // What is listed is there, and what was tried and is not listed is not.
+        // Exactly the listed names exist.
         const listed = await namesOf(cluster, 0)
         for (let i = 0; i < 20; i++) {
           const code = await codeOf(backendOf(cluster, i % 3).headBucket(context(), `race-${i}`))

@@ -35,7 +35,7 @@ async function namesOf(backend: Backend): Promise<string[]> {
   return buckets.map(({ name }) => name)
 }
 
-test('of creations of one name through three nodes at once one wins', async () => {
+test('when three nodes create one name at once, one of them wins', async () => {
   await onCluster(3, async (cluster) => {
     for (let round = 0; round < 5; round++) {
       const name = `name-${round}`
@@ -104,7 +104,7 @@ test('no listing shows a name twice while others try to make it', async () => {
   })
 })
 
-test('an account has so many buckets and no more; deleting one makes room', async () => {
+test('an account cannot have more buckets than its limit; deleting one makes room', async () => {
   await onCluster(3, async (cluster) => {
     const backend = backendOf(cluster, 0)
     const names = Array.from({ length: 99 }, (_, i) => `b-${100 + i}`)
@@ -117,7 +117,7 @@ test('an account has so many buckets and no more; deleting one makes room', asyn
   })
 })
 
-test('a bucket with objects stays, and works on', async () => {
+test('a bucket with objects is not deleted, and goes on working', async () => {
   await onCluster(3, async (cluster) => {
     await put(backendOf(cluster, 0), 'key', bytesLike(5))
     const remove = (node: number): Promise<string> =>
@@ -173,7 +173,7 @@ test('nothing is written into a deleted bucket, however the two meet (T8)', asyn
         expect(page.objects.map(({ key }) => key)).toEqual(expect.arrayContaining(sure))
       }
     }
-    // Both ways it went, or the race was none.
+    // Both outcomes must have come up, or there was no race.
     expect([...seen].sort()).toEqual(expect.arrayContaining(['BucketNotEmpty written', 'ok none']))
   })
 })
@@ -186,7 +186,7 @@ test('a bucket deleted and made again is empty, also for a node that remembers t
     for (const key of ['old', 'older']) await a.deleteObject(context(), { bucket: BUCKET, key })
     await a.deleteBucket(context(), BUCKET)
     await a.createBucket(context(), request(BUCKET))
-    // 503 once, since what was begun belonged to the other one.
+    // 503 once is right: the request had begun with the old bucket's record.
     const first = await codeOf(put(b, 'new', bytesLike(7)))
     expect(['ok', 'Unavailable']).toContain(first)
     if (first !== 'ok') await put(b, 'new', bytesLike(7))

@@ -14,7 +14,7 @@ import {
   timed,
 } from '../testing/calm-cluster.ts'
 
-test('one of three is deaf: lists, settings, reads and writes take a hedge at the most', async () => {
+test('one of three is deaf: lists, settings, reads and writes take no longer than a hedge', async () => {
   const took: Record<string, number[]> = {}
   await onCluster(3, async (cluster) => {
     const large = bytesLike(1_500_000)

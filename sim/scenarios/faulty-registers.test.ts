@@ -15,9 +15,8 @@ import {
   put,
   calmSleep,
   untilLevel,
+  SPACE_SOON,
 } from '../testing/calm-cluster.ts'
-
-const SPACE = { reclaimDelayMs: 500, scanPauseMs: 2_000, tombstoneDelayMs: 2_000 }
 
 /** A key that was deleted and is forgotten everywhere. Node 2, which is down then, has its removal damaged, and an
  * index that `shoal index rebuild` has made of what is left. */
@@ -61,7 +60,7 @@ test('a register that an earlier look at the log found damaged is mended by the 
       expect(tombstonesOf(cluster)).toEqual([])
       await untilLevel(cluster)
     },
-    { space: SPACE },
+    { space: SPACE_SOON },
   )
 })
 
@@ -85,6 +84,6 @@ test('while no node can repair it, status and scrub say so', async () => {
       expect(node.host.isFaulty(key)).toBe(false)
       expect(node.upkeep.scrubStatus()).toMatchObject({ left: 0 })
     },
-    { space: SPACE },
+    { space: SPACE_SOON },
   )
 })

@@ -21,7 +21,7 @@ import { nodeOf } from '../testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from '../testing/hand-layout.ts'
 
 const BUCKET = bucketId('c'.repeat(16))
-/** RegisterClient of four shards, one of them large. */
+/** Registers of four shards, one of which is large. */
 const KEYS: readonly RegisterKey[] = [
   ...keysOf(0, 2_100),
   ...keysOf(1, 200),
@@ -42,13 +42,13 @@ let patches: Patches
 let settles: number
 let underWay: number
 let underWayMax: number
-/** `settles` at each report of partitions of KEYS. */
+/** The value of `settles` at each report of a partition of KEYS. */
 let reports: number[]
 /** Partitions that were reported durably. */
 let reported: Set<number>
 /** Whether node 3, which may be starting, has the register. */
 let isHere: (key: RegisterKey) => boolean
-/** RegisterClient that were missing when their partition was reported. */
+/** Registers that were missing when their partition was reported. */
 let missing: RegisterKey[]
 
 beforeEach(() => {

@@ -1,4 +1,4 @@
-/** Having forgotten is remembered, whatever comes in between (D2, D8). */
+/** A node that has lost records remembers that through restarts and rebuilds in any order (D2, D8). */
 
 import { describe, expect, it } from 'vitest'
 import {

@@ -1,4 +1,4 @@
-/** A bucket can't be made on full disks: 507 through every node, and nothing of it is left (F6, P4). */
+/** CreateBucket on full disks is answered 507 by every node and leaves nothing behind (F6, P4). */
 
 import { expect, test } from 'vitest'
 import {
@@ -17,7 +17,7 @@ for (const nodes of [1, 3]) {
     await onCluster(
       nodes,
       async (cluster) => {
-        // Full for bodies, then for everything.
+        // First full for bodies only, then for everything.
         for (let node = 0; node < nodes; node++) {
           cluster.diskOf(node).capacityBytes = 16 << 20
         }

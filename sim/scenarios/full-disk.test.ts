@@ -141,7 +141,7 @@ describe('a node starts on a disk without a free byte', () => {
         damage(disk)
         disk.capacityBytes = disk.usedBytes()
         await cluster.start(1)
-        // Once more: nothing was written that would hide what was lost.
+        // Check again: nothing was written meanwhile that could hide a loss.
         cluster.kill(1, false)
         await cluster.start(1)
         const isVoteLost = path === VOTE_FILE

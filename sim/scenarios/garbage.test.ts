@@ -85,7 +85,7 @@ test('well-formed messages whose fields make no sense', async () => {
       [99, new Uint8Array(0)],
     ]
     for (const [type, body] of bodies) {
-      // Its own epoch, so that nothing is refused for that alone.
+      // The node's own epoch, since any other one would be refused at once.
       expect([type, await send(cluster, { type, body: atEpoch(cluster, type, body) })]).toEqual([
         type,
         'refused',

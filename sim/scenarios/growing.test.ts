@@ -12,6 +12,7 @@ import {
   onCluster,
   put,
   calmSleep,
+  calmUntil,
 } from '../testing/calm-cluster.ts'
 
 const KEYS = 40
@@ -81,13 +82,6 @@ class Clients {
   }
 }
 
-async function until(cluster: SimulatedCluster, what: () => boolean): Promise<void> {
-  for (let tries = 0; !what(); tries++) {
-    if (tries > 1_200) throw new Error('not within two minutes')
-    await calmSleep(cluster, 100)
-  }
-}
-
 function isSettled(cluster: SimulatedCluster, members: number): boolean {
   const { entry } = nodeOf(cluster, 0).layout.current()!
   return entry.state === 'STABLE' && entry.members.length === members && !entry.sources?.length
@@ -103,12 +97,18 @@ test.each([1])('from one to four nodes and back to three, seed %i', async (seed)
       for (const joiner of [1, 2, 3]) {
         await calmSleep(cluster, 500)
         await cluster.start(joiner)
-        await until(cluster, () => isSettled(cluster, joiner + 1))
+        await calmUntil(
+          cluster,
+          'the layout is at rest',
+          () => isSettled(cluster, joiner + 1),
+          100,
+          120_000,
+        )
         await clients.check(joiner)
       }
       const { nodeId } = nodeOf(cluster, 2)
       await nodeOf(cluster, 0).layout.changes.apply({ kind: 'drain', nodeId })
-      await until(cluster, () => isSettled(cluster, 3))
+      await calmUntil(cluster, 'the layout is at rest', () => isSettled(cluster, 3), 100, 120_000)
       clients.stop()
       await Promise.all(running)
       cluster.kill(2, false)

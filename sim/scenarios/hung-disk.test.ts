@@ -1,4 +1,4 @@
-/** The disk of one of three nodes hangs (F9c): it is one replica of three, for its own node too (D11). */
+/** The disk of one of three nodes hangs (F9c). Its own node treats it as one slow replica of three (D11). */
 
 import { expect, test } from 'vitest'
 import {
@@ -116,7 +116,7 @@ test('the disk hangs at any moment of a request through its node: another majori
   expect(late).toEqual([])
 }, 60_000)
 
-test('what hangs on a disk is refused beyond a bound, and its node goes on', async () => {
+test('when too much waits for a hanging disk, more is refused, and its node goes on', async () => {
   const took: number[] = []
   await onCluster(3, async (cluster) => {
     const bytes = bytesLike(4_000_000)
@@ -133,7 +133,7 @@ test('what hangs on a disk is refused beyond a bound, and its node goes on', asy
   expect(Math.max(...took)).toBeLessThan(1_500)
 }, 30_000)
 
-test('a disk hangs while another peer is gone for a moment: blocks wait for it', async () => {
+test('while a disk hangs and another peer is gone for a moment, blocks wait for the peer', async () => {
   await onCluster(3, async (cluster) => {
     const bytes = bytesLike(2_300_000)
     const disk = cluster.diskOf(2)

@@ -1,4 +1,4 @@
-/** What nodes know of buckets: proven by the replicas of their objects (T8), never older than who gets it (T7). */
+/** Cached records of buckets: the replicas of the bucket's objects prove that they are current (T8, T7). */
 
 import { expect, test } from 'vitest'
 import { byteString, utf8ByteString } from '../../protocol/bytes.ts'
@@ -56,7 +56,7 @@ async function withTwoDown(systemPartitions: boolean): Promise<number> {
       }
       for (const node of [0, 1, 2]) await backendOf(cluster, node).bucketAccess(context(), bucket)
     }
-    // What is known is older than any decision may rest on (T7).
+    // By now what the nodes have cached is too old for any decision (T7).
     await calmSleep(cluster, 5_000)
     const down = [cluster.idOf(3), cluster.idOf(4)]
     cluster.kill(3, false)
@@ -87,11 +87,11 @@ async function withTwoDown(systemPartitions: boolean): Promise<number> {
   return orphaned
 }
 
-test('a bucket whose own record has no majority can still be used by those who know it', async () => {
+test('a bucket whose own record has no majority can still be used through nodes that have it cached', async () => {
   expect(await withTwoDown(false)).toBeGreaterThan(0)
 })
 
-test('records that everything hangs on have 2R - 1 replicas: two of five take no majority away', async () => {
+test('records that everything depends on have 2R - 1 replicas, so two lost nodes of five leave a majority', async () => {
   expect(await withTwoDown(true)).toBe(0)
 })
 

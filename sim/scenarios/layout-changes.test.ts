@@ -1,4 +1,5 @@
-/** A whole cluster changes its members while clients write (F15): the node that leads the change dies, a joiner dies, gossip is lost. */
+/** A whole cluster changes its members while clients write (F15): the node that leads the change dies, a joiner dies,
+ * gossip is lost. */
 
 import { describe, expect, test } from 'vitest'
 import { nodeId } from '../../protocol/ids.ts'
@@ -17,7 +18,7 @@ import {
   view,
 } from '../testing/calm-cluster.ts'
 import { contentOf, Writers, KEYS } from '../testing/writers.ts'
-import { withMethods } from '../mutants/ports.ts'
+import { withMethods } from '../testing/changed-ports.ts'
 
 interface Scene {
   readonly cluster: SimulatedCluster
@@ -62,7 +63,7 @@ describe('a node joins a cluster that holds data', () => {
       await calmSleep(cluster, 2_000)
       expect(writers.count).toBeGreaterThan(count)
       await writers.check(3)
-      // It counts, and has all blocks: any one of the others may go.
+      // The new member votes and has all blocks, so any one of the others may be lost.
       await calmUntil(cluster, 'moved', () => [0, 1, 2, 3].every((n) => isAtRest(cluster, n)))
       cluster.kill(first, false)
       await writers.check(3)

@@ -129,7 +129,7 @@ test('any set of keys, any prefix, delimiter, start and page size', async () => 
   })
 })
 
-test('3,000 keys in pages, deleted ones gone, none doubled', async () => {
+test('3,000 keys come in pages, none twice, and no deleted one', async () => {
   await onCluster(3, async (cluster) => {
     const keys = Array.from({ length: 3000 }, (_, i) => `dir${i % 7}/file${(i * 7919) % 3000}`)
     for (let at = 0; at < keys.length; at += 50) {
@@ -180,7 +180,7 @@ test('replicas that differ are resolved: a node that missed writes lists them al
       ...(i % 3 === 0 ? [] : [`old ${i} ${i % 3 === 1 ? 'new' : 'etag'}`]),
     ])
     expect(listed).toEqual(expected.sort(byBytes))
-    // With the third away the two others must do.
+    // With the third node away, the other two are the only majority.
     cluster.kill(0, false)
     expect(await keysOf(nodeOf(cluster, 2).backend)).toHaveLength(50)
     expect(await codeOf(list(backendOf(cluster, 1), { prefix: 'new', limit: 5 }))).toBe('ok')

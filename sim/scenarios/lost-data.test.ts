@@ -1,4 +1,4 @@
-/** What is lost on all replicas is said to be lost, and holds up nothing else (A5, R4). */
+/** A block that all replicas have lost is reported as lost and does not block anything else (A5, R4). */
 
 import { expect, test } from 'vitest'
 import type { BlockKey } from '../../protocol/ids.ts'
@@ -24,7 +24,7 @@ import {
 
 const ALL = [0, 1, 2]
 
-/** Takes the blocks off the disks of these nodes, as damage does that is not mended. */
+/** Removes the blocks from the disks of these nodes, like damage that cannot be repaired. */
 async function lose(
   cluster: SimulatedCluster,
   keys: readonly BlockKey[],
@@ -66,7 +66,7 @@ test.each(['packed', 'blocks'])(
         .admin.gauges()
         .find(({ name }) => name === 'shoal_lost_objects')
       expect(gauge?.value).toBe(1)
-      // Overwritten, it is lost no more.
+      // Once it is overwritten, nothing is lost any more.
       await put(backendOf(cluster, 1), 'lost', bytesLike(50))
       expect(await codeOf(get(backendOf(cluster, 2), 'lost'))).toBe('ok')
       await calmSleep(cluster, 120_000)
@@ -106,7 +106,7 @@ test('scrub finds what a register names and no replica has, and has fetched what
     await scrub(cluster, 1)
     expect(await lostOf(cluster, 1)).toEqual([`${BUCKET}/lost`, `${BUCKET}/lost small`])
     expect(blocksOf(nodeOf(cluster, 1)).toSorted()).toEqual(before.toSorted())
-    // Known also after a restart.
+    // It is still known after a restart.
     await calmSleep(cluster, 1_000)
     cluster.kill(1, false)
     await cluster.start(1)

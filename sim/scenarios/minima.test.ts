@@ -1,4 +1,4 @@
-/** Minima of buckets that are gone go away with them (T8). */
+/** The minima of deleted buckets are dropped (T8). */
 
 import { expect, test } from 'vitest'
 import {
@@ -20,7 +20,7 @@ import {
 
 const BUCKETS = 200
 
-test('of hundreds of buckets that came and went no minimum stays, nor comes back', async () => {
+test('hundreds of buckets that are created and deleted leave no minima, also after restarts', async () => {
   await onCluster(
     3,
     async (cluster) => {

@@ -1,4 +1,4 @@
-/** One more node relieves a cluster whose disks are full at once, before the blocks of the change have moved. */
+/** One more node lets a cluster with full disks take writes at once, before any block has moved. */
 
 import { expect, test } from 'vitest'
 import { BlockMover } from '../../node/rebalance/block-mover.ts'

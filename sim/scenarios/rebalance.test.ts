@@ -7,7 +7,7 @@ import { tokensEntry } from '../../protocol/layout/transition.ts'
 import { RPC } from '../../protocol/rpc/message.ts'
 import { MoveFile } from '../../node/rebalance/move-file.ts'
 import { Patches } from '../mutants/patches.ts'
-import { withNetwork } from '../mutants/ports.ts'
+import { withNetwork } from '../testing/changed-ports.ts'
 import { backendOf, bytesLike, get, nodeOf, put } from '../testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from '../testing/hand-layout.ts'
 

@@ -1,4 +1,4 @@
-/** T7: who signs, as the records say it less than a second ago. */
+/** Who signed a request and what they may do, by records that are less than a second old (T7). */
 
 import { describe, expect, test } from 'vitest'
 import type { Credential } from '../../gateway/port/identity.ts'
@@ -109,7 +109,7 @@ function world() {
   return { time, put, reads, network, gossip, resolver, texts, hear: (b: Uint8Array) => hear(b) }
 }
 
-/** Lets what runs beside requests end. */
+/** Waits until background reads have ended. */
 async function quiet(): Promise<void> {
   for (let turn = 0; turn < 50; turn++) await Promise.resolve()
 }

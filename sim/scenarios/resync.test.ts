@@ -20,6 +20,7 @@ import {
   calmSleep,
   untilLevel,
 } from '../testing/calm-cluster.ts'
+import { cutBetween } from '../testing/cuts.ts'
 
 test('down during 300 writes, a node has all of it by itself soon after it is back', async () => {
   await onCluster(3, async (cluster) => {
@@ -114,11 +115,7 @@ test('an acceptance that only one node has is settled one way or the other', asy
 
 test('a duty outlives the node that has it: the hint comes after its restart', async () => {
   await onCluster(3, async (cluster) => {
-    const behind = cluster.idOf(2)
-    for (const other of [0, 1]) {
-      cluster.wires.cut(cluster.idOf(other), behind)
-      cluster.wires.cut(behind, cluster.idOf(other))
-    }
+    cutBetween(cluster, [2], [0, 1])
     await calmSleep(cluster, 100)
     for (let i = 0; i < 20; i++) await put(backendOf(cluster, 0), `key ${i}`, bytesLike(200))
     const before = nodeOf(cluster, 0).resync.pendingCount

@@ -1,4 +1,4 @@
-/** The cluster secret rotated in whole clusters, with nodes that die or are away: keys go on, retired sessions don't. */
+/** The cluster secret is rotated while nodes die or are away: access keys keep working, retired sessions do not. */
 
 import { expect, test } from 'vitest'
 import { utf8 } from '../../protocol/bytes.ts'
@@ -115,7 +115,8 @@ test.each([1, 2, 3, 4, 5, 6])('the node that rotates dies while it does: seed %i
       await calmSleep(cluster, seed * 4)
       cluster.kill(1, true)
       await calmSleep(cluster, 20_000)
-      // Begun and decided, or not begun: it can be asked for again. The others seal what it has not sealed.
+      // The rotation was decided or has not begun, so it may be asked for again. The others seal what this node has not
+      // sealed.
       await nodeOf(cluster, 0).admin.rotateSecret(0)
       await untilKeysSealed(cluster, 0)
       await cluster.start(1)
@@ -146,7 +147,7 @@ test.each([1, 2, 3])('requests go on meanwhile: seed %i', (seed) =>
         for (let i = 0; !done; i++) {
           const body = utf8(`${node} ${i}`)
           const store = () => codeOf(put(backendOf(cluster, node), `key-${node}-${i}`, body))
-          // A change that is under way when the epoch goes on may be answered 503; clients ask again.
+          // A change that is under way when the epoch changes may be answered 503. Clients ask again.
           let code = await store()
           if (code === 'Unavailable') {
             again++
@@ -174,9 +175,9 @@ test.each([1, 2, 3])('requests go on meanwhile: seed %i', (seed) =>
       done = true
       await Promise.all(writing)
       expect([...codes]).toEqual(['ok'])
-      // At each rotation, at most the one that each writer waits for.
+      // At most one failure for each writer and rotation.
       expect(again).toBeLessThanOrEqual(writing.length * 3)
-      // Made while the secret changed under them: sealed by one that is there.
+      // They were made while the secret changed. Their secrets must be sealed by a generation that still exists.
       await calmSleep(cluster, 2_000)
       expect(made.length).toBeGreaterThan(8)
       for (const { id, secret } of made) {

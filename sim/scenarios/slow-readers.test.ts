@@ -1,4 +1,5 @@
-/** Readers are counted, not timed: what is read slowly is delivered whole, whatever happens to it. */
+/** Readers are counted, not timed: an object that is read slowly is delivered whole, even when it is deleted
+ * meanwhile. */
 
 import { expect, test } from 'vitest'
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
@@ -66,7 +67,7 @@ test('an object that is deleted while it is read for hours is delivered whole', 
   )
 })
 
-test('a reader whose node holds not all of the blocks is known to those that do', async () => {
+test('nodes that hold blocks know of readers on a node that lacks them', async () => {
   await onCluster(
     5,
     async (cluster) => {
@@ -104,7 +105,7 @@ test('a reader whose node is restarted holds nothing any more', async () => {
       expect(blocksOf(nodeOf(cluster, 0)).length).toBe(10)
       cluster.kill(1, false)
       await calmSleep(cluster, 60_000)
-      // It is not known what became of it.
+      // The outcome of its read does not matter.
       expect(blocksOf(nodeOf(cluster, 0)).length).toBe(10)
       await cluster.start(1)
       await untilEmpty(cluster, 0)

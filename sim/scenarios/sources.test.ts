@@ -25,6 +25,7 @@ import {
   BUCKET,
 } from '../testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from '../testing/hand-layout.ts'
+import { cutBetween } from '../testing/cuts.ts'
 
 const OBJECTS = 8
 const SIZE = 90_000
@@ -184,10 +185,7 @@ async function onlyCopyAway(check: (hand: HandLayout) => Promise<void>): Promise
     await withHandLayout(4, async (hand) => {
       const { cluster } = hand
       await hand.become([0, 1, 2])
-      for (const other of [0, 1]) {
-        cluster.wires.cut(cluster.idOf(other), cluster.idOf(2))
-        cluster.wires.cut(cluster.idOf(2), cluster.idOf(other))
-      }
+      cutBetween(cluster, [2], [0, 1])
       await calmSleep(cluster, 100)
       await fill(hand.cluster, 0, OBJECTS, SIZE)
       // The last records of a log would look like a torn tail (D4).

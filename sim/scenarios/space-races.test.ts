@@ -1,18 +1,15 @@
 /** Freed blocks and forgotten registers against messages that come late, or never (G2, G3, G5). */
 
 import { expect, test } from 'vitest'
-import { decodeRegisterCall, decodeRegisterAnswer, RPC } from '../../protocol/rpc/message.ts'
+import { decodeRegisterAnswer, RPC } from '../../protocol/rpc/message.ts'
 import { WireCollectRequest } from '../../protocol/rpc/messages.js'
 import { byteString, utf8 } from '../../protocol/bytes.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import { SPACES, type KeySpace, type SystemKind } from '../../protocol/keyspace/space.ts'
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
-import type { RegisterRequest } from '../../protocol/register/types.ts'
-import type { Environment, Network, NetworkMessage } from '../../node/env/ports.ts'
-import type { NodeId } from '../../protocol/ids.ts'
+import type { Network, NetworkMessage } from '../../node/env/ports.ts'
 import { tombstoneOf } from '../../node/objects/tombstone.ts'
-import type { SimulatedCluster } from '../world/cluster.ts'
 import type { SimulatedDisk } from '../world/disk.ts'
 import { freedButReferenced, tombstonesOf, unreferencedBlocks } from '../checkers/space-checker.ts'
 import {
@@ -29,57 +26,14 @@ import {
   request,
   calmSleep,
   untilLevel,
+  SPACE_SOON,
+  calmUntil,
 } from '../testing/calm-cluster.ts'
-
-const SPACE = { reclaimDelayMs: 500, scanPauseMs: 2_000, tombstoneDelayMs: 2_000 }
-
-type Filter = (from: number, to: NodeId, request: RegisterRequest) => 'pass' | 'drop'
-
-/** Sees every register request that leaves a node, and may drop it. */
-class Wiretap {
-  filter: Filter = () => 'pass'
-  readonly networks: Network[] = []
-  readonly taken: NetworkMessage[] = []
-
-  readonly adapt = (environment: Environment, node: number): Environment => {
-    const { network } = environment
-    this.networks[node] = network
-    const call: Network['call'] = (peer, traffic, message, options) => {
-      if (message.type === RPC.register) {
-        const { request } = decodeRegisterCall(message.body)
-        if (this.filter(node, peer, request) === 'drop') {
-          this.taken.push({
-            ...message,
-            body: message.body.slice(),
-            payload: message.payload?.slice(),
-          })
-          return new Promise((_, reject) => {
-            const error = Object.assign(new Error('TIMEOUT'), {
-              code: 'TIMEOUT',
-              maybeDelivered: true,
-            })
-            environment.clock.after(options.timeoutMs, () => reject(error))
-          })
-        }
-      }
-      return network.call(peer, traffic, message, options)
-    }
-    return {
-      ...environment,
-      network: new Proxy(network, {
-        get: (target, name) => (name === 'call' ? call : bound(target, name)),
-      }),
-    }
-  }
-}
+import { withNetwork } from '../testing/changed-ports.ts'
+import { Wiretap } from '../testing/wiretap.ts'
 
 function isForget({ type, body }: NetworkMessage): boolean {
   return type === RPC.collect && WireCollectRequest.decode(body).forget
-}
-
-function bound(target: Network, name: string | symbol): unknown {
-  const value: unknown = Reflect.get(target, name)
-  return typeof value === 'function' ? value.bind(target) : value
 }
 
 async function flip(disk: SimulatedDisk, text: string): Promise<void> {
@@ -93,26 +47,14 @@ async function flip(disk: SimulatedDisk, text: string): Promise<void> {
   throw new Error('not in the log')
 }
 
-async function until(
-  cluster: SimulatedCluster,
-  what: () => boolean,
-  withinMs = 60_000,
-): Promise<void> {
-  const untilMs = cluster.clock.monotonicMs() + withinMs
-  while (!what()) {
-    if (cluster.clock.monotonicMs() > untilMs) throw new Error(`not within ${withinMs} ms`)
-    await calmSleep(cluster, 100)
-  }
-}
-
 test('an acceptance that only one replica has can’t come back after its blocks were freed', async () => {
   const wires = new Wiretap()
   await onCluster(
     3,
     async (cluster) => {
-      // A first key, so that all of them have spoken with each other.
+      // A first key, so that all nodes are connected.
       await put(backendOf(cluster, 0), 'other', bytesLike(10))
-      // Accepts of node 0 get nowhere; nor does it vote for others, but it says which attempts run.
+      // Accepts of node 0 are lost, and it gets no requests of others, but it still says which attempts are under way.
       const zero = cluster.idOf(0)
       wires.filter = (from, to, { type }) =>
         (from === 0 && type !== 'prepare') || (from !== 0 && to === zero) ? 'drop' : 'pass'
@@ -121,9 +63,14 @@ test('an acceptance that only one replica has can’t come back after its blocks
       )
       wires.filter = (from, to) => (from === 0 || to === zero ? 'drop' : 'pass')
       expect(unreferencedBlocks(cluster)).toEqual([])
-      await until(cluster, () => nodeOf(cluster, 1).space.counters().freedBlocks > 0)
+      await calmUntil(
+        cluster,
+        'a block is freed',
+        () => nodeOf(cluster, 1).space.counters().freedBlocks > 0,
+        100,
+      )
       await calmSleep(cluster, 10_000)
-      // The only one to contradict node 0 is one that was asked before the blocks went.
+      // Only a replica that was asked before the blocks were freed can contradict node 0.
       wires.filter = () => 'pass'
       cluster.kill(2, false)
       await calmSleep(cluster, 100)
@@ -132,10 +79,20 @@ test('an acceptance that only one replica has can’t come back after its blocks
       await cluster.start(2)
       await untilLevel(cluster)
       expect(freedButReferenced(cluster)).toEqual([])
-      await until(cluster, () => unreferencedBlocks(cluster).length === 0)
-      await until(cluster, () => tombstonesOf(cluster).length === 0)
+      await calmUntil(
+        cluster,
+        'blocks are freed',
+        () => unreferencedBlocks(cluster).length === 0,
+        100,
+      )
+      await calmUntil(
+        cluster,
+        'tombstones are forgotten',
+        () => tombstonesOf(cluster).length === 0,
+        100,
+      )
     },
-    { space: SPACE, adapt: wires.adapt },
+    { space: SPACE_SOON, adapt: wires.adapt },
   )
 })
 
@@ -157,7 +114,12 @@ test('an accept from before the collection is refused after it, and after restar
       await calmSleep(cluster, 100)
       await backendOf(cluster, 1).deleteObject(context(), { bucket: BUCKET, key: 'key' })
       await cluster.start(0)
-      await until(cluster, () => tombstonesOf(cluster).length === 0)
+      await calmUntil(
+        cluster,
+        'tombstones are forgotten',
+        () => tombstonesOf(cluster).length === 0,
+        100,
+      )
       const deliver = async (): Promise<void> => {
         for (const message of late) {
           for (const to of [0, 1, 2]) {
@@ -185,13 +147,18 @@ test('an accept from before the collection is refused after it, and after restar
       await untilLevel(cluster)
       await deliver()
       expect(tombstonesOf(cluster)).toEqual([])
-      await until(cluster, () => unreferencedBlocks(cluster).length === 0)
+      await calmUntil(
+        cluster,
+        'blocks are freed',
+        () => unreferencedBlocks(cluster).length === 0,
+        100,
+      )
     },
-    { space: SPACE, adapt: wires.adapt },
+    { space: SPACE_SOON, adapt: wires.adapt },
   )
 })
 
-test('a replica that misses the word to forget is told again', async () => {
+test('a replica that misses the command to forget a tombstone is told again', async () => {
   let deaf = true
   await onCluster(
     3,
@@ -202,11 +169,22 @@ test('a replica that misses the word to forget is told again', async () => {
       }
       const collected = (node: number): number =>
         nodeOf(cluster, node).space.counters().registersCollected
-      await until(cluster, () => collected(0) === 8 && collected(1) === 8)
-      // Those that it collects by itself it does not hear of.
+      await calmUntil(
+        cluster,
+        'tombstones are collected',
+        () => collected(0) === 8 && collected(1) === 8,
+        100,
+      )
+      // It does not hear the commands of its own collection either.
       expect(collected(2)).toBeLessThan(8)
       deaf = false
-      await until(cluster, () => tombstonesOf(cluster).length === 0, 120_000)
+      await calmUntil(
+        cluster,
+        'tombstones are forgotten',
+        () => tombstonesOf(cluster).length === 0,
+        100,
+        120_000,
+      )
       await untilLevel(cluster)
       for (let i = 0; i < 8; i++) await put(backendOf(cluster, i % 3), `key ${i}`, bytesLike(11, i))
       await untilLevel(cluster)
@@ -216,7 +194,7 @@ test('a replica that misses the word to forget is told again', async () => {
       }
     },
     {
-      space: SPACE,
+      space: SPACE_SOON,
       // Node 2 hears the question, not the command behind it.
       adapt: (environment, node) => {
         if (node !== 2) return environment
@@ -226,18 +204,13 @@ test('a replica that misses the word to forget is told again', async () => {
             if (deaf && isForget(message)) return new Promise(() => {})
             return handler(from, message)
           })
-        return {
-          ...environment,
-          network: new Proxy(network, {
-            get: (target, name) => (name === 'serve' ? serve : bound(target, name)),
-          }),
-        }
+        return withNetwork(environment, { serve })
       },
     },
   )
 })
 
-test('a tombstone that is damaged on the one replica that has not forgotten it comes to an end (D3)', async () => {
+test('a tombstone is forgotten in the end, though it is damaged on the one replica that still has it (D3)', async () => {
   let deaf = true
   await onCluster(
     3,
@@ -248,7 +221,7 @@ test('a tombstone that is damaged on the one replica that has not forgotten it c
         await backendOf(cluster, 1).deleteObject(context(), { bucket: BUCKET, key: `key ${i}` })
       }
       await calmSleep(cluster, 100)
-      // One that another node looks after.
+      // A tombstone that another node collects.
       const { layout } = nodeOf(cluster, 0)
       const tombstone = tombstonesOf(cluster).find(
         (key) => layout.current()!.replicas(partitionOfKey(key))[0] !== cluster.idOf(2),
@@ -256,7 +229,7 @@ test('a tombstone that is damaged on the one replica that has not forgotten it c
       const { operation } = nodeOf(cluster, 2).host.peek(tombstone!)!.value
       const forgotten = (node: number): boolean =>
         nodeOf(cluster, node).host.peek(tombstone!) === undefined
-      await until(cluster, () => forgotten(0) && forgotten(1))
+      await calmUntil(cluster, 'the key is forgotten', () => forgotten(0) && forgotten(1), 100)
       expect(forgotten(2)).toBe(false)
       cluster.kill(2, false)
       await flip(cluster.diskOf(2), operation)
@@ -264,8 +237,18 @@ test('a tombstone that is damaged on the one replica that has not forgotten it c
       await cluster.start(2)
       expect(nodeOf(cluster, 2).host.isFaulty(tombstone!)).toBe(true)
       deaf = false
-      await until(cluster, () => !nodeOf(cluster, 2).host.isFaulty(tombstone!))
-      await until(cluster, () => tombstonesOf(cluster).length === 0)
+      await calmUntil(
+        cluster,
+        'the register is mended',
+        () => !nodeOf(cluster, 2).host.isFaulty(tombstone!),
+        100,
+      )
+      await calmUntil(
+        cluster,
+        'tombstones are forgotten',
+        () => tombstonesOf(cluster).length === 0,
+        100,
+      )
       await untilLevel(cluster)
       for (const node of [0, 1, 2]) {
         for (let i = 0; i < 8; i++) {
@@ -274,7 +257,7 @@ test('a tombstone that is damaged on the one replica that has not forgotten it c
       }
     },
     {
-      space: { ...SPACE, tombstoneDelayMs: 4_000 },
+      space: { ...SPACE_SOON, tombstoneDelayMs: 4_000 },
       adapt: (environment, node) => {
         const { network } = environment
         const serve: Network['serve'] = (handler) =>
@@ -287,19 +270,13 @@ test('a tombstone that is damaged on the one replica that has not forgotten it c
           node === 2 && deaf && message.type === RPC.collect
             ? new Promise(() => {})
             : network.call(peer, traffic, message, options)
-        const changed: Partial<Network> = { serve, call }
-        return {
-          ...environment,
-          network: new Proxy(network, {
-            get: (target, name) => Reflect.get(changed, name) ?? bound(target, name),
-          }),
-        }
+        return withNetwork(environment, { serve, call })
       },
     },
   )
 })
 
-test('whatever the space, a tombstone that all have forgotten and whose old record is damaged gives votes again (D3)', async () => {
+test('in every key space a forgotten register votes again after its old record was damaged (D3)', async () => {
   await onCluster(
     3,
     async (cluster) => {
@@ -316,7 +293,12 @@ test('whatever the space, a tombstone that all have forgotten and whose old reco
       }
       await untilLevel(cluster)
       const operations = keys.map((key) => nodeOf(cluster, 2).host.peek(key)!.value.operation)
-      await until(cluster, () => tombstonesOf(cluster).length === 0)
+      await calmUntil(
+        cluster,
+        'tombstones are forgotten',
+        () => tombstonesOf(cluster).length === 0,
+        100,
+      )
       await nodeOf(cluster, 2).store.commitIndex()
       cluster.kill(2, false)
       for (const operation of operations) await flip(cluster.diskOf(2), operation)
@@ -335,6 +317,6 @@ test('whatever the space, a tombstone that all have forgotten and whose old reco
       }
       await backendOf(cluster, 2).createBucket(context(), request('gone'))
     },
-    { space: SPACE },
+    { space: SPACE_SOON },
   )
 })

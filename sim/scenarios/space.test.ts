@@ -157,14 +157,14 @@ test('a PUT that its client leaves half-way is found by the scan', async () => {
       await untilTidy(cluster)
       const orphans = [0, 1, 2].map((node) => nodeOf(cluster, node).space.counters().orphans)
       expect(Math.max(...orphans)).toBeGreaterThan(0)
-      // The key was never written: the judge's tombstone goes, too.
+      // The key was never written, so the tombstone that the reachability check wrote is forgotten too.
       await untilForgotten(cluster)
     },
     { space: SPACE },
   )
 })
 
-test('a PUT that is slow keeps its blocks however long it takes', async () => {
+test('a slow PUT keeps its blocks for as long as it takes', async () => {
   await onCluster(
     3,
     async (cluster) => {
@@ -206,7 +206,7 @@ test('blocks of a gateway that died are freed once it shows a later boot', async
       await calmSleep(cluster, 2_000)
       cluster.kill(2, false)
       await calmSleep(cluster, 30_000)
-      // No node can say that it is over.
+      // No other node can say that the attempt is over.
       expect(unreferencedBlocks(cluster).length).toBeGreaterThan(0)
       await cluster.start(2)
       await untilTidy(cluster)
@@ -318,7 +318,7 @@ test('what others chose below a replica’s floor comes to it by an identity cha
       cluster.kill(1, false)
       expect(await get(backendOf(cluster, 2), 'key')).toHaveLength(30)
     },
-    // A seed with which the removal is chosen without node 2: else all floors are as high as its own.
+    // With this seed the removal is chosen without node 2. Otherwise all floors would be as high as its own.
     { space: SPACE, seed: 1 },
   )
 })

@@ -27,7 +27,7 @@ import {
 
 const SPACE = { reclaimDelayMs: 1_000, scanPauseMs: 3_000, tombstoneDelayMs: 3_000 }
 const DAY_MS = 24 * 3_600_000
-/** Small ones: only the last part of an upload may be, so there is one. */
+/** Small, so each upload has one part: only the last part may be smaller than 5 MiB. */
 const PART_BYTES = 70_000
 
 interface Begun {
@@ -122,7 +122,7 @@ test('gateways that die in a completion leave the whole object or an open upload
           const there = await codeOf(get(backendOf(cluster, i % 3), upload.key))
           if (codes[i] === 'ok') expect(there).toBe('ok')
           outcomes.add(`${codes[i]} ${there}`)
-          // Whatever it was, the client may ask again.
+          // Whatever the answer was, the client may ask again.
           expect(await complete(cluster, (i + 1) % 3, upload)).toBe('ok')
           const bytes = await get(backendOf(cluster, (i + 2) % 3), upload.key)
           expect(Buffer.compare(bytes, upload.bytes)).toBe(0)
@@ -149,7 +149,7 @@ test('a bucket goes with its open uploads, and nothing of them stays', async () 
       expect(await codeOf(backendOf(cluster, 1).deleteBucket(context(), BUCKET))).toBe(
         'BucketNotEmpty',
       )
-      // They hindered nothing, and go on.
+      // The refused deletion has not touched the uploads.
       expect(await complete(cluster, 2, begun[1]!)).toBe('ok')
       for (const { key } of begun.slice(0, 2)) {
         await backendOf(cluster, 0).deleteObject(context(), { bucket: BUCKET, key })
@@ -164,12 +164,12 @@ test('a bucket goes with its open uploads, and nothing of them stays', async () 
   )
 })
 
-test('what a bucket left behind that went without them is found', async () => {
+test('uploads that a deleted bucket left behind are found', async () => {
   await onCluster(
     3,
     async (cluster) => {
       for (let i = 0; i < 6; i++) await begin(cluster, i % 3, `key ${i}`)
-      // The uploads are not reached: everything to the node that deletes is slow but what is needed.
+      // The deletion does not reach the uploads: of the messages to its node all but the necessary ones are slow.
       const { registers } = nodeOf(cluster, 1)
       const real = registers.change.bind(registers)
       registers.change = (own, asked) =>
@@ -203,7 +203,7 @@ test('uploads that stay open for longer than the bucket allows are aborted', asy
       const old = await begin(cluster, 1, 'tmp/old')
       await calmSleep(cluster, 20_000)
       expect(remains(cluster).states).toHaveLength(2)
-      // A day in small steps would be long: the nodes' clocks are put on.
+      // Set the nodes' clocks instead of simulating whole days.
       const nowMs = cluster.clock.nowMs.bind(cluster.clock)
       cluster.clock.nowMs = () => nowMs() + DAY_MS
       await until(cluster, () => remains(cluster).states.length === 1)

@@ -12,6 +12,8 @@ import { SimulatedCluster, type ClusterOptions } from '../world/cluster.ts'
 
 export const BUCKET = 'bucket'
 export const HEADERS: ObjectHeaders = { system: {}, user: {}, storageClass: 'STANDARD' }
+/** What is deleted is freed, and tombstones are forgotten, within seconds. */
+export const SPACE_SOON = { reclaimDelayMs: 500, scanPauseMs: 2_000, tombstoneDelayMs: 2_000 }
 
 export function context(operation = 'Test'): RequestContext {
   return { operation, signal: new AbortController().signal, rounds: 0 }
@@ -194,14 +196,15 @@ export async function calmSleep(cluster: SimulatedCluster, delayMs: number): Pro
 export const view = (cluster: SimulatedCluster, number: number): LayoutView =>
   nodeOf(cluster, number).layout.current()!
 
-/** Waits until it is so, for five minutes at most. */
+/** Waits until it is so, for five minutes at most unless `withinMs` says otherwise. `what` names it if it never is. */
 export async function calmUntil(
   cluster: SimulatedCluster,
   what: string,
   is: () => boolean,
   everyMs = 20,
+  withinMs = 300_000,
 ): Promise<void> {
-  const untilMs = cluster.clock.monotonicMs() + 300_000
+  const untilMs = cluster.clock.monotonicMs() + withinMs
   while (!is()) {
     if (cluster.clock.monotonicMs() > untilMs) throw new Error(`not in time: ${what}`)
     await calmSleep(cluster, everyMs)

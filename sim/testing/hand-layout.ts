@@ -25,7 +25,7 @@ import { chunkMessage, entriesMessage, LAYOUT_RPC } from '../../node/layout/mess
 import type { SimulatedCluster } from '../world/cluster.ts'
 import type { Adapt } from '../mutants/mutant.ts'
 import { Patches } from '../mutants/patches.ts'
-import { withMethods } from '../mutants/ports.ts'
+import { withMethods } from './changed-ports.ts'
 import { SimulatedSigner } from '../world/signer.ts'
 import { nodeOf, onCluster, calmSleep } from './calm-cluster.ts'
 

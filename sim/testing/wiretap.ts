@@ -4,6 +4,7 @@ import type { NodeId } from '../../protocol/ids.ts'
 import type { RegisterRequest } from '../../protocol/register/types.ts'
 import { decodeRegisterCall, RPC } from '../../protocol/rpc/message.ts'
 import type { Environment, Network, NetworkMessage } from '../../node/env/ports.ts'
+import { withNetwork } from './changed-ports.ts'
 
 export type TapFilter = (from: number, to: NodeId, request: RegisterRequest) => 'pass' | 'drop'
 
@@ -30,13 +31,6 @@ export class Wiretap {
         environment.clock.after(options.timeoutMs, () => reject(error))
       })
     }
-    const tapped = new Proxy(network, {
-      get: (target, name) => {
-        if (name === 'call') return call
-        const value: unknown = Reflect.get(target, name)
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value
-      },
-    })
-    return { ...environment, network: tapped }
+    return withNetwork(environment, { call })
   }
 }

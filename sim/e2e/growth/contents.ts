@@ -103,7 +103,7 @@ export class GrowthContents {
     }
   }
 
-  /** One more part of each upload, through whichever node. */
+  /** Uploads one more part of each upload, each through the next node. */
   async goOn(client: RawClient): Promise<void> {
     for (const upload of this.#uploads) {
       for (let attempt = 0; ; attempt++) {

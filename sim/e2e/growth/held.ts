@@ -10,7 +10,7 @@ import { decodePosition } from '../../../node/replica/row-format.ts'
 
 const REGISTER = 'r'.charCodeAt(0)
 const BLOCK = 'b'.charCodeAt(0)
-/** Least size of header, key and owner in a block's record, which are no data. */
+/** The least size of header, key and owner in a block's record. They are not data. */
 const RECORD_BYTES = 160
 
 export interface HeldRow {
@@ -76,7 +76,7 @@ export function heldThinly(view: LayoutView, held: ReadonlyMap<string, HeldBlock
   return thin
 }
 
-/** The least that a change has to move, by what really lay in the cluster. */
+/** The least that a change has to move, by what the cluster held before it. */
 export class LeastBytes {
   /** One copy of each row, by key. */
   readonly #rows = new Map<string, HeldRow>()
@@ -88,8 +88,8 @@ export class LeastBytes {
   }
 
   /**
-   * Bytes that nodes hold after the change and did not hold before it, summed: what joiners take, what a lost node held,
-   * what a leaver gives. Any placement with the same shares moves at least as much.
+   * Bytes that nodes hold after the change and did not hold before it, summed: what joiners take, what a lost node
+   * held, what a leaver gives. Any placement with the same shares moves at least as much.
    */
   between(before: LayoutView, after: LayoutView): number {
     const perPartition = new Map<number, number>()

@@ -174,7 +174,7 @@ export class Members {
     try {
       pid = this.pid(node)
     } catch {
-      // It had not come so far.
+      // It had not been started yet.
     }
     await child?.kill()
     if (pid !== undefined) {
@@ -197,7 +197,7 @@ export class Members {
     this.#children.delete(node)
   }
 
-  /** `shoal layout ARGS`. */
+  /** Runs `shoal layout ARGS`. */
   async layout(through: number, ...args: string[]): Promise<string> {
     const { stdout } = await command(['layout', ...args, '--data', this.dir(through), '--json'])
     return stdout
@@ -207,7 +207,7 @@ export class Members {
     return layoutOf(await this.#client(through).layout())
   }
 
-  /** What the change would move, on paper. */
+  /** What the change would move, by the plan that `shoal layout` prints. */
   plan(through: number, change: PlannedChange): Promise<LayoutPlan> {
     return this.#client(through).planChange(change)
   }
@@ -217,7 +217,8 @@ export class Members {
     return JSON.parse(stdout) as Record<string, unknown>
   }
 
-  /** Until the layout is what `isSo` says: the latest that any node knows, with more than half of them asked. */
+  /** Waits until `isSo` holds for the latest layout that any node knows, when more than half of the nodes have
+   * answered. */
   async untilLayout(
     what: string,
     isSo: (seen: LayoutSeen) => boolean,

@@ -43,7 +43,7 @@ process.on('SIGUSR2', () => {
     execFileSync('mkfifo', [pipe])
     return
   }
-  // Lets everyone go who waits in `open`.
+  // Lets all threads go on that wait in `open`.
   const writer = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
   setTimeout(() => {
     closeSync(writer)

@@ -6,7 +6,7 @@
  *     namespace i                                this process
  *     10.88.i.1  --connect 10.88.j.1:9002-->     10.88.i.254:RELAY+j  --connect-->  10.88.j.1:9002
  *
- * Wants root, iproute2 and nftables.
+ * Needs root, iproute2 and nftables.
  */
 
 import { runCommand } from '../../../bench/harness/process.ts'

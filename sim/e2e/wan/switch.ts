@@ -3,7 +3,7 @@
  * hosts can be dropped in silence, each way by itself. Nothing else of the network notices, as with a cable cut
  * behind a switch: TCP sends again, at longer and longer intervals, and connecting gets no answer.
  *
- * Wants root, iproute2 and nftables.
+ * Needs root, iproute2 and nftables.
  */
 
 import { runCommand } from '../../../bench/harness/process.ts'
@@ -21,8 +21,8 @@ export class SwitchedHosts {
   }
 
   /**
-   * Starts with `size` hosts; more can be added. `network` is the first three bytes of their addresses. Resolves with the
-   * reason where this machine does not permit it.
+   * Starts with `size` hosts; more can be added. `network` is the first three bytes of their addresses. Resolves
+   * with the reason where this machine does not permit it.
    */
   static async create(
     size: number,
