@@ -102,8 +102,8 @@ function quickest(work: () => void): number {
 function report(sections: readonly string[]): string {
   return `# What grows with the cluster
 
-Written by \`npm run sim:scale\`: run it again after a change and look at the difference. It says of each figure whether the real
-code or a model made it. \`npm run sim:scale -- --quick\` checks the bounds on fewer sizes and writes nothing.
+Written by \`npm run sim:scale\`: run it again after a change and look at the difference. Each section says whether its figures come
+from the real code or from a model. \`npm run sim:scale -- --quick\` checks the bounds on fewer sizes and writes nothing.
 
 ${sections.join('\n')}`
 }

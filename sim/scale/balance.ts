@@ -278,10 +278,10 @@ function textOf(
   ])
   return `## Balance, and what one change moves
 
-Real code: \`place()\` with ${(1 << PARTITION_BITS).toLocaleString('en')} partitions and ${REPLICAS} replicas. *Fullest* and *emptiest* are a node's partitions against its
-fair share, the worst of all seeds. *Join*, *drain*, *capacity ×2* and *÷2* are the replicas that move against the least
-that the change of fair shares asks for: mean / worst of the seeds. *At bound* is the share of all replicas held by nodes
-that may take no more. *Replacement*: a new node in a lost one's place gets exactly that node's partitions.
+Real code: \`place()\` with ${(1 << PARTITION_BITS).toLocaleString('en')} partitions and ${REPLICAS} replicas. *Fullest* and *emptiest*: the partitions of that node divided by its
+fair share, in the worst seed. *Join*, *drain*, *capacity ×2* and *÷2*: the replicas that move, divided by the least
+that the change of fair shares requires (mean / worst of the seeds). *At bound*: the share of all replicas that are on nodes
+which may take no more. *Replacement*: a new node in a lost one's place gets exactly that node's partitions.
 
 Bounds that this command checks: fullest at most ${FULLEST_MAX}; moved, mean of the seeds, at most ${MOVED_MAX}, or
 ${MOVED_MAX_MORE_ZONES} where there are more zones than replicas.
@@ -300,7 +300,7 @@ function limitsText(byBits: readonly string[][]): string {
   return `### What limits it
 
 **Few partitions a node.** A node of F partitions has F ± √(0.31 F) of them by chance (± √(0.5 F) where each zone has one
-replica of everything). A node at its bound of 1.15 F passes on whatever else it wins. When a change takes a partition from
+replica of everything). A node at its bound of 1.15 F passes every further one on to another node. When a change takes a partition from
 such a node, the node takes back another one, which moves as well; when fair shares shrink, its bound shrinks and one more
 moves. So at least twice the share of replicas *at bound* moves on top of the least possible. A placement that follows from
 the member list alone can hardly avoid that, because what a node gives away must depend on how much it won. With a softer

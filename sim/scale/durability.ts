@@ -102,16 +102,16 @@ function textOf(repairs: readonly Repair[]): string {
   return `## Repair of a lost node, and durability
 
 A node with ${NODE_BYTES / TIB} TiB in use is lost. *Removed*: the others take over its partitions, each from the two
-that are left, at \`moveRate\` (${MOVE_RATE >> 20} MiB/s a node); it is over when the one that takes in most is done, which the real
-\`place()\` says. *Replaced*: one new node takes in everything at that rate. Rates add up only while disks and network allow it.
+that are left, at \`moveRate\` (${MOVE_RATE >> 20} MiB/s a node); it is over when the node that takes in most is done, by the real
+\`place()\`. *Replaced*: one new node takes in everything at that rate. Rates add up only while disks and network allow it.
 
 Durability is a Markov chain for each replica set. A node and its disk are lost for good after ${(MTTF_S / YEAR_S).toFixed(0)} years on
-average, independently of others (λ = 1/MTTF; ${(100 * (YEAR_S / MTTF_S)).toFixed(0)} % a year). The loss is acted on after
+average, independently of others (λ = 1/MTTF; ${(100 * (YEAR_S / MTTF_S)).toFixed(0)} % a year). The repair begins after
 ${NOTICE_S / HOUR_S} h, so that a missing replica is back at the rate μ = 1/(${NOTICE_S / HOUR_S} h + the copy's time). With i of R replicas left, the chain goes down
 at iλ and up at (R−i)μ; the mean time from R to none is the sum of D(R) … D(1), where D(R) = 1/(Rλ) and
 D(i) = (1 + (R−i)μD(i+1))/(iλ). About: rate of loss ≈ R·λ^R/μ^(R−1). *Any loss* multiplies by the number of different
-replica sets that \`place()\` makes. Correlated losses (a rack, a site, an operator, a bug) are not in it, and outweigh figures
-this small: zones are for the first two.
+replica sets that \`place()\` makes. Correlated losses (a rack, a site, an operator, a bug) are not in the model. They are far
+more likely than figures this small; zones help against the first two.
 
 ${markdownTable(
   [

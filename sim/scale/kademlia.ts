@@ -161,7 +161,7 @@ function textOf(walked: readonly Walked[], walks: number): string {
   return `## Kademlia walks
 
 **A model**, not the real kad-dht: full tables (k = ${K}), alpha = ${ALPHA}, ${grouped(walks)} walks from random nodes to random
-targets. *Gone*: that share of all nodes has left and stands in tables still, as after an hour without any refresh. *Hops*:
+targets. *Gone*: this share of all nodes has left, but is still in the tables, as after an hour without a refresh. *Hops*:
 rounds of questions until the node nearest to the target was known. *Messages*: questions until the walk was over, which is when
 the ${K} nearest have answered. *Failed*: the nearest living node was not found. Requests of clients do not walk: every node
 holds the layout. A walk is for a node that knows one address, for finding a peer whose address changed, and for \`shoal locate\`.

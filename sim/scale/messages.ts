@@ -262,8 +262,8 @@ function textOf(
   const listMean = mean(lists.map(({ perNode }) => perNode))
   return `## Messages of a request
 
-Real code: whole nodes in the simulation. Requests that leave the nodes to others, without upkeep, mean of many
-requests through all nodes in turn; each has one answer. A node asks itself without a message. The number does not
+Real code: whole nodes in the simulation. Counted are requests from node to node, without background work and without their answers: the
+mean of many requests through all nodes in turn. A node asks itself without a message. The number does not
 grow with the cluster beyond the size of a replica set: with more nodes than replicas the node that the client speaks
 with is less often a replica itself. Objects above 64 KiB are blocks of 1 MiB, each sent to its own three replicas.
 
@@ -273,7 +273,8 @@ ${markdownTable(
 )}
 
 LIST asks each node once for all shards of the bucket that it holds (mean of the maxima here:
-${listMean.toFixed(0)}). The real coordinator, with peers that agree at once; a bucket made in a cluster of that size:
+${listMean.toFixed(0)}). This table is of the real coordinator, with peers that agree at once, and
+a bucket that was created in a cluster of that size:
 
 ${markdownTable(
   ['nodes', 'shards', 'messages of one LIST round', 'most to one node'],
@@ -294,8 +295,8 @@ function sizesText(sizes: readonly ReturnType<typeof sizesAt>[]): string {
   return `## What each node holds and is sent
 
 Sizes of the real encodings, with names, zones and one address a member. The layout entry is sent once an epoch, to each
-node. \`shoal status\` and the console ask every node for a status answer, here one sent while blocks move. *All of them* is what
-the asking node receives. A link carries a heartbeat (a frame of
+node. \`shoal status\` asks every node for a status answer, here one that is sent while blocks move. *All of them* is
+what the asking node receives. A link carries a heartbeat (a frame of
 ${FRAME_HEADER_BYTES} bytes) each ${HEARTBEAT_MS} ms while it is silent, so the column is the most that an idle node sends.
 
 ${markdownTable(
@@ -325,7 +326,7 @@ ${markdownTable(
 function joinsText(joins: readonly ReturnType<typeof joinAt>[]): string {
   return `## Sync of one join
 
-Real layout and real page sizes (${grouped(SUMMARIES_MAX)} partitions in one summary message); what is counted are
+Real layout and real page sizes (${grouped(SUMMARIES_MAX)} partitions in one summary message); counted are
 questions. The joiner (learner) asks for summaries of all its partitions, then opens streams of keys and ballots, one to each node of each
 distinct majority. In JOINT each member of the new sets of the moved partitions compares once more.
 
