@@ -59,7 +59,7 @@ describe('connections to others', () => {
   const opens = new RegExp(
     [
       String.raw`\b(request|get|connect|createConnection)\b[^'\n]*from 'node:(net|http|https|http2|tls)'`,
-      String.raw`from '(node:(dns|dgram|https|http2)|node:dns/promises|undici)'`,
+      String.raw`from\s'(node:(dns|dgram|https|http2)|node:dns/promises|undici)'`,
       String.raw`(?<![\w.#])fetch\(\s*['"\`\w]*(url|http|address)`,
       String.raw`\bnew (WebSocket|EventSource)\b`,
     ].join('|'),
