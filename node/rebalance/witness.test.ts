@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { encodeState } from '../../protocol/codec/state.ts'
 import { bucketId, operationId, proposerId } from '../../protocol/ids.ts'
 import { bitmapOf } from '../../protocol/keyspace/bitmap.ts'
@@ -120,4 +120,15 @@ test('a full page of partitions that all have something fits into a frame', asyn
   const reply = await witness.summary({ epoch: 1, wanted: bitmapOf(partitions), from: 0 })
   expect(fitsFrame(WireSummaryReply.encode(reply), undefined)).toBe(true)
   expect(reply.next).toBeGreaterThan(0)
+})
+
+test('a scan of the registers that failed is made again for the next answer', async () => {
+  const { held, witness } = await peer()
+  const wanted = bitmapOf([0])
+  const { store } = held
+  vi.spyOn(store, 'range').mockImplementationOnce(() => {
+    throw new Error('the index can not be read')
+  })
+  await expect(witness.summary({ epoch: 1, wanted, from: 0 })).rejects.toThrow('can not be read')
+  expect(await witness.summary({ epoch: 1, wanted, from: 0 })).toMatchObject({ epoch: 1 })
 })

@@ -202,8 +202,12 @@ export class Witness {
     return still.length > 0
   }
 
+  /** One scan serves all answers. One that failed is made again for the next answer. */
   #findFaulty(): Promise<Map<number, RegisterKey[]>> {
-    this.#faulty ??= this.#scan()
+    this.#faulty ??= this.#scan().catch((error: unknown) => {
+      this.#faulty = undefined
+      throw error
+    })
     return this.#faulty
   }
 
