@@ -1,5 +1,6 @@
 /** Policies are kept as text and asked often: parsed once, bounded by the text that is kept. */
 
+import { assert } from '../assert.ts'
 import type { Meter, Work } from '../work.ts'
 import type { CompiledPolicy } from './decide.ts'
 import { parsePolicy, type Policy, type PolicyKind } from './policy.ts'
@@ -47,6 +48,10 @@ export function compiledPolicy(
     cache.delete(oldest)
     cachedCharacters -= oldest.length
   }
+  assert(
+    cachedCharacters >= 0 && cachedCharacters <= CACHED_CHARACTERS_MAX,
+    'the count of kept characters is right',
+  )
   return { name, policy }
 }
 

@@ -1,5 +1,6 @@
 /** How much of the internet several address ranges hold together. */
 
+import { assert } from '../assert.ts'
 import { parseIpRange, type IpRange } from './ip.ts'
 
 /** First and last address. */
@@ -32,8 +33,10 @@ function limitOf({ bytes }: IpRange): bigint {
 
 /** Addresses of one version, each counted once. */
 function addressesOf(ranges: readonly IpRange[], version: 4 | 16): bigint {
-  const all = merged([...ranges, ...PRIVATE], version)
-  return total(all) - total(merged(PRIVATE, version))
+  const all = total(merged([...ranges, ...PRIVATE], version))
+  const own = total(merged(PRIVATE, version))
+  assert(all >= own, 'more ranges hold no fewer addresses')
+  return all - own
 }
 
 function total(intervals: readonly Interval[]): bigint {

@@ -8,6 +8,7 @@
  * O(text × piece / 32), whatever the pattern (F29). The comparisons are counted.
  */
 
+import { assert } from '../assert.ts'
 import { Meter } from '../work.ts'
 
 /** The wildcards, among UTF-16 units. Negative, so no character is taken for one. */
@@ -65,6 +66,7 @@ function bordersOf(piece: PatternUnits): Int32Array {
     if (piece[at] === piece[length]) length++
     borders[at] = length
   }
+  assert(length < piece.length || length === 0, 'a border is shorter than its piece')
   return borders
 }
 

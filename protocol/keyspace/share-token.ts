@@ -22,6 +22,7 @@
  * Math.exp, no Math.log.
  */
 
+import { assert } from '../assert.ts'
 import { utf8 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import type { NodeId } from '../ids.ts'
@@ -59,6 +60,7 @@ class Draw {
   readonly #shift: number
 
   constructor(name: NodeId, bits: number) {
+    assert(bits >= 0 && bits <= 16, 'a partition number has two bytes')
     const hash = blake3(utf8(`tokens ${name}`))
     const view = new DataView(hash.buffer, hash.byteOffset, hash.byteLength)
     this.#words = Uint32Array.from({ length: 8 }, (_, i) => view.getUint32(4 * i))

@@ -4,6 +4,7 @@
  * by node id.
  */
 
+import { assert } from '../assert.ts'
 import { utf8 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import type { NodeId } from '../ids.ts'
@@ -24,6 +25,7 @@ export function tokenCount(capacityBytes: number, meanCapacityBytes: number): nu
 
 /** The first 52 bits of the node's tokens 0 … count − 1, in that order. */
 export function tokensOf(nodeId: NodeId, count: number): Float64Array {
+  assert(count >= 1 && count <= RING_TOKENS_MAX, 'a node has a token, and not too many')
   const tokens = new Float64Array(count)
   const name = utf8(nodeId)
   const input = new Uint8Array(name.length + 4)

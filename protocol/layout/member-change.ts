@@ -3,6 +3,7 @@
  * instead.
  */
 
+import { assert } from '../assert.ts'
 import { shortId, type NodeId } from '../ids.ts'
 import { formatSize } from '../size.ts'
 import { orderedMembers, placeOf, REPLICATION_MAX, type Member } from './entry.ts'
@@ -67,6 +68,8 @@ export function nextOf(
   if (next.members.length === 0) {
     return { fault: 'the last member holds everything and stays: let another node join first' }
   }
+  const nodes = new Set(next.members.map(({ nodeId }) => nodeId))
+  assert(nodes.size === next.members.length, 'a node is a member once')
   return { ...next, members: orderedMembers(next.members) }
 }
 
@@ -121,6 +124,10 @@ function changed(
         capacityBytes: Math.min(capacityBytes, old.capacityBytes),
         place: placeOf(old) === nodeId ? undefined : placeOf(old),
       }
+      assert(
+        !left.some((member) => placeOf(member) === placeOf(heir)),
+        'no two members have the same place',
+      )
       return { members: [...left, heir], replication }
     }
     case 'set':

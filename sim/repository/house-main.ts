@@ -40,7 +40,10 @@ function printFigures(house: House): void {
   print('comments, what ships', `${house.shippedComments}, of which knotty ${house.knottyComments}`)
   const { protocolAsserts, protocolFunctions, nodeTestLines, nodeSourceLines } = house
   const asserts = (protocolAsserts / protocolFunctions).toFixed(2)
-  print('asserts a function, protocol/', `${asserts} (${protocolAsserts} in ${protocolFunctions})`)
+  print(
+    'checks a function, protocol/',
+    `${asserts} (${protocolAsserts} asserts and input checks in ${protocolFunctions})`,
+  )
   const tests = (nodeTestLines / nodeSourceLines).toFixed(2)
   print('tests to source, node/', `${tests} (${nodeTestLines} lines to ${nodeSourceLines})`)
 }

@@ -28,7 +28,7 @@ export interface Syntax {
   readonly commentLines: number
   /** Texts of errors, of the log and of the command line. */
   readonly messages: readonly Passage[]
-  /** Calls of assert(). */
+  /** Calls of assert() and of checkInput(). */
   readonly asserts: number
 }
 
@@ -61,7 +61,7 @@ export function parseSyntax(text: string): Syntax {
       const name = nameOf(node, parents)
       functions.push({ name, line, lines: lineOf(node.end) - line + 1 })
     }
-    if (node.type === 'CallExpression' && identifierOf(node['callee']) === 'assert') asserts += 1
+    if (node.type === 'CallExpression' && isCheck(identifierOf(node['callee']))) asserts += 1
     if (isText(node)) literals.push(node)
     if (isSpoken && isWhole(node)) {
       const said = text.slice(node.start + 1, node.end - 1)
@@ -100,6 +100,11 @@ function speaks(call: SyntaxNode): boolean {
   if (!isNode(callee)) return false
   if (call.type === 'NewExpression') return (identifierOf(callee) ?? '').endsWith('Error')
   return callee.type === 'MemberExpression' && SPEAKING.test(identifierOf(callee['property']) ?? '')
+}
+
+/** A check of what must hold, by us (protocol/assert.ts) or by others (protocol/input.ts). */
+function isCheck(callee: string | undefined): boolean {
+  return callee === 'assert' || callee === 'checkInput'
 }
 
 function identifierOf(node: unknown): string | undefined {
