@@ -4,6 +4,8 @@
  */
 
 import { CheckerA } from './checkers/checker-a.ts'
+import { assertionText } from '../node/tools/failed-assertion.ts'
+import { onFailedAssertion } from '../protocol/assert.ts'
 import type { ShoalNode } from '../node/assembly/node.ts'
 import { SimulatedCluster, type ClusterOptions } from './world/cluster.ts'
 import { freedButReferenced, thinBlocks, unreferencedBlocks } from './checkers/space-checker.ts'
@@ -125,7 +127,9 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     for (const one of workloads) await one.checkCalm()
     violations.push(...(await tidy(cluster)), ...cluster.failures)
   }
-  await clock.settle(scenario())
+  // Most assertions would end as a refused message, which the clients of a simulation are used to.
+  const letAssertions = onFailedAssertion((failed) => violations.push(assertionText(failed)))
+  await clock.settle(scenario()).finally(letAssertions)
   checker.finish()
   const byWorkload = Object.fromEntries(names.map((name, i) => [name, workloads[i]!.counts]))
   const total = (what: keyof Counts): number =>

@@ -10,7 +10,6 @@ function systemError(fields: Record<string, unknown>, message = 'x'): Error {
 describe('an error is one line', () => {
   it.each([
     [new UsageError('say it so'), 'say it so'],
-    [new AssertionError('it rises'), 'a fault in this program: it rises'],
     [
       systemError({ code: 'EADDRINUSE', address: '127.0.0.1', port: 9000 }),
       'address 127.0.0.1:9000 is already in use by another process',
@@ -38,6 +37,12 @@ describe('an error is one line', () => {
     [undefined, 'undefined'],
   ])('%s', (error, line) => expect(describeError(error)).toBe(line))
 
+  it('that says where an assertion failed', () => {
+    expect(describeError(new AssertionError('it rises'))).toMatch(
+      /^assertion failed in .*node\/cli\/fatal\.test\.ts.*:\d+: it rises\. This is a bug in Shoal$/,
+    )
+  })
+
   it('that names the cause which helps', () => {
     const full = systemError({ code: 'ENOSPC' })
     expect(describeError(new Error('start failed', { cause: full }))).toBe('the disk is full')
@@ -55,7 +60,8 @@ describe('an error is one line', () => {
   })
 })
 
-it('the exit code is 2 for wrong use and 1 for a failure', () => {
+it('the exit code is 2 for wrong use, 70 for a bug and 1 for a failure', () => {
+  expect(exitCodeOf(new AssertionError(''))).toBe(70)
   expect(exitCodeOf(new UsageError(''))).toBe(2)
   expect(exitCodeOf(new Error(''))).toBe(1)
 })

@@ -1,6 +1,7 @@
 /** Makes one clear line of any error that ends a command. Stack traces appear only with the log level `debug`. */
 
 import { AssertionError } from '../../protocol/assert.ts'
+import { assertionText, BUG_EXIT_CODE } from '../tools/failed-assertion.ts'
 import { UsageError } from '../tools/usage-error.ts'
 import { printable } from './terminal.ts'
 
@@ -30,8 +31,9 @@ export function describeError(error: unknown): string {
   return printable(line.split('\n')[0]?.trim() || 'unknown error').slice(0, LINE_MAX)
 }
 
-/** 2: the command was used wrongly. 1: it could not be done. */
-export function exitCodeOf(error: unknown): 1 | 2 {
+/** 2: the command was used wrongly. BUG_EXIT_CODE: an assertion failed. 1: it could not be done. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof AssertionError) return BUG_EXIT_CODE
   return error instanceof UsageError ? 2 : 1
 }
 
@@ -49,7 +51,7 @@ function chain(error: unknown, depth = 0): ErrorLike[] {
  */
 function knownProblem(error: ErrorLike): string | undefined {
   if (error instanceof UsageError) return error.message
-  if (error instanceof AssertionError) return `a fault in this program: ${error.message}`
+  if (error instanceof AssertionError) return `${assertionText(error)}. This is a bug in Shoal`
   const message = typeof error.message === 'string' ? error.message : ''
   // libp2p reports some errors of the system only inside its message.
   const code =
@@ -105,7 +107,7 @@ export function dieOnUncaught(report: (line: string, error: unknown) => void): v
     try {
       report(describeError(error), error)
     } finally {
-      process.exit(1)
+      process.exit(error instanceof AssertionError ? BUG_EXIT_CODE : 1)
     }
   }
   process.on('uncaughtException', die)

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readNode } from '../process/node-file.ts'
 import { freeBasePort } from '../testing/free-ports.ts'
@@ -49,8 +50,14 @@ interface Run {
   until(where: 'out' | 'errors', pattern: RegExp): Promise<RegExpExecArray>
 }
 
-function shoal(args: readonly string[], stderr: 'pipe' | number = 'pipe'): Run {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', stderr] })
+function shoal(
+  args: readonly string[],
+  stderr: 'pipe' | number = 'pipe',
+  nodeArgs: readonly string[] = [],
+): Run {
+  const child = spawn(process.execPath, [...nodeArgs, MAIN, ...args], {
+    stdio: ['ignore', 'pipe', stderr],
+  })
   children.push(child)
   const exit = new Promise<number | null>((resolve) => child.once('exit', resolve))
   let wake = (): void => {}
@@ -289,6 +296,32 @@ describe('a log that can not be written', () => {
       await sleep(200)
       expect(await ready()).toBe(true)
       await stop(run)
+    },
+    TIMEOUT_MS,
+  )
+})
+
+describe('an assertion that fails', () => {
+  it(
+    'stops the node with one line and exit code 70, even if a catch hides the error',
+    async () => {
+      const { href } = pathToFileURL(join(import.meta.dirname, '../../protocol/assert.ts'))
+      const fault = join(parent, 'fault.mjs')
+      writeFileSync(
+        fault,
+        `import { assert } from '${href}'
+        process.once('SIGUSR2', function faultOfTest() { try { assert(false, 'it rises') } catch {} })`,
+      )
+      const run = shoal(startArgs(), 'pipe', ['--import', fault])
+      await run.until('out', /^ready /m)
+      run.child.kill('SIGUSR2')
+      expect(await run.exit).toBe(70)
+      const lines = run.errors.split('\n').filter((line) => line.startsWith('shoal: assertion'))
+      expect(lines).toEqual([
+        expect.stringMatching(
+          /failed in process\.faultOfTest \(.*fault\.mjs:2\): it rises\. This is a bug in Shoal; the node stops/,
+        ),
+      ])
     },
     TIMEOUT_MS,
   )

@@ -79,9 +79,9 @@ export async function runStart(
   const hooks: NodeHooks = {
     logger,
     accessLog: openAccessLog(config.accessLog, clock),
-    failed(reason) {
+    failed(reason, exitCode = 1) {
       fail(reason)
-      process.exit(1)
+      process.exit(exitCode)
     },
     notice: fail,
     progress: (progress) => drawProgress(progress, terminal, supervised),

@@ -1,6 +1,7 @@
 /** What can go wrong with the log. Errors of the disk that mean nothing special (EIO …) pass through as they are. */
 
 import { AssertionError } from '../../protocol/assert.ts'
+import { stopLine } from '../tools/failed-assertion.ts'
 
 export type LogErrorCode =
   /** The disk is full: nothing was appended. Deletes and compaction (`urgent`) have a reserve. */
@@ -45,12 +46,11 @@ export function isNoSpace(error: unknown): boolean {
 }
 
 /**
- * An assertion of the log has failed: this program is wrong, and what it would write next might be, too. The line
- * that the node ends with; undefined for all other errors.
+ * The line that the node ends with, when an assertion has failed; undefined for all other errors. A node's process has ended
+ * before (node/start): this is for a log that runs in another one, such as `shoal index rebuild`, or a test.
  */
 export function assertionLine(error: unknown): string | undefined {
-  if (!(error instanceof AssertionError)) return undefined
-  return `a fault in this program, nothing more is written to the log: ${error.message}`
+  return error instanceof AssertionError ? stopLine(error) : undefined
 }
 
 /**

@@ -16,8 +16,11 @@ export interface NodeHooks {
   readonly logger: Logger
   /** Takes lines of the access log. Without it there is no access log. */
   readonly accessLog?: ((line: string) => void) | undefined
-  /** Ends the process, because the node must not go on (D5). `reason` is one line. */
-  failed(reason: string): void
+  /**
+   * Ends the process, because the node must not go on: its disk has failed (D5), or an assertion. `reason` is one line.
+   * `exitCode` is 1 unless given.
+   */
+  failed(reason: string, exitCode?: number): void
   progress?(progress: StartProgress): void
   /** Takes one line that the operator must see at any log level. */
   notice?(line: string): void

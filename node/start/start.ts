@@ -13,6 +13,7 @@
  */
 
 import { join } from 'node:path'
+import { onFailedAssertion } from '../../protocol/assert.ts'
 import type { AdminBackend } from '../../gateway/port/admin.ts'
 import { createAdmin, type Admin } from '../../gateway/admin/api.ts'
 import { GatewayMetrics } from '../../gateway/admin/metrics.ts'
@@ -39,6 +40,7 @@ import { rootCredentialsOf } from './root-credentials.ts'
 import { StartingAdmin } from './starting-admin.ts'
 import { watchTurns } from '../env/turn-watch.ts'
 import { keepSpareRoom } from '../env/spare-room.ts'
+import { BUG_EXIT_CODE, stopLine } from '../tools/failed-assertion.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
 /** 256 random bits. */
@@ -47,9 +49,28 @@ const ADMIN_CREDENTIAL_BYTES = 32
 /**
  * Starts a node as a process. See StartNode in process/running-node.ts. Rejects with UsageError for
  * what the user can mend, and otherwise with the error of the step that failed. A directory that this
- * start formatted is emptied again when the cluster refuses the node.
+ * start formatted is emptied again when the cluster refuses the node. Until the node has stopped, an
+ * assertion that fails ends the process.
  */
 export async function startNode(
+  config: Config,
+  hooks: NodeHooks,
+  choices: StartChoices,
+): Promise<RunningNode> {
+  const letAssertions = onFailedAssertion((failed) => {
+    hooks.failed(stopLine(failed), BUG_EXIT_CODE)
+  })
+  try {
+    const node = await startInDirectory(config, hooks, choices)
+    return { ...node, stop: () => node.stop().finally(letAssertions) }
+  } catch (error) {
+    letAssertions()
+    throw error
+  }
+}
+
+/** Opens the data directory, or formats it, and starts the node on it. */
+async function startInDirectory(
   config: Config,
   hooks: NodeHooks,
   choices: StartChoices,
