@@ -1,12 +1,12 @@
 /**
  * Identifiers. Each is a branded type made by a checking constructor, so that a bucket name can't be
- * passed where a node id is meant.
+ * passed where a node id is meant. The constructors throw InputError: ids come in messages, records and files.
  *
  * A `ByteString` is a JavaScript string in which each UTF-16 unit is one byte (0..255). It compares
  * with `<` in byte order, works as a key of a Map, and costs one byte a character in V8.
  */
 
-import { assert } from './assert.ts'
+import { checkInput, InputError } from './input.ts'
 
 declare const brand: unique symbol
 type Brand<T, Name extends string> = T & { readonly [brand]: Name }
@@ -41,37 +41,37 @@ export const OPERATION_ID_BYTES = 16
 export const PROPOSER_ID_BYTES = 16
 
 export function nodeId(text: string): NodeId {
-  assert(/^[1-9A-HJ-NP-Za-km-z]{8,128}$/.test(text), `not a node id: ${text.slice(0, 80)}`)
+  if (!NODE_ID.test(text)) throw new InputError(`not a node id: ${text.slice(0, 80)}`)
   return text as NodeId
 }
 
 export function storageId(text: string): StorageId {
-  assert(/^[0-9a-f]{24}$/.test(text), `not a storage id: ${text.slice(0, 80)}`)
+  if (!/^[0-9a-f]{24}$/.test(text)) throw new InputError(`not a storage id: ${text.slice(0, 80)}`)
   return text as StorageId
 }
 
 export function clusterId(text: string): ClusterId {
-  assert(/^[0-9a-f]{32}$/.test(text), `not a cluster id: ${text.slice(0, 80)}`)
+  if (!/^[0-9a-f]{32}$/.test(text)) throw new InputError(`not a cluster id: ${text.slice(0, 80)}`)
   return text as ClusterId
 }
 
 export function bucketId(bytes: ByteString): BucketId {
-  assert(bytes.length === BUCKET_ID_BYTES, 'a bucket id has 16 bytes')
+  checkInput(bytes.length === BUCKET_ID_BYTES, 'a bucket id has 16 bytes')
   return bytes as BucketId
 }
 
 export function dataId(bytes: ByteString): DataId {
-  assert(bytes.length === DATA_ID_BYTES, 'a data id has 24 bytes')
+  checkInput(bytes.length === DATA_ID_BYTES, 'a data id has 24 bytes')
   return bytes as DataId
 }
 
 export function operationId(bytes: ByteString): OperationId {
-  assert(bytes.length === OPERATION_ID_BYTES, 'an operation id has 16 bytes')
+  checkInput(bytes.length === OPERATION_ID_BYTES, 'an operation id has 16 bytes')
   return bytes as OperationId
 }
 
 export function proposerId(bytes: ByteString): ProposerId {
-  assert(bytes.length === PROPOSER_ID_BYTES, 'a proposer id has 16 bytes')
+  checkInput(bytes.length === PROPOSER_ID_BYTES, 'a proposer id has 16 bytes')
   return bytes as ProposerId
 }
 

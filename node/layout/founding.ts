@@ -7,7 +7,9 @@ import { PLACEMENT } from '../../protocol/keyspace/placement.ts'
 import { voteBytes } from '../../protocol/layout/certificate.ts'
 import type { DecidedEntry, LayoutEntry, Member, RootAccount } from '../../protocol/layout/entry.ts'
 import { entryHash, NO_HASH } from '../../protocol/layout/entry.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Clock, Random, Signer } from '../env/ports.ts'
+import { MembershipError } from './errors.ts'
 
 export interface FoundOptions {
   /** Its secret access key is encrypted with the cluster secret that this node has. */
@@ -24,6 +26,12 @@ export interface FoundingParts {
   readonly clock: Clock
   readonly random: Random
   readonly signer: Signer
+}
+
+/** Throws MembershipError when the node is in a cluster already: it would end its membership there. */
+export function refuseSecondCluster(view: LayoutView | undefined): void {
+  if (view === undefined) return
+  throw new MembershipError('other-cluster', 'a node that is in a cluster cannot found another one')
 }
 
 /**

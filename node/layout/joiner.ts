@@ -10,7 +10,6 @@
  * and drops the other again and again runs an earlier program.
  */
 
-import { assert } from '../../protocol/assert.ts'
 import type { ClusterId, NodeId, StorageId } from '../../protocol/ids.ts'
 import type { Member } from '../../protocol/layout/entry.ts'
 import type { Clock, Logger, Network } from '../env/ports.ts'
@@ -79,7 +78,12 @@ export class Joiner {
 
   constructor(parts: JoinerParts, token: JoinToken | undefined) {
     const clusterId = token?.clusterId ?? parts.log.view?.clusterId
-    assert(clusterId !== undefined, 'a joiner has a token, or is in the layout')
+    if (clusterId === undefined) {
+      throw new MembershipError(
+        'bad-token',
+        'a node joins with a token, unless the layout names it',
+      )
+    }
     this.#parts = parts
     this.#token = token
     this.#clusterId = clusterId

@@ -16,7 +16,6 @@
  * Adoption and voting run one after the other, so that no vote is given on a decided epoch.
  */
 
-import { assert } from '../../protocol/assert.ts'
 import type { NodeId, StorageId } from '../../protocol/ids.ts'
 import type { Vote, VoteReady, VoteReply } from '../../protocol/layout/acceptor.ts'
 import {
@@ -166,7 +165,7 @@ export class LayoutLog {
   /** The last STABLE entry: its members decide the next epoch. */
   get stable(): LayoutEntry {
     const entry = stableOf(this.#chain)
-    assert(entry !== undefined, 'there is no layout')
+    if (entry === undefined) throw new MembershipError('bad-layout', 'there is no layout')
     return entry
   }
 

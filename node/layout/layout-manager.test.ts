@@ -39,7 +39,18 @@ describe('founding', () => {
     const a = await world.found('a')
     await expect(
       a.manager.found({ rootAccount: { accountId: '', accessKeyId: '', sealedSecret: '' } }),
-    ).rejects.toThrow(/cannot found another/)
+    ).rejects.toMatchObject({
+      code: 'other-cluster',
+      message: expect.stringContaining('cannot found another') as string,
+    })
+  })
+
+  test('a node joins with a token, unless the layout names it', async () => {
+    const world = new LayoutWorld()
+    const d = await world.node('d')
+    expect(await failure(world.run(d.manager.join(undefined, 500)))).toMatchObject({
+      code: 'bad-token',
+    })
   })
 })
 

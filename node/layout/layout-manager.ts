@@ -35,7 +35,7 @@ import { EPOCH_TOPIC, EpochGossip } from './epoch-gossip.ts'
 import { EpochWitness } from './epoch-witness.ts'
 import { MembershipError } from './errors.ts'
 import { HeldUpWatch, type HeldPartitions } from './held-up.ts'
-import { foundingEntry, type FoundOptions } from './founding.ts'
+import { foundingEntry, refuseSecondCluster, type FoundOptions } from './founding.ts'
 import { LayoutAnswers } from './layout-answers.ts'
 import { joinCluster } from './joining.ts'
 import { OwnPlace } from './own-place.ts'
@@ -269,7 +269,7 @@ export class LayoutManager {
   /** Makes a cluster of this node alone. Draws the cluster secret when there is none yet. */
   async found(found: FoundOptions): Promise<void> {
     const { random, clusterSecret } = this.#options
-    assert(this.#log.view === undefined, 'a node that is in a cluster cannot found another one')
+    refuseSecondCluster(this.#log.view)
     if (clusterSecret.get() === undefined) {
       await clusterSecret.set(random.bytes(CLUSTER_SECRET_BYTES))
     }

@@ -10,7 +10,6 @@
  *   4. On a conflict, take a higher ballot than the one seen, after a randomised delay that grows (P6).
  */
 
-import { assert } from '../../protocol/assert.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { AcceptedEntry } from '../../protocol/layout/acceptor.ts'
 import { bindingEntry } from '../../protocol/layout/acceptor.ts'
@@ -83,7 +82,9 @@ export class LayoutProposer {
   async #round(own: LayoutEntry): Promise<void> {
     const { epoch } = own
     const { voters } = this.#log
-    assert(voters.includes(this.#peers.self), 'only a voter proposes')
+    if (!voters.includes(this.#peers.self)) {
+      throw new MembershipError('bad-layout', 'only a voter proposes')
+    }
     const needed = majority(voters.length)
     const others = voters.filter((node) => node !== this.#peers.self)
     const ballot: LayoutBallot = { counter: this.#counter + 1, nodeId: this.#peers.self }

@@ -13,7 +13,7 @@ import type { KadDHT } from '@libp2p/kad-dht'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { CID } from 'multiformats/cid'
 import { create } from 'multiformats/hashes/digest'
-import { assert } from '../../protocol/assert.ts'
+import { checkInput } from '../../protocol/input.ts'
 import { utf8 } from '../../protocol/bytes.ts'
 import type { Clock } from '../env/ports.ts'
 import {
@@ -34,7 +34,10 @@ const SLICE_SHIFT = 6
 
 /** 0..255, for a partition of 0..16383. */
 export function sliceOfPartition(partition: number): number {
-  assert(Number.isInteger(partition) && partition >= 0 && partition < SLICES << SLICE_SHIFT)
+  checkInput(
+    Number.isInteger(partition) && partition >= 0 && partition < SLICES << SLICE_SHIFT,
+    'a partition beyond the slices',
+  )
   return partition >>> SLICE_SHIFT
 }
 

@@ -13,7 +13,7 @@
  * newer fence than the setting that it obeys (T8).
  */
 
-import { assert } from '../../protocol/assert.ts'
+import { checkInput } from '../../protocol/input.ts'
 import { bytesOf, equalBytes } from '../../protocol/bytes.ts'
 import {
   pageCodec,
@@ -263,7 +263,7 @@ class ObjectChange {
     // An accept of an earlier call may be the one that was chosen.
     const plans = this.#plans.filter(({ write }) => equalBytes(write.body, value.body))
     const plan = plans.at(-1)
-    assert(plan !== undefined, 'a value written under this operation was made by it')
+    checkInput(plan !== undefined, 'a value written under this operation was made by it')
     this.#chosen = plan
     const { reclaim } = this.#options
     // Any of these calls may have made the chosen value, so each must have known that the attempt was over.

@@ -1,6 +1,6 @@
 /** A change of one register: what a caller asks for, and what became of it. */
 
-import { assert } from '../../protocol/assert.ts'
+import { checkInput } from '../../protocol/input.ts'
 import { equalBytes } from '../../protocol/bytes.ts'
 import type { OperationId, RegisterKey } from '../../protocol/ids.ts'
 import type { ChangeResult } from '../../protocol/register/proposer-options.ts'
@@ -50,7 +50,7 @@ export class MadeValues {
     const origin = this.#made.findLast(
       (made) => made.before?.operation === replaced && equalBytes(made.body, body),
     )
-    assert(origin !== undefined, 'a value written under this operation was made by it')
+    checkInput(origin !== undefined, 'a value written under this operation was made by it')
     return origin.before
   }
 }

@@ -15,7 +15,7 @@
  * not name it yet, no completion can reach the object with it.
  */
 
-import { assert } from '../../protocol/assert.ts'
+import { checkInput } from '../../protocol/input.ts'
 import type { DataId, RegisterKey } from '../../protocol/ids.ts'
 import { chainOf, type BlockOwner } from '../../protocol/keyspace/owner.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
@@ -107,7 +107,7 @@ export class ReachabilityCheck {
   /** Has the present state, or a tombstone, chosen at a new ballot, and resolves with it. */
   async #changed(key: RegisterKey): Promise<RegisterValue | undefined> {
     const tombstone = tombstoneOf(key)
-    assert(tombstone !== undefined, 'owners of data are in spaces that are known')
+    checkInput(tombstone !== undefined, 'owners of data are in spaces that are known')
     const outcome = await this.#options.registers.change(internalContext(), {
       key,
       change: (current) =>

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { storageId } from '../../protocol/ids.ts'
+import { storageId, type DataId } from '../../protocol/ids.ts'
+import { InputError } from '../../protocol/input.ts'
 import { Attempts, RUNNING_MAX, storageOf } from './attempts.ts'
 
 const A = storageId('ab'.repeat(12))
@@ -15,6 +16,10 @@ describe('own attempts (G5)', () => {
       expect(storageOf(id)).toBe('\xab'.repeat(12))
       expect(id.slice(12, 16)).toBe('\0\0\0\x07')
     }
+  })
+
+  test('are not asked for by an id of another length, which a damaged record may have', () => {
+    expect(() => new Attempts(A, 7).isOver('short' as DataId)).toThrow(InputError)
   })
 
   test('are over once ended, whatever still runs besides', () => {

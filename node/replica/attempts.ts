@@ -11,6 +11,7 @@
  */
 
 import { assert } from '../../protocol/assert.ts'
+import { checkInput } from '../../protocol/input.ts'
 import { byteString, bytesOfHex, readU32, u32 } from '../../protocol/bytes.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { dataId, type ByteString, type DataId, type StorageId } from '../../protocol/ids.ts'
@@ -142,7 +143,7 @@ export function storageOf(id: DataId): ByteString {
 }
 
 function partsOf(id: DataId): { storage: ByteString; boot: number; number: number } {
-  assert(id.length === STORAGE_BYTES + 12, 'a data id has 24 bytes')
+  checkInput(id.length === STORAGE_BYTES + 12, 'a data id has 24 bytes')
   return {
     storage: storageOf(id),
     boot: readU32(id, STORAGE_BYTES),

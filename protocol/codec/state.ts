@@ -33,6 +33,7 @@ import {
   type BlockKey,
   type OperationId,
 } from '../ids.ts'
+import { checkInput } from '../input.ts'
 import { ZERO_BALLOT, type Ballot } from '../register/ballot.ts'
 import type { Accepted, RegisterValue } from '../register/types.ts'
 
@@ -57,7 +58,7 @@ export class StateCodecError extends Error {
 /** The result has memory of its own. */
 export function encodeState(accepted: Accepted): Uint8Array<ArrayBuffer> {
   const { ballot, value } = accepted
-  assert(value.blocks.length < 256, 'at most 255 packed blocks')
+  checkInput(value.blocks.length < 256, 'at most 255 packed blocks')
   const flags = flagsOf(value)
   const bytes = new Uint8Array(
     HEAD_BYTES + value.blocks.length * BLOCK_KEY_BYTES + sizeOfOrigin(value) + value.body.length,
@@ -216,7 +217,7 @@ function writeText(bytes: Uint8Array, at: number, text: string): number {
 
 /** Big-endian, so that bytes order as numbers. Up to 2^53 − 1. */
 function writeCounter(bytes: Uint8Array, at: number, counter: number): void {
-  assert(Number.isSafeInteger(counter) && counter >= 0, 'ballot counter out of range')
+  checkInput(Number.isSafeInteger(counter) && counter >= 0, 'ballot counter out of range')
   const high = Math.floor(counter / 0x100000000)
   const low = counter >>> 0
   for (let i = 0; i < 4; i++) {

@@ -16,8 +16,8 @@
  * skip fields whose numbers they do not know.
  */
 
-import { assert } from '../assert.ts'
 import { byteString, utf8, utf8Text } from '../bytes.ts'
+import { checkInput } from '../input.ts'
 
 const VARINT = 0
 const FIXED64 = 1
@@ -126,7 +126,7 @@ export class FieldWriter {
   /** A whole number of at least 0, up to 2^53 − 1. */
   number(field: number, value: number): void {
     if (value === 0) return
-    assert(Number.isSafeInteger(value) && value > 0, 'numbers of records are whole')
+    checkInput(Number.isSafeInteger(value) && value > 0, 'numbers of records are whole')
     this.#varint(field * 8 + VARINT)
     this.#varint(value)
   }

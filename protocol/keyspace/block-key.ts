@@ -1,9 +1,9 @@
 /** Keys of blocks: partition (2) ‖ data id (24) ‖ index u32. */
 
-import { assert } from '../assert.ts'
 import { readU32, u16, u32 } from '../bytes.ts'
 import type { BlockKey, DataId, RegisterKey } from '../ids.ts'
 import { DATA_ID_BYTES } from '../ids.ts'
+import { checkInput } from '../input.ts'
 import type { KeyRange } from './key.ts'
 import { blockKeyHash, partitionOf, partitionOfKey } from './key.ts'
 
@@ -29,12 +29,12 @@ export function packedBlockKey(register: RegisterKey, dataId: DataId): BlockKey 
 }
 
 export function dataIdOf(key: BlockKey): DataId {
-  assert(key.length === BLOCK_KEY_BYTES, 'not the key of a block')
+  checkInput(key.length === BLOCK_KEY_BYTES, 'not the key of a block')
   return key.slice(2, 2 + DATA_ID_BYTES) as DataId
 }
 
 export function blockIndexOf(key: BlockKey): number {
-  assert(key.length === BLOCK_KEY_BYTES, 'not the key of a block')
+  checkInput(key.length === BLOCK_KEY_BYTES, 'not the key of a block')
   return readU32(key, 2 + DATA_ID_BYTES)
 }
 

@@ -15,6 +15,7 @@ import { assert } from '../assert.ts'
 import { bytesOf, readU16, u32 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import type { BlockKey, BucketId, ByteString, DataId, RegisterKey } from '../ids.ts'
+import { checkInput } from '../input.ts'
 
 /**
  * Bits of a partition number in a new cluster: 32,768 partitions. The genesis record keeps the number of bits for good:
@@ -60,7 +61,7 @@ export function sysKeyHash(kind: string, name: ByteString): Uint8Array {
 
 /** The shard of its bucket that holds an object's registers. `shards` is a power of two. */
 export function shardOf(bucketId: BucketId, objectKey: ByteString, shards: number): number {
-  assert(shards >= 1 && (shards & (shards - 1)) === 0, 'shards are a power of two')
+  checkInput(shards >= 1 && (shards & (shards - 1)) === 0, 'shards are a power of two')
   const hash = blake3(bytesOf(bucketId + objectKey))
   return firstWord(hash) & (shards - 1)
 }
@@ -100,7 +101,7 @@ export function partitionOfKey(key: RegisterKey | BlockKey): number {
 export function prefixEnd(prefix: ByteString): ByteString {
   let length = prefix.length
   while (length > 0 && prefix.charCodeAt(length - 1) === 0xff) length--
-  assert(length > 0, 'no key is above this prefix')
+  checkInput(length > 0, 'no key is above this prefix')
   return prefix.slice(0, length - 1) + String.fromCharCode(prefix.charCodeAt(length - 1) + 1)
 }
 

@@ -6,9 +6,9 @@
  *   upload's register key ‖ part number u16            of a part; 0: the manifest of a completion
  */
 
-import { assert } from '../assert.ts'
 import { readU16, u16 } from '../bytes.ts'
 import type { ByteString, RegisterKey } from '../ids.ts'
+import { checkInput } from '../input.ts'
 import { partitionOfKey } from './key.ts'
 import {
   bucketIdOf,
@@ -24,12 +24,12 @@ declare const brand: unique symbol
 export type BlockOwner = ByteString & { readonly [brand]: 'BlockOwner' }
 
 export function ownedByObject(object: RegisterKey): BlockOwner {
-  assert(spaceOf(object) === 'object', 'the key of an object')
+  checkInput(spaceOf(object) === 'object', 'the key of an object')
   return object as ByteString as BlockOwner
 }
 
 export function ownedByPart(upload: RegisterKey, partNumber: number): BlockOwner {
-  assert(spaceOf(upload) === 'upload', 'the key of an upload')
+  checkInput(spaceOf(upload) === 'upload', 'the key of an upload')
   return (upload + u16(partNumber)) as BlockOwner
 }
 

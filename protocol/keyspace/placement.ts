@@ -24,6 +24,7 @@ import { assert } from '../assert.ts'
 import { utf8 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import type { NodeId } from '../ids.ts'
+import { checkInput } from '../input.ts'
 import { fairClaims, fairShares, zoneSlack } from './fair-share.ts'
 import { partitionCount, type Keyspace } from './key.ts'
 import { shareTokens } from './share-token.ts'
@@ -89,11 +90,11 @@ function placeAll(members: readonly PlacementMember[], options: OnePlacement): P
   const { replication, partitionBits } = options
   // Sorted by place: a node that takes another one's place has that one's position, in each tie too.
   const sorted = [...members].sort((a, b) => (tokensName(a) < tokensName(b) ? -1 : 1))
-  assert(new Set(members.map(({ nodeId }) => nodeId)).size === members.length, 'a member once')
+  checkInput(new Set(members.map(({ nodeId }) => nodeId)).size === members.length, 'a member once')
   for (const [i, member] of sorted.entries()) {
     const after = sorted[i + 1]
-    assert(after === undefined || tokensName(member) !== tokensName(after), 'a place for each')
-    assert(member.capacityBytes > 0, 'a member has a capacity')
+    checkInput(after === undefined || tokensName(member) !== tokensName(after), 'a place for each')
+    checkInput(member.capacityBytes > 0, 'a member has a capacity')
   }
   const partitions = 1 << partitionBits
   const take = Math.min(replication, sorted.length)
@@ -122,6 +123,7 @@ class TablePlacement implements Placement {
     replication: number,
     table: Int32Array,
   ) {
+    assert(table.length === partitions * replication, 'a table has every replica')
     this.#nodes = nodes
     this.partitions = partitions
     this.replication = replication
@@ -130,7 +132,7 @@ class TablePlacement implements Placement {
   }
 
   replicas(partition: number): readonly NodeId[] {
-    assert(partition >= 0 && partition < this.partitions, 'no such partition')
+    checkInput(partition >= 0 && partition < this.partitions, 'no such partition')
     let set = this.#sets[partition]
     if (set === undefined) {
       const at = partition * this.replication
@@ -163,6 +165,7 @@ class JoinedPlacement implements Placement {
   readonly #system: Placement
 
   constructor(partitions: number, data: Placement, system: Placement) {
+    assert(data.partitions + system.partitions === partitions, 'system partitions come last')
     this.partitions = partitions
     this.replication = data.replication
     this.#data = data

@@ -8,11 +8,14 @@
  *
  * Object keys are UTF-8 ByteStrings without 0x00 (the gateway refuses it), so that the separator
  * sorts below every byte of a longer key.
+ *
+ * What reads or makes a key throws InputError where the bytes do not fit: keys come in messages of peers and from the
+ * index, and object keys from callers.
  */
 
-import { assert } from '../assert.ts'
 import { readU16, u16 } from '../bytes.ts'
 import type { BucketId, ByteString, RegisterKey } from '../ids.ts'
+import { checkInput } from '../input.ts'
 import type { KeyRange, Keyspace } from './key.ts'
 import { metadataPartition, prefixEnd, systemPartition } from './key.ts'
 import type { KeySpace, SystemKind } from './space.ts'
@@ -35,7 +38,7 @@ export function objectRegister(
   objectKey: ByteString,
   bits: number,
 ): RegisterKey {
-  assertObjectKey(objectKey)
+  checkObjectKey(objectKey)
   return (head('object', bucketId, shard, bits) + objectKey) as RegisterKey
 }
 
@@ -47,8 +50,8 @@ export function uploadRegister(
   uploadId: ByteString,
   bits: number,
 ): RegisterKey {
-  assertObjectKey(objectKey)
-  assertUploadId(uploadId)
+  checkObjectKey(objectKey)
+  checkUploadId(uploadId)
   return (head('upload', bucketId, shard, bits) + objectKey + '\0' + uploadId) as RegisterKey
 }
 
@@ -59,8 +62,8 @@ export function partRegister(
   partNumber: number,
   bits: number,
 ): RegisterKey {
-  assertUploadId(uploadId)
-  assert(partNumber >= 0 && partNumber <= 0xffff, 'a part number has two bytes')
+  checkUploadId(uploadId)
+  checkInput(partNumber >= 0 && partNumber <= 0xffff, 'a part number has two bytes')
   return (head('part', bucketId, shard, bits) + uploadId + u16(partNumber)) as RegisterKey
 }
 
@@ -124,7 +127,7 @@ export function partRange(
   afterPart: number,
   bits: number,
 ): RegisterRange {
-  assertUploadId(uploadId)
+  checkUploadId(uploadId)
   const base = head('part', bucketId, shard, bits) + uploadId
   return rangeOf(base, afterPart < 0 ? undefined : base + u16(Math.min(afterPart, 0xffff)) + '\0')
 }
@@ -152,32 +155,32 @@ export function bucketIdOf(key: RegisterKey): BucketId | undefined {
 
 /** The shard of an object, upload or part. */
 export function shardOfKey(key: RegisterKey): number {
-  assert(bucketIdOf(key) !== undefined, 'only registers of a bucket have a shard')
+  checkInput(bucketIdOf(key) !== undefined, 'only registers of a bucket have a shard')
   return readU16(key, SHARD_AT)
 }
 
 /** The object key of an object or an upload. */
 export function objectKeyOf(key: RegisterKey): ByteString {
   if (spaceOf(key) === 'object') return key.slice(NAME_AT)
-  assert(spaceOf(key) === 'upload', 'only objects and uploads have an object key')
+  checkInput(spaceOf(key) === 'upload', 'only objects and uploads have an object key')
   return key.slice(NAME_AT, key.length - UPLOAD_ID_BYTES - 1)
 }
 
 /** The upload id (16 raw bytes) of an upload or a part. */
 export function uploadIdOf(key: RegisterKey): ByteString {
   if (spaceOf(key) === 'upload') return key.slice(key.length - UPLOAD_ID_BYTES)
-  assert(spaceOf(key) === 'part', 'only uploads and parts have an upload id')
+  checkInput(spaceOf(key) === 'part', 'only uploads and parts have an upload id')
   return key.slice(NAME_AT, NAME_AT + UPLOAD_ID_BYTES)
 }
 
 export function partNumberOf(key: RegisterKey): number {
-  assert(spaceOf(key) === 'part' && key.length === PART_KEY_BYTES, 'not the key of a part')
+  checkInput(spaceOf(key) === 'part' && key.length === PART_KEY_BYTES, 'not the key of a part')
   return readU16(key, NAME_AT + UPLOAD_ID_BYTES)
 }
 
 /** The name of a bucket, account, user … */
 export function systemNameOf(key: RegisterKey): ByteString {
-  assert(bucketIdOf(key) === undefined, 'not a system register')
+  checkInput(bucketIdOf(key) === undefined, 'not a system register')
   return key.slice(REST_AT)
 }
 
@@ -202,10 +205,10 @@ function rangeOf(prefix: ByteString, from: ByteString = prefix): RegisterRange {
   return { start: start as RegisterKey, end: (start < end ? end : start) as RegisterKey }
 }
 
-function assertObjectKey(objectKey: ByteString): void {
-  assert(!objectKey.includes('\0'), 'an object key has no zero byte')
+function checkObjectKey(objectKey: ByteString): void {
+  checkInput(!objectKey.includes('\0'), 'an object key has no zero byte')
 }
 
-function assertUploadId(uploadId: ByteString): void {
-  assert(uploadId.length === UPLOAD_ID_BYTES, 'an upload id has 16 bytes')
+function checkUploadId(uploadId: ByteString): void {
+  checkInput(uploadId.length === UPLOAD_ID_BYTES, 'an upload id has 16 bytes')
 }

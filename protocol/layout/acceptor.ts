@@ -11,6 +11,7 @@
  */
 
 import { assert } from '../assert.ts'
+import { checkInput } from '../input.ts'
 import type { LayoutBallot } from './ballot.ts'
 import { compareLayoutBallots } from './ballot.ts'
 import type { LayoutEntry } from './entry.ts'
@@ -56,14 +57,14 @@ export function prepareVote(
     return { reply: { type: 'conflict', seen: vote.promised } }
   }
   const accepted = vote?.accepted
-  const persist = { epoch, promised: ballot, accepted }
-  assertSound(persist)
+  const persist = risen(vote, { epoch, promised: ballot, accepted })
   return { persist, reply: { type: 'promised', accepted } }
 }
 
 /**
  * Accepts the entry at a ballot that is not below the promise. The same ballot again is answered as accepted again,
- * and nothing is to be flushed. The caller has checked that the entry is a legal step (transitionFault).
+ * and nothing is to be flushed. The caller has checked that the entry is a legal step (transitionFault). Throws
+ * InputError when the ballot has carried another entry.
  */
 export function acceptVote(
   vote: Vote | undefined,
@@ -78,23 +79,29 @@ export function acceptVote(
   }
   const before = vote?.accepted
   if (before !== undefined && compareLayoutBallots(ballot, before.ballot) === 0) {
-    assert(entryHash(before.entry) === entryHash(entry), 'one ballot carries one entry')
+    checkInput(entryHash(before.entry) === entryHash(entry), 'one ballot carries one entry')
     return { reply: { type: 'accepted' } }
   }
   assert(
     before === undefined || compareLayoutBallots(ballot, before.ballot) > 0,
     'an accepted ballot never falls',
   )
-  const persist = { epoch, promised: ballot, accepted: { ballot, entry } }
-  assertSound(persist)
+  const persist = risen(vote, { epoch, promised: ballot, accepted: { ballot, entry } })
   return { persist, reply: { type: 'accepted' } }
 }
 
-function assertSound({ promised, accepted }: Vote): void {
+/** The vote after an answer, which is checked against the one before. */
+function risen(before: Vote | undefined, after: Vote): Vote {
+  const { promised, accepted } = after
+  assert(
+    before === undefined || compareLayoutBallots(promised, before.promised) >= 0,
+    'a promise never falls (A1)',
+  )
   assert(
     accepted === undefined || compareLayoutBallots(promised, accepted.ballot) >= 0,
     'what is accepted is promised',
   )
+  return after
 }
 
 /** The entry that must be proposed: the one accepted at the highest ballot, if any was. */

@@ -18,6 +18,7 @@ import { assert } from '../assert.ts'
 import { byteString, bytesOf } from '../bytes.ts'
 import type { ObjectRecord, PageRecord, PageRefRecord, VersionRecord } from '../codec/versioned.ts'
 import { dataId, type DataId } from '../ids.ts'
+import { checkInput } from '../input.ts'
 
 export const INLINE_VERSIONS_MAX = 8
 /** About the most bytes that the versions in the register take when encoded. */
@@ -176,7 +177,7 @@ function merge(
     const start = refs.findIndex((ref) => ref.level >= level)
     if (start < 0 || end - start < PAGE_FAN_OUT) return refs
     const children = refs.slice(end - PAGE_FAN_OUT, end)
-    assert(
+    checkInput(
       children.every((child) => child.level === level),
       'an index page has pages of one level',
     )
@@ -209,7 +210,7 @@ function makePage(
   const newest = sequences[0]
   const oldest = sequences.at(-1)
   if (newest === undefined || oldest === undefined) return []
-  assert(newest >= oldest, 'a page goes from new to old')
+  checkInput(newest >= oldest, 'a page goes from new to old')
   const id = tools.draw()
   made.push({ dataId: id, page })
   return [{ dataId: bytesOf(id), level, newest, oldest, count: countOf(page) }]

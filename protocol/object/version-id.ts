@@ -12,6 +12,7 @@
 
 import { assert } from '../assert.ts'
 import { hex } from '../bytes.ts'
+import { checkInput } from '../input.ts'
 
 /** How the version without an id is called at S3; in a record its id is empty. */
 export const NULL_VERSION_ID = 'null'
@@ -21,7 +22,7 @@ const WORD = 0x1_0000_0000
 
 /** `random`: 8 bytes, drawn once for an operation. */
 export function versionIdOf(sequence: number, random: Uint8Array): string {
-  assert(Number.isSafeInteger(sequence) && sequence > 0, 'a version has a sequence')
+  checkInput(Number.isSafeInteger(sequence) && sequence > 0, 'a version has a sequence')
   assert(random.length === VERSION_RANDOM_BYTES, 'a version id has 8 random bytes')
   const high = WORD - 1 - Math.floor(sequence / WORD)
   const low = WORD - 1 - (sequence % WORD)

@@ -12,6 +12,7 @@ import { assert } from '../assert.ts'
 import { byteString } from '../bytes.ts'
 import type { ObjectRecord, PageRefRecord, VersionRecord } from '../codec/versioned.ts'
 import { dataId, type DataId } from '../ids.ts'
+import { checkInput } from '../input.ts'
 import { withoutTicketsOf } from './object.ts'
 import {
   countOf,
@@ -69,9 +70,9 @@ export function withVersion(
   const newest: VersionRecord = { ...version, versionId, sequence, lastModifiedMs }
   const all = { versions: [newest, ...freed.record.versions], pages: freed.record.pages }
   const spilled = maySpill ? spill(all, pages) : { kept: all, made: [] }
-  assert(countOf(spilled.kept) === countOf(all), 'a version that moves to a page is not lost')
+  checkInput(countOf(spilled.kept) === countOf(all), 'a version that moves to a page is not lost')
   assert(spilled.kept.versions[0] === newest, 'the newest version is in the register')
-  assert(lastModifiedMs > record.lastModifiedMs, 'Last-Modified rises (T4)')
+  checkInput(lastModifiedMs > record.lastModifiedMs, 'Last-Modified rises (T4)')
   return {
     record: {
       ...spilled.kept,

@@ -23,6 +23,7 @@
 
 import type { BlockKey } from '../ids.ts'
 import { assert } from '../assert.ts'
+import { checkInput } from '../input.ts'
 import { type Ballot, compareBallots, maxBallot, sameBallot } from './ballot.ts'
 import type {
   Accepted,
@@ -34,8 +35,11 @@ import type {
   RegisterRequest,
 } from './types.ts'
 
+/** One register on one node, as memory has it. It may be ahead of the disk while a flush is under way. */
 export interface AcceptorState {
+  /** The highest ballot promised. After a start it is at least the mark (A1). */
   readonly promised: Ballot
+  /** What was accepted last. Absent while the register is absent: never written here, or collected (G2). */
   readonly accepted?: Accepted | undefined
 }
 
@@ -56,7 +60,7 @@ export interface AcceptorEnv {
 
 /** What the host must do, in the order of the fields. */
 export interface Ready {
-  /** The new in-memory state. Absent when nothing changed. */
+  /** The new in-memory state, to be set at once. Absent when nothing changed. */
   readonly state?: AcceptorState
   /** Durably raise the mark to above this counter BEFORE `reply` is sent (A1). */
   readonly reserve?: number
@@ -77,10 +81,15 @@ export interface Ready {
 export function recovered(accepted: Accepted | undefined, mark: number): AcceptorState {
   assert(mark >= 0, 'a mark is a counter (A1)')
   const least: Ballot = { counter: mark, proposer: '' as Ballot['proposer'] }
-  return { promised: accepted ? maxBallot(accepted.ballot, least) : least, accepted }
+  const promised = accepted ? maxBallot(accepted.ballot, least) : least
+  assert(promised.counter >= mark, 'a forgotten promise counts as at least the mark (A1)')
+  return { promised, accepted }
 }
 
-/** Answers a prepare (A2). */
+/**
+ * Answers a prepare (A2): `promised` with the state accepted so far, or `conflict` when the ballot is not above all that was
+ * promised, accepted or collected. The promise itself is in `state` alone, below the mark.
+ */
 export function prepare(state: AcceptorState, env: AcceptorEnv, request: PrepareRequest): Ready {
   const refusal = refuse(env, request)
   if (refusal) return refusal
@@ -102,19 +111,22 @@ export function prepare(state: AcceptorState, env: AcceptorEnv, request: Prepare
   }
 }
 
-/** Answers an accept (A3, A5). */
+/**
+ * Answers an accept (A3, A5): `accepted`, `need-blocks` while blocks of the value are missing here, or `conflict`. Throws
+ * InputError when the proposer breaks P1: it promises less than its own ballot, or has put a second value under a ballot.
+ */
 export function accept(state: AcceptorState, env: AcceptorEnv, request: AcceptRequest): Ready {
   const refusal = refuse(env, request)
   if (refusal) return refusal
   const { ballot, value, next } = request
-  assert(compareBallots(next, ballot) >= 0, 'an accept promises no less than its own ballot')
+  checkInput(compareBallots(next, ballot) >= 0, 'an accept promises no less than its own ballot')
   const raise = raised(env, request)
   const { accepted } = state
 
   if (accepted && sameBallot(accepted.ballot, ballot)) {
     // Doubled on its way, or copied here before. Flushed again, so that the reply can't overtake the
     // first one's flush; and `next` promised, which a crash or a copy may have left out (P2).
-    assert(accepted.value.operation === value.operation, 'one ballot carries one value (P1)')
+    checkInput(accepted.value.operation === value.operation, 'one ballot carries one value (P1)')
     const promised = maxBallot(state.promised, next)
     return {
       state: risen(state, { promised, accepted }),
@@ -168,7 +180,7 @@ export function read(state: AcceptorState, env: AcceptorEnv, request: ReadReques
   }
 }
 
-/** Any of the three. */
+/** Answers any of the three. Called by AcceptorHost (node/replica), once for each request that has its turn. */
 export function handle(state: AcceptorState, env: AcceptorEnv, request: RegisterRequest): Ready {
   switch (request.type) {
     case 'prepare':
@@ -180,7 +192,7 @@ export function handle(state: AcceptorState, env: AcceptorEnv, request: Register
   }
 }
 
-/** A4, L4, T8: what is refused whatever the register holds. */
+/** The refusal of a request that no state of the register can be asked by (A4, L4, T8); undefined when it may be. */
 function refuse(env: AcceptorEnv, request: RegisterRequest): Ready | undefined {
   if (env.faulty) return { reply: { type: 'no-vote', reason: 'faulty' } }
   if (request.epoch < env.epoch) return { reply: { type: 'stale-epoch', epoch: env.epoch } }
@@ -191,6 +203,7 @@ function refuse(env: AcceptorEnv, request: RegisterRequest): Ready | undefined {
   return undefined
 }
 
+/** The request knows a later generation of its bucket than this node: that is the minimum from now on (T8). */
 function raised(env: AcceptorEnv, { fence }: RegisterRequest): { raise: Fence } | undefined {
   return fence && fence.generation > env.minimumGeneration ? { raise: fence } : undefined
 }

@@ -30,6 +30,7 @@ export function install(state: AcceptorState, floor: Ballot, chosen: Accepted): 
   if (!accepted && compareBallots(chosen.ballot, floor) <= 0) return { type: 'refused' }
   const raised = maxBallot(promised, chosen.ballot)
   assert(compareBallots(raised, promised) >= 0, 'a copy takes no promise back (A1)')
+  assert(compareBallots(raised, chosen.ballot) >= 0, 'what is accepted is promised (A3)')
   return {
     type: 'installed',
     state: { promised: raised, accepted: chosen },

@@ -18,9 +18,10 @@ export function lineageOf({ operation, replaced, earlier = [] }: RegisterValue):
   return replaced === undefined ? [operation] : [operation, replaced, ...earlier]
 }
 
-/** The value that was proposed for an operation and that `current` followed. Undefined when more than one may be, or
- * when
- * the lineage does not reach back to it. */
+/**
+ * The value that was proposed for an operation and that `current` followed. Undefined when more than one may be it, or when
+ * the lineage does not reach back to it.
+ */
 export function valueInLineage(
   { values }: Attempt,
   operation: OperationId,

@@ -18,15 +18,17 @@ export type ChangeResult =
 
 export interface ProposerOptions {
   readonly key: RegisterKey
+  /** Drawn once for the change, and kept through all its retries (P4). Empty for an identity change. */
   readonly operation: OperationId
   readonly proposer: ProposerId
   /** A counter above `above` and above all that it gave before, also before a crash (P1). */
   readonly nextCounter: (above: number) => number
+  /** The active sets of the register's partition in `epoch`. */
   readonly sets: ReplicaSets
   readonly epoch: number
   readonly fence?: Fence | undefined
   readonly change: Change
-  /** P2. */
+  /** From the outcome of the last change by this proposer, when it met no conflict since (P2). Used once. */
   readonly prior?: PriorBallot | undefined
   /** P4: from the outcome of an earlier proposer of the same operation. */
   readonly attempt?: Attempt | undefined

@@ -5,7 +5,8 @@
 
 import { describe, expect, test } from 'vitest'
 import type { BucketId, OperationId, ProposerId } from '../ids.ts'
-import { FAILED_ROUNDS_MAX, identityProposer, RegisterProposer } from './proposer.ts'
+import { identityProposer } from './identity-proposer.ts'
+import { FAILED_ROUNDS_MAX, RegisterProposer } from './proposer.ts'
 import { type Change } from './proposer-options.ts'
 import { RegisterLab, keeping, labNodes, writing } from './testing/register-lab.ts'
 

@@ -20,7 +20,8 @@
  */
 
 import { assert } from '../assert.ts'
-import type { NodeId, OperationId } from '../ids.ts'
+import type { NodeId } from '../ids.ts'
+import { checkInput } from '../input.ts'
 import { type Ballot, compareBallots, maxBallot, sameBallot, ZERO_BALLOT } from './ballot.ts'
 import { lineageOf, originAfter, valueInLineage } from './lineage.ts'
 import { isQuorum, membersOf, Quorum } from './quorum.ts'
@@ -34,7 +35,7 @@ import type {
   RegisterRequest,
   RegisterValue,
 } from './types.ts'
-import type { ChangeResult, ProposerOptions } from './proposer-options.ts'
+import type { ProposerOptions } from './proposer-options.ts'
 import { isSameValue, withoutLost } from './value.ts'
 import { type Promised, highestAccepted } from './promises.ts'
 
@@ -73,9 +74,12 @@ export class RegisterProposer {
   #acceptedAt: Ballot = ZERO_BALLOT
   /** Highest ballot met (P6). */
   #seen: Ballot = ZERO_BALLOT
+  /** A replica knew of a higher ballot in this round: another proposer is at work (P6), and P2 does not hold. */
   #conflictInRound = false
+  /** Rounds in a row that found no quorum, without a conflict: FAILED_ROUNDS_MAX of them end it. */
   #failedRounds = 0
   #backoffs = 0
+  /** Set once an accept of ours may have reached an acceptor; from then on no quorum means `unknown` (P4). */
   #attempt: Attempt | undefined
   /** The accept that alone made `#attempt`, and who will certainly never accept it. */
   #settling: { request: AcceptRequest; never: NodeId[]; resent: boolean } | undefined
@@ -88,6 +92,7 @@ export class RegisterProposer {
     assert(this.#members.length > 0, 'a register has replicas')
   }
 
+  /** Call once, first: the prepare, or the accept where P2 allows to leave the prepare out. */
   start(): ProposerStep {
     assert(this.#phase === 'new', 'a proposer starts once')
     const { prior, epoch, change } = this.#options
@@ -100,6 +105,7 @@ export class RegisterProposer {
     return this.#prepare()
   }
 
+  /** `request` is the very object that was sent. Answers to an earlier round cast no vote. */
   onReply(from: NodeId, request: RegisterRequest, reply: RegisterReply): ProposerStep {
     if (this.#phase === 'done') return NOTHING
     switch (reply.type) {
@@ -140,6 +146,7 @@ export class RegisterProposer {
     return this.#voteLost(from, request)
   }
 
+  /** Call when the pause that `backoff` asked for is over: the next round begins, at a higher ballot. */
   onBackoffOver(): ProposerStep {
     return this.#phase === 'backoff' ? this.#prepare() : NOTHING
   }
@@ -171,7 +178,8 @@ export class RegisterProposer {
 
   #promised(from: NodeId, request: RegisterRequest, reply: PromisedReply): ProposerStep {
     if (this.#phase !== 'prepare' || request !== this.#request) return NOTHING
-    assert(request.type === 'prepare' && sameBallot(reply.ballot, request.ballot))
+    // A promise of another ballot than was asked for is none.
+    if (!sameBallot(reply.ballot, request.ballot)) return this.#voteLost(from, request)
     if (this.#quorum.answered(from)) return NOTHING
     const { accepted, floor = ZERO_BALLOT } = reply
     this.#promises.push({ from, accepted, floor })
@@ -181,6 +189,7 @@ export class RegisterProposer {
 
   /** A quorum has promised: what to propose (P3, P4)? */
   #decide(ballot: Ballot): ProposerStep {
+    assert(this.#phase === 'prepare', 'a value is chosen once, upon promises (P1)')
     this.#failedRounds = 0
     const { operation, change } = this.#options
     const current = highestAccepted(this.#promises)
@@ -307,7 +316,8 @@ export class RegisterProposer {
       return this.#finish({ type: 'written', ballot, value: written, overtakenBy: value })
     }
     const accepted = { ballot, value }
-    assert(
+    // Without an attempt, every replica has said that it never accepts this operation, and then one had accepted it.
+    checkInput(
       this.#accepting !== 'written' || this.#attempt !== undefined,
       'a write is an attempt (P4)',
     )
@@ -328,6 +338,7 @@ export class RegisterProposer {
     const settling = this.#settling
     if (!settling || settling.request !== request || settling.never.includes(from)) return
     settling.never.push(from)
+    assert(settling.never.length <= this.#members.length, 'a replica refuses for good once (P4)')
     if (settling.never.length < this.#members.length) return
     this.#attempt = undefined
     this.#settling = undefined
@@ -340,9 +351,10 @@ export class RegisterProposer {
   }
 
   #retry(): ProposerStep {
+    assert(this.#phase === 'prepare' || this.#phase === 'accept', 'only a round is tried again')
     if (!this.#conflictInRound) {
       this.#failedRounds++
-      if (this.#failedRounds >= FAILED_ROUNDS_MAX) return this.#finish(this.giveUp())
+      if (this.#failedRounds >= FAILED_ROUNDS_MAX) return { send: [], outcome: this.giveUp() }
     } else if (this.#phase === 'prepare' && this.rounds === 1) {
       // Most likely no other proposer is active, and only our counter was too low.
       return this.#prepare()
@@ -371,19 +383,8 @@ export class RegisterProposer {
   }
 
   #finish(outcome: ProposerOutcome): ProposerStep {
+    assert(this.#phase !== 'done', 'an operation has one outcome (P4)')
     this.#phase = 'done'
     return { send: [], outcome }
   }
-}
-
-/** Writes nothing new: makes sure that what it returns is chosen (R2, D3, L5). `rewrite`: at a new ballot
- * also when that is already known. Its outcome is never `written` nor `unknown`. */
-export function identityProposer(
-  options: Omit<ProposerOptions, 'change' | 'operation' | 'prior' | 'attempt'> & {
-    readonly rewrite?: boolean
-  },
-): RegisterProposer {
-  const { rewrite = false, ...rest } = options
-  const result: ChangeResult = { keep: true, rewrite }
-  return new RegisterProposer({ ...rest, operation: '' as OperationId, change: () => result })
 }

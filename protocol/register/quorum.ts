@@ -7,7 +7,7 @@ import { assert } from '../assert.ts'
 import type { NodeId } from '../ids.ts'
 import type { ReplicaSets } from './types.ts'
 
-/** F+1 of a set of `size`. */
+/** F+1 of a set of `size` nodes: any two such parts of it have a node in common. */
 export function majority(size: number): number {
   return (size >> 1) + 1
 }
@@ -24,8 +24,10 @@ export function membersOf(sets: ReplicaSets): NodeId[] {
   return members
 }
 
+/** The votes of one round. A proposer makes a new one for each prepare and each accept: votes never cross rounds (P1). */
 export class Quorum {
   readonly #sets: ReplicaSets
+  /** Each node that has answered is in one of the two, once. */
   readonly #yes: NodeId[] = []
   readonly #no: NodeId[] = []
 
@@ -44,10 +46,12 @@ export class Quorum {
     if (!this.answered(node)) this.#no.push(node)
   }
 
+  /** Whether the node has voted in this round, either way. */
   answered(node: NodeId): boolean {
     return this.#yes.includes(node) || this.#no.includes(node)
   }
 
+  /** A majority of each set has voted for it (L3). */
   get reached(): boolean {
     for (const set of this.#sets) if (count(set, this.#yes) < majority(set.length)) return false
     return true
@@ -69,6 +73,7 @@ export function isQuorum(sets: ReplicaSets, nodes: readonly NodeId[]): boolean {
   return true
 }
 
+/** How many of the set are among `nodes`. */
 export function count(set: readonly NodeId[], nodes: readonly NodeId[]): number {
   let found = 0
   for (const node of set) if (nodes.includes(node)) found++

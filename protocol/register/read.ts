@@ -81,11 +81,13 @@ export class Reader {
     this.#forValue = this.#newRequest('value')
   }
 
+  /** Call once, first: asks all replicas. */
   start(): ReaderStep {
     assert(this.#phase === 'new', 'a reader starts once')
     return this.#ask()
   }
 
+  /** `request` is the very object that was sent. Answers to an earlier reading are dropped. */
   onReply(from: NodeId, request: RegisterRequest, reply: RegisterReply): ReaderStep {
     if (this.#phase === 'done') return NOTHING
     switch (reply.type) {
@@ -105,6 +107,7 @@ export class Reader {
     }
   }
 
+  /** The replica did not answer, or its answer does not count (R3). */
   onFailure(from: NodeId, request: RegisterRequest, _maybeDelivered = true): ReaderStep {
     if (!this.#current(request)) return NOTHING
     remove(this.#pending, from)
@@ -112,6 +115,7 @@ export class Reader {
     return this.#judge()
   }
 
+  /** Call when the pause that `backoff` asked for is over: the next reading begins. */
   onBackoffOver(): ReaderStep {
     return this.#phase === 'backoff' ? this.#ask() : NOTHING
   }
@@ -162,6 +166,7 @@ export class Reader {
       this.#groups.push(group)
     }
     if (group) {
+      assert(!votes || !group.nodes.includes(from), 'a replica votes once in a reading (R1)')
       if (votes) group.nodes.push(from)
       group.accepted ??= reply.accepted
     }
@@ -215,7 +220,9 @@ export class Reader {
     )
   }
 
+  /** No quorum can agree in this reading: the next one after a pause, or the end (R2). */
   #again(): ReaderStep {
+    assert(this.#readings > 0 && this.#phase !== 'backoff', 'a reading ends once')
     if (this.#readings < READINGS_MAX) {
       this.#phase = 'backoff'
       return { send: [], backoff: { attempt: this.#readings - 1 } }
@@ -236,6 +243,7 @@ export class Reader {
   }
 
   #finish(outcome: ReaderOutcome): ReaderStep {
+    assert(this.#phase !== 'done', 'a read has one outcome')
     this.#phase = 'done'
     return { send: [], outcome }
   }

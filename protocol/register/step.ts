@@ -13,7 +13,9 @@ export interface Send<Request extends RegisterRequest = RegisterRequest> {
   readonly request: Request
 }
 
+/** What one event makes of the machine. */
 export interface Step<Outcome> {
+  /** Empty when there is nothing to ask. */
   readonly send: readonly Send[]
   /** Sleep a random time that grows with `attempt` (from 0), then call `onBackoffOver` (P6, R2). */
   readonly backoff?: { readonly attempt: number }
@@ -31,14 +33,18 @@ export interface Step<Outcome> {
 /** What P2 lets a proposer keep after a write: the next accept may go out at `ballot` without a
  * prepare, upon `accepted`, in the same epoch. Drop it when any conflict on the key was met since. */
 export interface PriorBallot {
+  /** Of the accept that earned it. It is of no use in another one (L4). */
   readonly epoch: number
+  /** Promised by a quorum together with that accept. */
   readonly ballot: Ballot
+  /** What that accept has had chosen: the state that the next change replaces. */
   readonly accepted: Accepted
 }
 
 /** An accept that was sent and may or may not have happened (P4). A proposer that carries on with the
  * same operation elsewhere (a later epoch, a later generation) must be given it. */
 export interface Attempt {
+  /** In which that accept was sent. Floors of another epoch say nothing about it. */
   readonly epoch: number
   /** The ballot of the first accept that may have reached an acceptor. */
   readonly ballot: Ballot
@@ -63,7 +69,7 @@ export type ProposerOutcome =
   | { readonly type: 'kept'; readonly current?: Accepted; readonly ballot: Ballot }
   /** Our accept may or may not have happened, now or later (P4): 503, never 412 or 200. */
   | { readonly type: 'unknown' }
-  /** No quorum, and nothing of ours has happened or will. */
+  /** No quorum, and nothing of ours has happened or will: the caller may try again. */
   | { readonly type: 'unavailable' }
   /** Fetch the layout, start again with a new proposer and this `attempt` (L4). */
   | { readonly type: 'stale-epoch'; readonly epoch: number; readonly attempt?: Attempt }
@@ -75,6 +81,9 @@ export type ReaderOutcome =
   | { readonly type: 'state'; readonly accepted?: Accepted }
   /** Three readings did not agree (R2): run an `identityProposer`. */
   | { readonly type: 'needs-identity' }
+  /** No quorum answered. */
   | { readonly type: 'unavailable' }
+  /** Fetch the layout, read again (L4). */
   | { readonly type: 'stale-epoch'; readonly epoch: number }
+  /** Read the bucket's record again, then this register (T8). */
   | { readonly type: 'stale-fence'; readonly generation: number }

@@ -8,11 +8,15 @@
 import type { BlockKey, BucketId, NodeId, OperationId, RegisterKey } from '../ids.ts'
 import type { Ballot } from './ballot.ts'
 
+/** What a register holds. A change makes a new one; nothing of it is ever edited in place. */
 export interface RegisterValue {
   /** Id of the change that wrote it (P4). An identity change keeps it. */
   readonly operation: OperationId
+  /** The register is deleted, and may be collected once every replica has this very state (G1, G2). */
   readonly tombstone: boolean
+  /** A record of protocol/codec/; the first byte is its version (F20). */
   readonly body: Uint8Array
+  /** At most 255. An acceptor of the value has all of them, flushed (A5). */
   readonly blocks: readonly BlockKey[]
   /** Operation of the state that the change replaced; absent when it replaced nothing, or that is not known.
    * A proposer whose accept was overtaken can tell from it that the accept has not happened (P4). */
@@ -25,6 +29,7 @@ export interface RegisterValue {
   readonly above?: Ballot | undefined
 }
 
+/** A value and the ballot that it was accepted at. The same value may have several: an identity change gives it another. */
 export interface Accepted {
   readonly ballot: Ballot
   readonly value: RegisterValue
@@ -38,15 +43,19 @@ export interface Fence {
 
 interface RequestBase {
   readonly key: RegisterKey
+  /** In which the sender chose the replicas (L4). */
   readonly epoch: number
+  /** Of the bucket that the register belongs to; absent for system registers. */
   readonly fence?: Fence | undefined
 }
 
+/** Asks for a promise, and for what was accepted so far (A2). */
 export interface PrepareRequest extends RequestBase {
   readonly type: 'prepare'
   readonly ballot: Ballot
 }
 
+/** Asks to accept a value (A3). */
 export interface AcceptRequest extends RequestBase {
   readonly type: 'accept'
   readonly ballot: Ballot
@@ -55,6 +64,7 @@ export interface AcceptRequest extends RequestBase {
   readonly next: Ballot
 }
 
+/** Asks what was accepted. It promises nothing (R1). */
 export interface ReadRequest extends RequestBase {
   readonly type: 'read'
   /** `ballot`: leave the value out of the reply; only the nearest replica sends it (R1). */
@@ -93,6 +103,7 @@ export interface ConflictReply {
   readonly never?: boolean | undefined
 }
 
+/** Replies without a state. */
 export type ShortReply =
   | { readonly type: 'accepted'; readonly ballot: Ballot }
   /** The acceptor must have these blocks first (A5): an answer, not a conflict. */

@@ -1,4 +1,4 @@
-/** Values of registers, compared and cleared of lost blocks. */
+/** Values of registers, compared and cleared of lost blocks. Called by RegisterProposer for what it proposes. */
 
 import { equalBytes } from '../bytes.ts'
 import type { BlockKey } from '../ids.ts'
@@ -6,6 +6,7 @@ import { sameBallot } from './ballot.ts'
 import { lineageOf } from './lineage.ts'
 import type { RegisterValue } from './types.ts'
 
+/** The value without the blocks that no replica has any more (A5); the very same object when it names none of them. */
 export function withoutLost(
   value: RegisterValue,
   lost: ReadonlySet<BlockKey> | undefined,
@@ -14,6 +15,7 @@ export function withoutLost(
   return { ...value, blocks: value.blocks.filter((block) => !lost.has(block)) }
 }
 
+/** Whether one change that is made of either gives the same value: body, blocks and lineage are equal, byte for byte. */
 export function isSameValue(a: RegisterValue | undefined, b: RegisterValue | undefined): boolean {
   if (a === undefined || b === undefined) return a === b
   return (

@@ -15,7 +15,7 @@ import { describe, expect, test } from 'vitest'
 import { byteString } from '../bytes.ts'
 import type { BlockKey, BucketId, OperationId, ProposerId, RegisterKey } from '../ids.ts'
 import type { BlockOwner } from '../keyspace/owner.ts'
-import type { Ballot } from '../register/ballot.ts'
+import { BALLOT_COUNTER_MAX, type Ballot } from '../register/ballot.ts'
 import type { RegisterReply, RegisterRequest } from '../register/types.ts'
 import * as wire from './messages.js'
 import {
@@ -31,7 +31,7 @@ function text<T extends string>(bytes: number, most = bytes): Arbitrary<T> {
   return uint8Array({ minLength: bytes, maxLength: most }).map((each) => byteString(each) as T)
 }
 
-const counter = integer({ min: 0, max: Number.MAX_SAFE_INTEGER - 1 })
+const counter = integer({ min: 0, max: BALLOT_COUNTER_MAX - 1 })
 const ballot: Arbitrary<Ballot> = record({ counter, proposer: text<ProposerId>(16) })
 /** A mark or a floor has no proposer. */
 const seen: Arbitrary<Ballot> = tuple(ballot, boolean()).map(([each, named]) =>
@@ -66,7 +66,7 @@ const requests: Arbitrary<RegisterRequest>[] = [
     ...each,
     next: {
       ...each.ballot,
-      counter: Math.min(each.ballot.counter + more, Number.MAX_SAFE_INTEGER),
+      counter: Math.min(each.ballot.counter + more, BALLOT_COUNTER_MAX),
     },
   })),
   record({ type: constantFrom('read' as const), ...base, want: constantFrom('value', 'ballot') }),

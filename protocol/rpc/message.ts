@@ -32,7 +32,7 @@ import { decodeState, encodeState } from '../codec/state.ts'
 import type { BlockKey, BucketId, RegisterKey } from '../ids.ts'
 import { bucketId, dataId, DATA_ID_BYTES, proposerId, type DataId } from '../ids.ts'
 import type { BlockOwner } from '../keyspace/owner.ts'
-import { compareBallots, ZERO_BALLOT, type Ballot } from '../register/ballot.ts'
+import { BALLOT_COUNTER_MAX, compareBallots, ZERO_BALLOT, type Ballot } from '../register/ballot.ts'
 import type { Accepted, Fence, RegisterReply, RegisterRequest } from '../register/types.ts'
 import {
   WireRegisterReply,
@@ -130,7 +130,7 @@ export function wireBallot(ballot: Ballot): WireBallot {
 export function ballotOfWire(wire: WireBallot | undefined): Ballot {
   if (wire === undefined) return ZERO_BALLOT
   const { counter, proposer } = wire
-  if (!Number.isSafeInteger(counter)) throw new MessageError('ballot counter out of range')
+  checkCounter(counter)
   if (proposer.length === 0) return { counter, proposer: ZERO_BALLOT.proposer }
   if (proposer.length !== 16) throw new MessageError('ballot without a proposer')
   return { counter, proposer: proposerId(byteString(proposer)) }
@@ -351,10 +351,21 @@ function payloadOfWire({ key, owner, lengthBytes }: WirePayloadBlock): PayloadBl
 
 /** What a state's codec throws is the peer's fault here. */
 function stateOfWire(bytes: Uint8Array): Accepted {
+  let accepted: Accepted
   try {
-    return decodeState(bytes)
+    accepted = decodeState(bytes)
   } catch (error) {
     throw new MessageError(String(error))
+  }
+  checkCounter(accepted.ballot.counter)
+  checkCounter(accepted.value.above?.counter ?? 0)
+  return accepted
+}
+
+/** A counter above the bound would leave no proposer a higher one (P6). */
+function checkCounter(counter: number): void {
+  if (!Number.isSafeInteger(counter) || counter > BALLOT_COUNTER_MAX) {
+    throw new MessageError('ballot counter out of range')
   }
 }
 

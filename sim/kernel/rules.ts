@@ -11,7 +11,8 @@ import {
   recovered,
 } from '../../protocol/register/acceptor.ts'
 import { collect, install } from '../../protocol/register/copy.ts'
-import { identityProposer, RegisterProposer } from '../../protocol/register/proposer.ts'
+import { identityProposer } from '../../protocol/register/identity-proposer.ts'
+import { RegisterProposer } from '../../protocol/register/proposer.ts'
 import { type ProposerOptions } from '../../protocol/register/proposer-options.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import { Reader, type ReaderOptions } from '../../protocol/register/read.ts'
