@@ -17,6 +17,7 @@
  */
 
 import { byteString, utf8, utf8Text } from '../bytes.ts'
+import { assert } from '../assert.ts'
 import { checkInput } from '../input.ts'
 
 const VARINT = 0

@@ -11,10 +11,10 @@
  *     that happens once, no matter how many nodes finish the upload, or how late          (P4, G5)
  */
 
-import { assert } from '../assert.ts'
 import { byteString } from '../bytes.ts'
 import { objectCodec, type ObjectRecord, type VersionRecord } from '../codec/versioned.ts'
 import { dataId, type BlockKey, type DataId, type RegisterKey } from '../ids.ts'
+import { checkInput } from '../input.ts'
 import { dataIdOf, packedBlockKey } from '../keyspace/block-key.ts'
 import type { RegisterValue } from '../register/types.ts'
 
@@ -97,7 +97,7 @@ export function verdict(
  * older records). */
 export function withTicket(record: ObjectRecord, ticket: Uint8Array<ArrayBuffer>): ObjectRecord {
   const ticketed = { ...record, uploads: [...without(record, ticket), ticket] }
-  assert(
+  checkInput(
     ticketState(ticketed, ticket) === 'good',
     'a completion may write what it has a ticket for',
   )
@@ -108,14 +108,14 @@ export function withTicket(record: ObjectRecord, ticket: Uint8Array<ArrayBuffer>
  * and a zero byte. */
 export function withRefusedTicket(record: ObjectRecord, ticket: Uint8Array): ObjectRecord {
   const refusing = { ...record, uploads: [...without(record, ticket), refused(ticket)] }
-  assert(ticketState(refusing, ticket) === 'refused', 'a refused ticket writes no version')
+  checkInput(ticketState(refusing, ticket) === 'refused', 'a refused ticket writes no version')
   return refusing
 }
 
 /** The ticket is taken back: the completion that had it gave up, and no version was written. */
 export function withoutTicket(record: ObjectRecord, ticket: Uint8Array): ObjectRecord {
   const left = { ...record, uploads: without(record, ticket) }
-  assert(ticketState(left, ticket) === 'gone', 'a ticket that is taken back writes no version')
+  checkInput(ticketState(left, ticket) === 'gone', 'a ticket that is taken back writes no version')
   return left
 }
 
