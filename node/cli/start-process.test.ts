@@ -14,7 +14,6 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readNode } from '../process/node-file.ts'
 import { freeBasePort } from '../testing/free-ports.ts'
@@ -305,21 +304,21 @@ describe('an assertion that fails', () => {
   it(
     'stops the node with one line and exit code 70, even if a catch hides the error',
     async () => {
-      const { href } = pathToFileURL(join(import.meta.dirname, '../../protocol/assert.ts'))
-      const fault = join(parent, 'fault.mjs')
+      const assertions = join(import.meta.dirname, '../../protocol/assert.ts')
+      const fault = join(parent, 'fault.cjs')
       writeFileSync(
         fault,
-        `import { assert } from '${href}'
+        `const { assert } = require('${assertions}')
         process.once('SIGUSR2', function faultOfTest() { try { assert(false, 'it rises') } catch {} })`,
       )
-      const run = shoal(startArgs(), 'pipe', ['--import', fault])
+      const run = shoal(startArgs(), 'pipe', ['--require', fault])
       await run.until('out', /^ready /m)
       run.child.kill('SIGUSR2')
       expect(await run.exit).toBe(70)
       const lines = run.errors.split('\n').filter((line) => line.startsWith('shoal: assertion'))
       expect(lines).toEqual([
         expect.stringMatching(
-          /failed in process\.faultOfTest \(.*fault\.mjs:2\): it rises\. This is a bug in Shoal; the node stops/,
+          /failed in process\.faultOfTest \(.*fault\.cjs:2\): it rises\. This is a bug in Shoal; the node stops/,
         ),
       ])
     },
