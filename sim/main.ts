@@ -1,9 +1,8 @@
 /**
- * `npm run sim -- [--seed S] [--seeds N] [--nodes N,…] [--minutes M] [--workloads all|NAME,…] [--faults
- * all|none|NAME,…]
- * [--changes none|all|NAME,…] [--jobs J] [--seconds S] [--verbose]`, or `--mutants [--mutant NAME]` to see each
- * deliberate break of a whole node caught.
- * With several numbers of nodes, each seed takes the next one. Exits 1 when anything is wrong.
+ * `npm run sim -- [--seed S] [--seeds N] [--nodes N,…] [--minutes M] [--workloads all|NAME,…] [--faults all|none|NAME,…]
+ * [--changes none|all|NAME,…] [--jobs J] [--seconds S] [--verbose]` plays seeds of whole clusters. With several
+ * numbers of nodes, each seed takes the next one. `npm run sim -- --mutants`, or `--mutant NAME`, checks that each
+ * mutant, or this one, is caught. Exits 1 when anything is wrong.
  */
 
 import { execFileSync } from 'node:child_process'

@@ -1,9 +1,9 @@
 /**
  * `node sim/e2e/crash.ts [--times 20] [--writers 32] [--nodes 3]`
  *
- * kill -9 of all nodes at a random moment under writers (F14), restart on the same directory, and every
- * key must hold what was acknowledged last or, whole, an attempt whose outcome is unknown: no acknowledged
- * write is lost, no unacknowledged one half there. GET and LIST must agree, through every gateway.
+ * Kills all nodes with -9 at a random moment while clients write (F14), and restarts them on the same directory.
+ * Then every key must hold the last acknowledged write or, as a whole, a write whose outcome is unknown. GET and
+ * LIST must agree through every gateway.
  */
 
 import { parseArgs } from 'node:util'

@@ -1,11 +1,11 @@
 /**
  * `node sim/e2e/damage.ts [--places NAME,NAME+NAME] [--orders 0,1,2,3] [--keys 150] [--wait MS] [--base-port P]`
  *
- * A cluster of three. Again and again one node is stopped and damaged in one place (damage/places.ts), or in
- * some that hide nothing of each other, and started again, with restarts and rebuilds of its index in varied orders, while one of the others is down:
- * no acknowledged object is lost, none comes back from the dead, and no wrong byte is served. What can't be
- * proven is refused with 503, and `shoal status` says why. Once all three are up everything can be read
- * again, and before the next round nothing is damaged anywhere: at most one replica ever is.
+ * A cluster of three. In each round one node is stopped, damaged in one place (damage/places.ts) or in several that
+ * do not hide each other, and started again while another node is down. Restarts and rebuilds of its index follow in
+ * varied orders. No acknowledged object may be lost, no deleted one may come back, and no wrong byte may be served.
+ * What can't be proven is refused with 503, and `shoal status` says why. Once all three nodes are up, everything can
+ * be read again. Before the next round nothing is damaged any more, so at most one replica ever is.
  */
 
 import { rmSync } from 'node:fs'
@@ -35,10 +35,11 @@ const TOGETHER: readonly string[] = ['registers+packed blocks+blocks', 'hints+vo
 const alone = Object.keys(PLACES).filter((name) => !TOGETHER.join('+').split('+').includes(name))
 const names = values.places?.split(',') ?? [...TOGETHER, ...alone]
 const NODES = [0, 1, 2]
-/** Tombstones are collected, and blocks freed, some time after their last use: at the most this. */
+/** By then, tombstones are collected and blocks are freed after their last use. */
 const COLLECTED_MS = Number(values.wait)
 const RECOVERED_MS = 120_000
-/** A warning that stays until the next layout, for good where two nodes lost theirs. It holds up nothing else. */
+/** A warning that may stay until the next layout, or for ever where two nodes lost their votes. It blocks nothing
+ * else. */
 const LOST_VOTE_FILE = /lost (?:its|their) vote files?/
 
 type Step = 'start' | 'stop' | 'kill' | 'rebuild'
@@ -66,7 +67,7 @@ class Cluster {
     this.clients = shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))
   }
 
-  /** New keys, and old ones again. */
+  /** Writes new keys, and old ones again. */
   async write(nodes: readonly number[], count: number): Promise<void> {
     const clients = nodes.map((node) => this.clients[node]!)
     const first = this.#nextKey
@@ -188,7 +189,7 @@ interface Round {
   readonly away: number
 }
 
-/** What is wrong; nothing where all is well. */
+/** Returns what is wrong. Empty when all is well. */
 async function play(cluster: Cluster, round: Round, number: number): Promise<string[]> {
   const { name, order, damaged, away } = round
   const { contents, clients } = cluster

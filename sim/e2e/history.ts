@@ -2,8 +2,8 @@
  * `node sim/e2e/history.ts [--minutes 20] [--nodes 3] [--clients 18] [--delay 150]`
  *
  * Checker B over real processes: nodes on hosts of their own with delays of 0 to 150 ms between them, kills,
- * pauses and cuts. Every key's history, listings as reads among it, and that of buckets with one object must be
- * linearizable (Wing, Gong, Lowe).
+ * pauses and cuts. The history of every key must be linearizable (Wing, Gong, Lowe), with listings counted as reads,
+ * and so must that of buckets with one object.
  */
 
 import { parseArgs } from 'node:util'

@@ -1,4 +1,4 @@
-/** What the read path takes must be what the write path makes: frames, pages, blocks as they grow. */
+/** Whatever the write path produces, the read path accepts: frames, pages and blocks up to their largest size. */
 
 import { expect, test } from 'vitest'
 import { byteString, utf8ByteString } from '../../protocol/bytes.ts'

@@ -167,7 +167,7 @@ test('a body that breaks off, or is not what was announced, leaves nothing visib
     }
     expect(await codeOf(get(backend, 'never'))).toBe('NoSuchKey')
     expect(await keysOf(backend)).toEqual([])
-    // What was broken off has given its buffers back whole: what follows is untouched.
+    // The aborted requests have given back their buffers, so the next ones are not affected.
     await put(backend, 'next', bytes)
     expect(Buffer.compare(await get(backendOf(cluster, 2), 'next'), bytes)).toBe(0)
   })

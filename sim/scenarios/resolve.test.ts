@@ -253,7 +253,7 @@ describe('what a node knows of identities', () => {
     for (const bytes of [[], [0xff, 0xfe], [0x20], [0x41]]) hear(Uint8Array.from(bytes))
     await texts()
     expect(reads).toHaveLength(3)
-    // What this node tells the others is what they hear.
+    // Other nodes get exactly what this node sends.
     resolver.changed(USER as never, name)
     expect(await texts()).toEqual(['two', 'of the group'])
     expect(reads).toHaveLength(4)

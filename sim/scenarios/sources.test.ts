@@ -170,7 +170,7 @@ describe('a node that lost everything after it left a partition (D8)', () => {
       expect(left.every((partition) => rebalance.serves(partition))).toBe(true)
       patches.undo()
       await hand.until(() => left.every((partition) => !forgotten.lacksBlocks(partition)))
-      // What it has of them would be taken for what it voted on (L9).
+      // Otherwise what it has of them would count as accepted by it (L9).
       expect(left.filter((partition) => rebalance.serves(partition))).toEqual([])
     })
   })

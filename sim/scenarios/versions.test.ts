@@ -302,7 +302,7 @@ test('conditions are about the current version, or the one that is named', async
   })
 })
 
-// These of the seeds 1 to 24 lost versions while an operation that was proposed upon two states passed for one state.
+// Of seeds 1 to 24, these lost versions when an operation proposed on two states was taken for one proposal.
 test.each([1, 5, 7, 13, 18, 20, 21, 24])(
   'many writers of one versioned key: every acknowledged version is there, once: seed %d',
   async (seed) => {

@@ -9,7 +9,7 @@
 
 import { seededBytes } from '../files.ts'
 
-/** Undefined when there is no object. */
+/** What a key holds. Undefined when there is no object. */
 export type Value = { readonly seed: number; readonly sizeBytes: number } | undefined
 
 interface Entry {

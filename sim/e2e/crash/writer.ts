@@ -23,7 +23,7 @@ export class Writer {
   readonly #index: number
   readonly #clients: readonly RawClient[]
   readonly #ledger: Ledger
-  /** Statuses of answers that were neither done nor refused for good, counted by code. */
+  /** Answers that neither confirm the request nor refuse it definitely, counted by status. */
   readonly errors = new Map<string, number>()
 
   constructor(index: number, clients: readonly RawClient[], ledger: Ledger) {

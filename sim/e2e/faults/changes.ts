@@ -25,7 +25,7 @@ export interface RealChangeCounts {
   refused: number
   givenUp: number
   completed: number
-  /** Ended only after everything was mended. */
+  /** Changes that ended only after everything was mended. */
   calmed: number
 }
 

@@ -1,4 +1,4 @@
-/** When a test ends, its processes are killed, and what it did to the machine is undone, the last first. */
+/** When a test ends, its processes are killed and its changes to the machine are undone, in reverse order. */
 
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * What is in the cluster before it grows, and must be right afterwards: many small objects, some large ones, a
- * bucket with versions, and uploads that are not finished yet.
+ * What the cluster holds before it grows, and must still hold afterwards: many small objects, some large ones, a bucket
+ * with versions, and uploads that are not finished yet.
  */
 
 import { createHash } from 'node:crypto'

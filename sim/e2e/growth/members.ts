@@ -159,8 +159,8 @@ export class Members {
     return { node, ready: this.#untilReady(node) }
   }
 
-  /** The same directory, the same addresses: after a kill. A token only where it was killed before it was given the
-   * layout. */
+  /** Starts a killed node again with the same directory and addresses. It gets a token only when it was killed before it
+   * had the layout. */
   async again(node: number): Promise<void> {
     const isAdmitted = existsSync(join(this.dir(node), 'layout.json'))
     await this.#start(node, isAdmitted ? [] : (this.#joining.get(node) ?? []))

@@ -1,4 +1,4 @@
-/** Are the histories of real processes linearizable? (Wing, Gong, Lowe: sim/checkers/linearizability.ts.) */
+/** Checks that histories of real processes are linearizable (sim/checkers/linearizability.ts). */
 
 import { isLinearizableFor, type HistoryCall } from '../../checkers/linearizability.ts'
 import {

@@ -5,7 +5,7 @@
 
 import type { HistoryCall } from '../../checkers/linearizability.ts'
 
-/** The tag of the write that made the object; undefined: there is none. */
+/** The tag of the write that made the object. Undefined when there is no object. */
 type Tag = number | undefined
 
 export type KeyStep =
@@ -50,7 +50,7 @@ export type BucketAnswer = 'ok' | 'no-bucket' | 'no-key' | 'exists' | 'not-empty
 export type BucketStep =
   | { readonly type: 'make' | 'drop' | 'erase' | 'head'; readonly answer: BucketAnswer }
   | { readonly type: 'put'; readonly tag: number; readonly answer: BucketAnswer }
-  /** `tag`: what was read, or listed; undefined: an empty listing. */
+  /** `tag`: what was read or listed. Undefined for an empty listing. */
   | { readonly type: 'get' | 'list'; readonly tag: Tag; readonly answer: BucketAnswer }
 
 export interface BucketState {
@@ -87,7 +87,7 @@ export function nextOfBucket(step: BucketStep, state: BucketState): BucketState 
   }
 }
 
-/** The calls as a reader wants them: who, when, what. */
+/** The calls as text for a report: who, when, what. */
 export function transcript<Step>(calls: readonly HistoryCall<Step>[]): string {
   const first = Math.min(...calls.map(({ calledMs }) => calledMs))
   return [...calls]

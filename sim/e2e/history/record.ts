@@ -13,7 +13,7 @@ export const CLIENT_TIMEOUT_MS = 15_000
 /** A step's answer as the model knows it; 'nothing': the call had no effect and said nothing of the state. */
 export type HistoryVerdict<Step> = Step | 'unknown' | 'nothing'
 
-/** What one object of study went through: a key, or a bucket with one object. */
+/** The history of one key, or of one bucket with one object. */
 export class History<Step> {
   readonly name: string
   readonly calls: HistoryCall<Step>[] = []

@@ -1,4 +1,4 @@
-/** What clients do while things go wrong: on keys of one bucket, and on buckets with one object. */
+/** What clients do during the faults: on keys of one bucket, and on buckets with one object. */
 
 import { createHash } from 'node:crypto'
 import { s3ErrorCode, type RawClient, type S3Reply } from '../../../bench/harness/s3.ts'
@@ -11,7 +11,7 @@ const UNKNOWN_MAX = 10
 const KEYS_AT_ONCE = 6
 const BUCKETS_AT_ONCE = 2
 const SMALL_BYTES = 200
-/** In blocks of their own. */
+/** Large enough to be stored in blocks of their own. */
 const LARGE_BYTES = 150_000
 const KEYS_BUCKET = 'history'
 

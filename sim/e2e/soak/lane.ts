@@ -1,6 +1,6 @@
 /**
- * One client of a soak: a mixed load on keys of its own, so that it knows what each must hold. It goes on
- * through all gateways in turn.
+ * One client of a soak: a mixed load on keys of its own, so that it knows what each must hold. It uses all gateways in
+ * turn.
  */
 
 import { s3ErrorCode, type RawClient, type BenchRequest } from '../../../bench/harness/s3.ts'
@@ -32,7 +32,8 @@ export interface LaneOptions {
 export class SoakClient {
   readonly wrong: string[] = []
   readonly #options: LaneOptions
-  /** Undefined when deleted; no entry when never written, or of unknown outcome. */
+  /** Undefined for a deleted key. A key that was never written, or whose last write has an unknown outcome, has no
+   * entry. */
   readonly #known = new Map<string, Known | undefined>()
   readonly #slow = new Set<Promise<void>>()
   #state: number

@@ -20,7 +20,7 @@ export class SoakTally {
     return this.#sum((outcome) => outcome.startsWith(prefix))
   }
 
-  /** New lines of what the nodes have written; they keep the last of it only. */
+  /** The lines that the nodes have written since the last call. Only the last of their output is kept. */
   readLog(output: string): void {
     const lines = output.split('\n').slice(0, -1)
     const seen = lines.lastIndexOf(this.#lastLine)
@@ -54,7 +54,7 @@ export class SoakTally {
 
 function kindOf(line: string): string | undefined {
   const json = /\{.*\}$/.exec(line)?.[0]
-  // Ready lines and credentials are no log.
+  // Ready lines and credentials are not log lines.
   if (json === undefined) return undefined
   try {
     const { level, msg } = JSON.parse(json) as { level?: string; msg?: string }
