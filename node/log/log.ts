@@ -19,13 +19,14 @@ import { assertionLine, isNoSpace, LogError, refusalIn, type LogState } from './
 import { FreeSpace } from './free-space.ts'
 import { keepTail, type TailLog } from './kept-tail.ts'
 import { LogSegments, type SegmentInfo } from './log-segments.ts'
+import type { ProvenEnd } from './manifest-format.ts'
 import type { Manifest } from './manifest.ts'
 import { openSegments, type OpenSegments, type OpenSegmentsOptions } from './open-segments.ts'
 import { PendingBatches, type LogTip } from './pending-batches.ts'
 import { readMeta, readRecord, readRecordSync, type ReadRecord, SegmentReader } from './read.ts'
 import { LogRecovery, type ReplayHandlers } from './recovery.ts'
 import { EMPTY_LOG, isBefore, pageEnd, type LogEnd } from './segment.ts'
-import { isLogRefusal, UntrustedDisk } from './trusted.ts'
+import { isLogRefusal, unlessRefused, UntrustedDisk } from './trusted.ts'
 import type { LogPosition, LogRecord, LogLoss, LogStats, NewRecord } from './types.ts'
 
 /** Appends that wait for a slow or hanging disk, in bytes (D11). */
@@ -51,9 +52,8 @@ export class Log {
   private readonly manifest: Manifest
   private readonly space: FreeSpace
   private readonly endProof: EndProof
-
   /** Everything before it is flushed. The next batch begins here when none is pending. */
-  private flushedEnd: LogEnd
+  private flushedEnd: LogEnd = EMPTY_LOG
   /** The sequence of the next record that is appended. Batches that wait are counted already. */
   private nextSequence = 0
   /** The next batch seals this segment, whatever its size. */
@@ -78,7 +78,6 @@ export class Log {
     this.logId = opened.logId
     this.segmentFiles = new LogSegments(options.disk, opened)
     this.pending = new PendingBatches(options.segmentSizeBytes, opened.logId)
-    this.flushedEnd = EMPTY_LOG
     this.space = new FreeSpace(options.disk, options.clock, options.reserveBytes)
     const isBusy = (): boolean => this.state !== 'open' || this.running !== undefined
     this.endProof = new EndProof(options.clock, isBusy, () => this.prove())
@@ -129,6 +128,14 @@ export class Log {
 
   isMissing(segment: number): boolean {
     return this.manifest.missing.has(segment) || this.opened.missing.includes(segment)
+  }
+
+  /** Call it before the index is cleared: the manifest then proves what only the index did (D9). */
+  async keepProof(reflected: ProvenEnd): Promise<void> {
+    await this.opened.reconcile('to be noted')
+    // Behind records that can't be read, an index may know fewer numbers than the manifest.
+    const nextSequence = Math.max(reflected.nextSequence, this.manifest.proven?.nextSequence ?? 0)
+    await this.manifest.prove({ end: reflected.end, nextSequence }, true).catch(unlessRefused)
   }
 
   /** Call it once the records that the index still has of the missing segments are in the log again. */
@@ -227,7 +234,10 @@ export class Log {
     assert(segment !== open?.segment && segment < this.flushedEnd.segment, 'it is sealed')
     const file = this.file(segment)
     // The list goes first: a listed segment without a file counts as lost (D9).
-    await this.manifest.remove(segment).catch((error: unknown) => this.distrust(error))
+    await this.manifest.remove(segment).catch((error: unknown) => {
+      if (error instanceof UntrustedDisk) this.failed(error)
+      throw error
+    })
     await this.segmentFiles.delete(segment, file)
     await this.space.poll()
   }
@@ -238,9 +248,8 @@ export class Log {
   }
 
   /** Where the flushed part of the log ends, and the sequence of the next record after it. */
-  end(): { end: LogEnd; nextSequence: number } {
-    const nextSequence = this.pending.firstSequence ?? this.nextSequence
-    return { end: this.flushedEnd, nextSequence }
+  end(): ProvenEnd {
+    return { end: this.flushedEnd, nextSequence: this.pending.firstSequence ?? this.nextSequence }
   }
 
   stats(): LogStats {
@@ -355,11 +364,6 @@ export class Log {
     return refusal
   }
 
-  private distrust(error: unknown): never {
-    if (error instanceof UntrustedDisk) this.failed(error)
-    throw error
-  }
-
   /** Takes back a batch that found no room. Later batches were laid out after this one, so they fail too. */
   private async stepBack(batch: Batch): Promise<void> {
     this.space.exhausted()
@@ -375,10 +379,9 @@ export class Log {
   }
 
   private tailLog(): TailLog {
-    const { disk, logger } = this.options
     return {
-      disk,
-      logger,
+      disk: this.options.disk,
+      logger: this.options.logger,
       logId: this.logId,
       pool: this.pending.pool,
       segments: this.segmentFiles,

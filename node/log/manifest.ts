@@ -111,9 +111,10 @@ export class Manifest {
 
   /**
    * Everything before the end is flushed: bad bytes there are damage, and no torn tail (D4). An end before the one
-   * that is noted already is not written. Rejects when the disk takes no writes; the end before then stays.
+   * that is noted already is not written. Rejects when the disk takes no writes. The end before then stays, unless it
+   * `keeps` the new one: the next write of an end has it.
    */
-  prove(proven: ProvenEnd): Promise<void> {
+  prove(proven: ProvenEnd, keeps = false): Promise<void> {
     return this.#queue(async () => {
       const before = this.#proven
       if (before !== undefined && !isBefore(before.end, proven.end)) return
@@ -124,7 +125,7 @@ export class Manifest {
       try {
         await this.#write('end')
       } catch (error) {
-        this.#proven = before
+        if (!keeps) this.#proven = before
         throw error
       }
     })

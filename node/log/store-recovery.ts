@@ -3,7 +3,8 @@
  * where it must, and says what is lost (D8). Called by Store.open, once.
  *
  *  1. Does the index belong to this log, and does it reflect no more of it than there is? Else it is cleared, and
- *     rebuilt from the first segment on.
+ *     rebuilt from the first segment on. Before that, its losses are written down, and the manifest takes over what it
+ *     proves: a crash must not leave a start that knows neither.
  *  2. Write down what is lost so far, before anything is written to the log or the manifest.
  *  3. Replay the records behind what the index reflects (recovery.ts). Each batch is reflected only once the losses
  *     before it are written down: after a crash in between the next start finds them again.
@@ -184,6 +185,10 @@ export class StoreRecovery {
     }
     this.rebuilt = segments > 0
     if (segments > 0) this.#options.logger.warn({ segments }, 'rebuilding the index from the log')
+    if (reflected !== undefined && equalBytes(reflected.logId, this.#log.logId)) {
+      await this.#losses.report()
+      await this.#log.keepProof(reflected)
+    }
     await this.#index.clear()
     return { end: EMPTY_LOG, nextSequence: 0 }
   }
@@ -227,7 +232,8 @@ export class StoreRecovery {
       offset: sizeBytes,
       lengthBytes: end.offset - sizeBytes,
     }
-    this.#found.push(damage)
+    // Where the segment is there, the replay meets the same place, and adds it.
+    if (!this.#log.hasSegment(end.segment)) this.#found.push(damage)
     this.#options.logger.error({ ...damage }, 'the end of the log is lost')
     const detail = `${damage.lengthBytes} bytes are missing at the end of segment ${end.segment}`
     this.#losses.add({ partitions: 'all', mark: true, reason: 'end-lost', detail })
