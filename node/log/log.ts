@@ -104,6 +104,7 @@ export class Log {
       from,
       nextSequence,
       proven,
+      missing: [...this.knownMissing, ...this.newlyMissing],
       handlers,
     })
     await this.opened.reconcile(rebuilds ? 'forgotten' : 'to be noted')

@@ -2,6 +2,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import { byteString } from '../../protocol/bytes.ts'
+import { diskError } from '../env/testing/memory-disk.ts'
 import type { LogPosition } from './types.ts'
 import { FIRST_BATCH_AT, PAGE_BYTES, segmentPath } from './segment.ts'
 import { LogLab, labRecord } from './testing/log-lab.ts'
@@ -162,6 +163,62 @@ describe('what is missing (D8, D9)', () => {
     await expect(lab.open({ expected })).rejects.toMatchObject({ code: 'LOG_MISSING' })
     await lab.open({ expected, acceptLost: true })
     expect(lab.losses).toMatchObject([{ reason: 'log-missing' }])
+  })
+})
+
+describe('before a lost segment, in one without a footer, a bad byte is damage and no torn tail (D4)', () => {
+  /** Segment 1 holds a, then b and c in one batch. It was sealed on a full disk, before segment 2 began. */
+  async function twoSegments(): Promise<LogPosition[]> {
+    await lab.open({ segmentSizeBytes: 32 << 10 })
+    await lab.append('a')
+    const [[b], [c]] = await Promise.all([lab.append('b'), lab.append('c')])
+    lab.disk.before = (operation, path) => {
+      if (operation === 'write' && path === segmentPath(1)) throw diskError('ENOSPC', path)
+    }
+    await lab.log.append([labRecord('d', 30_000)])
+    lab.disk.before = () => {}
+    return [b!, c!]
+  }
+
+  test('in a record, when the end of the lost segment was proven', async () => {
+    const [bad] = await twoSegments()
+    await lab.clock.settle(lab.log.close())
+    await lab.disk.remove(segmentPath(2))
+    spoilBody(bad!)
+    await lab.open()
+    expect(lab.found).toEqual(['a', 'c'])
+    expect(lab.damage).toMatchObject([{ ...bad, identity: { key: 'b' } }])
+    expect(lab.losses).toMatchObject([{ reason: 'segment-missing' }])
+    const [position] = await lab.append('e')
+    expect(position?.segment).toBe(3)
+    expect((await lab.log.read(position!)).sequence).toBe(4)
+  })
+
+  test('in a record, when the manifest only lists the lost segment', async () => {
+    const [bad] = await twoSegments()
+    lab.crash()
+    await lab.disk.remove(segmentPath(2))
+    spoilBody(bad!)
+    await lab.open()
+    expect(lab.found).toEqual(['a', 'c'])
+    expect(lab.damage).toMatchObject([{ ...bad, identity: { key: 'b' } }])
+  })
+
+  test('in the header of a batch: its records are found, and none of its bytes are cut', async () => {
+    const [b, c] = await twoSegments()
+    await lab.clock.settle(lab.log.close())
+    await lab.disk.remove(segmentPath(2))
+    lab.disk.corrupt(segmentPath(1), FIRST_BATCH_AT + PAGE_BYTES + 20)
+    for (let start = 0; start < 2; start++) {
+      await lab.open()
+      expect(lab.found).toEqual(['a', 'b', 'c'])
+      expect(lab.damage.map(({ offset }) => offset)).toEqual([
+        FIRST_BATCH_AT + PAGE_BYTES,
+        c!.offset + c!.lengthBytes,
+      ])
+      expect((await lab.log.read(b!)).key).toBe('b')
+      await lab.clock.settle(lab.log.close())
+    }
   })
 })
 

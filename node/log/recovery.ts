@@ -82,6 +82,8 @@ export interface RecoveryOptions {
   readonly nextSequence: number
   /** What the manifest says of the end (D9). */
   readonly proven: ProvenEnd | undefined
+  /** Segments that the manifest lists and whose files are gone, those that earlier starts missed too. */
+  readonly missing: readonly number[]
   readonly handlers: ReplayHandlers
 }
 
@@ -90,6 +92,7 @@ export class LogRecovery {
   private readonly files: ReadonlyMap<number, DiskFile>
   private readonly logId: Uint8Array
   private readonly proven: ProvenEnd | undefined
+  private readonly missing: readonly number[]
   private readonly handlers: ReplayHandlers
   /** Batches that were read and are not proven yet, in log order. */
   private held: WalkedBatch[] = []
@@ -103,6 +106,7 @@ export class LogRecovery {
     this.files = options.files
     this.logId = options.logId
     this.proven = options.proven
+    this.missing = options.missing
     this.handlers = options.handlers
     this.flushedEnd = options.from
     this.nextSequence = options.nextSequence
@@ -135,6 +139,7 @@ export class LogRecovery {
       }
       walked = await this.provenEnd(end)
     }
+    walked = await this.endBeforeGone(walked)
     // Also where the segment of the proven end is gone: a sequence is never given out twice.
     this.nextSequence = Math.max(this.nextSequence, this.proven?.nextSequence ?? 0)
     const recovered = await this.finish(walked)
@@ -158,6 +163,32 @@ export class LogRecovery {
     if (end.offset <= walked.offset) return walked
     this.walked.push({ ...end, sequence: nextSequence })
     return end
+  }
+
+  /**
+   * A segment is begun once everything before it is flushed. So the last segment that is gone proves what is before
+   * it, also where no later batch is left that says so (D4). Perhaps a start had begun that segment to keep a tail in
+   * it (D5). Then the old copy of the tail counts as flushed too, and what is torn in it is reported as damage.
+   */
+  private async endBeforeGone(walked: LogEnd | undefined): Promise<LogEnd | undefined> {
+    const gone = this.lastGone()
+    if (gone === undefined) return walked
+    await this.lostEnds(gone, 0)
+    const last = this.held.findLast(({ end }) => end.segment === walked?.segment)
+    await this.prove(gone)
+    // What was found behind the last sound batch must not be cut.
+    return walked !== undefined && last !== undefined && isBefore(walked, last.end)
+      ? last.end
+      : walked
+  }
+
+  /** The last place that was reached in a segment that is gone, as far as the manifest tells. */
+  private lastGone(): LogEnd | undefined {
+    const gone = this.missing.map((segment): LogEnd => ({ segment, offset: FIRST_BATCH_AT }))
+    if (this.proven !== undefined && !this.files.has(this.proven.end.segment)) {
+      gone.push(this.proven.end)
+    }
+    return gone.toSorted((a, b) => (isBefore(a, b) ? -1 : 1)).at(-1)
   }
 
   /** Gives the batches before `flushed` to the handlers, except old copies of a tail. */
