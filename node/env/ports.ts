@@ -145,11 +145,11 @@ export interface Network {
   ): void
   /** Kademlia. `provide` announces a slice of the keyspace (0..255); slow, best effort. */
   provideSlices(slices: readonly number[]): Promise<void>
-  /** Walks the DHT to providers of the partition's slice, then asks one: the exact replica set it answers, or
+  /** Walks the DHT to providers of `slice`, the partition's (protocol/keyspace/slice.ts), then asks one: the exact replica set it answers, or
    * undefined when the walk found no provider. `hops`: how many peers the walk had asked until then. */
   walk(
     partition: number,
-    options: { timeoutMs: number },
+    options: { slice: number; timeoutMs: number },
   ): Promise<{ replicas: NodeId[]; provider: NodeId; hops: number } | undefined>
   /** Answers another peer's walk. */
   serveWalk(handler: (partition: number) => NodeId[]): void

@@ -13,7 +13,6 @@ import type { KadDHT } from '@libp2p/kad-dht'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { CID } from 'multiformats/cid'
 import { create } from 'multiformats/hashes/digest'
-import { checkInput } from '../../protocol/input.ts'
 import { utf8 } from '../../protocol/bytes.ts'
 import type { Clock } from '../env/ports.ts'
 import {
@@ -28,18 +27,6 @@ import { sleep } from '../tools/sleep.ts'
 
 const RAW_CODEC = 0x55
 const SHA2_256 = 0x12
-export const SLICES = 256
-/** 14-bit partitions: the first 8 bits are the slice. */
-const SLICE_SHIFT = 6
-
-/** 0..255, for a partition of 0..16383. */
-export function sliceOfPartition(partition: number): number {
-  checkInput(
-    Number.isInteger(partition) && partition >= 0 && partition < SLICES << SLICE_SHIFT,
-    'a partition beyond the slices',
-  )
-  return partition >>> SLICE_SHIFT
-}
 
 /** Under which a slice is provided and found. Every node computes the same one. */
 export function sliceCid(slice: number): CID {

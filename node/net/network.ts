@@ -293,8 +293,11 @@ export class Libp2pNetwork implements Network {
     return this.#kademlia.provideSlices(slices)
   }
 
-  walk(partition: number, options: { timeoutMs: number }): Promise<WalkResult | undefined> {
-    return this.#walker.walk(partition, options.timeoutMs)
+  walk(
+    partition: number,
+    { slice, timeoutMs }: { slice: number; timeoutMs: number },
+  ): Promise<WalkResult | undefined> {
+    return this.#walker.walk(slice, partition, timeoutMs)
   }
 
   serveWalk(handler: (partition: number) => NodeId[]): void {

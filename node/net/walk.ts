@@ -19,7 +19,6 @@ import type { Logger } from '../env/ports.ts'
 import { nodeOfPeer, withPeer } from './addresses.ts'
 import { messageOf } from './errors.ts'
 import { answerExchange } from './exchange.ts'
-import { sliceOfPartition } from './kademlia.ts'
 import type { Kademlia } from './kademlia.ts'
 import { KIB, STRANGER_TIMEOUT_MS } from './limits.ts'
 import { exchangeOn } from './strangers.ts'
@@ -61,12 +60,14 @@ export class Walker {
     this.#handler = handler
   }
 
-  /** Undefined when no member answers within `timeoutMs`, and this node provides no such slice itself. */
-  async walk(partition: number, timeoutMs: number): Promise<WalkResult | undefined> {
+  /**
+   * Asks providers of the slice (protocol/keyspace/slice.ts) for one of its partitions. Undefined when no member answers
+   * within `timeoutMs`, and this node provides no such slice itself.
+   */
+  async walk(slice: number, partition: number, timeoutMs: number): Promise<WalkResult | undefined> {
     const signal = AbortSignal.timeout(timeoutMs)
     const self = nodeOfPeer(this.#libp2p.peerId)
     let hops = 0
-    const slice = sliceOfPartition(partition)
     let own = this.#kademlia.provides(slice)
     try {
       for await (const found of this.#kademlia.providers(slice, signal)) {

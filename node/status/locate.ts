@@ -4,6 +4,7 @@ import type { LocateResult } from '../../gateway/port/locate-result.ts'
 import { hex, utf8ByteString } from '../../protocol/bytes.ts'
 import { xorDistances } from '../../protocol/keyspace/distance.ts'
 import { metaKeyHash, partitionOf, shardOf } from '../../protocol/keyspace/key.ts'
+import { sliceOf } from '../../protocol/keyspace/slice.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { isSameSet } from '../../protocol/register/quorum.ts'
 import type { Network } from '../env/ports.ts'
@@ -40,7 +41,10 @@ export async function locateObject(
   const replicas = view.replicas(partition)
   const distances = xorDistances(view, partition)
   const walked = await network
-    .walk(partition, { timeoutMs: WALK_TIMEOUT_MS })
+    .walk(partition, {
+      slice: sliceOf(partition, view.partitionBits),
+      timeoutMs: WALK_TIMEOUT_MS,
+    })
     .catch(() => undefined)
   return {
     bucket: bucketName,

@@ -261,10 +261,10 @@ function membersAreFound(opened: Opened): void {
     let walk: Awaited<ReturnType<Network['walk']>>
     while (walk === undefined) {
       await cluster.run(b.provideSlices([5]))
-      walk = await cluster.run(a.walk((5 << 6) + 17, { timeoutMs: 1_000 }))
+      walk = await cluster.run(a.walk((5 << 6) + 17, { slice: 5, timeoutMs: 1_000 }))
     }
     expect(walk.provider).toBe(b.self)
     expect(walk.replicas).toEqual([b.self, c.self])
-    expect(await cluster.run(a.walk(6 << 6, { timeoutMs: 1_000 }))).toBeUndefined()
+    expect(await cluster.run(a.walk(6 << 6, { slice: 6, timeoutMs: 1_000 }))).toBeUndefined()
   })
 }
