@@ -1,119 +1,150 @@
 /**
- * `npm run bench [-- --only ROW,ROW] [--seconds N] [--check] [--json FILE] [--directory DIR]`
+ * `npm run bench [-- --only ROW,ROW] [--rounds N] [--seconds N] [--warm-up N] [--peer NAME=URL,KEY,SECRET]…
+ *   [--peer3 …]… [--json FILE] [--svg FILE] [--check] [--floor-only] [--directory DIR]`
+ * `npm run bench -- --profile ROW [--seconds N]`
  *
- * Measures every row of rows.ts as a ratio to the floor of the same run. Besides its rows there are
- * `rounds` (round trips and flushes an operation), `memory` and `list-growth` (asked for by name only, it
- * stores a million keys).
+ * Measures every row of rows.ts as a ratio to the floor of the same run. Besides its rows there are `storm` (many
+ * connections at once), `rounds` (round trips and flushes an operation), `memory` and `list-growth` (asked for by name
+ * only, because it stores a million keys). A peer of `--peer` is measured in the rows for one node, a cluster of
+ * `--peer3` in the rows for three. docs/performance.md says how to measure.
  */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { which } from './harness/process.ts'
+import { reason, which } from './harness/process.ts'
 import { listGrowth } from './list-growth.ts'
-import { measureFloor, measureShoal } from './measure.ts'
-import type { Measured } from './measure.ts'
+import { measureRow, type MeasuredRow, type MeasureOptions } from './measure.ts'
 import { measureMemory } from './memory.ts'
+import { parsePeer } from './peers.ts'
+import { profileRow } from './profile/profile.ts'
+import { chartOf, detailsOf, missesOf, overviewOf } from './report.ts'
 import { measureRounds } from './rounds.ts'
 import { rows } from './rows.ts'
-import type { BenchRow } from './rows.ts'
-import { figure, printTable } from './table.ts'
+import { measureStorm, type StormFigures } from './storm.ts'
 
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
-    seconds: { type: 'string', default: '8' },
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '4' },
     'warm-up': { type: 'string', default: '4' },
+    peer: { type: 'string', multiple: true, default: [] },
+    peer3: { type: 'string', multiple: true, default: [] },
     directory: { type: 'string', default: tmpdir() },
     json: { type: 'string' },
+    svg: { type: 'string' },
+    profile: { type: 'string' },
     check: { type: 'boolean', default: false },
     'floor-only': { type: 'boolean', default: false },
   },
 })
 
-interface Line {
-  readonly row: BenchRow
-  readonly floor: Measured
-  readonly shoal?: Measured
+const extras = ['storm', 'rounds', 'memory', 'list-growth']
+
+function numberOf(name: 'rounds' | 'seconds' | 'warm-up'): number {
+  const value = Number(values[name])
+  if (!(value > 0)) throw new Error(`--${name} ${values[name]}: not a number above 0`)
+  return value
 }
 
-const head = ['work', 'floor/s', 'shoal/s', 'ratio', 'reach', 'aim', 'p50 ms', 'p99 ms']
-const heads = [...head, 'floor p99', 'CPU ms/req', 'floor CPU', 'RSS MiB', 'write amp.']
-
-function lineOf({ row, floor, shoal }: Line): string[] {
-  const ratio = shoal === undefined ? undefined : shoal.perSecond / floor.perSecond
-  const missed = ratio !== undefined && ratio < row.reach ? ' !' : ''
-  const mebi = (bytes: number): string => String(Math.round(bytes / (1 << 20)))
-  return [
-    row.title,
-    figure(floor.perSecond),
-    shoal === undefined ? '' : figure(shoal.perSecond),
-    ratio === undefined ? '' : `${ratio.toFixed(2)}${missed}`,
-    figure(row.reach),
-    figure(row.aim),
-    shoal === undefined ? '' : figure(shoal.p50Ms),
-    shoal === undefined ? '' : figure(shoal.p99Ms),
-    figure(floor.p99Ms),
-    shoal === undefined ? '' : figure(shoal.cpuMsPerRequest),
-    figure(floor.cpuMsPerRequest),
-    shoal === undefined ? mebi(floor.rssBytesMax) : mebi(shoal.rssBytesMax),
-    shoal?.writeAmplification?.toFixed(2) ?? '',
-  ]
+/** Rows that `--only` names; all when it is not given. */
+function chosen(): (name: string) => boolean {
+  const only = values.only?.split(',')
+  const known = [...rows.map(({ name }) => name), ...extras]
+  const unknown = only?.filter((name) => !known.includes(name)) ?? []
+  if (unknown.length > 0) {
+    throw new Error(`no such row: ${unknown.join(', ')}; there are ${known.join(', ')}`)
+  }
+  return (name) => only?.includes(name) ?? name !== 'list-growth'
 }
 
 async function main(): Promise<number> {
   if ((await which('wrk')) === undefined) throw new Error('wrk is not installed')
-  const extras = ['rounds', 'memory', 'list-growth']
-  const only = values.only?.split(',')
-  const unknown = only?.filter((n) => !extras.includes(n) && rows.every((row) => row.name !== n))
-  if (unknown !== undefined && unknown.length > 0) {
-    throw new Error(`no such row: ${unknown.join(', ')}; ${rows.map((row) => row.name).join(', ')}`)
-  }
-  const wanted = (name: string): boolean => only?.includes(name) ?? name !== 'list-growth'
+  const wanted = chosen()
   const directory = mkdtempSync(join(values.directory, 'shoal-bench-'))
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
   const options = {
     directory,
-    seconds: Number(values.seconds),
-    warmUpSeconds: Number(values['warm-up']),
+    rounds: numberOf('rounds'),
+    seconds: numberOf('seconds'),
+    warmUpSeconds: numberOf('warm-up'),
+    floorOnly: values['floor-only'],
+    peers: values.peer.map(parsePeer),
+  }
+  if (values.profile !== undefined) {
+    const row = rows.find(({ name }) => name === values.profile)
+    if (row === undefined) throw new Error(`no such row: ${values.profile}`)
+    await profileRow(row, { ...options, seconds: options.seconds * options.rounds })
+    return 0
   }
 
-  const lines: Line[] = []
   const failures: string[] = []
-  for (const row of rows.filter((row) => wanted(row.name))) {
-    try {
-      const floor = await measureFloor(row, options)
-      const shoal = values['floor-only'] ? undefined : await measureShoal(row, options)
-      const line: Line = shoal === undefined ? { row, floor } : { row, floor, shoal }
-      lines.push(line)
-      console.log(printTable(heads, [lineOf(line)]))
-      if (shoal !== undefined && shoal.perSecond / floor.perSecond < row.reach) {
-        failures.push(`${row.name}: below its reach of ${row.reach}`)
-      }
-    } catch (error) {
-      failures.push(`${row.name}: ${error instanceof Error ? error.message : 'failed'}`)
-      console.log(`${row.title}: FAILED\n${failures.at(-1) ?? ''}`)
-    }
-  }
-  if (lines.length > 1) console.log(`\n${printTable(heads, lines.map(lineOf))}`)
-
-  const runExtra = async (name: string, extra: () => Promise<string[]>): Promise<void> => {
+  const peersOfThree = values.peer3.map(parsePeer)
+  const measured = await measureRows(wanted, options, peersOfThree, failures)
+  const storms: StormFigures[] = []
+  const runExtra = async (name: string, extra: () => Promise<readonly string[]>): Promise<void> => {
     if (!wanted(name) || values['floor-only']) return
     try {
       failures.push(...(await extra()))
     } catch (error) {
-      failures.push(`${name}: ${error instanceof Error ? error.message : 'failed'}`)
+      failures.push(`${name}: ${reason(error)}`)
     }
   }
+  await runExtra('storm', async () => {
+    const storm = await measureStorm(options)
+    storms.push(...storm.targets)
+    return storm.failures
+  })
   await runExtra('rounds', async () => measureRounds())
   await runExtra('memory', async () => measureMemory())
   await runExtra('list-growth', async () => listGrowth(options))
 
-  if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(lines, null, 2))
+  writeResults(measured, storms, options)
   for (const failure of failures) console.log(`! ${failure}`)
   const broken = failures.some((failure) => !failure.includes('below its reach'))
   return broken || (values.check && failures.length > 0) ? 1 : 0
+}
+
+async function measureRows(
+  wanted: (name: string) => boolean,
+  options: MeasureOptions,
+  peersOfThree: MeasureOptions['peers'],
+  failures: string[],
+): Promise<MeasuredRow[]> {
+  const measured: MeasuredRow[] = []
+  for (const row of rows.filter(({ name }) => wanted(name))) {
+    try {
+      const peers = row.nodes === 1 ? options.peers : peersOfThree
+      const result = await measureRow(row, { ...options, peers })
+      measured.push(result)
+      failures.push(...result.failures, ...missesOf(result))
+      console.log(`\n${detailsOf(result)}`)
+    } catch (error) {
+      failures.push(`${row.name}: ${reason(error)}`)
+      console.log(`\n${row.title}: FAILED\n${reason(error)}`)
+    }
+  }
+  if (measured.length > 1) console.log(`\n${overviewOf(measured)}`)
+  return measured
+}
+
+function writeResults(
+  measured: readonly MeasuredRow[],
+  storm: readonly StormFigures[],
+  { rounds, seconds }: MeasureOptions,
+): void {
+  const date = new Date().toISOString()
+  const cores = availableParallelism()
+  if (values.json !== undefined) {
+    const run = { date, node: process.version, cores, load: loadavg(), rounds, seconds }
+    writeFileSync(values.json, `${JSON.stringify({ ...run, rows: measured, storm }, null, 2)}\n`)
+  }
+  if (values.svg !== undefined) {
+    const title = `Shoal as a ratio to the floor, ${cores} cores, ${date.slice(0, 10)}`
+    writeFileSync(values.svg, chartOf(measured, title))
+  }
 }
 
 process.exitCode = await main()

@@ -35,16 +35,20 @@ describe('luaScript', () => {
     directory: '/d',
     name: 'main',
     endpoint: 'http://127.0.0.1:9000',
-    method: 'PUT',
-    replayFile: '/d/main.replay',
-    bodyBytes: 4096,
+    streams: [
+      { method: 'GET', replayFile: '/d/get.replay' },
+      { method: 'PUT', replayFile: '/d/put.replay', body: new Uint8Array(4096) },
+    ],
+    pattern: [0, 0, 1],
     connections: 64,
     seconds: 8,
   } as const
 
-  it('sends a length with PUT only', () => {
-    expect(luaScript(input)).toContain("if 'PUT' == 'PUT' then rest = rest .. 'Content-Length: '")
-    expect(luaScript({ ...input, method: 'GET' })).toContain("if 'GET' == 'PUT' then")
-    expect(luaScript(input)).toContain('Host: 127.0.0.1:9000\\r\\n')
+  it('has a stream for each replay, and sends them by the pattern', () => {
+    const script = luaScript(input)
+    expect(script).toContain(`stream('GET', "/d/get.replay", "/d/main-0.body")`)
+    expect(script).toContain(`stream('PUT', "/d/put.replay", "/d/main-1.body")`)
+    expect(script).toContain('local pattern = { 1, 1, 2 }')
+    expect(script).toContain('Host: 127.0.0.1:9000\\r\\n')
   })
 })

@@ -8,15 +8,21 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommand } from './harness/process.ts'
 
+export interface WrkStream {
+  readonly method: 'GET' | 'PUT'
+  /** Made by `writeReplay`. */
+  readonly replayFile: string
+  /** Of each PUT. It is kept once, in Lua's memory. */
+  readonly body?: Uint8Array
+}
+
 export interface WrkInput {
   readonly directory: string
   readonly name: string
   readonly endpoint: string
-  readonly method: 'GET' | 'PUT'
-  /** Made by `writeReplay`. */
-  readonly replayFile: string
-  /** Bytes of each PUT's body, which is kept once, in Lua's memory. */
-  readonly bodyBytes: number
+  readonly streams: readonly WrkStream[]
+  /** The stream of each request by its index, again and again. */
+  readonly pattern: readonly number[]
   readonly connections: number
   readonly seconds: number
 }
@@ -36,25 +42,37 @@ export interface WrkResult {
  */
 export function luaScript(input: WrkInput): string {
   const host = new URL(input.endpoint).host
-  return `local file = io.open(${JSON.stringify(input.replayFile)}, 'rb')
-local lines = file:read('*a')
-file:close()
-local width = lines:find('\\n', 1, true)
-local count = #lines / width
-local body = ''
-if ${input.bodyBytes} > 0 then
-  file = io.open(${JSON.stringify(bodyFile(input))}, 'rb')
-  body = file:read('*a')
+  const streams = input.streams.map(
+    ({ method, replayFile }, index) =>
+      `stream('${method}', ${JSON.stringify(replayFile)}, ${JSON.stringify(bodyFile(input, index))})`,
+  )
+  return `local function read(name)
+  local file = io.open(name, 'rb')
+  local bytes = file:read('*a')
   file:close()
+  return bytes
 end
-local rest = ' HTTP/1.1\\r\\nHost: ${host}\\r\\n'
-if '${input.method}' == 'PUT' then rest = rest .. 'Content-Length: ' .. #body .. '\\r\\n' end
-rest = rest .. '\\r\\n' .. body
-local next = 0
+local function stream(method, replay, bodyName)
+  local lines = read(replay)
+  local width = lines:find('\\n', 1, true)
+  local rest = ' HTTP/1.1\\r\\nHost: ${host}\\r\\n'
+  local body = ''
+  if method == 'PUT' then
+    body = read(bodyName)
+    rest = rest .. 'Content-Length: ' .. #body .. '\\r\\n'
+  end
+  return { head = method .. ' ', lines = lines, width = width, count = #lines / width,
+    rest = rest .. '\\r\\n' .. body, next = 0 }
+end
+local streams = { ${streams.join(', ')} }
+local pattern = { ${input.pattern.map((index) => index + 1).join(', ')} }
+local turn = 0
 function request()
-  local at = next * width
-  next = (next + 1) % count
-  return '${input.method} ' .. lines:sub(at + 1, at + width - 1) .. rest
+  turn = turn % #pattern + 1
+  local s = streams[pattern[turn]]
+  local at = s.next * s.width
+  s.next = (s.next + 1) % s.count
+  return s.head .. s.lines:sub(at + 1, at + s.width - 1) .. s.rest
 end
 function done(summary, latency, requests)
   local e = summary.errors
@@ -67,8 +85,8 @@ end
 `
 }
 
-function bodyFile(input: WrkInput): string {
-  return join(input.directory, `${input.name}.body`)
+function bodyFile(input: WrkInput, index: number): string {
+  return join(input.directory, `${input.name}-${index}.body`)
 }
 
 /** Reads wrk's output. Throws when a request failed or nothing was measured. */
@@ -99,10 +117,12 @@ export function parseWrk(output: string): WrkResult {
 }
 
 /** One run of wrk with one thread. Rejects when any request failed. */
-export async function wrk(input: WrkInput, body?: Uint8Array): Promise<WrkResult> {
+export async function wrk(input: WrkInput): Promise<WrkResult> {
   const script = join(input.directory, `${input.name}.lua`)
   writeFileSync(script, luaScript(input))
-  if (body !== undefined) writeFileSync(bodyFile(input), body)
+  for (const [index, { body }] of input.streams.entries()) {
+    if (body !== undefined) writeFileSync(bodyFile(input, index), body)
+  }
   const { stdout } = await runCommand(
     'wrk',
     [

@@ -1,6 +1,6 @@
 /** What Linux tells about a process: CPU time and memory, from /proc. */
 
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /** Clock ticks a second of /proc/PID/stat; USER_HZ is 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100
@@ -14,6 +14,21 @@ export function cpuMs(pid: number): number {
 export function parseStat(stat: string): number {
   const fields = fieldsOf(stat)
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond
+}
+
+/** User and system time of the threads of a process, milliseconds by name of the thread. */
+export function threadsCpuMs(pid: number): Map<string, number> {
+  const times = new Map<string, number>()
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/task/${task}/stat`, 'latin1')
+      const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))
+      times.set(name, parseStat(stat) + (times.get(name) ?? 0))
+    } catch {
+      // The thread has ended since the folder was read.
+    }
+  }
+  return times
 }
 
 /** The process group of a process. */

@@ -1,0 +1,146 @@
+/** One target with what a row needs stored, loaded again and again with the row's requests. */
+
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { cpuMs, memory } from './harness/proc.ts'
+import { reason, tail } from './harness/process.ts'
+import { eachLimited, RawClient } from './harness/s3.ts'
+import { writeReplay } from './presign.ts'
+import type { BenchRow } from './rows.ts'
+import { isLarge, type Target } from './target.ts'
+import { wrk } from './wrk.ts'
+import type { WrkResult, WrkStream } from './wrk.ts'
+
+export interface RoundFigures extends WrkResult {
+  /** User and system time of all server processes for each request; absent when they are not on this machine. */
+  readonly cpuMsPerRequest?: number
+  /** VmHWM of the server process that uses the most memory. */
+  readonly rssBytesMax?: number
+}
+
+/** Of ten requests of a mixed load seven are GETs. The others store new objects. */
+const mixedPattern = [0, 0, 1, 0, 0, 1, 0, 0, 1, 0]
+
+export class LoadedTarget {
+  readonly target: Target
+  readonly #row: BenchRow
+  readonly #files: string
+  readonly #body: Uint8Array
+  /** Keys to read; one empty key for a listing. */
+  readonly #stored: readonly string[]
+
+  private constructor(row: BenchRow, target: Target, files: string, stored: readonly string[]) {
+    this.target = target
+    this.#row = row
+    this.#files = files
+    this.#body = randomBytes(row.sizeBytes)
+    this.#stored = stored
+  }
+
+  /** Stores what a GET or a LIST needs beforehand. */
+  static async prepare(row: BenchRow, target: Target, directory: string): Promise<LoadedTarget> {
+    try {
+      const stored = await store(row, target)
+      return new LoadedTarget(row, target, mkdtempSync(join(directory, 'wrk-')), stored)
+    } catch (error) {
+      throw withOutput(error, target)
+    }
+  }
+
+  /** Loads it for some seconds. @param name Keys of new objects begin with it, so that each PUT makes a new object. */
+  async round(name: string, seconds: number): Promise<RoundFigures> {
+    const { pids, endpoint } = this.target
+    const { connections, sizeBytes, work } = this.#row
+    try {
+      const streams = this.#streams(name, seconds)
+      const pattern = work === 'mixed' ? mixedPattern : [0]
+      const before = cpuOf(pids)
+      const directory = this.#files
+      const result = await wrk({
+        directory,
+        name,
+        endpoint,
+        streams,
+        pattern,
+        connections,
+        seconds,
+      })
+      const cpu = cpuOf(pids) - before
+      if (work === 'get' && result.bytesRead < result.requests * sizeBytes) {
+        throw new Error(`${this.#row.name}: answers were shorter than the objects`)
+      }
+      if (pids.length === 0) return result
+      return {
+        ...result,
+        cpuMsPerRequest: cpu / result.requests,
+        rssBytesMax: Math.max(...pids.map((pid) => memory(pid).rssBytesMax)),
+      }
+    } catch (error) {
+      throw withOutput(error, this.target)
+    }
+  }
+
+  close(): void {
+    rmSync(this.#files, { recursive: true, force: true })
+  }
+
+  #streams(name: string, seconds: number): WrkStream[] {
+    const { work, query } = this.#row
+    const streams: WrkStream[] = []
+    const add = (method: 'GET' | 'PUT', keys: readonly string[]): void => {
+      const replayFile = join(this.#files, `${name}-${method}.replay`)
+      const { credentials, endpoint, bucket } = this.target
+      writeReplay(replayFile, credentials, {
+        method,
+        endpoint,
+        bucket,
+        keys,
+        ...(query === undefined ? {} : { query }),
+      })
+      streams.push({ method, replayFile, ...(method === 'PUT' ? { body: this.#body } : {}) })
+    }
+    if (work !== 'put') add('GET', this.#stored)
+    if (work === 'put' || work === 'mixed') add('PUT', keysOf(name, newKeys(this.#row, seconds)))
+    return streams
+  }
+}
+
+function withOutput(error: unknown, target: Target): Error {
+  const said = tail(target.output(), 15)
+  return new Error(`${target.name}: ${reason(error)}\nserver: ${said}`, { cause: error })
+}
+
+function cpuOf(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + cpuMs(pid), 0)
+}
+
+function keysOf(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `${prefix}-${String(i).padStart(8, '0')}`)
+}
+
+/** More keys than a server answers in the time. */
+function newKeys(row: BenchRow, seconds: number): number {
+  return Math.ceil((isLarge(row) ? 1_000 : 25_000) * seconds)
+}
+
+/** Keys of a listing with a delimiter are under so many prefixes. */
+const prefixes = 10
+
+/** What a row reads; returns the keys to ask for. */
+async function store(row: BenchRow, target: Target): Promise<string[]> {
+  if (row.work === 'put') return []
+  const isList = row.work === 'list'
+  const count = isList ? 10_000 : row.sizeBytes > 1 << 20 ? 32 : isLarge(row) ? 200 : 2_000
+  const withPrefixes = row.query?.['delimiter'] !== undefined
+  const keys = keysOf('key', count).map((key, i) => (withPrefixes ? `${i % prefixes}/${key}` : key))
+  if (!isList || !target.hasListing) {
+    const client = new RawClient(target.endpoint, target.credentials)
+    const body = randomBytes(row.sizeBytes)
+    await eachLimited(count, isLarge(row) ? 4 : 32, async (i) => {
+      await client.must({ method: 'PUT', bucket: target.bucket, key: keys[i] ?? '', body })
+    })
+    client.close()
+  }
+  return isList ? [''] : keys
+}
