@@ -116,7 +116,7 @@ class Field {
     const floor = this.#figures.get(this.#floor!)!
     const targets: Measured[] = []
     for (const [{ target }, rounds] of this.#figures) {
-      const measured = summaryOf(target.name, rounds, floor)
+      const measured = measuredOf(target.name, rounds, floor)
       const writeAmplification = await target.writeAmplification?.()
       targets.push(
         writeAmplification === undefined ? measured : { ...measured, writeAmplification },
@@ -135,7 +135,7 @@ class Field {
 }
 
 /** @param floor its figures of the same rounds. */
-export function summaryOf(
+export function measuredOf(
   name: string,
   rounds: readonly RoundFigures[],
   floor: readonly RoundFigures[],
