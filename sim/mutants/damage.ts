@@ -148,7 +148,7 @@ export const DAMAGE_MUTANTS: readonly NodeMutant[] = [
     breaks: 'a segment is deleted, and the manifest still lists it',
     by: 'compaction, and a restart',
     scenario: compactedThenKilled,
-    caughtAs: /a loss that is none/,
+    caughtAs: /struck off the list before its file is deleted/,
     seedsMax: 1,
     patch: (patches) => {
       patches.method(Manifest.prototype, 'remove', () => () => Promise.resolve())

@@ -4,6 +4,8 @@
  * protocol kernel.
  */
 
+import { onFailedAssertion } from '../../protocol/assert.ts'
+import { assertionText } from '../../node/tools/failed-assertion.ts'
 import type { ClusterOptions } from '../world/cluster.ts'
 import { simulate, type SimulationOptions } from '../simulation.ts'
 import { Patches } from './patches.ts'
@@ -74,12 +76,17 @@ async function played(
 ): Promise<readonly string[]> {
   const patches = new Patches()
   if (broken) mutant.patch?.(patches)
+  // A failed assertion stops a real node, so it is a complaint, whatever the node's code does with the error.
+  const failed: string[] = []
+  const letAssertions = onFailedAssertion((each) => failed.push(assertionText(each)))
   try {
-    return await mutant.scenario({ seed, adapt: broken ? mutant.adapt : undefined })
+    const found = await mutant.scenario({ seed, adapt: broken ? mutant.adapt : undefined })
+    return [...failed, ...found]
   } catch (error) {
     // An error that ends the run is a complaint too.
-    return String(error instanceof Error ? error.message : error).split('\n')
+    return [...failed, ...String(error instanceof Error ? error.message : error).split('\n')]
   } finally {
+    letAssertions()
     patches.undo()
   }
 }
