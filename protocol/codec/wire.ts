@@ -21,6 +21,8 @@ import { assert } from '../assert.ts'
 import { checkInput } from '../input.ts'
 
 const VARINT = 0
+/** What the tenth byte of a varint is multiplied by. protobuf writes no longer ones. */
+const VARINT_SCALE_MAX = 2 ** 63
 const FIXED64 = 1
 const BYTES = 2
 const FIXED32 = 5
@@ -102,7 +104,7 @@ export class FieldReader {
     return new FieldReader(this.#bytes, this.start, this.end)
   }
 
-  /** Up to 2^53 exactly; no field of a record is larger. */
+  /** Up to 2^53 exactly; no field of a record is larger. Throws RangeError after 10 bytes without an end. */
   #varint(): number {
     let value = 0
     let scale = 1
@@ -112,6 +114,8 @@ export class FieldReader {
       value += (byte & 127) * scale
       if (byte < 128) return value
       scale *= 128
+      // Without an end the value becomes NaN, and then the reader finds no end of the message either.
+      if (scale > VARINT_SCALE_MAX) throw new RangeError('a varint of more than 10 bytes')
     }
   }
 }
