@@ -51,6 +51,7 @@ import {
   encodeRegisterCall,
   MessageError,
 } from './rpc/message.ts'
+import { testVersion } from './object/testing/version.ts'
 
 const KEY = 'key' as RegisterKey
 const OPERATION = 'o'.repeat(16) as OperationId
@@ -101,22 +102,7 @@ const page = (level: number, newest: number, oldest: number): PageRefRecord => (
   count: 1,
 })
 const tools = { known: new Map(), draw: () => dataId('d'.repeat(24)) }
-const versions = Array.from({ length: 9 }, (_, at) => ({
-  versionId: '',
-  deleteMarker: false,
-  sizeBytes: 0,
-  etag: '',
-  lastModifiedMs: 0,
-  storageClass: '',
-  system: [],
-  user: [],
-  checksums: [],
-  checksumType: 0,
-  storage: [],
-  manifest: new Uint8Array(0),
-  uploadId: new Uint8Array(0),
-  sequence: at,
-}))
+const versions = Array.from({ length: 9 }, (_, at) => testVersion({ sequence: at }))
 const acceptOf = (counter: number, next: number, operation = OPERATION): (() => unknown) => {
   const request = { type: 'accept', key: KEY, epoch: 1, next: ballot(next) } as const
   const state = { promised: ballot(3), accepted: pair(3) }

@@ -26,6 +26,7 @@ import { RegisterProposer } from './register/proposer.ts'
 import { isQuorum, Quorum } from './register/quorum.ts'
 import type { Accepted } from './register/types.ts'
 import { EMPTY_DIGEST, toggleBlock } from './sync/digest.ts'
+import { testVersion } from './object/testing/version.ts'
 
 const KEY = 'key' as RegisterKey
 const ballot = (counter: number): Ballot => ({ counter, proposer: 'p' as ProposerId })
@@ -148,23 +149,7 @@ describe('what a node holds', () => {
       oldest: 100 - at,
       count: 1,
     }))
-    const version = {
-      versionId: '',
-      deleteMarker: false,
-      sizeBytes: 0,
-      etag: '',
-      lastModifiedMs: 0,
-      storageClass: '',
-      system: [],
-      user: [],
-      checksums: [],
-      checksumType: 0,
-      storage: [],
-      manifest: new Uint8Array(0),
-      uploadId: new Uint8Array(0),
-      sequence: 200,
-    }
-    const versions = Array.from({ length: 9 }, (_, at) => ({ ...version, sequence: 200 - at }))
+    const versions = Array.from({ length: 9 }, (_, at) => testVersion({ sequence: 200 - at }))
     const tools = { known: new Map(), draw: () => dataId('d'.repeat(24)) }
     expect(() => spill({ versions, pages }, tools)).toThrow(/pages of one level/)
   })

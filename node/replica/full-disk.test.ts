@@ -7,6 +7,7 @@ import { ownedByObject } from '../../protocol/keyspace/owner.ts'
 import { uploadRegister } from '../../protocol/keyspace/register-key.ts'
 import { objectOf } from '../../protocol/object/object.ts'
 import { HostLab, LAB_BUCKET, KEY, OTHER, ballot, type HandleExtras } from './testing/host-lab.ts'
+import { testVersion } from '../../protocol/object/testing/version.ts'
 
 let lab: HostLab
 
@@ -16,22 +17,12 @@ beforeEach(() => {
 
 const full = { type: 'no-vote', reason: 'full' }
 
-const VERSION: VersionRecord = {
-  versionId: '',
-  deleteMarker: false,
+const VERSION: VersionRecord = testVersion({
   sizeBytes: 3,
   etag: 'etag',
   lastModifiedMs: 1,
-  storageClass: '',
-  system: [],
-  user: [],
-  checksums: [],
-  checksumType: 0,
-  storage: [],
-  manifest: new Uint8Array(0),
-  uploadId: new Uint8Array(0),
   sequence: 1,
-}
+})
 describe('a full disk (F6)', () => {
   test('deletes, changes that take something away, and identity changes use the reserve; nothing else does', async () => {
     await lab.prepare(5)

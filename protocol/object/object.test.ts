@@ -17,6 +17,7 @@ import {
 } from './object.ts'
 import type { PageTools } from './pages.ts'
 import { VERSIONING, wantedOf, withoutVersion, withVersion } from './versions.ts'
+import { testVersion } from './testing/version.ts'
 
 const EMPTY: ObjectRecord = objectOf(undefined)
 const ID = new Uint8Array(16).fill(7)
@@ -26,22 +27,7 @@ const NO_PAGES: PageTools = { known: new Map(), draw: () => dataId('p'.repeat(24
 const OTHER_ID = new Uint8Array(16).fill(8)
 
 function version(etag: string, uploadId = new Uint8Array(0)): VersionRecord {
-  return {
-    versionId: '',
-    deleteMarker: false,
-    sizeBytes: 3,
-    etag,
-    lastModifiedMs: 0,
-    storageClass: '',
-    system: [],
-    user: [],
-    checksums: [],
-    checksumType: 0,
-    storage: [],
-    manifest: new Uint8Array(0),
-    uploadId,
-    sequence: 0,
-  }
+  return testVersion({ sizeBytes: 3, etag, uploadId })
 }
 
 /** In an unversioned bucket. */

@@ -15,6 +15,7 @@ import {
   withVersion,
   type Edited,
 } from './versions.ts'
+import { testVersion } from './testing/version.ts'
 
 const KEY = objectRegister(bucketId('b'.repeat(16)), 0, 'key', 6)
 
@@ -31,22 +32,11 @@ class World {
     { marker = false, nowMs = 1, maySpill = true, headerBytes = 40 } = {},
   ): string {
     const name = String(++this.#written)
-    const version = {
-      versionId: '',
-      deleteMarker: false,
+    const version = testVersion({
       sizeBytes: this.#written,
       etag: name,
-      lastModifiedMs: 0,
-      storageClass: '',
       system: [{ name: 'content-type', value: 'x'.repeat(headerBytes) }],
-      user: [],
-      checksums: [],
-      checksumType: 0,
-      storage: [],
-      manifest: new Uint8Array(0),
-      uploadId: new Uint8Array(0),
-      sequence: 0,
-    }
+    })
     const random = new Uint8Array(8).fill(this.#written)
     this.edit((known) => {
       const around = { versioning, random, nowMs, maySpill, pages: { known, draw: this.#draw } }
