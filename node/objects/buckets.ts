@@ -11,6 +11,7 @@
  * Reading a record: bucket-reader.ts. Its states: bucket-creation.ts, bucket-deletion.ts. What is cached: bucket-cache.ts.
  */
 
+import { batchesOf } from '../tools/in-batches.ts'
 import { utf8ByteString } from '../../protocol/bytes.ts'
 import type { BucketRecord } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
@@ -56,6 +57,8 @@ const ACCESS_AGE_MS = 1_000
 const DECISION_AGE_MS = 60_000
 /** For background work, which is only delayed by an older record. */
 const LOOSE_AGE_MS = 10_000
+/** Records that a list of buckets reads at the same time. */
+const READS_AT_ONCE = 32
 /** How often a change of settings begins again when the record has changed since it was read. */
 const CHANGE_ATTEMPTS = 4
 
@@ -243,10 +246,8 @@ export class Buckets {
       .filter((name) => name.startsWith(request.prefix) && name > (request.after ?? ''))
       .sort()
     const buckets: BucketInfo[] = []
-    for (let at = 0; at < names.length; at += 32) {
-      const records = await Promise.all(
-        names.slice(at, at + 32).map((name) => this.#reader.record(context, name)),
-      )
+    for (const some of batchesOf(names, READS_AT_ONCE)) {
+      const records = await Promise.all(some.map((name) => this.#reader.record(context, name)))
       for (const record of records) {
         if (record === undefined || record.state === BUCKET_DELETED) continue
         if (record.ownerAccount !== request.ownerAccount) continue

@@ -13,6 +13,7 @@
  *   - data that was freed does not come back: a node that still has it is told to free it (G5)
  */
 
+import { batchesOf } from '../tools/in-batches.ts'
 import { byteString, equalBytes } from '../../protocol/bytes.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
@@ -180,8 +181,7 @@ export class BlockComparison {
     const { peers } = this.#options
     const groups = [...new Set(waiting.map((one) => Math.floor(one / GROUP_PARTITIONS)))]
     const found = new Map<number, Uint8Array>()
-    for (let at = 0; at < groups.length; at += GROUPS_MAX) {
-      const some = groups.slice(at, at + GROUPS_MAX)
+    for (const some of batchesOf(groups, GROUPS_MAX)) {
       const request = { epoch, level: BLOCKS_LEVEL, groups: some }
       const reply = await peers.digests(node, request, { timeoutMs: CALL_TIMEOUT_MS })
       if (reply.epoch !== epoch) throw new Error('the node is at another epoch')

@@ -40,7 +40,7 @@ import { majority } from '../../protocol/register/quorum.ts'
 import { ballotOfWire } from '../../protocol/rpc/message.ts'
 import type { Store } from '../log/store.ts'
 import type { NewRecord } from '../log/types.ts'
-import { inBatches } from '../tools/in-batches.ts'
+import { batchesOf, inBatches } from '../tools/in-batches.ts'
 import { floorRaised } from '../replica/removal-records.ts'
 import type { PartitionDigests } from '../repair/sync-answers.ts'
 import {
@@ -109,8 +109,8 @@ export class Copier {
     }
     let copied = 0
     for (const { witnesses, partitions: all } of groups.values()) {
-      for (let at = 0; at < all.length && !isOver(); at += GROUP_MAX) {
-        const some = all.slice(at, at + GROUP_MAX)
+      for (const some of batchesOf(all, GROUP_MAX)) {
+        if (isOver()) break
         const copy = new Copy(this.#options, task, witnesses, some, told, this.counters)
         left += await copy.run((level) => this.raiseFloors(level, told))
         copied += copy.copied

@@ -14,6 +14,7 @@
  *     would only make another row, which stays
  */
 
+import { batchesOf } from '../tools/in-batches.ts'
 import { byteString, bytesOf, readU16 } from '../../protocol/bytes.ts'
 import { bucketId, type BucketId, type NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
@@ -92,11 +93,11 @@ export class GenerationSweeper {
     if (!isMember() || layout.state !== 'STABLE') return
     const due = await this.#due()
     for (const [partition, buckets] of due) {
-      for (let at = 0; at < buckets.length; at += BURIED_MAX) {
+      for (const some of batchesOf(buckets, BURIED_MAX)) {
         if (this.#stopped) return
         const everyone = layout.members.map(({ nodeId }) => nodeId)
         if (!everyone.every((node) => node === peers.self || peers.connected(node))) return
-        await this.#drop(layout, everyone, partition, buckets.slice(at, at + BURIED_MAX))
+        await this.#drop(layout, everyone, partition, some)
       }
     }
   }

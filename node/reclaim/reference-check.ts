@@ -9,6 +9,7 @@
  *    names the block, the block is lost for good and noted. A block that a replica which is away may have is not lost.
  */
 
+import { batchesOf } from '../tools/in-batches.ts'
 import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
 import { decodeState } from '../../protocol/codec/state.ts'
 import type { BlockKey, NodeId, RegisterKey } from '../../protocol/ids.ts'
@@ -181,8 +182,7 @@ export class ReferenceCheck {
     }
     const { peers } = this.#options
     for (const [node, asked] of elsewhere) {
-      for (let at = 0; at < asked.length; at += HOLDS_ASKED_MAX) {
-        const some = asked.slice(at, at + HOLDS_ASKED_MAX)
+      for (const some of batchesOf(asked, HOLDS_ASKED_MAX)) {
         const keys = some.map(({ key }) => key)
         const held = await peers
           .holds(node, layout.epoch, keys, { timeoutMs: CALL_TIMEOUT_MS })

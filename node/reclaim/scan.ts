@@ -14,6 +14,7 @@
  * the registers or the read finds it.
  */
 
+import { batchesOf } from '../tools/in-batches.ts'
 import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
 import { decodeState, isTombstoneState } from '../../protocol/codec/state.ts'
 import { objectCodec } from '../../protocol/codec/versioned.ts'
@@ -193,8 +194,8 @@ export class Scan {
       else keys.push(key)
     }
     const ids = [...byData.keys()]
-    for (let at = 0; at < ids.length && !this.#stopped; at += PAGE_ROWS) {
-      const some = ids.slice(at, at + PAGE_ROWS)
+    for (const some of batchesOf(ids, PAGE_ROWS)) {
+      if (this.#stopped) return
       const over = await this.#options.watermarks.ask(some)
       for (const id of some) {
         await this.#pace(LOOK_ROWS)

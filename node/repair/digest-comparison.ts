@@ -8,6 +8,7 @@
  * Invariant: all digests of one comparison belong to one epoch.
  */
 
+import { batchesOf } from '../tools/in-batches.ts'
 import { equalBytes } from '../../protocol/bytes.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
@@ -55,8 +56,7 @@ export class DigestComparison {
     if (groups.length === 0) return []
     const { shared, registersOnly } = this.#comparable(peer)
     const differing: number[] = []
-    for (let at = 0; at < groups.length; at += GROUPS_MAX) {
-      const some = groups.slice(at, at + GROUPS_MAX)
+    for (const some of batchesOf(groups, GROUPS_MAX)) {
       const reply = await peers.digests(peer, { epoch, level: 1, groups: some }, options)
       mustBe(reply.epoch)
       for (let i = 0; (i + 1) * DIGEST_BYTES <= reply.digests.length; i++) {

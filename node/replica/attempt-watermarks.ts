@@ -4,6 +4,7 @@
  * collector asks for itself and waits.
  */
 
+import { batchesOf } from '../tools/in-batches.ts'
 import { byteString, bytesOfHex } from '../../protocol/bytes.ts'
 import type { ByteString, DataId, NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
@@ -71,8 +72,7 @@ export class AttemptWatermarks {
     }
     await Promise.all(
       [...open].map(async ([node, all]) => {
-        for (let at = 0; at < all.length; at += ATTEMPTS_ASKED_MAX) {
-          const some = all.slice(at, at + ATTEMPTS_ASKED_MAX)
+        for (const some of batchesOf(all, ATTEMPTS_ASKED_MAX)) {
           const answer = await peers
             .attempts(node, some, { timeoutMs: CALL_TIMEOUT_MS })
             .catch(() => undefined)

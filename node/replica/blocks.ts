@@ -3,6 +3,7 @@
  * record's checksum. A bad block counts as absent (F2, F5).
  */
 
+import { batchesOf } from '../tools/in-batches.ts'
 import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { BlockKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
@@ -163,8 +164,8 @@ export class BlockStore {
   ): Promise<{ blocks: number; bytes: number }> {
     const forgotten = { blocks: 0, bytes: 0 }
     // In several appends: all removals of one append are applied to the index in one turn of the event loop.
-    for (let at = 0; at < keys.length; at += FORGOTTEN_AT_ONCE) {
-      const here = keys.slice(at, at + FORGOTTEN_AT_ONCE).filter((key) => {
+    for (const some of batchesOf(keys, FORGOTTEN_AT_ONCE)) {
+      const here = some.filter((key) => {
         const row = this.#store.get(blockRow(key))
         if (row !== undefined) forgotten.bytes += decodePosition(row).lengthBytes
         return row !== undefined

@@ -17,6 +17,7 @@
  * of them (P4). Safety does not depend on that (G4).
  */
 
+import { batchesOf } from '../tools/in-batches.ts'
 import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
@@ -158,8 +159,9 @@ export class Tombstones {
       else list.push(tombstone)
     }
     for (const list of bySet.values()) {
-      for (let at = 0; at < list.length && !this.#stopped; at += TOMBSTONES_ASKED_MAX) {
-        await this.collect(list.slice(at, at + TOMBSTONES_ASKED_MAX))
+      for (const some of batchesOf(list, TOMBSTONES_ASKED_MAX)) {
+        if (this.#stopped) return
+        await this.collect(some)
       }
     }
   }

@@ -24,7 +24,7 @@ export async function inLanes<T>(
 }
 
 /** The items in order, `size` at a time. For loops that may end before the last batch; others use a function below. */
-export function* batchesOf<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+export function* batchesOf<T>(items: readonly T[], size: number): Generator<T[]> {
   for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size)
 }
 
