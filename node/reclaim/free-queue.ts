@@ -131,7 +131,10 @@ export class FreeQueue {
     }
   }
 
-  /** Tries again later, or drops what this node was to be told. */
+  /**
+   * Sends again a while later. After TRIES attempts the blocks are dropped from the queue and counted as unsent: the
+   * scan and resync find them later.
+   */
   #failed(node: NodeId, waiting: Waiting): void {
     waiting.running = false
     if (++waiting.tries >= TRIES) {

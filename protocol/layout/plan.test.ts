@@ -30,7 +30,7 @@ describe('what a change would cost', () => {
     expect(planned.faults).toEqual([])
     const joiner = planned.nodes.find(({ nodeId }) => nodeId === extraMember.nodeId)!
     expect(joiner).toMatchObject({ change: 'joins', usedBytes: 0, partitions: 0, lost: 0 })
-    // Five of 0.4 TERABYTE become six of a third.
+    // Five nodes hold 0.4 TB each. With the sixth each holds a third of a TB.
     expect(joiner.usedBytesAfter / TERABYTE).toBeCloseTo(1 / 3, 1)
     expect(joiner.gained).toBe(joiner.partitionsAfter)
     expect(planned.movedBytes).toBeGreaterThanOrEqual(planned.leastBytes)

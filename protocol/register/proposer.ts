@@ -214,7 +214,8 @@ export class RegisterProposer {
     if ('write' in result) return this.#write(ballot, current, result.write)
     if (!current)
       return this.#finish(this.#attempt ? { type: 'unknown' } : { type: 'kept', ballot })
-    // An accept of ours that some replica has could still surface below a ballot on which replicas only agree.
+    // Without an accept of ours, the value on which the replicas agree stays as it is. After one, it is accepted again at
+    // this ballot: a replica that has our earlier accept could otherwise still bring that up.
     const chosen = agreed && !this.#attempt
     if (chosen && result.rewrite !== true) {
       return this.#finish({ type: 'kept', current, ballot: current.ballot })

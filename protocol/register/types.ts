@@ -24,8 +24,10 @@ export interface RegisterValue {
   /** Those before `replaced`, newest first, at most EARLIER_MAX: so a proposer that was overtaken more than
    * once still learns what became of its accept (P4). */
   readonly earlier?: readonly OperationId[] | undefined
-  /** The highest floor that the quorum of a change reported which replaced nothing (G2, P4). The changes
-   * after it carry it on, as long as `earlier` reaches back to it. */
+  /**
+   * Set by a change that replaced nothing: the highest floor that its quorum reported (G2, P4). The changes after it
+   * carry it on, as long as `earlier` reaches back to it.
+   */
   readonly above?: Ballot | undefined
 }
 
