@@ -4,7 +4,17 @@ import { describe, expect, test } from 'vitest'
 import { errorXml, fromStoreError, S3Error } from './errors.ts'
 import { OverloadedError, StoreError } from '../../protocol/errors.ts'
 import { finish } from '../../protocol/work.ts'
-import { childText, encodeUrl, joinedXml, parseXml, parsingXml, tag, xmlDocument } from './xml.ts'
+import {
+  childText,
+  encodeUrl,
+  joinedXml,
+  meteredName,
+  parseXml,
+  parsingXml,
+  tag,
+  xmlDate,
+  xmlDocument,
+} from './xml.ts'
 import { escapeXml } from './xml-text.ts'
 
 const LIMITS = { maxBytes: 10_000, maxElements: 20, maxDepth: 5 }
@@ -240,11 +250,19 @@ describe('errors', () => {
 
 test('F27b: the items of an answer are joined in slices, however many characters must be escaped', () => {
   const keys = Array.from({ length: 1_000 }, () => '&~'.repeat(512))
-  const work = joinedXml(keys, (key) => tag('Key', key))
+  const work = joinedXml(keys, (key, meter) => `<Key>${meteredName(key, encodeUrl, meter)}</Key>`)
   let slices = 1
   while (work.next().done !== true) slices++
   expect(slices).toBeGreaterThan(50)
   expect(finish(joinedXml(['a', '<'], (key) => tag('Key', key)))).toBe(
     '<Key>a</Key><Key>&lt;</Key>',
   )
+})
+
+test('times of XML are those of Date, to the millisecond', () => {
+  const times = [
+    0, 1, 999, 1_000, 1_259_862_630_010, 1_259_862_630_099, 1_259_862_630_100, -1, 8.64e15,
+  ]
+  for (const time of [...times, ...times]) expect(xmlDate(time)).toBe(new Date(time).toISOString())
+  expect(() => xmlDate(Number.NaN)).toThrow(RangeError)
 })

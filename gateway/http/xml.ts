@@ -21,9 +21,24 @@ export function xmlDocument(root: string, content: string): string {
   return `${XML_DECLARATION}<${root} xmlns="${S3_NAMESPACE}">${content}</${root}>`
 }
 
-/** UTC with milliseconds, as in S3's listings: 2009-10-12T17:50:30.000Z */
+const SECONDS_MAX = 4096
+/** Texts of seconds, up to the point before the milliseconds. */
+const seconds = new Map<number, string>()
+
+/**
+ * UTC with milliseconds, as in S3's listings: 2009-10-12T17:50:30.000Z. The texts of seconds are kept, because the
+ * entries of a page often come from few of them. Throws RangeError for a time that no date has.
+ */
 export function xmlDate(timeMs: number): string {
-  return new Date(timeMs).toISOString()
+  const second = Math.floor(timeMs / 1000)
+  let text = seconds.get(second)
+  if (text === undefined) {
+    text = new Date(second * 1000).toISOString().slice(0, -4)
+    if (seconds.size >= SECONDS_MAX) seconds.clear()
+    seconds.set(second, text)
+  }
+  const ms = Math.floor(timeMs - second * 1000)
+  return `${text}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`
 }
 
 const URL_SAFE = /^[A-Za-z0-9\-_./*]*$/
@@ -41,17 +56,27 @@ export function encodeUrl(text: string): string {
     .replaceAll(')', '%29')
 }
 
-/** How many steps one character of an answer takes at worst, when every one has to be escaped. */
-const STEPS_PER_CHARACTER = 8
+/** How many steps a character of a name takes that had to be escaped, at worst. */
+const STEPS_PER_ESCAPED = 8
 
-/** Joins the XML of many items, in slices, because callers may have made long keys that need much escaping. */
-export function* joinedXml<T>(items: readonly T[], xmlOf: (item: T) => string): Work<string> {
+/** Writes a name, and counts what that costs: long names that need much escaping take the most of an answer's time. */
+export function meteredName(name: string, write: (text: string) => string, meter: Meter): string {
+  const written = write(name)
+  if (written !== name) meter.take(written.length * STEPS_PER_ESCAPED)
+  return written
+}
+
+/** Joins the XML of many items, in slices. A character takes a step, and `xmlOf` counts what takes more. */
+export function* joinedXml<T>(
+  items: readonly T[],
+  xmlOf: (item: T, meter: Meter) => string,
+): Work<string> {
   const meter = new Meter()
   let text = ''
   for (const item of items) {
-    const each = xmlOf(item)
+    const each = xmlOf(item, meter)
     text += each
-    meter.take(each.length * STEPS_PER_CHARACTER)
+    meter.take(each.length)
     if (meter.isDue()) yield
   }
   return text

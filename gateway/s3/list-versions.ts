@@ -4,10 +4,11 @@
  */
 
 import type { ListedVersion, ListVersionsPage } from '../port/versions.ts'
+import type { Meter } from '../../protocol/work.ts'
 import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
 import { xmlResponse, type S3Response } from '../http/response.ts'
-import { joinedXml, tag, xmlDate } from '../http/xml.ts'
+import { joinedXml, meteredName, tag, xmlDate } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import { bucketOwner, invalidArgument, ownerXml } from './common.ts'
 import {
@@ -45,7 +46,8 @@ export async function listObjectVersions(call: Call): Promise<S3Response> {
     (nextKeyMarker === undefined ? '' : named('NextKeyMarker', nextKeyMarker, write)) +
     tag('NextVersionIdMarker', nextVersionIdMarker)
   const owner = ownerXml(await bucketOwner(call))
-  const entry = (version: ListedVersion): string => versionXml(version, listing, owner)
+  const entry = (version: ListedVersion, meter: Meter): string =>
+    versionXml(version, meteredName(version.key, write, meter), owner)
   const entries = await call.inTurns(joinedXml(page.versions, entry))
   return xmlResponse(
     'ListVersionsResult',
@@ -95,9 +97,9 @@ async function readPage(
   return call.store.listVersions(call.context, { bucket, prefix, delimiter, limit, ...markers })
 }
 
-/** A `<Version>` or a `<DeleteMarker>`. A delete marker has no ETag, size or storage class to show. */
-function versionXml(version: ListedVersion, { write }: Listing, owner: string): string {
-  const head = `<Key>${write(version.key)}</Key><VersionId>${escapeXml(version.versionId)}</VersionId><IsLatest>${version.isLatest}</IsLatest>`
+/** A `<Version>` or a `<DeleteMarker>`; `key` as it is written. A delete marker has no ETag, size or storage class to show. */
+function versionXml(version: ListedVersion, key: string, owner: string): string {
+  const head = `<Key>${key}</Key><VersionId>${escapeXml(version.versionId)}</VersionId><IsLatest>${version.isLatest}</IsLatest>`
   if (version.deleteMarker) {
     return `<DeleteMarker>${head}<LastModified>${xmlDate(version.lastModifiedMs)}</LastModified>${owner}</DeleteMarker>`
   }

@@ -4,10 +4,11 @@
  */
 
 import type { ListedObject, ListPage } from '../port/objects.ts'
+import type { Meter } from '../../protocol/work.ts'
 import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
 import { xmlResponse, type S3Response } from '../http/response.ts'
-import { encodeUrl, joinedXml, tag, xmlDate } from '../http/xml.ts'
+import { encodeUrl, joinedXml, meteredName, tag, xmlDate } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import { bucketOwner, invalidArgument, ownerXml, pageSize } from './common.ts'
 
@@ -121,7 +122,8 @@ export function prefixesXml(
   return call.inTurns(
     joinedXml(
       prefixes,
-      (prefix) => `<CommonPrefixes><Prefix>${write(prefix)}</Prefix></CommonPrefixes>`,
+      (prefix, meter) =>
+        `<CommonPrefixes><Prefix>${meteredName(prefix, write, meter)}</Prefix></CommonPrefixes>`,
     ),
   )
 }
@@ -170,8 +172,8 @@ async function entriesXml(
   { write }: Listing,
   owner: string,
 ): Promise<string> {
-  const entry = (object: ListedObject): string =>
-    `<Contents><Key>${write(object.key)}</Key>${detailsXml(object)}${owner}${storageXml(object)}</Contents>`
+  const entry = (object: ListedObject, meter: Meter): string =>
+    `<Contents><Key>${meteredName(object.key, write, meter)}</Key>${detailsXml(object)}${owner}${storageXml(object)}</Contents>`
   const objects = await call.inTurns(joinedXml(page.objects, entry))
   return objects + (await prefixesXml(call, page.prefixes, write))
 }
@@ -188,7 +190,9 @@ export function detailsXml(object: ListedObject): string {
 
 /** The storage class as the client sent it with the object. */
 export function storageXml(object: ListedObject): string {
-  return `<StorageClass>${escapeXml(object.storageClass)}</StorageClass>`
+  const { storageClass } = object
+  if (storageClass === 'STANDARD') return '<StorageClass>STANDARD</StorageClass>'
+  return `<StorageClass>${escapeXml(storageClass)}</StorageClass>`
 }
 
 const TOKEN_VERSION = '1'

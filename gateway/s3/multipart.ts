@@ -6,6 +6,7 @@
  * through any node. A part that is uploaded again replaces the earlier one of its number.
  */
 
+import type { Meter } from '../../protocol/work.ts'
 import { lowerCase, upperCase } from '../http/ascii.ts'
 import type { UploadInfo } from '../port/uploads.ts'
 import type { ChecksumAlgorithm } from '../port/body.ts'
@@ -20,7 +21,7 @@ import {
   type ResponseHeaders,
   type S3Response,
 } from '../http/response.ts'
-import { joinedXml, tag, xmlDate } from '../http/xml.ts'
+import { joinedXml, meteredName, tag, xmlDate } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import {
   algorithmHeader,
@@ -249,8 +250,8 @@ export async function listMultipartUploads(call: Call): Promise<S3Response> {
       : await call.store.listUploads(call.context, request)
   const owner = await bucketOwner(call)
   const people = ownerXml(owner, 'Initiator') + ownerXml(owner)
-  const entry = (upload: (typeof page.uploads)[number]): string =>
-    `<Upload><Key>${write(upload.key)}</Key><UploadId>${escapeXml(upload.uploadId)}</UploadId>${people}${tag('StorageClass', upload.storageClass)}${tag('Initiated', xmlDate(upload.initiatedMs))}${checksumKindXml(upload)}</Upload>`
+  const entry = (upload: (typeof page.uploads)[number], meter: Meter): string =>
+    `<Upload><Key>${meteredName(upload.key, write, meter)}</Key><UploadId>${escapeXml(upload.uploadId)}</UploadId>${people}${tag('StorageClass', upload.storageClass)}${tag('Initiated', xmlDate(upload.initiatedMs))}${checksumKindXml(upload)}</Upload>`
   const entries = await call.inTurns(joinedXml(page.uploads, entry))
   const { nextKeyMarker, nextUploadIdMarker } = page
   return xmlResponse(

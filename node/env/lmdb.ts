@@ -16,15 +16,54 @@ import { closeSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { assert } from '../../protocol/assert.ts'
+import { EMPTY_BYTES } from '../../protocol/bytes.ts'
 import { takeClosingDigest, writeClosingDigest } from './closing-digest.ts'
 import { checkLmdb, type RowCheck } from './lmdb-check.ts'
-import type { Index, IndexWrite, Logger } from './ports.ts'
+import type { Index, IndexWrite, Logger, RowScan } from './ports.ts'
 
 const DATA_FILE = 'data.mdb'
 const PAGE_BYTES = 4_096
 const INDEX_KEY_BYTES_MAX = 1_900
 
 type Database = RootDatabase<Uint8Array, Uint8Array>
+
+/**
+ * The row at which a scan is. The package gives each row to `readKey` and `decode` below, as places in buffers of its own.
+ * They note the places here, so that a row costs no copy and no object.
+ */
+class RowAtHand {
+  keyBytes = 0
+  valueBytes = 0
+  /** They begin where the row's key and value do, and go on behind them. */
+  key: Uint8Array = EMPTY_BYTES
+  value: Uint8Array = EMPTY_BYTES
+  #keys: Uint8Array | undefined
+  #values: Uint8Array | undefined
+
+  /** The package's key buffer is the same for good, and so is the place in it. */
+  putKey(from: Uint8Array, start: number, end: number): void {
+    if (this.#keys !== from) {
+      this.#keys = from
+      this.key = new Uint8Array(from.buffer, from.byteOffset + start)
+    }
+    this.keyBytes = end - start
+  }
+
+  /** Most values come in the package's shared buffer, which only pretends to have their length. */
+  putValue(from: SharedValueBytes, sizeBytes: number): void {
+    if (this.#values !== from) {
+      this.#values = from
+      this.value = new Uint8Array(from.buffer, from.byteOffset, from.maxLength ?? from.length)
+    }
+    this.valueBytes = sizeBytes
+  }
+}
+
+interface SharedValueBytes extends Uint8Array {
+  readonly maxLength?: number
+}
+
+const row = new RowAtHand()
 
 /** Opens the index in a directory of its own. Makes a new one where there is none, or none that is sound. */
 export async function openLmdb(
@@ -60,7 +99,14 @@ function openDatabase(directory: string): Database {
   return open<Uint8Array, Uint8Array>({
     path: directory,
     encoding: 'binary',
-    keyEncoding: 'binary',
+    keyEncoder: {
+      writeKey(key: Uint8Array, target: Uint8Array, at: number): number {
+        target.set(key, at)
+        return at + key.length
+      },
+      readKey: (from: Uint8Array, start: number, end: number) => row.putKey(from, start, end),
+    },
+    ...VALUES_AT_HAND,
     compression: false,
     overlappingSync: true,
     // Each batch is a transaction of its own anyway. With this option the package makes one more promise for each turn.
@@ -69,6 +115,14 @@ function openDatabase(directory: string): Database {
     pageSize: PAGE_BYTES,
     maxDbs: 1,
   })
+}
+
+/** Options that the package lacks in its types: ranges decode their values, and the decoder needs no copy of them. */
+const VALUES_AT_HAND = {
+  decoder: {
+    decode: (bytes: Uint8Array, sizeBytes: number) => row.putValue(bytes, sizeBytes),
+  },
+  decoderCopies: true,
 }
 
 /**
@@ -138,9 +192,21 @@ class LmdbIndex implements Index {
     limit: number,
     visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
   ): void {
+    this.scan(start, end, limit, (key, keyBytes, value, valueBytes) =>
+      visit(key.slice(0, keyBytes), value.slice(0, valueBytes)),
+    )
+  }
+
+  scan(start: Uint8Array, end: Uint8Array, limit: number, visit: RowScan): void {
     if (limit <= 0) return
-    for (const { key, value } of this.database.getRange({ start, end, limit })) {
-      if (visit(key, value) === false) return
+    const rows = this.database.getRange({ start, end, limit })[Symbol.iterator]()
+    try {
+      while (rows.next().done !== true) {
+        if (visit(row.key, row.keyBytes, row.value, row.valueBytes) === false) return
+      }
+    } finally {
+      // Gives the cursor back.
+      rows.return?.()
     }
   }
 

@@ -68,12 +68,9 @@ export interface Index {
   get(key: Uint8Array): Uint8Array | undefined
   /** Rows with start <= key < end, ascending, at most `limit`. Values as in `get`. `visit` returns
    * false to stop. */
-  range(
-    start: Uint8Array,
-    end: Uint8Array,
-    limit: number,
-    visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
-  ): void
+  range(start: Uint8Array, end: Uint8Array, limit: number, visit: RowVisit): void
+  /** The same rows without a copy and without an object for each: see RowScan. */
+  scan(start: Uint8Array, end: Uint8Array, limit: number, visit: RowScan): void
   /** All or nothing; resolves when committed (visible to get and range at the latest then). Later
    * batches never overtake earlier ones. A crash keeps a prefix of the batches. */
   write(batch: readonly IndexWrite[]): Promise<void>
@@ -81,6 +78,20 @@ export interface Index {
   clear(): Promise<void>
   close(): Promise<void>
 }
+
+/** Called with one row of the index. Returns false to stop. */
+export type RowVisit = (key: Uint8Array, value: Uint8Array) => boolean | void
+
+/**
+ * Called with one row of the index. Key and value are the first `keyBytes` and `valueBytes` bytes of two buffers that the
+ * index reuses: they are valid during the call only, and until the index is called again. Returns false to stop.
+ */
+export type RowScan = (
+  key: Uint8Array,
+  keyBytes: number,
+  value: Uint8Array,
+  valueBytes: number,
+) => boolean | void
 
 export interface IndexWrite {
   readonly key: Uint8Array

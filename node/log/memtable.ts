@@ -112,12 +112,12 @@ function sizeOf(row: IndexWrite): number {
   return ROW_OVERHEAD_BYTES + 2 * row.key.length + (row.value?.length ?? 0)
 }
 
-/** Byte order, as in the index. */
-export function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  const length = Math.min(a.length, b.length)
+/** Byte order, as in the index. Of `b` the first `size` bytes count. */
+export function compareBytes(a: Uint8Array, b: Uint8Array, size = b.length): number {
+  const length = Math.min(a.length, size)
   for (let i = 0; i < length; i++) {
     const difference = (a[i] as number) - (b[i] as number)
     if (difference !== 0) return difference
   }
-  return a.length - b.length
+  return a.length - size
 }

@@ -1,11 +1,12 @@
 /** A range of the index together with what it has not committed yet. */
 
-import type { Index, IndexWrite } from '../env/ports.ts'
+import type { Index, IndexWrite, RowScan } from '../env/ports.ts'
 import { compareBytes } from './memtable.ts'
 
 /**
- * Rows with start <= key < end, ascending, at most `limit`; `visit` returns false to stop. `newer` gives the rows that
- * override those of the index, ascending and within the same range. One without a value hides the row of the index.
+ * Rows with start <= key < end, ascending, at most `limit`; `visit` returns false to stop, and sees rows as RowScan says.
+ * `newer` gives the rows that override those of the index, ascending and within the same range. One without a value hides
+ * the row of the index.
  */
 export function mergeRange(
   index: Index,
@@ -13,33 +14,34 @@ export function mergeRange(
   start: Uint8Array,
   end: Uint8Array,
   limit: number,
-  visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
+  visit: RowScan,
 ): void {
   // Most often nothing waits to be committed.
   let row = nextOf(newer)
-  if (row === undefined) return index.range(start, end, limit, visit)
+  if (row === undefined) return index.scan(start, end, limit, visit)
   let left = limit
-  const give = (key: Uint8Array, value: Uint8Array | undefined): boolean => {
-    if (value === undefined) return true
+  const give = (key: Uint8Array, keyBytes: number, value: Uint8Array, valueBytes: number) => {
     if (left <= 0) return false
     left--
-    return visit(key, value) !== false && left > 0
+    return visit(key, keyBytes, value, valueBytes) !== false && left > 0
   }
+  const giveNewer = ({ key, value }: IndexWrite): boolean =>
+    value === undefined || give(key, key.length, value, value.length)
   let going = left > 0
   // Any number of its rows may be hidden by newer ones: the visits say where it ends.
-  index.range(start, end, Number.MAX_SAFE_INTEGER, (key, value) => {
+  index.scan(start, end, Number.MAX_SAFE_INTEGER, (key, keyBytes, value, valueBytes) => {
     while (going && row !== undefined) {
-      const order = compareBytes(row.key, key)
+      const order = compareBytes(row.key, key, keyBytes)
       if (order > 0) break
-      going = give(row.key, row.value)
+      going = giveNewer(row)
       row = nextOf(newer)
       if (order === 0) return going
     }
-    if (going) going = give(key, value)
+    if (going) going = give(key, keyBytes, value, valueBytes)
     return going
   })
   while (going && row !== undefined) {
-    going = give(row.key, row.value)
+    going = giveNewer(row)
     row = nextOf(newer)
   }
 }

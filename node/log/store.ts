@@ -9,7 +9,7 @@
 
 import { assert } from '../../protocol/assert.ts'
 import { EMPTY_BYTES, u32 } from '../../protocol/bytes.ts'
-import type { Index, IndexWrite } from '../env/ports.ts'
+import type { Index, IndexWrite, RowScan, RowVisit } from '../env/ports.ts'
 import { copiesOf } from './copies.ts'
 import { DeadBytes } from './dead-bytes.ts'
 import { IndexWriter } from './index-writer.ts'
@@ -116,12 +116,14 @@ export class Store {
 
   /** Rows with start <= key < end, ascending, at most `limit`; `visit` returns false to stop. The
    * store's own rows, which begin with "x", are among them when the range holds them. */
-  range(
-    start: Uint8Array,
-    end: Uint8Array,
-    limit: number,
-    visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
-  ): void {
+  range(start: Uint8Array, end: Uint8Array, limit: number, visit: RowVisit): void {
+    this.scan(start, end, limit, (key, keyBytes, value, valueBytes) =>
+      visit(key.slice(0, keyBytes), value.slice(0, valueBytes)),
+    )
+  }
+
+  /** The same rows without a copy: see RowScan. `visit` may not call the store. */
+  scan(start: Uint8Array, end: Uint8Array, limit: number, visit: RowScan): void {
     mergeRange(this.index, this.memtable.range(start, end), start, end, limit, visit)
   }
 

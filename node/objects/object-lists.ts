@@ -86,9 +86,9 @@ export class ObjectLists {
     let last: ByteString | undefined
     if (request.limit === 0) return { objects, prefixes }
     for (;;) {
-      const entry = await walk.next()
+      const entry = walk.take() ?? (await walk.next())
       if (entry === undefined) return { objects, prefixes }
-      const summary = summaryOf(entry.body)
+      const summary = summaryOf(entry.text, entry.start, entry.end)
       if (summary === undefined) continue
       if (objects.length + prefixes.length >= request.limit) {
         return { objects, prefixes, next: textOfUtf8(last!) }
@@ -124,7 +124,7 @@ export class ObjectLists {
     }
     const walk = this.#walk(context, bucket, folding, request.keyMarker, request.limit)
     for (;;) {
-      const entry = await walk.next()
+      const entry = walk.take() ?? (await walk.next())
       if (entry === undefined) return page.end()
       const record = objectOfBody(entry.body)
       if (record.versions.length === 0) continue
@@ -143,7 +143,7 @@ export class ObjectLists {
   async isEmpty(context: RequestContext, bucket: Bucket): Promise<boolean> {
     const walk = this.#walk(context, bucket, { prefix: '', delimiter: '' }, undefined, 1)
     for (;;) {
-      const entry = await walk.next()
+      const entry = walk.take() ?? (await walk.next())
       if (entry === undefined) return true
       if (objectOfBody(entry.body).versions.length > 0) return false
     }

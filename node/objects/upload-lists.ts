@@ -56,7 +56,7 @@ export async function listUploads(
   const prefixes: string[] = []
   let last: { key: string; uploadId: string } | undefined
   for (;;) {
-    const entry = await walk.next()
+    const entry = walk.take() ?? (await walk.next())
     if (entry === undefined) return { uploads, prefixes }
     const record = uploadCodec.decode(entry.body)
     if (record.state !== UPLOAD_OPEN) continue

@@ -129,7 +129,7 @@ export class UploadParts {
       expected,
     })
     for (;;) {
-      const entry = await walk.next()
+      const entry = walk.take() ?? (await walk.next())
       if (entry === undefined) return
       yield { key: entry.key, part: partCodec.decode(entry.body) }
     }

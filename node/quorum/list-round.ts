@@ -12,7 +12,7 @@ import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { isQuorum, majority } from '../../protocol/register/quorum.ts'
 import type { ReplicaSets } from '../../protocol/register/types.ts'
-import type { WireIntervalReply, WireListReply } from '../../protocol/rpc/messages.js'
+import type { ListInterval, ListReply } from '../../protocol/rpc/list-reply.ts'
 import type { Clock } from '../env/ports.ts'
 import type { Peers } from './peers.ts'
 import type { FenceSource } from './fence-source.ts'
@@ -42,7 +42,7 @@ export interface ListAnswer {
   readonly node: NodeId
   /** False when the node was asked for a digest only. */
   readonly hasRows: boolean
-  readonly reply: WireIntervalReply
+  readonly reply: ListInterval
 }
 
 export interface ListAnswers {
@@ -180,7 +180,7 @@ class ListRound {
     const { peers, placement } = this.#options
     this.#open++
     const cancelHedge = this.#hedgeLater(node)
-    let reply: WireListReply | undefined
+    let reply: ListReply | undefined
     try {
       reply = await peers.list(node, this.#requestOf(list), { timeoutMs: CALL_TIMEOUT_MS })
       if (reply.kind === LIST_RESULT.staleEpoch) await placement.observe(reply.epoch, node)

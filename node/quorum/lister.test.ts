@@ -57,6 +57,22 @@ describe('answers in parts', () => {
     expect(replicas.reads).not.toContain('c')
   })
 
+  test('a shard of which an answer covers nothing is asked again before a row of others is taken', async () => {
+    replicas.shards = 3
+    replicas.intervalsMax = 1
+    for (const [i, name] of ['a', 'b', 'c', 'd'].entries()) {
+      replicas.accept(name, SET, 1, 2 - (i % 3))
+    }
+    expect(await replicas.names()).toEqual(['a', 'b', 'c', 'd'])
+    expect(replicas.context.rounds).toBe(3)
+  })
+
+  test('a walk whose replicas never cover a shard is Unavailable', async () => {
+    replicas.accept('a', SET, 1)
+    replicas.intervalsMax = 0
+    await expect(replicas.names()).rejects.toMatchObject({ code: 'Unavailable' })
+  })
+
   test('skipTo passes over what is below a name, in every shard', async () => {
     replicas.shards = 2
     for (const [i, name] of ['a', 'b', 'c', 'd'].entries()) replicas.accept(name, SET, 1, i % 2)

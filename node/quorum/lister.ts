@@ -14,27 +14,19 @@
  *    state.
  */
 
-import { byteString, bytesOf } from '../../protocol/bytes.ts'
-import { bodyOfState, isTombstoneState } from '../../protocol/codec/state.ts'
+import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { ByteString, RegisterKey } from '../../protocol/ids.ts'
 import type { KeyRange } from '../../protocol/keyspace/key.ts'
-import type { WireIntervalReply } from '../../protocol/rpc/messages.js'
+import { RowPacker, type ListInterval } from '../../protocol/rpc/list-reply.ts'
 import type { RequestContext } from '../../protocol/context.ts'
+import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { Clock } from '../env/ports.ts'
 import { mapInBatches } from '../tools/in-batches.ts'
 import type { Peers } from './peers.ts'
 import type { FenceSource } from './fence-source.ts'
 import { agreedReply, mergedReplies } from './list-agreement.ts'
-import {
-  cursorQueue,
-  isDry,
-  isLow,
-  shardRow,
-  sinkTop,
-  type ListCursor,
-  type ShardRow,
-} from './list-cursor.ts'
+import { cursorQueue, ListCursor, ShardRows, sinkTop, type ListedRegister } from './list-cursor.ts'
 import { askShards, type ListAnswers } from './list-round.ts'
 import type { RegisterClient } from './register-client.ts'
 import type { ReplicaPlacement } from './replica-placement.ts'
@@ -43,6 +35,10 @@ import type { ReplicaPlacement } from './replica-placement.ts'
 const ATTEMPTS = 5
 /** For all of these rounds. After it: 503. */
 const FILL_TIMEOUT_MS = 8_000
+/** A round of which so few rows were taken before the rest was skipped has asked for too many. */
+const FEW_TAKEN = 2
+/** Rows of a shard to ask for behind a folded prefix with many keys. */
+const LIMIT_MIN = 2
 /** Registers on which replicas differ that are read at the same time. */
 const RESOLVE_AT_ONCE = 16
 
@@ -51,15 +47,6 @@ export interface ListerOptions {
   readonly placement: ReplicaPlacement
   readonly registers: RegisterClient
   readonly clock: Clock
-}
-
-/** A live register. Tombstones are left out. */
-export interface ListedRegister {
-  /** The part of the key behind bucket id and shard. */
-  readonly name: ByteString
-  readonly key: RegisterKey
-  /** The body of the register's value. */
-  readonly body: Uint8Array
 }
 
 /** What to list: registers of some shards of a bucket, from a place on. */
@@ -96,8 +83,16 @@ export class ListWalk {
   readonly #context: RequestContext
   readonly #walk: Walk
   readonly #cursors: ListCursor[]
-  /** How many rows of one shard are asked for at a time. */
-  readonly #limit: number
+  /** How many rows of one shard are asked for at a time, at most. */
+  readonly #limitMax: number
+  /**
+   * The same in the last round. It falls while rounds bring rows of one prefix only, which is then skipped, and grows
+   * again as rows are taken: a folded prefix costs one seek in each shard, however many keys it has.
+   */
+  #limit: number
+  /** Rows taken since the last round, and whether others were skipped. */
+  #taken = 0
+  #skipped = false
   /** A binary heap of cursors with rows: the one with the least name is on top. */
   #queue: ListCursor[] = []
   /** A cursor has to be filled before the next row is known. */
@@ -109,15 +104,9 @@ export class ListWalk {
     this.#walk = walk
     // A shard's share, and four standard deviations of what chance adds to it, so that one round is enough.
     const share = walk.expected / walk.shards.length
-    this.#limit = Math.ceil(share + 4 * Math.sqrt(share)) + 4
-    this.#cursors = walk.shards.map((shard) => ({
-      shard,
-      range: walk.range(shard, walk.after),
-      rows: [],
-      at: 0,
-      finished: false,
-      low: 0,
-    }))
+    this.#limitMax = Math.ceil(share + 4 * Math.sqrt(share)) + 4
+    this.#limit = this.#limitMax
+    this.#cursors = walk.shards.map((shard) => new ListCursor(shard, walk.range(shard, walk.after)))
   }
 
   /**
@@ -126,57 +115,65 @@ export class ListWalk {
    */
   async next(): Promise<ListedRegister | undefined> {
     for (;;) {
-      if (this.#dry) {
-        this.#dry = false
-        // Also fill the shards that will soon be empty: large rows come in several rounds, which all shards should
-        // share.
-        if (this.#cursors.some(isDry)) await this.#fill(this.#cursors.filter(isLow))
-        this.#queue = cursorQueue(this.#cursors)
-      }
-      const row = this.#takeLeast()
-      if (row === undefined) {
-        if (this.#dry) continue
-        return undefined
-      }
-      if (row.resolved !== undefined) {
-        const { value } = row.resolved
-        if (value === undefined || value.tombstone) continue
-        return { name: row.name, key: row.key, body: value.body }
-      }
-      if (isTombstoneState(row.state)) continue
-      return { name: row.name, key: row.key, body: bodyOfState(row.state) }
+      if (this.#dry) await this.#refill()
+      const register = this.take()
+      if (register !== undefined || !this.#dry) return register
     }
   }
 
-  /** The least row of all cursors. Undefined at the end, or when a cursor has to be filled first. */
-  #takeLeast(): ShardRow | undefined {
-    const least = this.#queue[0]
-    if (least === undefined || this.#dry) return undefined
-    const row = least.rows[least.at++]!
-    if (least.at < least.rows.length) {
-      sinkTop(this.#queue)
-    } else {
-      // The next row of a shard without rows may be any: ask before taking a row of another shard.
-      this.#dry = !least.finished
-      const last = this.#queue.pop()!
-      if (this.#queue.length > 0 && last !== least) {
-        this.#queue[0] = last
+  /** The next live row if it is here, without a promise. Undefined: `next` tells whether there is one. */
+  take(): ListedRegister | undefined {
+    for (;;) {
+      const least = this.#queue[0]
+      if (least === undefined || this.#dry) return undefined
+      const register = least.take()
+      if (least.left > 0) {
         sinkTop(this.#queue)
+      } else {
+        // The next row of a shard without rows may be any: ask before taking a row of another shard.
+        this.#dry = !least.finished
+        const last = this.#queue.pop()!
+        if (this.#queue.length > 0 && last !== least) {
+          this.#queue[0] = last
+          sinkTop(this.#queue)
+        }
       }
+      if (register === undefined) continue
+      this.#taken++
+      return register
     }
-    return row
   }
 
   /** Skips everything below `name`: the next row has this name or a later one. */
   skipTo(name: ByteString): void {
     for (const cursor of this.#cursors) {
-      while (cursor.at < cursor.rows.length && cursor.rows[cursor.at]!.name < name) cursor.at++
-      if (cursor.at < cursor.rows.length || cursor.finished) continue
+      cursor.skipTo(name)
+      if (cursor.left > 0 || cursor.finished) continue
       const { start, end } = this.#walk.range(cursor.shard, name)
       if (start >= end) cursor.finished = true
       else if (start > cursor.range.start) cursor.range = { start, end }
     }
-    this.#dry = true
+    this.#skipped = true
+    this.#dry = this.#cursors.some((cursor) => cursor.isDry)
+    if (!this.#dry) this.#queue = cursorQueue(this.#cursors)
+  }
+
+  /** Fills cursors until the next row of every shard is known. Throws Unavailable. */
+  async #refill(): Promise<void> {
+    const isWasted = this.#skipped && this.#taken <= FEW_TAKEN
+    this.#limit = isWasted
+      ? Math.max(LIMIT_MIN, this.#limit >> 3)
+      : Math.min(4 * this.#limit, this.#limitMax)
+    this.#taken = 0
+    this.#skipped = false
+    // An answer may cover nothing of a shard when the rows of others fill the message. Each round covers one at least.
+    for (let rounds = 0; this.#cursors.some((cursor) => cursor.isDry); rounds++) {
+      if (rounds > this.#cursors.length) throw new StoreError('Unavailable', 'lists do not go on')
+      // Also fill the shards that will soon be empty: large rows come in several rounds, which all shards should share.
+      await this.#fill(this.#cursors.filter((cursor) => cursor.isLow))
+    }
+    this.#queue = cursorQueue(this.#cursors)
+    this.#dry = false
   }
 
   /** Asks for more rows of these shards until each has an answer. Throws Unavailable. */
@@ -202,9 +199,9 @@ export class ListWalk {
         again.push(cursor)
         continue
       }
-      const rows = agreedReply(answered)
-      if (rows === undefined) differing.push(cursor)
-      else this.#take(cursor, rows)
+      const reply = agreedReply(answered)
+      if (reply === undefined) differing.push(cursor)
+      else cursor.add(new ShardRows(reply.rows), byteString(reply.coveredEnd))
     }
     if (differing.length === 0) return again
     // Merge the rows of all replicas up to the least covered end, and read the keys that differ (T1). The layout may
@@ -234,30 +231,24 @@ export class ListWalk {
   }
 
   /** Takes the rows on which the replies agree, and reads the others one by one (R2). */
-  async #merge(cursor: ListCursor, replies: readonly WireIntervalReply[]): Promise<void> {
-    const { rows, unsure, covered } = mergedReplies(replies)
+  async #merge(cursor: ListCursor, replies: readonly ListInterval[]): Promise<void> {
+    const { rows: merged, covered } = mergedReplies(replies)
     const fence = this.#walk.bucket
-    const read = await mapInBatches(unsure, RESOLVE_AT_ONCE, async (key) => {
-      const request = { key: key as RegisterKey, fence }
+    const unsure = merged.filter((each) => each.isUnsure)
+    const read = await mapInBatches(unsure, RESOLVE_AT_ONCE, async (each) => {
+      const request = { key: each.key as RegisterKey, fence }
       const { accepted } = await this.#options.registers.read(this.#context, request)
-      return { ...shardRow(key, new Uint8Array(0)), resolved: { value: accepted?.value } }
+      return { each, value: accepted?.value }
     })
-    const all = [...rows, ...read].sort((a, b) => (a.name < b.name ? -1 : 1))
-    this.#advance(cursor, all, covered)
-  }
-
-  #take(cursor: ListCursor, reply: WireIntervalReply): void {
-    const rows = reply.rows.map((row) => shardRow(byteString(row.key), row.state))
-    this.#advance(cursor, rows, byteString(reply.coveredEnd))
-  }
-
-  /** Adds rows to a cursor. Its range begins at the covered end from now on. */
-  #advance(cursor: ListCursor, rows: ShardRow[], covered: ByteString): void {
-    cursor.rows = cursor.at < cursor.rows.length ? [...cursor.rows.slice(cursor.at), ...rows] : rows
-    cursor.at = 0
-    cursor.low = rows.length / 2
-    const { end } = cursor.range
-    cursor.finished = covered >= end
-    cursor.range = { start: (covered < end ? covered : end) as RegisterKey, end }
+    const values = new Map(read.map(({ each, value }) => [each, value]))
+    const packer = new RowPacker()
+    const resolved = new Map<number, RegisterValue | undefined>()
+    for (const [i, each] of merged.entries()) {
+      const { rows, row, isUnsure } = each
+      const state = isUnsure ? EMPTY_BYTES : rows.state(row)
+      packer.add(rows.bytes, rows.keyStart(row), rows.keyEnd(row), state, 0, state.length)
+      if (isUnsure) resolved.set(i, values.get(each))
+    }
+    cursor.add(new ShardRows(packer.finish(), resolved), covered)
   }
 }

@@ -23,6 +23,7 @@ import {
   RPC,
   wireBallot,
 } from '../../protocol/rpc/message.ts'
+import type { ListReply } from '../../protocol/rpc/list-reply.ts'
 import type {
   WireBlockReply,
   WireBuryReply,
@@ -35,7 +36,6 @@ import type {
   WireEnumerateRequest,
   WireFreeReply,
   WireFreeRequest,
-  WireListReply,
   WireListRequest,
   WireLostReply,
   WirePairsReply,
@@ -76,7 +76,7 @@ export interface LocalService {
   readonly host: AcceptorHost
   readonly blocks: BlockStore
   putBlock(block: OwnedBlock, epoch: number): Promise<WireBlockReply>
-  list(request: WireListRequest): Promise<WireListReply>
+  list(request: WireListRequest): Promise<ListReply>
   raise(request: WireRaiseRequest): Promise<WireRaiseReply>
   bury(request: WireBuryRequest): Promise<WireBuryReply>
   free(request: WireFreeRequest): Promise<WireFreeReply>
@@ -215,7 +215,7 @@ export class Peers {
   }
 
   /** Registers of some ranges, or digests of them (T1). */
-  list(to: NodeId, request: WireListRequest, options: CallOptions): Promise<WireListReply> {
+  list(to: NodeId, request: WireListRequest, options: CallOptions): Promise<ListReply> {
     if (to === this.self)
       return this.#caller.own('list', options, () => this.#local().list(request))
     return this.#caller.ask(CALLS.list, to, request, options, 'list')

@@ -4,7 +4,7 @@ import { encodeState } from '../../protocol/codec/state.ts'
 import { operationId, proposerId, type BucketId, type ByteString } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { objectRange, objectRegister } from '../../protocol/keyspace/register-key.ts'
-import { WireListReply } from '../../protocol/rpc/messages.js'
+import { LIST_REPLY } from '../../protocol/rpc/list-reply.ts'
 import { fitsFrame } from '../net/framing.ts'
 import { applyRecord } from './apply-record.ts'
 import { RECORD } from './record-types.ts'
@@ -57,7 +57,7 @@ test('a reply about 256 shards of long keys and large states fits into a frame, 
       alone: false,
       intervals: left,
     })
-    expect(fitsFrame(WireListReply.encode(reply), undefined)).toBe(true)
+    expect(fitsFrame(LIST_REPLY.encode(reply), undefined)).toBe(true)
     rows += reply.intervals.reduce((sum, each) => sum + each.rows.length, 0)
     left = left.flatMap((interval, i) => {
       const { coveredEnd } = reply.intervals[i]!

@@ -1,18 +1,19 @@
 /** Answers the list requests of coordinators: ordered intervals of registers with their covered end (T1). */
 
-import { byteString } from '../../protocol/bytes.ts'
+import { byteString, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { fenceOfWire, MessageError } from '../../protocol/rpc/message.ts'
-import type {
-  WireIntervalReply,
-  WireListReply,
-  WireListRequest,
-  WireRow,
-} from '../../protocol/rpc/messages.js'
+import {
+  ListRows,
+  RowPacker,
+  type ListInterval,
+  type ListReply,
+} from '../../protocol/rpc/list-reply.ts'
+import type { WireListRequest } from '../../protocol/rpc/messages.js'
 import type { Store } from '../log/store.ts'
-import { stateOfRow } from './row-format.ts'
+import { isSoundState, STATE_AT } from './row-format.ts'
 import type { AcceptorHost } from './acceptor-host.ts'
 
 export const LIST_RESULT = { ok: 0, staleEpoch: 1, staleFence: 2, notAReplica: 3 } as const
@@ -25,8 +26,14 @@ export const LIST_REPLY_BYTES_MAX = 640 << 10
 /** Each interval may exceed its share by a row. When all together have reached this size, the remaining ones are answered as
  * "nothing covered yet", and the coordinator asks again. */
 const REPLY_BYTES_END = 800 << 10
-/** What a row takes in a message besides key and state. */
-const ROW_BYTES = 16
+/** What an interval takes in a message besides its rows and its end. */
+const INTERVAL_BYTES = 16
+
+/** An interval ends after so many rows, or with the row that reaches so many bytes of keys and states. */
+interface IntervalEnd {
+  readonly limit: number
+  readonly sizeBytesMax: number
+}
 
 export interface ListServiceOptions {
   readonly store: Store
@@ -36,7 +43,7 @@ export interface ListServiceOptions {
   readonly isReplica: (partition: number) => boolean
 }
 
-const NOTHING: WireListReply = { kind: LIST_RESULT.ok, epoch: 0, generation: 0, intervals: [] }
+const NOTHING: ListReply = { kind: LIST_RESULT.ok, epoch: 0, generation: 0, intervals: [] }
 
 export class ListService {
   readonly #options: ListServiceOptions
@@ -51,7 +58,7 @@ export class ListService {
    *
    * The answer comes from one epoch and one generation: after a flush everything is looked at again (L6b, T8).
    */
-  async list(request: WireListRequest): Promise<WireListReply> {
+  async list(request: WireListRequest): Promise<ListReply> {
     const { epoch, isReplica, host } = this.#options
     if (request.epoch !== epoch()) {
       return { ...NOTHING, kind: LIST_RESULT.staleEpoch, epoch: epoch() }
@@ -83,12 +90,12 @@ export class ListService {
       request.intervalBytesMax || Infinity,
       Math.ceil(LIST_REPLY_BYTES_MAX / request.intervals.length),
     )
+    const end: IntervalEnd = { limit, sizeBytesMax }
     let totalBytes = 0
-    const intervals = request.intervals.map(({ start, end, digestOnly }) => {
+    const intervals = request.intervals.map(({ start, end: behind, digestOnly }) => {
       if (totalBytes >= REPLY_BYTES_END) return uncovered(start)
-      const reply = this.#interval(start, end, { limit, sizeBytesMax }, digestOnly, request.alone)
-      for (const { key, state } of reply.rows) totalBytes += key.length + state.length + ROW_BYTES
-      totalBytes += reply.coveredEnd.length + ROW_BYTES
+      const reply = this.#interval(start, behind, end, digestOnly, request.alone)
+      totalBytes += reply.rows.encoded().length + reply.coveredEnd.length + INTERVAL_BYTES
       return reply
     })
     return { ...NOTHING, intervals }
@@ -101,66 +108,66 @@ export class ListService {
   #interval(
     start: Uint8Array,
     end: Uint8Array,
-    { limit, sizeBytesMax }: { limit: number; sizeBytesMax: number },
+    { limit, sizeBytesMax }: IntervalEnd,
     digestOnly: boolean,
     alone: boolean,
-  ): WireIntervalReply {
-    const rows: WireRow[] = []
+  ): ListInterval {
+    const rows = digestOnly ? undefined : new RowPacker()
     const digest = alone ? undefined : new ListDigest()
     let count = 0
     let last: Uint8Array | undefined
     // Replicas that send only a digest must stop at the same row: equal states have equal sizes.
     let sizeBytes = 0
-    this.#options.store.range(prefixed(start), prefixed(end), limit, (rowKey, row) => {
-      const key = new Uint8Array(rowKey.subarray(1))
-      // A damaged state has no ballot: the digests then differ, and the key is read by quorum (D3).
-      const state = stateOfRow(row)
-      if (digest !== undefined) {
-        digest.add(key)
-        if (state !== undefined) digest.add(ballotBytes(state))
-      }
-      if (!digestOnly) {
-        rows.push({
-          key,
-          state: state === undefined ? NO_STATE : new Uint8Array(state),
-        })
-      }
-      last = key
-      count++
-      sizeBytes += key.length + (state?.length ?? 0)
-      return sizeBytes < sizeBytesMax
-    })
+    this.#options.store.scan(
+      prefixed(start),
+      prefixed(end),
+      limit,
+      (key, keyBytes, row, rowBytes) => {
+        // A damaged state has no ballot: the digests then differ, and the key is read by quorum (D3).
+        const isSound = isSoundState(row, rowBytes)
+        const stateEnd = isSound ? rowBytes : STATE_AT
+        digest?.add(key, KEY_AT, keyBytes)
+        // Counter and proposer, as the state has them (codec/state.ts).
+        if (isSound) digest?.add(row, STATE_AT + 2, Math.min(STATE_AT + 26, rowBytes))
+        rows?.add(key, KEY_AT, keyBytes, row, STATE_AT, stateEnd)
+        count++
+        sizeBytes += keyBytes - KEY_AT + stateEnd - STATE_AT
+        const goes = sizeBytes < sizeBytesMax
+        if (!goes || count === limit) last = key.slice(KEY_AT, keyBytes)
+        return goes
+      },
+    )
     return {
-      rows,
-      digest: digest === undefined ? NO_DIGEST : digest.finish(),
-      coveredEnd: ((count < limit && sizeBytes < sizeBytesMax) || last === undefined
-        ? end
-        : successor(last)) as Uint8Array<ArrayBuffer>,
+      rows: rows?.finish() ?? ListRows.none,
+      digest: digest?.finish() ?? EMPTY_BYTES,
+      coveredEnd: last === undefined ? end : successor(last),
     }
   }
 }
 
 /** "Nothing known yet": the covered end is the start. */
-function uncovered(start: Uint8Array): WireIntervalReply {
-  return { rows: [], digest: NO_DIGEST, coveredEnd: start.slice() }
+function uncovered(start: Uint8Array): ListInterval {
+  return { rows: ListRows.none, digest: EMPTY_BYTES, coveredEnd: start.slice() }
 }
 
-const NO_DIGEST = new Uint8Array(0)
-const NO_STATE = new Uint8Array(0)
+/** Where a register's key begins in the key of its row. */
+const KEY_AT = 1
 
 /** Gathers bytes to be hashed, so that a page needs one call of the hash only. */
 class ListDigest {
   #bytes = new Uint8Array(4_096)
   #length = 0
 
-  add(part: Uint8Array): void {
-    if (this.#length + part.length > this.#bytes.length) {
-      const larger = new Uint8Array(2 * (this.#length + part.length))
+  add(from: Uint8Array, start: number, end: number): void {
+    const length = this.#length + end - start
+    if (length > this.#bytes.length) {
+      const larger = new Uint8Array(2 * length)
       larger.set(this.#bytes.subarray(0, this.#length))
       this.#bytes = larger
     }
-    this.#bytes.set(part, this.#length)
-    this.#length += part.length
+    const into = this.#bytes
+    for (let i = start, at = this.#length; i < end; i++, at++) into[at] = from[i]!
+    this.#length = length
   }
 
   /** 16 bytes. */
@@ -182,9 +189,4 @@ function successor(key: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(key.length + 1)
   bytes.set(key)
   return bytes
-}
-
-function ballotBytes(state: Uint8Array): Uint8Array {
-  // Counter and proposer, as the state has them (codec/state.ts).
-  return state.subarray(2, 26)
 }

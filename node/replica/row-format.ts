@@ -62,6 +62,22 @@ export function stateOfRow(row: Uint8Array): Uint8Array | undefined {
   return hasState(row) && isSoundRegister(row) ? uncheckedStateOfRow(row) : undefined
 }
 
+/** Where the state begins in a register's row. */
+export const STATE_AT = POSITION_BYTES + CHECKSUM_BYTES
+
+/**
+ * Whether the first `sizeBytes` bytes of a buffer are a register's row that has a state and the right checksum: as
+ * `stateOfRow` decides, but for rows that are not in a buffer of their own (RowScan in env/ports.ts).
+ */
+export function isSoundState(row: Uint8Array, sizeBytes: number): boolean {
+  if (sizeBytes <= STATE_AT) return false
+  const checksum =
+    row[POSITION_BYTES]! * 0x1000000 +
+    ((row[POSITION_BYTES + 1]! << 16) | (row[POSITION_BYTES + 2]! << 8) | row[POSITION_BYTES + 3]!)
+  const position = crc32(row.subarray(0, POSITION_BYTES))
+  return checksum === crc32(row.subarray(STATE_AT, sizeBytes), position)
+}
+
 /** The state without a check of the checksum: for enumerations, whose results are read again before they are used. */
 export function uncheckedStateOfRow(row: Uint8Array): Uint8Array {
   return row.subarray(POSITION_BYTES + CHECKSUM_BYTES)

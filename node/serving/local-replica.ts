@@ -19,6 +19,7 @@ import {
   MessageError,
   registerKeyOfWire,
 } from '../../protocol/rpc/message.ts'
+import type { ListReply } from '../../protocol/rpc/list-reply.ts'
 import type {
   WireBlockReply,
   WireBuryReply,
@@ -27,7 +28,6 @@ import type {
   WireCollectRequest,
   WireFreeReply,
   WireFreeRequest,
-  WireListReply,
   WireListRequest,
   WireRaiseReply,
   WireRaiseRequest,
@@ -81,7 +81,7 @@ export class LocalReplica implements LocalService {
     this.blocks = options.blocks
   }
 
-  list(request: WireListRequest): Promise<WireListReply> {
+  list(request: WireListRequest): Promise<ListReply> {
     return this.#options.lists.list(request)
   }
 

@@ -5,7 +5,7 @@ import type { BlockKey, OperationId, ProposerId } from '../ids.ts'
 import { objectOf } from '../object/object.ts'
 import {
   ballotOfState,
-  bodyOfState,
+  bodyPlaceOf,
   decodeState,
   encodeState,
   isTombstoneState,
@@ -121,7 +121,10 @@ test('what a change replaced, or began above, comes back (P4)', () => {
       }
       const bytes = encodeState(state)
       expect(decodeState(bytes)).toEqual(state)
-      expect(bodyOfState(bytes)).toEqual(body)
+      expect(bytes.subarray(bodyPlaceOf(bytes, 0))).toEqual(body)
+      // Also behind other bytes.
+      const behind = new Uint8Array([9, 9, 9, ...bytes])
+      expect(behind.subarray(bodyPlaceOf(behind, 3))).toEqual(body)
     }
   }
 })

@@ -114,9 +114,8 @@ function sizeOfOrigin({ replaced, earlier = [], above }: RegisterValue): number 
   )
 }
 
-/** As `sizeOfOrigin`, but read from the flags of a state whose blocks end at `at`. */
-function originBytes(bytes: Uint8Array, at: number): number {
-  const flags = bytes[1]!
+/** As `sizeOfOrigin`, but read from a state with these flags, whose blocks end at `at`. */
+function originBytes(bytes: Uint8Array, at: number, flags = bytes[1]!): number {
   let size = flags & REPLACED ? OPERATION_ID_BYTES : 0
   if (flags & EARLIER) size += 1 + (bytes[at + size] ?? 0) * OPERATION_ID_BYTES
   return flags & ABOVE_FLOOR ? size + FLOOR_BYTES : size
@@ -192,10 +191,10 @@ export function ballotOfState(bytes: Uint8Array): Ballot {
   }
 }
 
-/** Only the body, as a view: what a listing needs of a state. */
-export function bodyOfState(bytes: Uint8Array): Uint8Array {
-  const at = HEAD_BYTES + bytes[HEAD_BYTES - 1]! * BLOCK_KEY_BYTES
-  return bytes.subarray(at + originBytes(bytes, at))
+/** Where the body begins of a state that begins at `start`: what a listing needs. Its bytes are not checked. */
+export function bodyPlaceOf(bytes: Uint8Array, start: number): number {
+  const at = start + HEAD_BYTES + (bytes[start + HEAD_BYTES - 1] ?? 0) * BLOCK_KEY_BYTES
+  return at + originBytes(bytes, at, bytes[start + 1] ?? 0)
 }
 
 /** Whether these flags can be together. */
@@ -204,9 +203,9 @@ function isOrigin(flags: number): boolean {
   return !(flags & ABOVE_FLOOR && flags & ABOVE_NOTHING)
 }
 
-/** Whether the state says that the key was deleted (G1). */
-export function isTombstoneState(bytes: Uint8Array): boolean {
-  return (bytes[1]! & TOMBSTONE) !== 0
+/** Whether the state that begins at `start` says that the key was deleted (G1). */
+export function isTombstoneState(bytes: Uint8Array, start = 0): boolean {
+  return (bytes[start + 1]! & TOMBSTONE) !== 0
 }
 
 /** Writes a ByteString, a byte for each character. The result is where it ends. */

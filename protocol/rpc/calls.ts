@@ -5,6 +5,7 @@
  */
 
 import { EMPTY_BYTES } from '../bytes.ts'
+import { LIST_REPLY } from './list-reply.ts'
 import { RPC } from './message.ts'
 import {
   WireAttemptsReply,
@@ -26,7 +27,6 @@ import {
   WireHintRequest,
   WireHoldsReply,
   WireHoldsRequest,
-  WireListReply,
   WireListRequest,
   WireLostReply,
   WireLostRequest,
@@ -69,7 +69,7 @@ const NOTHING: MessageCodec<unknown> = { encode: () => EMPTY_BYTES, decode: () =
 export const CALLS = {
   putBlock: bulk(RPC.putBlock, WireBlockRequest, WireBlockReply),
   getBlock: bulk(RPC.getBlock, WireBlockRequest, WireBlockReply),
-  list: control(RPC.list, WireListRequest, WireListReply),
+  list: control(RPC.list, WireListRequest, LIST_REPLY),
   raise: control(RPC.raise, WireRaiseRequest, WireRaiseReply),
   bury: control(RPC.bury, WireBuryRequest, WireBuryReply),
   digests: bulk(RPC.digests, WireDigestRequest, WireDigestReply),

@@ -4,6 +4,7 @@ import type { Environment } from '../../node/env/ports.ts'
 import type { Bucket } from '../../node/objects/bucket.ts'
 import { shardsFor } from '../../node/objects/bucket-creation.ts'
 import { askShards } from '../../node/quorum/list-round.ts'
+import { ListRows } from '../../protocol/rpc/list-reply.ts'
 import { LIST_RESULT } from '../../node/replica/list-service.ts'
 import { HEARTBEAT_MS } from '../../node/net/limits.ts'
 import { FRAME_HEADER_BYTES } from '../../node/net/framing.ts'
@@ -140,7 +141,11 @@ async function countList(nodes: number) {
     },
     list: (node: NodeId, request: { intervals: readonly unknown[] }) => {
       if (node !== self) asked.set(node, (asked.get(node) ?? 0) + 1)
-      const nothing = { rows: [], digest: new Uint8Array(32), coveredEnd: new Uint8Array(0) }
+      const nothing = {
+        rows: ListRows.none,
+        digest: new Uint8Array(32),
+        coveredEnd: new Uint8Array(0),
+      }
       const intervals = request.intervals.map(() => nothing)
       return Promise.resolve({ kind: LIST_RESULT.ok, epoch: 7, generation: 1, intervals })
     },

@@ -93,18 +93,21 @@ export class SimulatedIndexStore {
   private handle(life: number): Index {
     let last: Promise<void> = Promise.resolve()
     const alive = (): boolean => this.life === life
+    const range: Index['range'] = (start, end, limit, visit) => {
+      const behind = byteString(end)
+      let left = limit
+      for (let i = this.lowerBound(byteString(start)); i < this.rows.length && left > 0; i++) {
+        const row = this.rows[i] as Row
+        if (row.text >= behind) return
+        left--
+        if (visit(row.key, row.value) === false) return
+      }
+    }
     return {
       get: (key) => this.find(byteString(key))?.value,
-      range: (start, end, limit, visit) => {
-        const behind = byteString(end)
-        let left = limit
-        for (let i = this.lowerBound(byteString(start)); i < this.rows.length && left > 0; i++) {
-          const row = this.rows[i] as Row
-          if (row.text >= behind) return
-          left--
-          if (visit(row.key, row.value) === false) return
-        }
-      },
+      range,
+      scan: (start, end, limit, visit) =>
+        range(start, end, limit, (key, value) => visit(key, key.length, value, value.length)),
       write: (batch) => {
         const before = last
         last = this.afterLatency().then(async () => {

@@ -78,6 +78,37 @@ function rangesCompliance(fresh: () => Promise<Index>): void {
     await index.close()
   })
 
+  test('a scan gives the rows of a range, and may be left at any row, also by an error', async () => {
+    const index = await fresh()
+    const large = 'v'.repeat(100_000)
+    const values = ['1', '', large, '4', 'x'.repeat(300)]
+    await index.write(values.map((value, i) => put(`a${i}`, value)))
+    const found: string[] = []
+    const scan = (limit: number, visited: () => boolean | void): void =>
+      index.scan(bytesOf('a'), bytesOf('b'), limit, (key, keyBytes, value, valueBytes) => {
+        const [name, text] = [key.slice(0, keyBytes), value.slice(0, valueBytes)].map(byteString)
+        found.push(`${name}=${text}`)
+        return visited()
+      })
+    scan(10, () => {})
+    expect(found).toEqual(values.map((value, i) => `a${i}=${value}`))
+    expect(found.splice(0)).toEqual(rows(index, 'a', 'b'))
+    scan(2, () => {})
+    scan(10, () => false)
+    expect(() => {
+      scan(10, () => {
+        throw new Error('enough')
+      })
+    }).toThrow('enough')
+    expect(found).toEqual(['a0=1', 'a1=', 'a0=1', 'a0=1'])
+    // One row of a range may ask for others.
+    index.range(bytesOf('a'), bytesOf('b'), 10, (key, value) => {
+      expect(get(index, 'a2')).toBe(large)
+      expect(byteString(value)).toBe(values[Number(byteString(key).slice(1))])
+    })
+    await index.close()
+  })
+
   test('keys of 1,900 bytes and values of 100,000 fit, empty values too', async () => {
     const index = await fresh()
     const long = 'k'.repeat(1_900)

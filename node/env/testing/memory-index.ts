@@ -1,7 +1,7 @@
 /** An Index in memory for tests beside the code. What `write` was given outlives `close`. */
 
 import { byteString, bytesOf } from '../../../protocol/bytes.ts'
-import type { Index, IndexWrite } from '../ports.ts'
+import type { Index, IndexWrite, RowScan } from '../ports.ts'
 
 export class MemoryIndex implements Index {
   readonly rows: Map<string, Uint8Array>
@@ -25,6 +25,21 @@ export class MemoryIndex implements Index {
     for (const key of keys.slice(0, limit)) {
       if (visit(bytesOf(key), this.rows.get(key)!) === false) return
     }
+  }
+
+  scan(start: Uint8Array, end: Uint8Array, limit: number, visit: RowScan): void {
+    // As in the real one, what comes behind a row in its buffer says nothing, and the next row replaces it.
+    const buffers = [new Uint8Array(0), new Uint8Array(0)]
+    const put = (at: 0 | 1, bytes: Uint8Array): Uint8Array => {
+      let buffer = buffers[at]!
+      if (buffer.length <= bytes.length) buffer = buffers[at] = new Uint8Array(2 * bytes.length + 1)
+      buffer.fill(0xee)
+      buffer.set(bytes)
+      return buffer
+    }
+    this.range(start, end, limit, (key, value) =>
+      visit(put(0, key), key.length, put(1, value), value.length),
+    )
   }
 
   write(batch: readonly IndexWrite[]): Promise<void> {

@@ -3,6 +3,7 @@
 import type { BlockKey, RegisterKey } from '../../../protocol/ids.ts'
 import { operationId } from '../../../protocol/ids.ts'
 import type { RegisterValue } from '../../../protocol/register/types.ts'
+import { ListedRegister } from '../../quorum/list-cursor.ts'
 import type { Lister, Walk } from '../../quorum/lister.ts'
 import type { RegisterClient } from '../../quorum/register-client.ts'
 import type { ChangeOutcome, ChangeRequest } from '../../quorum/register-change.ts'
@@ -62,6 +63,7 @@ export class MemoryRegisters {
     const walk = (_context: unknown, asked: Walk): unknown => {
       let start = asked.after
       return {
+        take: () => undefined,
         next: () => {
           const listed = asked.shards.flatMap((shard) => {
             const { start: from, end } = asked.range(shard, start)
@@ -69,7 +71,7 @@ export class MemoryRegisters {
           })
           const live = listed
             .filter(([, value]) => !value.tombstone)
-            .map(([key, value]) => ({ name: key.slice(21), key, body: value.body }))
+            .map(([key, value]) => ListedRegister.of(key, value.body))
             .filter(({ name }) => start === undefined || name > start)
             .sort((a, b) => (a.name < b.name ? -1 : 1))
           start = live[0]?.name

@@ -12,6 +12,7 @@ import {
 } from '../../../protocol/ids.ts'
 import { objectRange, objectRegister } from '../../../protocol/keyspace/register-key.ts'
 import type { Accepted, ReplicaSets } from '../../../protocol/register/types.ts'
+import { ListRows } from '../../../protocol/rpc/list-reply.ts'
 import { LIST_RESULT } from '../../replica/list-service.ts'
 import type { FenceSource } from '../fence-source.ts'
 import { Lister, type ListWalk } from '../lister.ts'
@@ -43,6 +44,8 @@ export class ListedReplicas {
   readonly held = new Map<NodeId, Map<string, Held>>(LISTED_NODES.map((node) => [node, new Map()]))
   /** Most rows of one answer; its covered end is behind the last one. */
   rowsMax = Infinity
+  /** How many intervals of a request an answer has room for. It covers nothing of the others. */
+  intervalsMax = Infinity
   /** Runs once, when the answers of the first round have come. */
   afterRound: (() => void) | undefined
   readonly down = new Set<NodeId>()
@@ -129,7 +132,10 @@ export class ListedReplicas {
     if (request.fenceGeneration < this.generation) {
       return { ...nothing, kind: LIST_RESULT.staleFence }
     }
-    const intervals = request.intervals.map(({ start, end, digestOnly }) => {
+    const intervals = request.intervals.map(({ start, end, digestOnly }, at) => {
+      if (at >= this.intervalsMax) {
+        return { rows: ListRows.none, digest: new Uint8Array(0), coveredEnd: start }
+      }
       const inside = this.#entries(node).filter(
         ({ key }) => key >= byteString(start) && key < byteString(end),
       )
@@ -138,7 +144,7 @@ export class ListedReplicas {
       const digest = shown.map(({ key, state }) => [key, state.ballot.counter])
       const behind = inside[this.rowsMax]?.key
       return {
-        rows: digestOnly ? [] : rows,
+        rows: digestOnly ? ListRows.none : ListRows.of(rows),
         digest: bytesOf(JSON.stringify(digest)),
         coveredEnd: behind === undefined ? end : bytesOf(behind),
       }
