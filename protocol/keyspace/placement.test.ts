@@ -146,6 +146,14 @@ describe('place', () => {
 })
 
 describe('the load of a placement', () => {
+  test('one member has every partition, whatever its tokens are', () => {
+    const [only] = members(1)
+    const placement = place([only!], { ...R3, placement: PLACEMENT, systemPartitionBits: 8 })
+    const all = Array.from({ length: placement.partitions }, (_, partition) => partition)
+    expect(placement.partitionsOf(only!.nodeId)).toEqual(all)
+    expect(all.every((each) => placement.replicas(each).length === 1)).toBe(true)
+  })
+
   test('load follows capacity', () => {
     const some = members(20).map((m, i) => ({ ...m, capacityBytes: i < 10 ? 1e12 : 3e12 }))
     const placement = place(some, R3)

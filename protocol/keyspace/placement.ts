@@ -198,7 +198,8 @@ function chooseReplicas(members: readonly PlacementMember[], options: OnePlaceme
   const partitions = 1 << partitionBits
   const take = Math.min(replication, members.length)
   const table = new Int32Array(partitions * take)
-  if (take === 0) return table
+  // Without members there is nothing to take, and one member has every partition: node number 0 is all over the table.
+  if (members.length <= 1) return table
   const { starts, owners } = tokenTable(memberTokens(members, options), partitionBits)
   const bounds = loadBounds(members, replication, partitions)
   const zoneNames = [...new Set(members.map((member) => member.zone))]
