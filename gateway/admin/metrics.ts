@@ -3,8 +3,6 @@
  * before; labels and text are made only for a scrape.
  */
 
-import { Registry } from 'prom-client'
-
 /** Upper bounds in seconds. */
 const BUCKET_SECONDS: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
@@ -89,6 +87,8 @@ export class GatewayMetrics {
 
   /** The text of one scrape. */
   async scrape(gauges: readonly GaugeReading[]): Promise<{ contentType: string; text: string }> {
+    // Loaded for the first scrape: a node that is not scraped does without it.
+    const { Registry } = await import('prom-client')
     const registry = new Registry()
     const add = (name: string, help: string, type: string, values: readonly Sample[]): void => {
       // The registry asks only for a name and get(). Implementing these here keeps its hashing of labels

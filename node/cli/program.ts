@@ -1,4 +1,7 @@
-/** The command line (README.md): what each command takes, and how its end becomes an exit code. */
+/**
+ * The command line (README.md): what each command takes, and how its end becomes an exit code. Commands that bring the
+ * log, the index or the logger are loaded when they run, so that the others answer sooner.
+ */
 
 import { Command, CommanderError, Option } from 'commander'
 import { SystemClock } from '../env/system.ts'
@@ -6,17 +9,15 @@ import { UsageError } from '../tools/usage-error.ts'
 import { VERSION } from '../process/version.ts'
 import { addAccountCommand } from './account.ts'
 import { adminClient } from './admin-client.ts'
-import { runCluster, type LocalClusterOptions } from './cluster.ts'
+import type { LocalClusterOptions } from './cluster.ts'
 import { describeError, exitCodeOf } from './fatal.ts'
-import { runIndexRebuild, type RebuildOptions } from './index-rebuild.ts'
+import type { RebuildOptions } from './index-rebuild.ts'
 import { addLayoutCommand } from './layout.ts'
 import { runLocate } from './locate.ts'
-import { runLogInspect } from './log-inspect.ts'
 import { wholeNumber, withTarget, type CommandContext, type TargetOptions } from './options.ts'
 import { runScrub } from './scrub.ts'
 import { addSecretCommand } from './secret.ts'
 import type { StartOptions } from './settings.ts'
-import { runStart } from './start.ts'
 import { runLost, runStatus } from './status.ts'
 import { systemTerminal, type Terminal } from './terminal.ts'
 import { addTokenCommand } from './token.ts'
@@ -137,7 +138,10 @@ function addStartCommand(program: Command, { terminal, clock, finish }: CommandC
       'begin a new log, because the old one is gone for good: its data comes from the other replicas',
     )
     .addOption(new Option('--supervised').hideHelp())
-    .action(async (options: StartOptions) => finish(await runStart(options, terminal, clock)))
+    .action(async (options: StartOptions) => {
+      const { runStart } = await import('./start.ts')
+      finish(await runStart(options, terminal, clock))
+    })
 }
 
 function addClusterCommand(
@@ -160,9 +164,10 @@ function addClusterCommand(
       wholeNumber,
     )
     .option('--config <file>', 'TOML or YAML file with any setting')
-    .action(async (options: LocalClusterOptions) =>
-      finish(await runCluster(options, entry, terminal, clock)),
-    )
+    .action(async (options: LocalClusterOptions) => {
+      const { runCluster } = await import('./cluster.ts')
+      finish(await runCluster(options, entry, terminal, clock))
+    })
 }
 
 function addStatusCommand(program: Command, { terminal, clock, finish }: CommandContext): void {
@@ -205,9 +210,10 @@ function addIndexCommand(program: Command, { terminal, clock, finish }: CommandC
     .description('delete the index and make it again from the segments')
     .option('--data <dir>', 'directory of the node (default: ./shoal-data)')
     .option('--json', 'print JSON')
-    .action(async (options: RebuildOptions) =>
-      finish(await runIndexRebuild(options, terminal, clock)),
-    )
+    .action(async (options: RebuildOptions) => {
+      const { runIndexRebuild } = await import('./index-rebuild.ts')
+      finish(await runIndexRebuild(options, terminal, clock))
+    })
 }
 
 function addLogCommand(program: Command, { terminal, finish }: CommandContext): void {
@@ -218,7 +224,8 @@ function addLogCommand(program: Command, { terminal, finish }: CommandContext): 
     .description('print the records of a segment and say what is wrong with it; changes nothing')
     .argument('<file>', 'a segment, such as shoal-data/log/0000000001.seg')
     .option('--json', 'print one JSON object for each line')
-    .action(async (file: string, { json = false }: { json?: boolean }) =>
-      finish(await runLogInspect(file, { json }, terminal)),
-    )
+    .action(async (file: string, { json = false }: { json?: boolean }) => {
+      const { runLogInspect } = await import('./log-inspect.ts')
+      finish(await runLogInspect(file, { json }, terminal))
+    })
 }

@@ -17,7 +17,6 @@ import type { Libp2p, PrivateKey } from '@libp2p/interface'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { ping } from '@libp2p/ping'
-import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import {
@@ -28,6 +27,7 @@ import {
   NEGOTIATION_TIMEOUT_MS,
 } from './limits.ts'
 import { impatientTcp } from './impatient-tcp.ts'
+import { lazyTls } from './lazy-tls.ts'
 import type { MemberGate } from './member-gate.ts'
 import type { PortGuard } from './port-guard.ts'
 import { quietLogger } from './quiet-logger.ts'
@@ -60,7 +60,7 @@ export function makeLibp2p(options: Libp2pOptions): Promise<Libp2p<ShoalServices
         impatientTcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 }),
       ),
     ],
-    connectionEncrypters: [guard.tls(tls())],
+    connectionEncrypters: [guard.tls(lazyTls())],
     streamMuxers: [
       guard.yamux(
         yamux({

@@ -1,8 +1,10 @@
 /** Parses a configuration file. The end of its name says whether it is TOML or YAML; JSON is YAML. */
 
-import { parse as parseToml } from 'smol-toml'
-import { parse as parseYaml } from 'yaml'
+import { createRequire } from 'node:module'
 import { UsageError } from '../tools/usage-error.ts'
+
+/** Loads a parser only when there is a file for it: most starts have none, and YAML alone is 72 modules. */
+const require = createRequire(import.meta.url)
 
 const MAX_FILE_CHARACTERS = 1 << 20
 
@@ -34,9 +36,13 @@ function parse(file: { readonly path: string; readonly text: string }): unknown 
   if (text.length > MAX_FILE_CHARACTERS) throw new UsageError(`${path}: is larger than 1 MiB`)
   const extension = /\.([a-z]+)$/i.exec(path)?.[1]?.toLowerCase()
   try {
-    if (extension === 'toml') return parseToml(text)
+    if (extension === 'toml') {
+      const toml = require('smol-toml') as typeof import('smol-toml')
+      return toml.parse(text)
+    }
     if (extension === 'yaml' || extension === 'yml' || extension === 'json') {
-      return parseYaml(text, { maxAliasCount: 10, logLevel: 'error' })
+      const yaml = require('yaml') as typeof import('yaml')
+      return yaml.parse(text, { maxAliasCount: 10, logLevel: 'error' })
     }
   } catch (error) {
     const line = (error as { line?: number; linePos?: { line: number }[] }).line
