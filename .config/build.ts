@@ -1,10 +1,11 @@
 /**
  * `npm run build`: makes dist/, the JavaScript of a package. tsc starts from node/main.ts and follows its imports, so
- * tests and what only they use are left out. `npm pack` runs this first.
+ * tests and what only they use are left out. Programs that import the package use this; the command runs the bundle
+ * (bundle.js). `npm pack` runs this first.
  */
 
 import { execFileSync } from 'node:child_process'
-import { chmodSync, copyFileSync, rmSync } from 'node:fs'
+import { copyFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { GENERATED } from './proto.ts'
 
@@ -22,4 +23,6 @@ execFileSync(
 for (const file of GENERATED.flatMap((source) => [`${source}.js`, `${source}.d.ts`])) {
   copyFileSync(join(root, file), join(dist, file))
 }
-chmodSync(join(dist, 'node/main.js'), 0o755)
+execFileSync(process.execPath, [join(import.meta.dirname, 'bundle.js'), '--must'], {
+  stdio: 'inherit',
+})

@@ -12,6 +12,7 @@ import type { Config } from '../process/config.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { openAccessLog } from './access-file.ts'
 import { awsLine } from './aws-line.ts'
+import { keepCompiledCode } from './compile-cache.ts'
 import { describeError, dieOnUncaught } from './fatal.ts'
 import { createLogger } from './logger.ts'
 import type {
@@ -96,6 +97,7 @@ export async function runStart(
   try {
     if ((await Promise.race([isReady, signals.first])) === undefined) {
       announce(started, config, supervised, terminal)
+      keepCompiledCode()
     }
   } catch (error) {
     await stop(started, config, clock, logger)

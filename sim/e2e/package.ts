@@ -18,6 +18,8 @@ import { isTestSupport } from '../repository/source.ts'
 
 const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } })
 
+const ROOT_TEXTS = ['README.md', 'LICENSE', 'CHANGELOG.md']
+
 /** What `npm pack --json` says. */
 interface Packed {
   readonly filename: string
@@ -64,16 +66,17 @@ function problemsOf({ files }: Packed, { bin }: Manifest): string[] {
   const paths = new Set(files.map(({ path }) => path))
   for (const path of paths) {
     const source = /^dist\/(.*?)(?:\.d\.ts|\.js)$/.exec(path)?.[1]
+    const isBundle = /^dist\/bundle\/[\w-]+\.(js|txt|md)$/.test(path)
     const isText = /^(docs\/([a-z]+\/)?[a-z0-9-]+\.(md|svg)|[A-Z]+(\.md)?|package\.json)$/.test(
       path,
     )
     const isRun = source !== undefined && /^(protocol|gateway|node)\//.test(source)
-    if (!isText && !isRun) problems.push(`${path} is no part of what runs`)
+    if (!isText && !isRun && !isBundle) problems.push(`${path} is no part of what runs`)
     if (source !== undefined && isTestSupport(`${source}.ts`)) problems.push(`${path} is for tests`)
-    const twin = path.endsWith('.js') ? path.replace(/\.js$/, '.d.ts') : undefined
+    const twin = isRun && path.endsWith('.js') ? path.replace(/\.js$/, '.d.ts') : undefined
     if (twin !== undefined && !paths.has(twin)) problems.push(`${twin} is missing`)
   }
-  for (const path of [bin.shoal, 'README.md', 'LICENSE', 'CHANGELOG.md']) {
+  for (const path of [bin.shoal, 'dist/bundle/THIRD-PARTY.md', ...ROOT_TEXTS]) {
     if (!paths.has(path)) problems.push(`${path} is missing`)
   }
   const entry = files.find(({ path }) => path === bin.shoal)

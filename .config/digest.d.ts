@@ -1,0 +1,1 @@
+export declare function digestOfSources(root: string): string
