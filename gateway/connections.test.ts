@@ -70,3 +70,16 @@ describe('connections', () => {
     expect((await putBytes(gateway, 10)).status).toBe(200)
   })
 })
+
+test('a connection stays open when a small body comes together with its head', async () => {
+  const gateway = await start()
+  const socket = await open(gateway)
+  const headers = { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' }
+  const put = { method: 'PUT', path: '/bucket/b', headers, length: 5 }
+  socket.send(`${signedRequestHead(gateway, put)}bytes`)
+  await socket.until('ETag: ')
+  socket.send(signedRequestHead(gateway, { method: 'GET', path: '/bucket/b' }))
+  const text = await socket.until('\r\n\r\nbytes')
+  expect(text.match(/^HTTP\/1.1 200 OK/gm)).toHaveLength(2)
+  expect(text).not.toContain('Connection: close')
+})
