@@ -28,10 +28,14 @@ export interface ListenerOptions {
 const HEAD_LOOK_MS = 5_000
 
 /**
- * Koa without its response handling: `serve` writes its own answers and never rejects, so the listeners
- * that koa adds to every response would only cost time.
+ * Koa without its context and its response handling: `serve` reads Node's request, writes its own answers and never
+ * rejects, so the objects and listeners that koa makes for every request would only cost time.
  */
 class LeanKoa extends Koa {
+  override createContext(req: IncomingMessage, res: ServerResponse): Koa.ParameterizedContext {
+    return { req, res } as Koa.ParameterizedContext
+  }
+
   handleRequest(context: Koa.Context, run: (context: Koa.Context) => Promise<void>): Promise<void> {
     return run(context)
   }

@@ -31,7 +31,7 @@ export const CONNECTION_LIMITS: ConnectionLimits = {
 
 /** A request that waits for the earlier ones on its connection, and its part of `waitingMaxAll`. */
 interface Waiting {
-  readonly serve: () => void
+  readonly start: () => void
   readonly lease: Lease
 }
 
@@ -91,13 +91,14 @@ export class Connections {
   serve(socket: Socket, response: ServerResponse, handle: () => Promise<unknown>): void {
     const connection = this.#connections.get(socket)
     if (connection === undefined) return
-    const serve = (): void => {
-      connection.busy = true
-      this.#starts.run(() => {
-        if (!socket.destroyed) void this.#run(socket, connection, response, handle)
-      })
+    const start = (): void => {
+      if (!socket.destroyed) this.#run(socket, connection, response, handle)
     }
-    if (!connection.busy) return serve()
+    if (!connection.busy) {
+      connection.busy = true
+      this.#starts.run(start)
+      return
+    }
     const { waitingMax, shares } = this.#limits
     const holders = [{ name: connection.address, share: shares.address }]
     const full = connection.waiting.length >= waitingMax
@@ -107,7 +108,7 @@ export class Connections {
       socket.destroy()
       return
     }
-    connection.waiting.push({ serve, lease })
+    connection.waiting.push({ start, lease })
   }
 
   /** Whether a request of this connection is being served or is waiting. */
@@ -116,24 +117,32 @@ export class Connections {
   }
 
   /**
-   * Serves one request to its end, then starts the next one that waits. The end is when the answer has been sent or
-   * the connection is gone, since the next answer must not begin before that.
+   * Serves one request to its end, then starts the next one that waits. The end is when the request was handled and
+   * the answer has been sent or the connection is gone, since the next answer must not begin before that.
    */
-  async #run(
+  #run(
     socket: Socket,
     connection: Connection,
     response: ServerResponse,
     handle: () => Promise<unknown>,
-  ): Promise<void> {
-    const closed = new Promise<void>((resolve) => response.once('close', () => resolve()))
-    await handle()
-    await closed
+  ): void {
+    let missing = 2
+    const over = (): void => {
+      missing--
+      if (missing === 0) this.#startNext(socket, connection)
+    }
+    response.once('close', over)
+    void handle().then(over)
+  }
+
+  #startNext(socket: Socket, connection: Connection): void {
     // A request sent after the last one of a connection would get no answer (RFC 9112 9.6).
     if (socket.writableEnded || socket.destroyed) return
     connection.busy = false
     const next = connection.waiting.shift()
     if (next === undefined) return
     next.lease.giveBack()
-    next.serve()
+    connection.busy = true
+    this.#starts.run(next.start)
   }
 }
