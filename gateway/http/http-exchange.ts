@@ -7,6 +7,9 @@ import type { ResponseHeaders, S3Response } from './response.ts'
 /** An unread body up to this size is discarded by Node, and the connection stays usable. */
 const DISCARD_BYTES_MAX = 64 * 1024
 
+/** Up to this size head and bytes leave as one text: one write, and no copy outside the kernel's. */
+const ONE_WRITE_BYTES_MAX = 8 * 1024
+
 /** The same expression as Node's, which emits `checkContinue` for it. */
 const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
 
@@ -100,7 +103,8 @@ export class HttpExchange extends Exchange {
     headers['Content-Length'] ??= String(length)
     this.sentBytes = length
     response.writeHead(status, headers)
-    response.end(body)
+    if (typeof body === 'string' || length > ONE_WRITE_BYTES_MAX) response.end(body)
+    else response.end(asLatin1(body), 'latin1')
     const { socket } = response
     if (socket === null || socket.destroyed || socket.writableLength === 0) return
     this.#writing = length
@@ -162,4 +166,9 @@ export class HttpExchange extends Exchange {
       response.write(chunk, settle)
     })
   }
+}
+
+/** The bytes as a text, which Node writes in one piece with the head. Each character is one byte. */
+function asLatin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
 }
