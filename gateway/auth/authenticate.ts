@@ -36,7 +36,7 @@ function schemeOf(request: S3Request): Scheme | undefined {
   const version4 =
     query.has('X-Amz-Algorithm') || query.has('X-Amz-Signature') || query.has('X-Amz-Credential')
   const version2 = query.has('Signature') || query.has('AWSAccessKeyId')
-  if ([header !== undefined, version4, version2].filter(Boolean).length > 1) {
+  if (Number(header !== undefined) + Number(version4) + Number(version2) > 1) {
     throw new S3Error(
       'InvalidArgument',
       'Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified',

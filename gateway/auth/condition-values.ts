@@ -40,7 +40,8 @@ export interface Circumstances {
 export class ConditionValues implements ContextValues {
   readonly #about: Circumstances
   readonly #versionId: string | undefined
-  readonly #known = new Map<string, readonly string[] | undefined>()
+  /** Made for the first value: most decisions ask for none. */
+  #known: Map<string, readonly string[] | undefined> | undefined
 
   /** `versionId` is that of the object asked for: one request may ask for several objects. */
   constructor(about: Circumstances, versionId?: string) {
@@ -50,10 +51,11 @@ export class ConditionValues implements ContextValues {
 
   /** The values of a key in lower case; undefined when the request has none. No key of a request has several. */
   get(key: string): readonly string[] | undefined {
-    if (this.#known.has(key)) return this.#known.get(key)
+    const known = (this.#known ??= new Map())
+    if (known.has(key)) return known.get(key)
     const text = this.#find(key)
     const values = text === undefined ? undefined : [text]
-    this.#known.set(key, values)
+    known.set(key, values)
     return values
   }
 

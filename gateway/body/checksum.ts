@@ -71,9 +71,17 @@ export function isLaterAlgorithm(text: string): boolean {
   return LATER_ALGORITHMS.has(text)
 }
 
+const HEADERS: Readonly<Record<ChecksumAlgorithm, string>> = {
+  CRC32: 'x-amz-checksum-crc32',
+  CRC32C: 'x-amz-checksum-crc32c',
+  CRC64NVME: 'x-amz-checksum-crc64nvme',
+  SHA1: 'x-amz-checksum-sha1',
+  SHA256: 'x-amz-checksum-sha256',
+}
+
 /** For example x-amz-checksum-crc32. */
 export function checksumHeader(algorithm: ChecksumAlgorithm): string {
-  return PREFIX + lowerCase(algorithm)
+  return HEADERS[algorithm]
 }
 
 /** A new hasher for one body. */
@@ -117,9 +125,9 @@ export function announcedTrailers(request: S3Request): readonly string[] {
  * although x-amz-sdk-checksum-algorithm announces it.
  */
 export function declaredChecksum(request: S3Request): DeclaredChecksum | undefined {
-  const { headers, hoisted } = request
+  const { headers, hoisted, amzNames } = request
   let declared: DeclaredChecksum | undefined
-  for (const name in headers) {
+  for (const name of amzNames) {
     if (!name.startsWith(PREFIX) || NOT_VALUES.has(name)) continue
     if (declared !== undefined) throw several()
     const algorithm = algorithmOf(name)
@@ -160,7 +168,7 @@ export function declaredOfObject(
   request: S3Request,
 ): { readonly algorithm: ChecksumAlgorithm; readonly value: string } | undefined {
   let declared: { algorithm: ChecksumAlgorithm; value: string } | undefined
-  for (const name in request.headers) {
+  for (const name of request.amzNames) {
     if (!name.startsWith(PREFIX) || NOT_VALUES.has(name)) continue
     if (declared !== undefined) throw several()
     const value = request.headers[name] as string

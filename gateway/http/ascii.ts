@@ -35,13 +35,19 @@ function isXmlSpace(code: number): boolean {
   return isBlank(code) || code === 0x0d || code === 0x0a
 }
 
+/** In ASCII alone, JavaScript's functions do the same and cost a fifth. */
+// oxlint-disable-next-line no-control-regex
+const ASCII = /^[\0-\x7f]*$/
+
 /** A to Z become a to z. */
 export function lowerCase(text: string): string {
+  if (ASCII.test(text)) return text.toLowerCase()
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
 }
 
 /** a to z become A to Z. */
 export function upperCase(text: string): string {
+  if (ASCII.test(text)) return text.toUpperCase()
   return text.replace(/[a-z]+/g, (letters) => letters.toUpperCase())
 }
 

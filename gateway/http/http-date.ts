@@ -4,6 +4,7 @@
  */
 
 import { lowerCase } from './ascii.ts'
+import { remembering } from './remembered.ts'
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
 
@@ -40,11 +41,11 @@ export function parseHttpDate(text: string): number | undefined {
   return instant([year, monthOf(month), day, hour, minute, second], 0)
 }
 
-/** 20070327T193642Z → milliseconds. */
-export function parseBasicDate(text: string): number | undefined {
+/** 20070327T193642Z → milliseconds. Kept, since requests of one second have one date. */
+export const parseBasicDate = remembering(256, (text) => {
   const match = BASIC.exec(text)
   return match === null ? undefined : instant(match.slice(1), 0)
-}
+})
 
 /** 2007-03-27T19:36:42Z → milliseconds, fractions of a second left out. */
 export function parseExtendedDate(text: string): number | undefined {

@@ -235,7 +235,7 @@ describe('headers without a value', () => {
       'if-match': '',
     })
     expect(request.sentHeaders['x-amz-tagging']).toBe('')
-    const canonical = canonicalRequest(request, ['x-amz-acl', 'x-amz-tagging'], 'hash')
+    const canonical = canonicalRequest(request, new Set(['x-amz-acl', 'x-amz-tagging']), 'hash')
     expect(canonical).toContain('x-amz-acl:private\nx-amz-tagging:\n')
   })
 })

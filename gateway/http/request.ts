@@ -43,6 +43,8 @@ export interface S3Request {
    * headers with an empty value are left out: they count as not sent.
    */
   readonly headers: HeaderRecord
+  /** The names in `headers` that begin with x-amz-, in their order there: most steps of a request look only at these. */
+  readonly amzNames: readonly string[]
   /** As `headers`, but including the empty ones, which signatures cover. */
   readonly sentHeaders: HeaderRecord
   /** Names in `headers` that were sent in the query of a presigned request. */
@@ -117,8 +119,8 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
   // The client signs the host that it asks for, so the signature is checked with this one too.
   if (authority !== undefined) sentHeaders['host'] = authority
   const hoisted = hoist(query, sentHeaders)
-  const headers = withoutEmpty(sentHeaders)
-  checkMetadataSize(headers)
+  const { headers, amzNames } = withoutEmpty(sentHeaders)
+  checkMetadataSize(headers, amzNames)
   const virtualBucket = bucketOfHost(headers['host'], options.hostSuffixes)
   const { bucket, key } = splitPath(rawPath, virtualBucket)
   const transferEncoding = headers['transfer-encoding']
@@ -137,6 +139,7 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
     query,
     repeatedQuery: repeated,
     headers,
+    amzNames,
     sentHeaders,
     virtualHost: virtualBucket !== undefined,
     hoisted,
@@ -156,7 +159,7 @@ export function parameter(request: S3Request, name: string): string | undefined 
 /** The x-amz-meta-* headers: names without the prefix, values in latin1 as received. Null-prototype. */
 export function userMetadata(request: S3Request): Record<string, string> {
   const metadata: Record<string, string> = Object.create(null)
-  for (const name in request.headers) {
+  for (const name of request.amzNames) {
     if (name.startsWith(META_PREFIX)) {
       metadata[name.slice(META_PREFIX.length)] = request.headers[name] as string
     }
@@ -174,7 +177,7 @@ export function isHeaderValue(text: string): boolean {
  * plus itself is %2B. The kind of signature makes no difference.
  */
 export function decodePath(text: string): string {
-  return percentDecode(text.replaceAll('+', ' '))
+  return percentDecode(text.includes('+') ? text.replaceAll('+', ' ') : text)
 }
 
 /** Percent-decodes UTF-8. Throws InvalidURI. */
@@ -192,15 +195,15 @@ interface Query {
   readonly repeated: readonly (readonly [name: string, value: string])[]
 }
 
-const NOTHING_REPEATED: Query['repeated'] = []
+const EMPTY_QUERY: Query = { query: new Map(), repeated: [] }
 
 function parseQuery(rawQuery: string): Query {
+  if (rawQuery === '') return EMPTY_QUERY
   const query = new Map<string, string>()
-  if (rawQuery === '') return { query, repeated: NOTHING_REPEATED }
   const repeated: [string, string][] = []
   for (const pair of rawQuery.split('&')) {
     if (pair === '') continue
-    const plain = pair.replaceAll('+', ' ')
+    const plain = pair.includes('+') ? pair.replaceAll('+', ' ') : pair
     const equals = plain.indexOf('=')
     const name = percentDecode(equals < 0 ? plain : plain.slice(0, equals))
     const value = equals < 0 ? '' : percentDecode(plain.slice(equals + 1))
@@ -246,15 +249,18 @@ function collectHeaders(rawHeaders: readonly string[]): Record<string, string> {
 const EMPTY_MEANS_SOMETHING =
   /^x-amz-(?:meta-|copy-source|if-|rename-source|object-if-|content-sha256$|decoded-content-length$)/
 
-function withoutEmpty(headers: HeaderRecord): HeaderRecord {
-  const empty = (name: string): boolean =>
-    headers[name] === '' && name.startsWith('x-amz-') && !EMPTY_MEANS_SOMETHING.test(name)
-  let any = false
-  for (const name in headers) any ||= empty(name)
-  if (!any) return headers
+function withoutEmpty(headers: HeaderRecord): Pick<S3Request, 'headers' | 'amzNames'> {
+  const amzNames: string[] = []
+  const empty = new Set<string>()
+  for (const name in headers) {
+    if (!name.startsWith('x-amz-')) continue
+    if (headers[name] === '' && !EMPTY_MEANS_SOMETHING.test(name)) empty.add(name)
+    else amzNames.push(name)
+  }
+  if (empty.size === 0) return { headers, amzNames }
   const given: Record<string, string> = Object.create(null)
-  for (const name in headers) if (!empty(name)) given[name] = headers[name] as string
-  return given
+  for (const name in headers) if (!empty.has(name)) given[name] = headers[name] as string
+  return { headers: given, amzNames }
 }
 
 /** Adds those parameters of a presigned query that are headers to the headers. */
@@ -318,9 +324,9 @@ function hoistAs(
   return hoisted
 }
 
-function checkMetadataSize(headers: HeaderRecord): void {
+function checkMetadataSize(headers: HeaderRecord, amzNames: readonly string[]): void {
   let sizeBytes = 0
-  for (const name in headers) {
+  for (const name of amzNames) {
     if (name.startsWith(META_PREFIX)) {
       sizeBytes += name.length - META_PREFIX.length + (headers[name] as string).length
     }

@@ -15,6 +15,7 @@ import { addressGroup, holdersOf, newcomer, stranger, type CallerShares } from '
 import type { GatewayClock } from '../http/clock.ts'
 import { S3Error } from '../http/errors.ts'
 import type { Exchange } from '../http/exchange.ts'
+import { remembering } from '../http/remembered.ts'
 import { SharedBudget, type ShareHolder, type Lease } from './shares.ts'
 
 /** Requests, bytes and milliseconds, for the whole gateway. */
@@ -44,6 +45,8 @@ export const ADMISSION_LIMITS: AdmissionLimits = {
 export const SMALL_BODY_BYTES = 64 * 1024
 /** The part of the memory for bodies that only small ones use. */
 const SMALL_SHARE = 0.25
+/** How many addresses' names are kept. */
+const NEWCOMERS_MAX = 4096
 
 /** The reason for a 503, for the counters. The caller is only told SlowDown. */
 export class Overload extends Error {
@@ -81,6 +84,9 @@ export class Admission {
   readonly #small: SharedBudget
   readonly #bodies: SharedBudget
   readonly #standings = new WeakMap<Exchange, Standing>()
+  /** The names under which callers are counted, by address group and by identity: the same for all their requests. */
+  readonly #newcomers: (address: string) => readonly ShareHolder[]
+  readonly #callers = new WeakMap<Identity, readonly ShareHolder[]>()
   /** Requests whose body is gathered while their caller is not known: by address, the oldest first. */
   readonly #gathering = new Map<string, Set<Exchange>>()
 
@@ -89,6 +95,7 @@ export class Admission {
     this.#clock = clock
     this.#limits = limits
     this.#end = end
+    this.#newcomers = remembering(NEWCOMERS_MAX, (address) => newcomer(address, limits.shares))
     const smallBytes = Math.floor(limits.bodyBytesMax * SMALL_SHARE)
     this.#places = new SharedBudget(limits.requestsMax)
     this.#small = new SharedBudget(smallBytes)
@@ -113,7 +120,7 @@ export class Admission {
     const address = addressGroup(remoteAddress)
     const standing: Standing = {
       address,
-      holders: newcomer(address, this.#limits.shares),
+      holders: this.#newcomers(address),
       isStranger: true,
       place: undefined,
       body: undefined,
@@ -130,8 +137,7 @@ export class Admission {
     const standing = this.#standings.get(exchange)
     if (standing === undefined) return
     this.#endGathering(exchange, standing)
-    const holders = holdersOf(identity, standing.address, this.#limits.shares)
-    this.#become(standing, holders)
+    this.#become(standing, this.#holdersOf(identity, standing.address))
     standing.isStranger = identity.type === 'Anonymous'
   }
 
@@ -176,6 +182,17 @@ export class Admission {
     standing.body?.giveBack()
     standing.smallBody?.giveBack()
     standing.answer?.giveBack()
+  }
+
+  /** Names of identities are kept as long as the backend keeps the identity. Unsigned requests count by address. */
+  #holdersOf(identity: Identity, address: string): readonly ShareHolder[] {
+    if (identity.type === 'Anonymous') return holdersOf(identity, address, this.#limits.shares)
+    let holders = this.#callers.get(identity)
+    if (holders === undefined) {
+      holders = holdersOf(identity, address, this.#limits.shares)
+      this.#callers.set(identity, holders)
+    }
+    return holders
   }
 
   #gatherFromStranger(exchange: Exchange, standing: Standing): void {

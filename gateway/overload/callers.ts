@@ -4,6 +4,7 @@
  */
 
 import { lowerCase } from '../http/ascii.ts'
+import { remembering } from '../http/remembered.ts'
 import type { Identity } from '../port/identity.ts'
 import { ANONYMOUS } from '../auth/authorize.ts'
 import type { ShareHolder } from './shares.ts'
@@ -50,8 +51,13 @@ export function holdersOf(
   ]
 }
 
-/** IPv6 addresses of one /64 count as one, because a single site usually gets that many. */
-export function addressGroup(remoteAddress: string): string {
+/**
+ * IPv6 addresses of one /64 count as one, because a single site usually gets that many. Kept, since every request asks
+ * for the group of its connection.
+ */
+export const addressGroup = remembering(4096, groupOf)
+
+function groupOf(remoteAddress: string): string {
   const address = lowerCase(remoteAddress.split('%')[0] ?? '')
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1]
   if (mapped !== undefined) return mapped

@@ -14,7 +14,7 @@ import { upperCase } from '../http/ascii.ts'
 import { S3Error } from '../http/errors.ts'
 import type { Level, Operation } from '../s3/operation.ts'
 import { OPERATIONS } from './operations.ts'
-import type { S3Request } from '../http/request.ts'
+import type { HeaderRecord, S3Request } from '../http/request.ts'
 import { levelOf } from './router.ts'
 import { COMMON_HEADERS, COMMON_QUERY, CONDITIONS } from '../http/names.ts'
 import { nameOfMark } from '../s3/table/define.ts'
@@ -140,8 +140,9 @@ function notHere(
 }
 
 function checkHeaders(operation: Operation, request: S3Request): void {
-  const { headers } = request
-  for (const name in headers) {
+  const { headers, amzNames } = request
+  const names = hasCondition(headers) ? Object.keys(headers) : amzNames
+  for (const name of names) {
     const value = headers[name] ?? ''
     if (name.startsWith('x-amz-')) {
       if (operation.headers.has(name)) checkValue(name, value)
@@ -153,6 +154,11 @@ function checkHeaders(operation: Operation, request: S3Request): void {
       if (!reads) throw notBuilt('Header', name)
     }
   }
+}
+
+function hasCondition(headers: HeaderRecord): boolean {
+  for (const name of CONDITIONS) if (headers[name] !== undefined) return true
+  return false
 }
 
 /**

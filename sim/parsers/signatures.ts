@@ -80,15 +80,11 @@ function checkClaim(request: S3Request, claim: Claim): void {
   promise(/^[0-9a-f]{64}$/.test(claim.signature), 'a signature is none')
   promise(claim.scope.startsWith(`${claim.date}/`), 'the scope is of another day')
   promise(Number.isFinite(claim.timeMs), 'a time is no number')
-  promise(new Set(claim.signedHeaders).size === claim.signedHeaders.length, 'a header counts twice')
   const canonical = canonicalRequest(request, claim.signedHeaders, claim.payloadHash ?? '')
   if (canonical === undefined) return
   // Nothing that a request holds can add a line of its own.
   const lines = canonical.split('\n').length
-  promise(
-    lines === 6 + claim.signedHeaders.length - 1 + 1,
-    `${lines} lines in the canonical request`,
-  )
+  promise(lines === 6 + claim.signedHeaders.size - 1 + 1, `${lines} lines in the canonical request`)
 }
 
 const sigV4Header: Subject = {

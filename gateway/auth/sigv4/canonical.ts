@@ -38,14 +38,22 @@ export function canonicalQuery(
   repeated: readonly (readonly [name: string, value: string])[] = [],
 ): string {
   if (query.size === 0) return ''
-  const pairs: (readonly [name: string, value: string])[] = []
-  for (const [name, value] of [...query, ...repeated]) {
-    if (name === 'X-Amz-Signature') continue
-    pairs.push([uriEncode(name), uriEncode(value)])
+  const pairs: Pair[] = []
+  for (const [name, value] of query) {
+    if (name !== 'X-Amz-Signature') pairs.push([uriEncode(name), uriEncode(value)])
   }
+  for (const [name, value] of repeated) pairs.push([uriEncode(name), uriEncode(value)])
   // Sorted by name, then by value. Sorting the joined pairs would be wrong: '=' sorts after '-' and '.'.
-  pairs.sort(([a, x], [b, y]) => (a === b ? order(x, y) : order(a, b)))
-  return pairs.map(([name, value]) => `${name}=${value}`).join('&')
+  pairs.sort(inOrder)
+  let text = ''
+  for (const [name, value] of pairs) text += text === '' ? `${name}=${value}` : `&${name}=${value}`
+  return text
+}
+
+type Pair = readonly [name: string, value: string]
+
+function inOrder([a, x]: Pair, [b, y]: Pair): number {
+  return a === b ? order(x, y) : order(a, b)
 }
 
 function order(a: string, b: string): number {
@@ -58,16 +66,18 @@ function order(a: string, b: string): number {
  */
 export function canonicalRequest(
   request: S3Request,
-  signedHeaders: readonly string[],
+  signedHeaders: ReadonlySet<string>,
   payloadHash: string,
 ): string | undefined {
+  let names = ''
   let text = `${request.method}\n${canonicalPath(request.rawPath)}\n${canonicalQuery(request.query, request.repeatedQuery)}\n`
   for (const name of signedHeaders) {
     const value = request.sentHeaders[name]
     if (value === undefined || request.hoisted.has(name)) return undefined
     text += `${name}:${canonicalValue(value)}\n`
+    names += names === '' ? name : `;${name}`
   }
-  return `${text}\n${signedHeaders.join(';')}\n${payloadHash}`
+  return `${text}\n${names}\n${payloadHash}`
 }
 
 /** White space around a value is removed, and runs of spaces within it become one. */

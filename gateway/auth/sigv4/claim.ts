@@ -11,6 +11,7 @@ import { S3Error } from '../../http/errors.ts'
 import type { S3ErrorCode } from '../../http/errors.ts'
 import { basicDate, parseBasicDate, parseHttpDate } from '../../http/http-date.ts'
 import type { S3Request } from '../../http/request.ts'
+import { remembering } from '../../http/remembered.ts'
 import { ALGORITHM } from './canonical.ts'
 
 /** The parts of a signature of version 4. */
@@ -26,8 +27,8 @@ export interface Claim {
   readonly timestamp: string
   /** `timestamp` in milliseconds since 1970. */
   readonly timeMs: number
-  /** Lower-case, without repeated names, in the order of the claim. */
-  readonly signedHeaders: readonly string[]
+  /** Lower-case, in the order of the claim. */
+  readonly signedHeaders: ReadonlySet<string>
   /** 64 lower-case hex digits. */
   readonly signature: string
   /** The last line of the canonical request, as sent. Undefined when a form does not tell it: then its body's hash. */
@@ -184,20 +185,13 @@ function parseCredential(
   timestamp: string,
   malformed: (why: string, details?: Record<string, string>) => S3Error,
 ): Pick<Claim, 'accessKeyId' | 'date' | 'region' | 'service' | 'scope'> {
-  const parts = text.split('/')
-  const [date, scopeRegion, service, terminator] = parts.slice(-4)
-  const accessKeyId = parts.slice(0, -4).join('/')
-  if (
-    accessKeyId === '' ||
-    date === undefined ||
-    scopeRegion === undefined ||
-    service === undefined ||
-    terminator === undefined
-  ) {
+  const scope = credentialScope(text)
+  if (scope === undefined) {
     throw malformed(
       'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
     )
   }
+  const { date, region, service, terminator } = scope
   if (terminator !== 'aws4_request') {
     throw malformed(`incorrect terminal "${terminator}". This endpoint uses "aws4_request".`)
   }
@@ -205,10 +199,10 @@ function parseCredential(
     const named = rules.services.map((each) => `"${each}"`).join(' and ')
     throw malformed(`incorrect service "${service}". This endpoint belongs to ${named}.`)
   }
-  if (!rules.regions.includes(scopeRegion)) {
-    const region = rules.regions[0] as string
-    throw malformed(`the region '${scopeRegion}' is wrong; expecting '${region}'`, {
-      Region: region,
+  if (!rules.regions.includes(region)) {
+    const expected = rules.regions[0] as string
+    throw malformed(`the region '${region}' is wrong; expecting '${expected}'`, {
+      Region: expected,
     })
   }
   if (date !== timestamp.slice(0, 8)) {
@@ -216,20 +210,47 @@ function parseCredential(
       `Invalid credential date "${date}". This date is not the same as X-Amz-Date: "${timestamp.slice(0, 8)}".`,
     )
   }
-  const scope = `${date}/${scopeRegion}/${service}/${terminator}`
-  return { accessKeyId, date, region: scopeRegion, service, scope }
+  return scope
 }
 
+/** The parts of `AKID/20130524/us-east-1/s3/aws4_request`. Undefined when one is missing. Kept: each key has one a day. */
+const credentialScope = remembering(4096, (text) => {
+  const parts = text.split('/')
+  const [date, region, service, terminator] = parts.slice(-4)
+  const accessKeyId = parts.slice(0, -4).join('/')
+  if (
+    accessKeyId === '' ||
+    date === undefined ||
+    region === undefined ||
+    service === undefined ||
+    terminator === undefined
+  ) {
+    return undefined
+  }
+  const scope = `${date}/${region}/${service}/${terminator}`
+  return { accessKeyId, date, region, service, terminator, scope }
+})
+
 /** `host;x-amz-date`: at least one name, in lower case, none twice. */
-function parseSignedHeaders(text: string, malformed: (why: string) => S3Error): readonly string[] {
-  // Their number is bounded by the size of a request's head.
-  const names = text.split(';')
-  const seen = new Set(names)
-  if (seen.has('')) throw malformed('there is an empty name in SignedHeaders.')
-  if (seen.size < names.length) throw malformed('SignedHeaders names a header twice.')
-  if (/[A-Z]/.test(text)) throw malformed('the names in SignedHeaders must be lower-case.')
-  return names
+function parseSignedHeaders(
+  text: string,
+  malformed: (why: string) => S3Error,
+): ReadonlySet<string> {
+  const names = namesOf(text)
+  if (names !== undefined) return names
+  const all = text.split(';')
+  if (all.includes('')) throw malformed('there is an empty name in SignedHeaders.')
+  if (new Set(all).size < all.length) throw malformed('SignedHeaders names a header twice.')
+  throw malformed('the names in SignedHeaders must be lower-case.')
 }
+
+/** Undefined when a name is empty, repeated or not in lower case. Kept: the requests of one client sign the same ones. */
+const namesOf = remembering(1024, (text): ReadonlySet<string> | undefined => {
+  // Their number is bounded by the size of a request's head.
+  const all = text.split(';')
+  const names = new Set(all)
+  return names.has('') || names.size < all.length || /[A-Z]/.test(text) ? undefined : names
+})
 
 function parseSignature(text: string, malformed: (why: string) => S3Error): string {
   // Wrong digits make a wrong signature (403), a wrong length makes a malformed header (400).

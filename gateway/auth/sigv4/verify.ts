@@ -90,11 +90,10 @@ function checkTime({ timeMs, timestamp, expiresSeconds }: Claim, nowMs: number):
 }
 
 /** Host and every x-amz-* header must be signed; otherwise others could add headers to a signed request. */
-function checkSignedHeaders(request: S3Request, signedHeaders: readonly string[]): void {
+function checkSignedHeaders(request: S3Request, signed: ReadonlySet<string>): void {
   const missing: string[] = []
-  const signed = new Set(signedHeaders)
   if (!signed.has('host')) missing.push('host')
-  for (const name in request.headers) {
+  for (const name of request.amzNames) {
     if (mustBeSigned(name) && !signed.has(name) && !request.hoisted.has(name)) missing.push(name)
   }
   if (missing.length > 0) {
