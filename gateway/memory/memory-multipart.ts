@@ -99,13 +99,35 @@ export class MemoryMultipart implements UploadBackend {
     request: Request<'completeUpload'>,
   ): Promise<PutResult & FinishedBody & { sizeBytes: number }> {
     begin(context)
+    const made = this.#finish(request)
+    if (!(made instanceof Promise)) return this.#complete(request, made)
+    const finished = await made
+    context.signal.throwIfAborted()
+    // Everything is judged again: the store may have changed meanwhile.
+    return this.#complete(request, finished)
+  }
+
+  /** ETag and checksums of the whole, from the parts as they are now. Undefined when the upload is completed already. */
+  #finish(request: Request<'completeUpload'>): FinishedBody | Promise<FinishedBody> | undefined {
+    const upload = this.#upload(request, true)
+    if (upload.completed !== undefined) return undefined
+    const infos = chooseParts(upload, request.parts, this.#minPartBytes).map((part) => part.info)
+    const { objects } = this.#buckets.get(request.bucket)
+    checkCondition(objects.get(request.key)?.[0], request.condition, 'put')
+    return request.finish(infos, upload.info)
+  }
+
+  #complete(
+    request: Request<'completeUpload'>,
+    finished: FinishedBody | undefined,
+  ): PutResult & FinishedBody & { sizeBytes: number } {
     const upload = this.#upload(request, true)
     if (upload.completed !== undefined) return upload.completed
+    if (finished === undefined) throw new StoreError('Conflict')
     const parts = chooseParts(upload, request.parts, this.#minPartBytes)
     const bucket = this.#buckets.get(request.bucket)
     checkCondition(bucket.objects.get(request.key)?.[0], request.condition, 'put')
     const infos = parts.map((part) => part.info)
-    const finished = request.finish(infos, upload.info)
     const sizeBytes = infos.reduce((sum, part) => sum + part.sizeBytes, 0)
     const { system, user, storageClass } = upload.info
     const result = this.#buckets.addVersion(

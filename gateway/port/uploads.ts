@@ -93,7 +93,8 @@ export interface UploadBackend {
       uploadId: string
       parts: readonly CompletedPart[]
       condition?: WriteCondition | undefined
-      finish(parts: readonly PartInfo[], upload: UploadInfo): FinishedBody
+      /** Resolves later only where it runs in another thread. */
+      finish(parts: readonly PartInfo[], upload: UploadInfo): FinishedBody | Promise<FinishedBody>
     },
   ): Promise<PutResult & FinishedBody & { sizeBytes: number }>
   abortUpload(

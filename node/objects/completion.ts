@@ -85,7 +85,7 @@ export interface CompletionRequest {
    * Makes ETag and checksums of the whole from those of the parts. Called once for each attempt, before anything is
    * written. What it throws is passed on to the client.
    */
-  finish(parts: readonly PartInfo[], upload: UploadInfo): FinishedBody
+  finish(parts: readonly PartInfo[], upload: UploadInfo): FinishedBody | Promise<FinishedBody>
 }
 
 /** What an attempt has at hand that others would have to fetch. */
@@ -190,7 +190,8 @@ export class Completion {
   ): Promise<CompletionResult | 'again'> {
     const { registers, bodies } = this.#options
     const parts = await this.#parts.named(context, place, request.parts)
-    const finished = request.finish(parts.map(partInfoOf), uploadInfoOf(before, place.uploadId))
+    const made = request.finish(parts.map(partInfoOf), uploadInfoOf(before, place.uploadId))
+    const finished = made instanceof Promise ? await made : made
     const attempt = bodies.begin()
     try {
       const { record, block, storage } = completing(

@@ -7,7 +7,10 @@ import { isTest, packageOf, readText, withoutComments } from '../source.ts'
 import { files, findings, production, sources, wrongImports } from './checkout.ts'
 
 /** Built and tested ahead of what will use it. */
-const awaited: readonly (readonly [string, string])[] = []
+const awaited: readonly (readonly [string, string])[] = [
+  ['gateway/threads/core-link.ts', 'gateway threads, which the node does not start yet'],
+  ['gateway/threads/thread-backend.ts', 'gateway threads, which the node does not start yet'],
+]
 
 describe('exports', () => {
   it('are by name', () => {
