@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { cpuMs, memory } from './harness/proc.ts'
-import { reason, tail } from './harness/process.ts'
+import { pauseMs, reason, tail } from './harness/process.ts'
 import { eachLimited, RawClient } from './harness/s3.ts'
 import { writeReplay } from './presign.ts'
 import type { BenchRow } from './rows.ts'
@@ -29,6 +29,8 @@ export class LoadedTarget {
   readonly #body: Uint8Array
   /** Keys to read; one empty key for a listing. */
   readonly #stored: readonly string[]
+  /** The most requests a second of any round so far; 0 before the first one. */
+  #perSecondMax = 0
 
   private constructor(row: BenchRow, target: Target, files: string, stored: readonly string[]) {
     this.target = target
@@ -67,6 +69,7 @@ export class LoadedTarget {
         seconds,
       })
       const cpu = cpuOf(pids) - before
+      this.#perSecondMax = Math.max(this.#perSecondMax, result.perSecond)
       if (work === 'get' && result.bytesRead < result.requests * sizeBytes) {
         throw new Error(`${this.#row.name}: answers were shorter than the objects`)
       }
@@ -101,7 +104,8 @@ export class LoadedTarget {
       streams.push({ method, replayFile, ...(method === 'PUT' ? { body: this.#body } : {}) })
     }
     if (work !== 'put') add('GET', this.#stored)
-    if (work === 'put' || work === 'mixed') add('PUT', keysOf(name, newKeys(this.#row, seconds)))
+    if (work === 'put' || work === 'mixed')
+      add('PUT', keysOf(name, newKeys(this.#perSecondMax, seconds)))
     return streams
   }
 }
@@ -119,9 +123,12 @@ function keysOf(prefix: string, count: number): string[] {
   return Array.from({ length: count }, (_, i) => `${prefix}-${String(i).padStart(8, '0')}`)
 }
 
-/** More keys than a server answers in the time. */
-function newKeys(row: BenchRow, seconds: number): number {
-  return Math.ceil((isLarge(row) ? 1_000 : 25_000) * seconds)
+/**
+ * As many keys as are signed for a round: more than the target will use, so that each PUT makes a new object. Before the
+ * first round, a warm-up, nothing is known; then keys may come again, which does not matter.
+ */
+export function newKeys(perSecondMax: number, seconds: number): number {
+  return perSecondMax === 0 ? 20_000 : Math.ceil(perSecondMax * seconds * 2) + 1_000
 }
 
 /** Keys of a listing with a delimiter are under so many prefixes. */
@@ -138,9 +145,23 @@ async function store(row: BenchRow, target: Target): Promise<string[]> {
     const client = new RawClient(target.endpoint, target.credentials)
     const body = randomBytes(row.sizeBytes)
     await eachLimited(count, isLarge(row) ? 4 : 32, async (i) => {
-      await client.must({ method: 'PUT', bucket: target.bucket, key: keys[i] ?? '', body })
+      await putPatiently(client, { bucket: target.bucket, key: keys[i] ?? '', body })
     })
     client.close()
   }
   return isList ? [''] : keys
+}
+
+/** As S3's clients do: what was answered 503 is sent again. Only the measured requests must succeed at once. */
+async function putPatiently(
+  client: RawClient,
+  object: { readonly bucket: string; readonly key: string; readonly body: Uint8Array },
+): Promise<void> {
+  for (let tries = 0; tries < 50; tries++) {
+    const { status } = await client.send({ method: 'PUT', ...object })
+    if (status === 200) return
+    if (status !== 503) break
+    await pauseMs(200)
+  }
+  await client.must({ method: 'PUT', ...object })
 }

@@ -121,6 +121,7 @@ async function measureRows(
       measured.push(result)
       failures.push(...result.failures, ...missesOf(result))
       console.log(`\n${detailsOf(result)}`)
+      for (const failure of result.failures) console.log(failure)
     } catch (error) {
       failures.push(`${row.name}: ${reason(error)}`)
       console.log(`\n${row.title}: FAILED\n${reason(error)}`)

@@ -103,7 +103,7 @@ class Field {
     const entered = [...this.#figures]
     for (const [loaded, figures] of index % 2 === 0 ? entered : entered.reverse()) {
       // What one target has not flushed must not be written while the next one is measured.
-      await runCommand('sync', [])
+      await runCommand('sync', [], { timeoutMs: 300_000 })
       const load = async (): Promise<void> => {
         figures.push(await loaded.round(`round-${index}`, this.#options.seconds))
       }
