@@ -1,9 +1,12 @@
 /** F23 and F24: a body is what was announced, or an error and nothing visible. */
 
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import type { ChecksumAlgorithm } from '../port/body.ts'
-import { readBody, storedContentEncoding } from './body.ts'
+import { openBody, readBody, storedContentEncoding } from './body.ts'
 import { createChecksum } from './checksum.ts'
 import type { S3Request } from '../http/request.ts'
 import {
@@ -105,6 +108,36 @@ test('checksums that the store asks for are computed besides the declared one', 
       CRC32: crc32Base64(bytes),
       SHA256: createHash('sha256').update(bytes).digest('base64'),
     })
+  }
+})
+
+test('a chunk from a connection is emptied once the next one is asked for', async () => {
+  const bytes = Buffer.concat(Array<Buffer>(16).fill(LARGE_BODY))
+  const seen: { first: number; later: number }[] = []
+  const got: Buffer[] = []
+  const server = createServer((message, response) => {
+    void (async () => {
+      const put = await authorizedPut({ pieces: [bytes] })
+      const body = await openBody({ ...put.request, body: message }, put.auth)
+      if ('bytes' in body) throw new Error('the body is a stream')
+      let before: Uint8Array | undefined
+      for await (const chunk of body.chunks) {
+        if (before !== undefined) seen.push({ first: chunk.length, later: before.length })
+        got.push(Buffer.from(chunk))
+        before = chunk
+      }
+      response.end(body.finish().etag)
+    })()
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  try {
+    const { port } = server.address() as AddressInfo
+    const answer = await fetch(`http://127.0.0.1:${port}/b/k`, { method: 'PUT', body: bytes })
+    expect(await answer.text()).toBe(md5Of(bytes))
+    expect(Buffer.concat(got).equals(bytes)).toBe(true)
+    expect(seen.some(({ first, later }) => first >= 4096 && later === 0)).toBe(true)
+  } finally {
+    server.close()
   }
 })
 

@@ -109,7 +109,7 @@ export async function readBody(
 async function hashedWhole(decoded: DecodedBody, expected: Expectations): Promise<Uint8Array> {
   const body = hashedStream(decoded, expected)
   const pieces: Uint8Array[] = []
-  for await (const chunk of body.chunks) pieces.push(chunk)
+  for await (const chunk of body.chunks) pieces.push(Uint8Array.from(chunk))
   body.finish()
   return Buffer.concat(pieces)
 }
