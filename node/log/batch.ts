@@ -23,6 +23,7 @@ import {
 } from '../../protocol/codec/record.ts'
 import type { ByteString } from '../../protocol/ids.ts'
 import { blake3 } from '../../protocol/hash.ts'
+import { poison } from '../tools/poison.ts'
 import {
   BATCH_HEADER_BYTES,
   encodeBatchHeader,
@@ -52,6 +53,7 @@ export class ChunkPool {
 
   /** Chunks of another size, and those that are too many, are left to the garbage collector. */
   give(chunk: Uint8Array): void {
+    poison(chunk)
     if (chunk.length === CHUNK_BYTES && this.free.length < POOLED_CHUNKS_MAX) this.free.push(chunk)
   }
 }

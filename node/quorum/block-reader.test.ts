@@ -3,7 +3,8 @@ import { dataId, type BlockKey } from '../../protocol/ids.ts'
 import { blockKey } from '../../protocol/keyspace/block-key.ts'
 import { StreamClock } from '../net/testing/fake-stream.ts'
 import { readBlocks, type Piece } from './block-reader.ts'
-import { BufferPool } from './buffers.ts'
+import { BufferPool } from '../tools/buffer-pool.ts'
+import { poisonPools } from '../tools/poison.ts'
 import { ReadRoom } from './read-room.ts'
 
 /** Small blocks, so that tests with many readers are quick. */
@@ -21,6 +22,7 @@ class World {
   readonly controller = new AbortController()
 
   constructor(sizeBytes: number) {
+    poisonPools(true)
     this.room = new ReadRoom(this.clock, BLOCK, sizeBytes)
     const give = this.pool.give.bind(this.pool)
     this.pool.give = (bytes) => {

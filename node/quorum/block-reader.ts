@@ -8,7 +8,7 @@
  */
 
 import type { BlockKey } from '../../protocol/ids.ts'
-import type { BufferPool } from './buffers.ts'
+import type { BufferPool } from '../tools/buffer-pool.ts'
 import { MissingBlockError } from './missing-block.ts'
 import { QUICK_MS, type ReadRoom } from './read-room.ts'
 

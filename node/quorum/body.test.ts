@@ -6,6 +6,7 @@ import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { BLOCK_BYTES, PACKED_BYTES_MAX } from '../../protocol/limits.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import { SystemClock } from '../env/system.ts'
+import { poisonPools } from '../tools/poison.ts'
 import { Attempts } from '../replica/attempts.ts'
 import { Bodies } from './body.ts'
 import type { BlockWrite, Replicator } from './replicator.ts'
@@ -25,15 +26,23 @@ interface Write {
 
 let writes: Write[]
 let automatic: boolean
+let isCrowded: boolean
 let blocks: Map<BlockKey, Uint8Array>
 let attempts: Attempts
 let bodies: Bodies
 
 beforeEach(() => {
+  poisonPools(true)
   writes = []
   automatic = true
+  isCrowded = false
   blocks = new Map()
   const replicator = {
+    room: {
+      get isCrowded() {
+        return isCrowded
+      },
+    },
     write(key: BlockKey, bytes: Uint8Array, owner: BlockOwner): BlockWrite {
       const copy = bytes.slice()
       let acknowledge = (): void => {}
@@ -158,8 +167,12 @@ describe('writing', () => {
 })
 
 describe('slow and failing writes', () => {
-  test('no more of the body is read while four blocks wait', async () => {
+  test.each([
+    ['four blocks are under way', false, 4],
+    ['two are and blocks wait for room', true, 2],
+  ])('no more of the body is read while %s', async (_name, crowded, count) => {
     automatic = false
+    isCrowded = crowded
     let taken = 0
     async function* endless(): AsyncGenerator<Uint8Array> {
       for (;;) {
@@ -169,11 +182,11 @@ describe('slow and failing writes', () => {
     }
     bodies.write(context(), { chunks: endless(), finish }, OWNER).catch(() => {})
     for (let i = 0; i < 50; i++) await turn()
-    expect(writes).toHaveLength(4)
-    expect(taken).toBeLessThanOrEqual(5)
+    expect(writes).toHaveLength(count)
+    expect(taken).toBeLessThanOrEqual(count + 1)
     writes[0]!.acknowledge()
     for (let i = 0; i < 50; i++) await turn()
-    expect(writes).toHaveLength(5)
+    expect(writes).toHaveLength(count + 1)
   })
 
   test('a failure of a block or of the body is thrown', async () => {

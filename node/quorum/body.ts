@@ -14,12 +14,14 @@ import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock } from '../env/ports.ts'
 import type { WriteAttempt, Attempts } from '../replica/attempts.ts'
 import { readBlocks, type Piece } from './block-reader.ts'
-import { BufferPool } from './buffers.ts'
+import { BufferPool } from '../tools/buffer-pool.ts'
 import { READ_ROOM_BYTES, ReadRoom } from './read-room.ts'
 import type { BlockWrite, Replicator } from './replicator.ts'
 
 /** Blocks of one body that are being written at the same time. */
 const WRITES_AHEAD = 4
+/** The same while blocks wait for room: then each more is only memory. */
+const WRITES_AHEAD_CROWDED = 2
 /** Bytes that a block's record needs besides the block: header, key, padding. */
 const READ_BUFFER_BYTES = BLOCK_BYTES + 16_384
 
@@ -270,10 +272,9 @@ class BlockWriter {
     })
     this.#writes.push(write)
     this.#filled = 0
-    if (this.#writes.length >= WRITES_AHEAD) {
-      // The oldest block must be on disk before another one is gathered. This slows the client down.
+    // The oldest block must be on disk before another one is gathered. This slows the client down.
+    while (this.#writes.length >= (replicator.room.isCrowded ? WRITES_AHEAD_CROWDED : WRITES_AHEAD))
       await this.#writes.shift()!.acknowledged
-    }
     if (this.#failed !== undefined) throw this.#failed as Error
   }
 }

@@ -16,7 +16,7 @@ import { blockHolders, type ReplicaPlacement } from './replica-placement.ts'
 import { firstAnswer } from './first-answer.ts'
 import { BLOCK_RESULT, type Peers } from './peers.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
-import type { BufferPool } from './buffers.ts'
+import type { BufferPool } from '../tools/buffer-pool.ts'
 import { WriteRoom } from './write-room.ts'
 
 /** For one replica to store a block, retries included. */

@@ -33,6 +33,11 @@ export class WriteRoom {
     this.#freeBytes = sizeBytes
   }
 
+  /** True while blocks wait. Each of them holds a buffer already, so bodies should gather no more than they must. */
+  get isCrowded(): boolean {
+    return this.#waiting.size > 0
+  }
+
   /** For status. */
   get waitingBytes(): number {
     let sum = 0

@@ -4,6 +4,7 @@ import { byteString, utf8 } from '../../protocol/bytes.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import { nodeId, type NodeId } from '../../protocol/ids.ts'
 import type { Clock, Environment, Logger, Random } from '../../node/env/ports.ts'
+import { poisonPools } from '../../node/tools/poison.ts'
 import type { ShoalNode } from '../../node/assembly/node.ts'
 import { SimulatedDisk, type DiskImage } from './disk.ts'
 import { SimulatedIndexStore, type IndexImage } from './index-store.ts'
@@ -87,6 +88,8 @@ function consoleLogger(number: number): Logger {
 
 /** A new machine with an empty disk. */
 export function newMachine(seed: number, number: number, clusterClock: VirtualClock): Machine {
+  // A buffer that is reused too early fails every run, not a run now and then.
+  poisonPools(true)
   const random = seededRandom(seed * 1000 + number + 1)
   const clock = new StoppableClock(clusterClock)
   return {

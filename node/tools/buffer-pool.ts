@@ -1,9 +1,14 @@
-/** A pool of block-sized buffers, so that large bodies need no new allocations. */
+/**
+ * A pool of block-sized buffers, so that large bodies need no new allocations. docs/architecture.md (Buffers) says how
+ * their ownership passes.
+ */
+
+import { poison } from './poison.ts'
 
 /** Free buffers that a pool keeps when nothing else is said, and after `trim`. */
 const KEPT_MAX = 16
 
-/** Used by body.ts: one pool for writes, one for reads. */
+/** quorum/body.ts has one for writes and one for reads, net/framing.ts one for blocks that peers send. */
 export class BufferPool {
   readonly #sizeBytes: number
   readonly #keptMax: number
@@ -30,7 +35,9 @@ export class BufferPool {
 
   /** Only for buffers that are no longer used, or views of them. Buffers from elsewhere are ignored. */
   give({ buffer }: Uint8Array): void {
-    if (!this.#taken.delete(buffer) || this.#free.length >= this.#keptMax) return
-    this.#free.push(new Uint8Array(buffer as ArrayBuffer))
+    if (!this.#taken.delete(buffer)) return
+    const whole = new Uint8Array(buffer as ArrayBuffer)
+    poison(whole)
+    if (this.#free.length < this.#keptMax) this.#free.push(whole)
   }
 }
