@@ -109,6 +109,11 @@ export interface NetworkMessage {
   readonly body: Uint8Array
   /** Raw bytes after the body, never copied into a message: one block at most. */
   readonly payload?: Uint8Array | undefined
+  /**
+   * Of a request that came from a peer: says that nothing uses `payload` any more, so that the next block may be received
+   * into its memory. Call it at most once, or never.
+   */
+  readonly release?: (() => void) | undefined
 }
 
 /** Fails when the peer can't be reached, drops the connection, or the deadline passes. */

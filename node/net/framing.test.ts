@@ -8,6 +8,7 @@ import {
   encodeFrame,
   fitsFrame,
   frameBytes,
+  releasePayload,
 } from './framing.ts'
 import type { Frame } from './framing.ts'
 import { BODY_BYTES_MAX, PAYLOAD_BYTES_MAX } from './limits.ts'
@@ -145,4 +146,26 @@ test('a small body does not keep the receive buffer alive, a large payload is a 
   const view = readAll([Buffer.from(large.buffer)])[0]!.payload!
   expect(view.buffer).toBe(large.buffer)
   expect(Buffer.isBuffer(view)).toBe(false)
+})
+
+test('a block that comes in pieces is received into memory that was released before', () => {
+  const block = (fill: number): Frame => ({
+    kind: FrameKind.request,
+    type: 3,
+    id: fill,
+    body: new Uint8Array([fill]),
+    payload: new Uint8Array(1 << 20).fill(fill),
+  })
+  const receive = (fill: number): Uint8Array => {
+    const [frame] = readAll(split(encodeFrame(block(fill)), [10, 300_000, 900_000]))
+    return frame!.payload!
+  }
+  const first = receive(1)
+  const second = receive(2)
+  expect(second.buffer).not.toBe(first.buffer)
+  releasePayload(first)
+  const third = receive(3)
+  expect(third.buffer).toBe(first.buffer)
+  expect(Buffer.compare(third, block(3).payload!)).toBe(0)
+  expect(Buffer.compare(second, block(2).payload!)).toBe(0)
 })

@@ -14,12 +14,13 @@
  *
  * The reader takes the stream in pieces of any size. A body or payload within one piece becomes a view of it, if it
  * fills a good part of that piece's memory. Otherwise it is copied once, so that a small message never keeps a
- * large receive buffer alive. Malformed bytes, an unknown version or a size beyond the limits throw FrameError, and
+ * large receive buffer alive. A block is copied into a buffer of a pool, which `releasePayload` gives back. Malformed bytes, an unknown version or a size beyond the limits throw FrameError, and
  * the reader takes nothing more.
  */
 
 import { assert } from '../../protocol/assert.ts'
 import { EMPTY_BYTES } from '../../protocol/bytes.ts'
+import { BufferPool } from '../tools/buffer-pool.ts'
 import { FrameError } from './errors.ts'
 import { BODY_BYTES_MAX, PAYLOAD_BYTES_MAX } from './limits.ts'
 
@@ -28,6 +29,16 @@ export const FRAME_VERSION = 1
 export const FRAME_HEADER_BYTES = 16
 const LENGTH_FIELD_BYTES = 4
 const PAYLOAD_FLAG = 0x80
+/** A shorter payload gets memory of its own: it would waste a buffer of the pool. */
+const POOLED_PAYLOAD_BYTES_MIN = PAYLOAD_BYTES_MAX / 2
+
+/** Memory for blocks that peers send, shared by all streams of the process. */
+const payloads = new BufferPool(PAYLOAD_BYTES_MAX)
+
+/** Call it at most once, for a payload that nothing reads or writes any more. One without a call is left to the collector. */
+export function releasePayload(payload: Uint8Array): void {
+  payloads.give(payload)
+}
 
 export const FrameKind = {
   /** Both sides send it first. The stream is ready when that of the other side has come. */
@@ -124,7 +135,7 @@ export class FrameReader {
       let payload: Uint8Array | undefined
       if (header.payloadBytes >= 0) {
         const end = this.#wanted(header.payloadBytes, chunk, at)
-        payload = this.#part(header.payloadBytes, chunk, at)
+        payload = this.#part(header.payloadBytes, chunk, at, allocatePayload)
         at = end
         if (payload === undefined) return
       }
@@ -183,12 +194,17 @@ export class FrameReader {
   }
 
   /** The whole part once its last byte has come, undefined before. */
-  #part(size: number, chunk: Uint8Array, at: number): Uint8Array | undefined {
+  #part(
+    size: number,
+    chunk: Uint8Array,
+    at: number,
+    memory: (size: number) => Uint8Array = allocate,
+  ): Uint8Array | undefined {
     if (size === 0) return EMPTY_BYTES
     const end = this.#wanted(size, chunk, at)
     if (this.#partial === undefined) {
       if (end - at === size) return viewOrCopy(chunk, at, end)
-      this.#partial = allocate(size)
+      this.#partial = memory(size)
     }
     this.#partial.set(chunk.subarray(at, end), this.#filled)
     this.#filled += end - at
@@ -222,6 +238,11 @@ function viewOrCopy(chunk: Uint8Array, at: number, end: number): Uint8Array {
 /** Large parts are not zeroed first: all their bytes are about to be written. */
 function allocate(size: number): Uint8Array {
   return size < 4096 ? new Uint8Array(size) : new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
+}
+
+/** For a payload that comes in several pieces. */
+function allocatePayload(size: number): Uint8Array {
+  return size < POOLED_PAYLOAD_BYTES_MIN ? allocate(size) : payloads.take().subarray(0, size)
 }
 
 function writeU32(into: Uint8Array, at: number, value: number): void {

@@ -339,6 +339,21 @@ test('a refusal carries the text of the error', async () => {
   await failed
 })
 
+test('only a request with a payload has memory to release', async () => {
+  const served: NetworkMessage[] = []
+  const { a, flow } = await readyPair((message) => {
+    served.push(message)
+    message.release?.()
+    return Promise.resolve(request('stored'))
+  })
+  const answers = [request('vote'), request('store', new Uint8Array(MIB).fill(5))].map((message) =>
+    outcome(a.rpc.call(message, { timeoutMs })),
+  )
+  await flow()
+  expect(await Promise.all(answers)).toEqual(['stored', 'stored'])
+  expect(served.map(({ release }) => release === undefined)).toEqual([true, false])
+})
+
 test('every frame that left is well formed', async () => {
   const { a } = await readyPair()
   for (const size of [0, 10, 16_384, 16_385, 300_000]) {

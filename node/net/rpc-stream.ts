@@ -20,7 +20,7 @@ import type { ByteStream } from './byte-stream.ts'
 import { CallTable } from './call-table.ts'
 import { FrameError, messageOf } from './errors.ts'
 import { FrameWriter } from './frame-writer.ts'
-import { FrameKind, FrameReader, fitsFrame, frameBytes } from './framing.ts'
+import { FrameKind, FrameReader, fitsFrame, frameBytes, releasePayload } from './framing.ts'
 import type { Frame } from './framing.ts'
 import {
   PAYLOAD_BYTES_MAX,
@@ -232,7 +232,7 @@ export class RpcStream {
     const { stats, serve } = this.#init
     this.#active++
     try {
-      const { type, body, payload } = await serve(request)
+      const { type, body, payload } = await serve(messageOfFrame(request))
       if (!fitsFrame(body, payload)) throw new Error('the reply is larger than a frame')
       stats.requestsServed++
       if (!this.#closed) {
@@ -292,6 +292,14 @@ export class RpcStream {
         this.#servedRequests >= SERVED_REQUESTS_MAX * share)
     )
   }
+}
+
+/** What the handler gets of a request. */
+function messageOfFrame(request: Frame): NetworkMessage {
+  const { payload } = request
+  if (payload === undefined) return request
+  const { type, body } = request
+  return { type, body, payload, release: () => releasePayload(payload) }
 }
 
 function refusalText(frame: Frame): string {

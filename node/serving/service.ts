@@ -115,7 +115,7 @@ export class Service extends LocalReplica {
     const { exchange, witness, resync, lost, status } = this.#options
     return new Map<number, Handler>([
       [RPC.register, (from, { body, payload }) => this.#register(from, body, payload)],
-      [CALLS.putBlock.type, (from, { body, payload }) => this.#putBlock(from, body, payload)],
+      [CALLS.putBlock.type, (from, message) => this.#putBlock(from, message)],
       [CALLS.getBlock.type, (_from, { body }) => this.#getBlock(body)],
       this.#inEpoch(CALLS.list, (asked) => this.list(asked)),
       this.#inEpoch(CALLS.raise, (asked) => this.raise(asked)),
@@ -237,14 +237,15 @@ export class Service extends LocalReplica {
   /** Stores the block in the payload, for a member at the epoch of the request. */
   async #putBlock(
     from: NodeId,
-    body: Uint8Array,
-    payload: Uint8Array | undefined,
+    { body, payload, release }: NetworkMessage,
   ): Promise<NetworkMessage> {
     const request = decodeMessage(CALLS.putBlock.request, body)
     const key = blockKeyOfWire(request.key)
     const owner = blockOwnerOfWire(request.owner)
     await this.#catchUp(request.epoch, from)
     const reply = await this.putBlock({ key, bytes: payload ?? EMPTY_BYTES, owner }, request.epoch)
+    // It is on disk. After a failure the disk may still be using the memory.
+    if (reply.result === BLOCK_RESULT.ok) release?.()
     return { type: CALLS.putBlock.type, body: CALLS.putBlock.reply.encode(reply) }
   }
 
