@@ -112,7 +112,7 @@ test('checksums that the store asks for are computed besides the declared one', 
 })
 
 test('a chunk from a connection is emptied once the next one is asked for', async () => {
-  const bytes = Buffer.concat(Array<Buffer>(16).fill(LARGE_BODY))
+  const bytes = Buffer.concat(Array<Uint8Array>(16).fill(LARGE_BODY))
   const seen: { first: number; later: number }[] = []
   const got: Buffer[] = []
   const server = createServer((message, response) => {
