@@ -47,6 +47,8 @@ const NOTHING: ListReply = { kind: LIST_RESULT.ok, epoch: 0, generation: 0, inte
 
 export class ListService {
   readonly #options: ListServiceOptions
+  /** Memory for the rows of one interval, which are gathered in one go. */
+  readonly #packer = new RowPacker()
 
   constructor(options: ListServiceOptions) {
     this.#options = options
@@ -112,7 +114,7 @@ export class ListService {
     digestOnly: boolean,
     alone: boolean,
   ): ListInterval {
-    const rows = digestOnly ? undefined : new RowPacker()
+    const rows = digestOnly ? undefined : this.#packer.clear()
     const digest = alone ? undefined : new ListDigest()
     let count = 0
     let last: Uint8Array | undefined

@@ -115,11 +115,18 @@ const DIGEST_TAG = 0x12
 const COVERED_TAG = 0x1a
 const INTERVAL_TAG = 0x22
 
-/** Writes rows one behind the other as a message has them. */
+/** Writes rows one behind the other as a message has them. It keeps its memory from one lot of rows to the next. */
 export class RowPacker {
   #bytes = new Uint8Array(4_096)
   #length = 0
-  readonly #places: number[] = []
+  #places: number[] = []
+
+  /** Forgets rows that were not finished. */
+  clear(): this {
+    this.#length = 0
+    this.#places = []
+    return this
+  }
 
   /** Copies the key and the state out of two buffers. */
   add(
@@ -137,9 +144,11 @@ export class RowPacker {
     this.#copy(STATE_TAG, state, stateStart, stateEnd)
   }
 
-  /** The packer is used up. */
+  /** The rows since the last call, in memory of their own. */
   finish(): ListRows {
-    return new ListRows(this.#bytes.subarray(0, this.#length), this.#places, true)
+    const rows = new ListRows(this.#bytes.slice(0, this.#length), this.#places, true)
+    this.clear()
+    return rows
   }
 
   #copy(tag: number, from: Uint8Array, start: number, end: number): void {
