@@ -1,6 +1,6 @@
 /** The real clock and random source: the only file that may read them. */
 
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomFillSync } from 'node:crypto'
 import type { Clock, Random } from './ports.ts'
 
 /** setTimeout fires at once beyond this. */
@@ -28,10 +28,28 @@ export class SystemClock implements Clock {
   }
 }
 
+/** Bytes are drawn so many at a time: a call for a few of them costs as much as one for all. */
+const POOL_BYTES = 4_096
+const POOLED_BYTES_MAX = 64
+
 export class SystemRandom implements Random {
+  readonly #pool = new Uint8Array(POOL_BYTES)
+  #used = POOL_BYTES
+
   bytes(length: number): Uint8Array<ArrayBuffer> {
     // Copied out of Node's pool, so that a small id does not keep 8 KiB alive.
-    return new Uint8Array(randomBytes(length))
+    if (length > POOLED_BYTES_MAX) return new Uint8Array(randomBytes(length))
+    if (this.#used + length > POOL_BYTES) {
+      randomFillSync(this.#pool)
+      this.#used = 0
+    }
+    const from = this.#used
+    this.#used += length
+    const bytes = new Uint8Array(length)
+    for (let i = 0; i < length; i++) bytes[i] = this.#pool[from + i] as number
+    // What was given out is nowhere else: it may become a key.
+    this.#pool.fill(0, from, this.#used)
+    return bytes
   }
 
   float(): number {
