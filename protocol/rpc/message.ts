@@ -34,12 +34,8 @@ import { bucketId, dataId, DATA_ID_BYTES, proposerId, type DataId } from '../ids
 import type { BlockOwner } from '../keyspace/owner.ts'
 import { BALLOT_COUNTER_MAX, compareBallots, ZERO_BALLOT, type Ballot } from '../register/ballot.ts'
 import type { Accepted, Fence, RegisterReply, RegisterRequest } from '../register/types.ts'
-import {
-  WireRegisterReply,
-  WireRegisterRequest,
-  type WireBallot,
-  type WirePayloadBlock,
-} from './messages.js'
+import type { WireBallot, WirePayloadBlock } from './messages.js'
+import { registerReplyCodec, registerRequestCodec } from './register-codec.ts'
 
 /** Numbers of retired types are never used again. 200 to 239 belong to the layout. */
 export const RPC = {
@@ -196,16 +192,16 @@ export function encodeRegisterCall(call: RegisterCall): Uint8Array {
   }
   switch (request.type) {
     case 'prepare':
-      return WireRegisterRequest.encode({ ...base, ballot: wireBallot(request.ballot) })
+      return registerRequestCodec.encode({ ...base, ballot: wireBallot(request.ballot) })
     case 'accept':
-      return WireRegisterRequest.encode({
+      return registerRequestCodec.encode({
         ...base,
         state: encodeState(request),
         next: wireBallot(request.next),
         ...(call.payload === undefined ? {} : { payload: call.payload.map(payloadToWire) }),
       })
     case 'read':
-      return WireRegisterRequest.encode({
+      return registerRequestCodec.encode({
         ...base,
         want: request.want !== 'value' ? WANT_BALLOT : call.withBlock ? WANT_BLOCK : WANT_VALUE,
       })
@@ -219,7 +215,7 @@ export function encodeRegisterCall(call: RegisterCall): Uint8Array {
  * less than it accepted would break A3.
  */
 export function decodeRegisterCall(bytes: Uint8Array): RegisterCall {
-  const wire = decodeMessage(WireRegisterRequest, bytes)
+  const wire = decodeMessage(registerRequestCodec, bytes)
   const base = {
     key: registerKeyOfWire(wire.key),
     epoch: wire.epoch,
@@ -254,7 +250,7 @@ export function encodeRegisterAnswer(answer: RegisterAnswer): Uint8Array {
   const kind = REPLY[reply.type]
   switch (reply.type) {
     case 'promised':
-      return WireRegisterReply.encode({
+      return registerReplyCodec.encode({
         kind,
         ballot: wireBallot(reply.ballot),
         ...(reply.accepted === undefined
@@ -263,9 +259,9 @@ export function encodeRegisterAnswer(answer: RegisterAnswer): Uint8Array {
         ...(reply.floor === undefined ? {} : { floor: wireBallot(reply.floor) }),
       })
     case 'accepted':
-      return WireRegisterReply.encode({ kind, ballot: wireBallot(reply.ballot) })
+      return registerReplyCodec.encode({ kind, ballot: wireBallot(reply.ballot) })
     case 'state':
-      return WireRegisterReply.encode({
+      return registerReplyCodec.encode({
         kind,
         absent: reply.ballot === undefined && reply.accepted === undefined,
         ...(reply.ballot === undefined ? {} : { ballot: wireBallot(reply.ballot) }),
@@ -273,22 +269,22 @@ export function encodeRegisterAnswer(answer: RegisterAnswer): Uint8Array {
         ...(answer.payloadKey === undefined ? {} : { payloadKey: bytesOf(answer.payloadKey) }),
       })
     case 'conflict':
-      return WireRegisterReply.encode({
+      return registerReplyCodec.encode({
         kind,
         ballot: wireBallot(reply.seen),
         never: reply.never === true,
       })
     case 'need-blocks':
-      return WireRegisterReply.encode({
+      return registerReplyCodec.encode({
         kind,
         blocks: reply.blocks.map((block) => bytesOf(block)),
       })
     case 'stale-epoch':
-      return WireRegisterReply.encode({ kind, epoch: reply.epoch })
+      return registerReplyCodec.encode({ kind, epoch: reply.epoch })
     case 'stale-fence':
-      return WireRegisterReply.encode({ kind, generation: reply.generation })
+      return registerReplyCodec.encode({ kind, generation: reply.generation })
     case 'no-vote':
-      return WireRegisterReply.encode({ kind, reason: REASONS.indexOf(reply.reason) })
+      return registerReplyCodec.encode({ kind, reason: REASONS.indexOf(reply.reason) })
     default:
       return unreachable(reply)
   }
@@ -299,7 +295,7 @@ export function encodeRegisterAnswer(answer: RegisterAnswer): Uint8Array {
  * there is none.
  */
 export function decodeRegisterAnswer(bytes: Uint8Array): RegisterAnswer {
-  const wire = decodeMessage(WireRegisterReply, bytes)
+  const wire = decodeMessage(registerReplyCodec, bytes)
   const accepted = wire.state.length === 0 ? undefined : stateOfWire(wire.state)
   switch (wire.kind) {
     case REPLY.promised:
