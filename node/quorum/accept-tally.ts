@@ -46,6 +46,7 @@ export class AcceptTally {
 
   /** May a majority of each set have room? */
   hasRoom(sets: ReplicaSets): boolean {
+    if (this.#full.size === 0) return true
     return sets.every((set) => {
       const left = set.filter((node) => !this.#full.has(node)).length
       return left >= majority(set.length)
@@ -54,7 +55,7 @@ export class AcceptTally {
 
   /** Is every replica full? */
   isFull(sets: ReplicaSets): boolean {
-    return membersOf(sets).every((node) => this.#full.has(node))
+    return this.#full.size > 0 && membersOf(sets).every((node) => this.#full.has(node))
   }
 
   /**

@@ -18,9 +18,7 @@ import { CALLS } from '../../protocol/rpc/calls.ts'
 import {
   decodeMessage,
   decodeRegisterAnswer,
-  encodeRegisterCall,
   MessageError,
-  RPC,
   wireBallot,
 } from '../../protocol/rpc/message.ts'
 import type { ListReply } from '../../protocol/rpc/list-reply.ts'
@@ -60,6 +58,7 @@ import type { Sighting } from '../replica/sightings.ts'
 import type { Tombstone } from '../replica/tombstones.ts'
 import type { CallKind, PeerHealth } from './peer-health.ts'
 import { PeerCaller, type CallOptions } from './peer-caller.ts'
+import { RegisterMessages, type RegisterExtras } from './register-messages.ts'
 
 export const BLOCK_RESULT = {
   ok: 0,
@@ -92,6 +91,7 @@ export interface SeenBefore extends Pick<Sighting, 'boot' | 'life' | 'sequence'>
 export class Peers {
   readonly #network: Network
   readonly #caller: PeerCaller
+  readonly #messages = new RegisterMessages()
   readonly #local: () => LocalService
 
   constructor(
@@ -120,7 +120,9 @@ export class Peers {
 
   /** The order in which to ask: this node first, then connected peers, slow ones last. */
   preferred(peers: Iterable<NodeId>, kind: CallKind): NodeId[] {
-    const ranked = [...new Set(peers)].map((peer) => ({ peer, rank: this.#rank(peer, kind) }))
+    const each = [...new Set(peers)]
+    if (each.length <= 1) return each
+    const ranked = each.map((peer) => ({ peer, rank: this.#rank(peer, kind) }))
     return ranked.sort((a, b) => a.rank - b.rank).map(({ peer }) => peer)
   }
 
@@ -136,21 +138,19 @@ export class Peers {
   async register(
     to: NodeId,
     request: RegisterRequest,
-    extras: { blocks?: readonly OwnedBlock[] | undefined; withBlock?: boolean | undefined },
+    extras: RegisterExtras,
     options: CallOptions,
   ): Promise<HostReply> {
-    const { blocks = [], withBlock } = extras
+    const { withBlock } = extras
     const kind = kindOf(request, withBlock)
     if (to === this.self) {
-      return this.#caller.own(kind, options, () => this.#local().host.handle(request, extras))
+      const { host } = this.#local()
+      return (
+        host.answerAtOnce(request, withBlock) ??
+        this.#caller.own(kind, options, () => host.handle(request, extras))
+      )
     }
-    const payload = blocks.map(({ key, owner, bytes }) => ({
-      key,
-      owner,
-      lengthBytes: bytes.length,
-    }))
-    const body = encodeRegisterCall({ request, withBlock, payload })
-    const message = { type: RPC.register, body, payload: joined(blocks) }
+    const message = this.#messages.of(request, extras)
     const answer = await this.#caller.call(to, 'control', message, options, kind)
     const { reply, payloadKey } = decodeRegisterAnswer(answer.body)
     if (payloadKey === undefined || answer.payload === undefined) return { reply }
@@ -382,18 +382,4 @@ function kindOf({ type }: RegisterRequest, withBlock: boolean | undefined): Call
   if (type === 'accept') return 'write'
   if (type === 'prepare') return 'vote'
   return withBlock === true ? 'value' : 'other'
-}
-
-/**
- * The bytes of all blocks, one behind the other. A single block is sent without a copy; none, and there is no payload.
- */
-function joined(blocks: readonly OwnedBlock[]): Uint8Array | undefined {
-  if (blocks.length <= 1) return blocks[0]?.bytes
-  const bytes = new Uint8Array(blocks.reduce((sum, block) => sum + block.bytes.length, 0))
-  let at = 0
-  for (const block of blocks) {
-    bytes.set(block.bytes, at)
-    at += block.bytes.length
-  }
-  return bytes
 }

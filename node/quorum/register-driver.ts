@@ -97,8 +97,10 @@ class Drive<Outcome> {
   readonly #machine: RegisterMachine<Outcome>
   readonly #extras: DriveExtras
   readonly #atHand: AtHand
-  /** Cancels the timers that are pending: deadline, hedge, back-off. */
-  readonly #timers = new Set<() => void>()
+  #deadlineMs = 0
+  /** Cancels the timer for hedges and the deadline. */
+  #cancelWatch: (() => void) | undefined
+  #cancelBackoff: (() => void) | undefined
   #resolve: (outcome: Outcome) => void = () => {}
   #reject: (error: unknown) => void = () => {}
   #done = false
@@ -122,11 +124,9 @@ class Drive<Outcome> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
-      this.#after(Math.max(1, deadlineMs - this.#nowMs()), () => {
-        if (!this.#done) this.#finish(this.#machine.giveUp())
-      })
+      this.#deadlineMs = deadlineMs
       this.#advance(() => this.#machine.start())
-      if (!this.#done) this.#hedgeLater(this.#hedgeAfterMs())
+      if (!this.#done) this.#watch()
     })
   }
 
@@ -161,7 +161,8 @@ class Drive<Outcome> {
         return
       }
       const most = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** step.backoff.attempt)
-      this.#after(this.#driver.options.random.float() * most, () =>
+      const { clock, random } = this.#driver.options
+      this.#cancelBackoff = clock.after(random.float() * most, () =>
         this.#advance(() => this.#machine.onBackoffOver()),
       )
     }
@@ -191,12 +192,20 @@ class Drive<Outcome> {
     )
   }
 
-  /** Hedges whenever nothing was sent for as long as answers usually take. */
-  #hedgeLater(delayMs: number): void {
-    this.#after(delayMs, () => {
-      const leftMs = this.#sentMs + this.#hedgeAfterMs() - this.#nowMs()
-      if (leftMs <= 0 && this.#mayHedge()) this.#advance(() => this.#machine.hedge())
-      if (!this.#done) this.#hedgeLater(Math.max(leftMs, this.#hedgeAfterMs()))
+  /** One timer for both: hedges whenever nothing was sent for as long as answers usually take, and gives up at the
+   * deadline. */
+  #watch(): void {
+    const leftMs = Math.max(1, this.#deadlineMs - this.#nowMs())
+    const delayMs = Math.min(this.#hedgeAfterMs(), leftMs)
+    this.#cancelWatch = this.#driver.options.clock.after(delayMs, () => {
+      const nowMs = this.#nowMs()
+      if (nowMs >= this.#deadlineMs) {
+        this.#finish(this.#machine.giveUp())
+        return
+      }
+      const isQuiet = this.#sentMs + this.#hedgeAfterMs() <= nowMs
+      if (isQuiet && this.#mayHedge()) this.#advance(() => this.#machine.hedge())
+      if (!this.#done) this.#watch()
     })
   }
 
@@ -219,15 +228,8 @@ class Drive<Outcome> {
 
   #end(): void {
     this.#done = true
-    for (const cancel of this.#timers) cancel()
-  }
-
-  #after(delayMs: number, run: () => void): void {
-    const cancel = this.#driver.options.clock.after(delayMs, () => {
-      this.#timers.delete(cancel)
-      run()
-    })
-    this.#timers.add(cancel)
+    this.#cancelWatch?.()
+    this.#cancelBackoff?.()
   }
 
   #nowMs(): number {

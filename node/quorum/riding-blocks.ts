@@ -9,13 +9,14 @@ import type { OwnedBlock } from '../replica/blocks.ts'
 export type AtHand = ReadonlyMap<BlockKey, OwnedBlock>
 
 export const NOTHING_AT_HAND: AtHand = new Map()
+export const NOTHING_RIDING: readonly OwnedBlock[] = []
 
 /**
  * The blocks at hand that the value names, as far as they fit into one message. An acceptor asks for those that were
  * left out.
  */
 export function ridingWith(request: RegisterRequest, atHand: AtHand): readonly OwnedBlock[] {
-  if (request.type !== 'accept' || atHand.size === 0) return []
+  if (request.type !== 'accept' || atHand.size === 0) return NOTHING_RIDING
   const riding: OwnedBlock[] = []
   let sizeBytes = 0
   for (const key of request.value.blocks) {

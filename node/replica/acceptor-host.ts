@@ -14,17 +14,18 @@
  * in register-states.ts, and what takes registers out in register-removals.ts.
  */
 
-import { decodeState, encodeState } from '../../protocol/codec/state.ts'
+import { bodyPlaceOf, decodeState, encodeState } from '../../protocol/codec/state.ts'
 import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
-import { handle, type AcceptorEnv } from '../../protocol/register/acceptor.ts'
+import { handle, type AcceptorEnv, type Ready } from '../../protocol/register/acceptor.ts'
 import { sameBallot, type Ballot } from '../../protocol/register/ballot.ts'
 import { install } from '../../protocol/register/copy.ts'
 import type { Accepted, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 import { blockRecord, type BlockStore, type OwnedBlock } from './blocks.ts'
 import { LogError } from '../log/errors.ts'
 import type { Store } from '../log/store.ts'
+import type { NewRecord } from '../log/types.ts'
 import { BallotPromises } from './ballot-promises.ts'
 import { RegisterRemovals } from './register-removals.ts'
 import { RECORD } from './record-types.ts'
@@ -33,6 +34,8 @@ import { appendChange } from './full-disk.ts'
 import type { HostReply, Learnt } from './host-replies.ts'
 import { MinimumGenerations } from './minimum-generations.ts'
 import { KeyedQueue } from '../tools/keyed-queue.ts'
+
+const NO_BLOCKS: readonly OwnedBlock[] = []
 
 /** What the host needs of its node. */
 export interface RegisterHostOptions {
@@ -93,10 +96,28 @@ export class AcceptorHost {
       withBlock?: boolean | undefined
     } = {},
   ): Promise<HostReply> {
+    const withBlock = extras.withBlock === true
+    const known = this.answerAtOnce(request, withBlock)
+    if (known !== undefined) return Promise.resolve(known)
+    if (request.type === 'read') return this.#read(request, withBlock)
+    return this.#queue.run(request.key, () => this.#vote(request, extras.blocks ?? NO_BLOCKS))
+  }
+
+  /**
+   * The answer to what needs neither the disk nor a turn in the queue: most prepares, reads without a block, refusals.
+   * Undefined when `handle` has to be asked.
+   */
+  answerAtOnce(request: RegisterRequest, withBlock = false): HostReply | undefined {
     const refusal = this.refusalOf(request)
-    if (refusal !== undefined) return Promise.resolve({ reply: refusal })
-    if (request.type === 'read') return this.#read(request, extras.withBlock === true)
-    return this.#queue.run(request.key, () => this.#vote(request, extras.blocks ?? []))
+    if (refusal !== undefined) return { reply: refusal }
+    if (request.type === 'accept' || withBlock) return undefined
+    if (request.type === 'prepare' && this.#queue.busy(request.key)) return undefined
+    const ready = this.#ask(request, this.#loadFor(request.key))
+    if (this.generations.mustRaise(request, ready.reply) || this.#mustReserve(ready)) {
+      return undefined
+    }
+    if (ready.state !== undefined) this.#promises.remember(request.key, ready.state.promised)
+    return { reply: ready.reply }
   }
 
   /**
@@ -203,12 +224,7 @@ export class AcceptorHost {
   async #read(request: RegisterRequest, withBlock: boolean): Promise<HostReply> {
     const refusal = this.refusalOf(request)
     if (refusal !== undefined) return { reply: refusal }
-    const stored = this.#loadFor(request.key)
-    const ready = handle(
-      this.#promises.stateOf(request.key, stored),
-      this.#env(request, stored),
-      request,
-    )
+    const ready = this.#ask(request, this.#loadFor(request.key))
     if (this.generations.mustRaise(request, ready.reply)) {
       // Accepts of lower generations are flushed now: look again.
       await this.generations.raise(request.fence!, [partitionOfKey(request.key)])
@@ -238,17 +254,16 @@ export class AcceptorHost {
         const refusal = this.refusalOf(request)
         if (refusal !== undefined) return { reply: refusal }
         const stored = this.#loadFor(key)
-        const env = this.#env(request, stored, blocks)
-        const ready = handle(this.#promises.stateOf(key, stored), env, request)
+        const ready = this.#ask(request, stored, blocks)
         // During these flushes epoch and minimum may move on: decide again afterwards.
         if (this.generations.mustRaise(request, ready.reply)) {
           await this.generations.raise(request.fence!, [partitionOfKey(key)])
-        } else if (ready.reserve !== undefined && ready.reserve >= this.mark) {
+        } else if (this.#mustReserve(ready)) {
           await this.#promises.reserve(ready.reserve)
         } else {
           if (ready.state !== undefined) this.#promises.remember(key, ready.state.promised)
           if (ready.persist === undefined) return { reply: ready.reply }
-          await this.#persist(request, ready.persist, blocks)
+          await this.#persist(request, stored, ready.persist, blocks)
           return { reply: this.refusalOf(request) ?? ready.reply }
         }
       }
@@ -267,19 +282,19 @@ export class AcceptorHost {
    */
   async #persist(
     request: RegisterRequest,
+    stored: StoredState,
     persist: Accepted,
     blocks: readonly OwnedBlock[],
   ): Promise<void> {
     const { key } = request
-    const lacking = blocks
-      .filter(({ key: block }) => persist.value.blocks.includes(block))
-      .filter(({ key: block }) => !this.#options.blocks.has(block))
+    const records: NewRecord[] = []
+    for (const block of blocks) {
+      if (!persist.value.blocks.includes(block.key)) continue
+      if (!this.#options.blocks.has(block.key)) records.push(blockRecord(block))
+    }
     const body = encodeState(persist)
-    const records = [
-      ...lacking.map(blockRecord),
-      { type: RECORD.register, partition: partitionOfKey(key), key, body },
-    ]
-    const before = this.peek(key)
+    records.push({ type: RECORD.register, partition: partitionOfKey(key), key, body })
+    const before = stored === 'faulty' ? undefined : stored
     this.#accepting++
     const flushed = appendChange(this.#store, records, { key, before, persist })
     const done = request.fence && this.generations.letIn(key, request.fence, flushed)
@@ -291,9 +306,25 @@ export class AcceptorHost {
       this.#flushing.delete(flushed)
       done?.()
     }
-    // Decoded again, because the request's bytes may be a small view of a large message.
-    this.#states.keep(key, decodeState(body))
+    // The body is that of the record, because the request's bytes may be a small view of a large message.
+    const value = { ...persist.value, body: body.subarray(bodyPlaceOf(body, 0)) }
+    this.#states.keep(key, { ballot: persist.ballot, value })
     this.#promises.flushed(key, persist)
+  }
+
+  /** What the pure acceptor says. Changes nothing. */
+  #ask(
+    request: RegisterRequest,
+    stored: StoredState,
+    blocks: readonly OwnedBlock[] = NO_BLOCKS,
+  ): Ready {
+    const state = this.#promises.stateOf(request.key, stored)
+    return handle(state, this.#env(request, stored, blocks), request)
+  }
+
+  /** The mark has to be flushed above the promise first (A1). */
+  #mustReserve(ready: Ready): ready is Ready & { readonly reserve: number } {
+    return ready.reserve !== undefined && ready.reserve >= this.mark
   }
 
   #holds(key: RegisterKey, ballot: Ballot): boolean {
@@ -308,11 +339,7 @@ export class AcceptorHost {
     return stored
   }
 
-  #env(
-    request: RegisterRequest,
-    stored: StoredState,
-    blocks: readonly OwnedBlock[] = [],
-  ): AcceptorEnv {
+  #env(request: RegisterRequest, stored: StoredState, blocks: readonly OwnedBlock[]): AcceptorEnv {
     const partition = partitionOfKey(request.key)
     const isFenced = bucketIdOf(request.key) !== undefined
     return {

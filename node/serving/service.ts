@@ -219,8 +219,9 @@ export class Service extends LocalReplica {
   ): Promise<NetworkMessage> {
     const { request, withBlock, payload: description = [] } = decodeRegisterCall(body)
     const blocks = blocksOfPayload(description, payload ?? EMPTY_BYTES)
-    if (request.type === 'read') await this.#learn(request.epoch, from)
-    else await this.#catchUp(request.epoch, from)
+    // Every vote passes here, and most often there is nothing to wait for.
+    if (request.epoch > this.#options.epoch()) await this.#learn(request.epoch, from)
+    if (request.type !== 'read') this.#mustBeMember(from)
     this.#mayRaise(from, request)
     const answer = await this.host.handle(request, { blocks, withBlock })
     const encoded = encodeRegisterAnswer({ reply: answer.reply, payloadKey: answer.block?.key })
