@@ -67,29 +67,6 @@ describe('persist, then reply (A1)', () => {
     expect(await lab.read()).toMatchObject({ type: 'state', accepted: { ballot: ballot(5) } })
   })
 
-  test('what needs no flush is answered at once, and what waits for one is not', async () => {
-    const asked = { key: KEY, epoch: 1, ballot: ballot(9) }
-    await lab.prepare(5)
-    expect(lab.host.answerAtOnce({ type: 'prepare', ...asked, ballot: ballot(6) })).toMatchObject({
-      reply: { type: 'promised', ballot: ballot(6) },
-    })
-    lab.store.hold()
-    const accepted = lab.accept(6, 'one')
-    expect(lab.host.answerAtOnce({ type: 'prepare', ...asked })).toBeUndefined()
-    const above = { type: 'prepare', ...asked, key: OTHER, ballot: ballot(2 * STEP) } as const
-    expect(lab.host.answerAtOnce(above)).toBeUndefined()
-    expect(lab.host.answerAtOnce({ type: 'read', ...asked, want: 'value' })).toEqual({
-      reply: { type: 'state' },
-    })
-    await lab.store.flush()
-    await accepted
-    expect(lab.host.answerAtOnce({ type: 'prepare', ...asked })).toMatchObject({
-      reply: { type: 'promised', accepted: { ballot: ballot(6) } },
-    })
-    // The promise that was given at once is kept.
-    expect(await lab.prepare(8)).toMatchObject({ type: 'conflict', seen: ballot(9) })
-  })
-
   test('a refused append is no vote, and what it carried is not there', async () => {
     await lab.prepare(5)
     lab.store.fail = new LogError('DISK_FULL', 'full')
@@ -126,6 +103,31 @@ describe('persist, then reply (A1)', () => {
   test('a node outside the replica set does not answer', async () => {
     lab.replica = false
     expect(await lab.prepare(5)).toEqual({ type: 'no-vote', reason: 'not-a-replica' })
+  })
+})
+
+describe('an answer at once (A1)', () => {
+  test('what needs no flush is answered at once, and what waits for one is not', async () => {
+    const asked = { key: KEY, epoch: 1, ballot: ballot(9) }
+    await lab.prepare(5)
+    expect(lab.host.answerAtOnce({ type: 'prepare', ...asked, ballot: ballot(6) })).toMatchObject({
+      reply: { type: 'promised', ballot: ballot(6) },
+    })
+    lab.store.hold()
+    const accepted = lab.accept(6, 'one')
+    expect(lab.host.answerAtOnce({ type: 'prepare', ...asked })).toBeUndefined()
+    const above = { type: 'prepare', ...asked, key: OTHER, ballot: ballot(2 * STEP) } as const
+    expect(lab.host.answerAtOnce(above)).toBeUndefined()
+    expect(lab.host.answerAtOnce({ type: 'read', ...asked, want: 'value' })).toEqual({
+      reply: { type: 'state' },
+    })
+    await lab.store.flush()
+    await accepted
+    expect(lab.host.answerAtOnce({ type: 'prepare', ...asked })).toMatchObject({
+      reply: { type: 'promised', accepted: { ballot: ballot(6) } },
+    })
+    // The promise that was given at once is kept.
+    expect(await lab.prepare(8)).toMatchObject({ type: 'conflict', seen: ballot(9) })
   })
 })
 

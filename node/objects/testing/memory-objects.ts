@@ -53,6 +53,7 @@ export class MemoryObjects {
     }
     this.bucket = new Bucket(record, () => Promise.resolve(this.refreshed ?? record))
     const replicator = {
+      room: { isCrowded: false },
       write: (key: BlockKey, bytes: Uint8Array) => {
         this.written.set(key, bytes.slice())
         return { acknowledged: Promise.resolve(), settled: Promise.resolve(true) }
