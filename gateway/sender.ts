@@ -71,7 +71,7 @@ export class Sender {
     const { status, headers } = response
     const whole = response.body as string | Uint8Array | undefined
     this.#closeWhenNeeded(exchange, response)
-    if (exchange.leavesBodyUnread && exchange.isSending && typeof whole === 'string')
+    if (exchange.leavesBodyUnread && exchange.isSending && whole !== undefined)
       this.#linger(exchange, status, headers, whole)
     else await exchange.sendWhole(status, headers, whole)
   }
@@ -88,11 +88,11 @@ export class Sender {
     exchange: HttpExchange,
     status: number,
     headers: Record<string, string>,
-    body: string,
+    body: string | Uint8Array,
   ): void {
     const { request, response } = exchange
-    headers['Content-Length'] = String(Buffer.byteLength(body))
     exchange.sentBytes = Buffer.byteLength(body)
+    headers['Content-Length'] = String(exchange.sentBytes)
     response.writeHead(status, headers)
     response.write(body)
     let discarded = 0

@@ -23,12 +23,19 @@ export function xmlResponse(
   content: string,
   headers: ResponseHeaders = {},
 ): S3Response {
-  headers['Content-Type'] = 'application/xml'
-  return {
-    status: 200,
+  return xmlResponseOf(
+    `${XML_DECLARATION}<${root} xmlns="${S3_NAMESPACE}">${content}</${root}>`,
     headers,
-    body: `${XML_DECLARATION}<${root} xmlns="${S3_NAMESPACE}">${content}</${root}>`,
-  }
+  )
+}
+
+/** 200 with a whole XML document. */
+export function xmlResponseOf(
+  body: string | Uint8Array,
+  headers: ResponseHeaders = {},
+): S3Response {
+  headers['Content-Type'] = 'application/xml'
+  return { status: 200, headers, body }
 }
 
 /** 200 with a JSON document. */

@@ -18,7 +18,12 @@ export function tag(name: string, value: string | number | boolean | undefined):
 
 /** A whole document: the declaration, and a root in S3's namespace around `content`, which is XML. */
 export function xmlDocument(root: string, content: string): string {
-  return `${XML_DECLARATION}<${root} xmlns="${S3_NAMESPACE}">${content}</${root}>`
+  return xmlDocumentAround(root, content, '').join('')
+}
+
+/** The same in two parts, for content between `first` and `last`. */
+export function xmlDocumentAround(root: string, first: string, last: string): [string, string] {
+  return [`${XML_DECLARATION}<${root} xmlns="${S3_NAMESPACE}">${first}`, `${last}</${root}>`]
 }
 
 const SECONDS_MAX = 4096
@@ -40,6 +45,9 @@ export function xmlDate(timeMs: number): string {
   const ms = Math.floor(timeMs - second * 1000)
   return `${text}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`
 }
+
+/** Writes names as XML, or form-encoded when the client asked for that. */
+export type NameWriter = (text: string) => string
 
 const URL_SAFE = /^[A-Za-z0-9\-_./*]*$/
 

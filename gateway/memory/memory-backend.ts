@@ -21,6 +21,7 @@ import type {
   PutResult,
   WriteCondition,
 } from '../port/objects.ts'
+import { ListedObjects } from '../port/listed-objects.ts'
 import type { PrincipalDirectory } from '../port/principals.ts'
 import type { UploadBackend } from '../port/uploads.ts'
 import type { ListVersionsPage, ListVersionsRequest } from '../port/versions.ts'
@@ -165,7 +166,11 @@ export class MemoryBackend implements Backend {
     const keys = orderOf(bucket).filter((key) => objects.get(key)?.[0]?.deleteMarker === false)
     const page = foldPage(keys, (key) => key, request)
     const found = page.entries.flatMap((key) => objects.get(key)?.slice(0, 1) ?? [])
-    return { objects: found.map(listedObject), prefixes: page.prefixes, next: page.next }
+    return {
+      objects: ListedObjects.of(found.map(listedObject)),
+      prefixes: page.prefixes,
+      next: page.next,
+    }
   }
 
   async listVersions(

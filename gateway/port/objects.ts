@@ -1,7 +1,8 @@
 /** Objects: writing, reading, deleting and listing their current versions. */
 
 import type { RequestContext } from '../../protocol/context.ts'
-import type { ChecksumAlgorithm, ObjectBody, FinishedBody, SmallBody } from './body.ts'
+import type { ObjectBody, FinishedBody, SmallBody } from './body.ts'
+import type { ListedObjects } from './listed-objects.ts'
 
 /** What the client sends with an object and gets back unchanged. */
 export interface ObjectHeaders {
@@ -82,21 +83,9 @@ export interface ListRequest {
   readonly limit: number
 }
 
-/** An entry of a listing of objects. */
-export interface ListedObject {
-  readonly key: string
-  readonly sizeBytes: number
-  readonly etag: string
-  readonly lastModifiedMs: number
-  readonly storageClass: string
-  readonly versionId: string
-  readonly checksumAlgorithm?: ChecksumAlgorithm | undefined
-  readonly checksumType?: 'FULL_OBJECT' | 'COMPOSITE' | undefined
-}
-
 /** Objects and prefixes are in one byte order; `limit` counts both. */
 export interface ListPage {
-  readonly objects: readonly ListedObject[]
+  readonly objects: ListedObjects
   readonly prefixes: readonly string[]
   /** Present when there may be more: the `after` of the next page. */
   readonly next?: string | undefined

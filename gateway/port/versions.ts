@@ -1,7 +1,7 @@
 /** Listings of all versions of objects, including delete markers. */
 
 import type { RequestContext } from '../../protocol/context.ts'
-import type { ListedObject } from './objects.ts'
+import type { ListedObject } from './listed-objects.ts'
 
 export interface ListedVersion extends ListedObject {
   readonly isLatest: boolean

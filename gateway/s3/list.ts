@@ -3,17 +3,23 @@
  * is a next page (T1), not the number of entries: even a short or empty page may have one.
  */
 
-import type { ListedObject, ListPage } from '../port/objects.ts'
-import type { Meter } from '../../protocol/work.ts'
+import { LISTED_TEXT, ListedObjects, type ListedObject } from '../port/listed-objects.ts'
+import type { ListPage } from '../port/objects.ts'
 import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
-import { xmlResponse, type S3Response } from '../http/response.ts'
-import { encodeUrl, joinedXml, meteredName, tag, xmlDate } from '../http/xml.ts'
+import { xmlResponseOf, type S3Response } from '../http/response.ts'
+import {
+  encodeUrl,
+  joinedXml,
+  meteredName,
+  tag,
+  xmlDate,
+  xmlDocumentAround,
+  type NameWriter,
+} from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
+import { listingXml } from './list-xml.ts'
 import { bucketOwner, invalidArgument, ownerXml, pageSize } from './common.ts'
-
-/** Writes names as XML, or form-encoded when the client asked for that. */
-export type NameWriter = (text: string) => string
 
 /** The parameters that all listings of a bucket share, checked. */
 export interface Listing {
@@ -44,17 +50,14 @@ export async function listObjects(call: Call): Promise<S3Response> {
     named('Prefix', listing.prefix, write) +
     named('Marker', marker ?? '', write) +
     (saysNextMarker(page, listing) ? named('NextMarker', page.next ?? '', write) : '')
-  return xmlResponse(
-    'ListBucketResult',
-    head +
-      commonXml(listing, page.next !== undefined) +
-      (await entriesXml(call, page, listing, owner)),
-  )
+  const common = commonXml(listing, page.next !== undefined)
+  return pageResponse(call, page, listing, owner, head + common)
 }
 
 /** As in AWS: without a delimiter clients continue after the last key, so only a page that ends elsewhere has a marker. */
 function saysNextMarker({ next, objects }: ListPage, { delimiter }: Listing): boolean {
-  return next !== undefined && (delimiter !== undefined || objects.at(-1)?.key !== next)
+  const last = objects.length === 0 ? undefined : objects.text(objects.length - 1, LISTED_TEXT.key)
+  return next !== undefined && (delimiter !== undefined || last !== next)
 }
 
 /**
@@ -81,12 +84,8 @@ export async function listObjectsV2(call: Call): Promise<S3Response> {
     tag('ContinuationToken', request.query.get('continuation-token')) +
     (page.next === undefined ? '' : tag('NextContinuationToken', encodeListToken(page.next))) +
     tag('KeyCount', count)
-  return xmlResponse(
-    'ListBucketResult',
-    head +
-      commonXml(listing, page.next !== undefined) +
-      (await entriesXml(call, page, listing, owner)),
-  )
+  const common = commonXml(listing, page.next !== undefined)
+  return pageResponse(call, page, listing, owner, head + common)
 }
 
 /**
@@ -139,7 +138,7 @@ async function readPage(
 ): Promise<ListPage> {
   if (listing.limit === 0) {
     await call.store.headBucket(call.context, call.bucket)
-    return { objects: [], prefixes: [] }
+    return { objects: ListedObjects.of([]), prefixes: [] }
   }
   const { prefix, delimiter, limit } = listing
   return call.store.listObjects(call.context, {
@@ -162,20 +161,19 @@ export function commonXml(listing: Listing, truncated: boolean): string {
   )
 }
 
-/**
- * The entries and common prefixes of a page. There may be 1,000 of them and many listings at once, so their text is
- * joined in turns with other requests (work-queue.ts), and the loop makes nothing else.
- */
-async function entriesXml(
+/** The document of a page, whose elements before the entries are `head`. `owner` is the XML of each entry's owner. */
+async function pageResponse(
   call: Call,
   page: ListPage,
   { write }: Listing,
   owner: string,
-): Promise<string> {
-  const entry = (object: ListedObject, meter: Meter): string =>
-    `<Contents><Key>${meteredName(object.key, write, meter)}</Key>${detailsXml(object)}${owner}${storageXml(object)}</Contents>`
-  const objects = await call.inTurns(joinedXml(page.objects, entry))
-  return objects + (await prefixesXml(call, page.prefixes, write))
+  head: string,
+): Promise<S3Response> {
+  const prefixes = await prefixesXml(call, page.prefixes, write)
+  const [start, end] = xmlDocumentAround('ListBucketResult', head, prefixes)
+  // A page may have 1,000 entries, and there may be many listings at once: they take turns (work-queue.ts).
+  const body = await call.inTurns(listingXml(page.objects, write, owner, start, end))
+  return xmlResponseOf(body)
 }
 
 /** The elements of one entry, without key, version and owner. */

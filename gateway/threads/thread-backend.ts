@@ -15,6 +15,7 @@ import type { FinishedBody, ObjectBody, SmallBody } from '../port/body.ts'
 import type { ObjectInfo, ObjectReader } from '../port/objects.ts'
 import type { ListUploadsPage, UploadInfo } from '../port/uploads.ts'
 import { blockHolder, SharedBlocks, type BlockHolder } from './blocks.ts'
+import { ListedObjects } from '../port/listed-objects.ts'
 import { Mailbox } from './mailbox.ts'
 import * as wire from './messages.ts'
 import type { BodyInMessage, Message, PortMethod, PieceBytes } from './messages.ts'
@@ -98,7 +99,12 @@ export class ThreadBackend implements Backend {
   changeBucket: Backend['changeBucket'] = (...args) => this.#pass('changeBucket', args)
   listBuckets: Backend['listBuckets'] = (...args) => this.#pass('listBuckets', args)
   deleteObject: Backend['deleteObject'] = (...args) => this.#pass('deleteObject', args)
-  listObjects: Backend['listObjects'] = (...args) => this.#pass('listObjects', args)
+  listObjects: Backend['listObjects'] = async (...args) => {
+    const page = await this.#pass('listObjects', args)
+    // What was sent is plain data.
+    const { texts, numbers } = page.objects
+    return { ...page, objects: new ListedObjects(texts, numbers) }
+  }
   listVersions: Backend['listVersions'] = (...args) => this.#pass('listVersions', args)
   abortUpload: Backend['abortUpload'] = (...args) => this.#pass('abortUpload', args)
 

@@ -8,13 +8,13 @@
  *   - every entry was in a chosen state at some instant of the call                                              (T1, R2)
  */
 
-import { textOfUtf8, utf8ByteString } from '../../protocol/bytes.ts'
+import { textOfUtf8, utf8, utf8ByteString } from '../../protocol/bytes.ts'
 import type { ObjectRecord } from '../../protocol/codec/versioned.ts'
 import type { BlockKey, ByteString, RegisterKey } from '../../protocol/ids.ts'
 import { shardOf } from '../../protocol/keyspace/key.ts'
 import { objectRange, objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { objectOf, objectOfBody } from '../../protocol/object/object.ts'
-import { summaryOf } from '../../protocol/object/summary.ts'
+import { ObjectSummary } from '../../protocol/object/summary.ts'
 import {
   NULL_VERSION_ID,
   sequenceOfVersionId,
@@ -26,14 +26,16 @@ import type {
   ListVersionsPage,
   ListVersionsRequest,
 } from '../../gateway/port/versions.ts'
+import { ListedObjectPacker } from '../../gateway/port/listed-objects.ts'
 import type { ListPage, ListRequest } from '../../gateway/port/objects.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { BlockLosses } from './losses.ts'
 import type { Bucket } from './bucket.ts'
+import type { ListedRegister } from '../quorum/list-cursor.ts'
 import type { Lister, ListWalk } from '../quorum/lister.ts'
 import { GoneError, type Pages } from './pages.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
-import { listedOf, listedVersionOf } from './versions.ts'
+import { listedVersionOf } from './versions.ts'
 
 export interface ObjectListsOptions {
   readonly registers: RegisterClient
@@ -79,28 +81,22 @@ export class ObjectLists {
    * is more: the last key or prefix of this page. Throws Unavailable, and what the bucket's fence throws.
    */
   async objects(context: RequestContext, bucket: Bucket, request: ListRequest): Promise<ListPage> {
+    const { limit } = request
     const folding = foldingOf(request)
-    const walk = this.#walk(context, bucket, folding, request.after, request.limit)
-    const objects: ListPage['objects'][number][] = []
-    const prefixes: string[] = []
-    let last: ByteString | undefined
-    if (request.limit === 0) return { objects, prefixes }
+    const walk = this.#walk(context, bucket, folding, request.after, limit)
+    const page = new ObjectsPage(limit)
+    if (limit === 0) return page.end()
+    const summary = new ObjectSummary()
     for (;;) {
       const entry = walk.take() ?? (await walk.next())
-      if (entry === undefined) return { objects, prefixes }
-      const summary = summaryOf(entry.text, entry.start, entry.end)
-      if (summary === undefined) continue
-      if (objects.length + prefixes.length >= request.limit) {
-        return { objects, prefixes, next: textOfUtf8(last!) }
-      }
-      const common = commonPrefix(entry.name, folding)
-      if (common !== undefined) {
-        last = common
-        prefixes.push(textOfUtf8(last))
-        walk.skipTo(last + ABOVE_KEYS)
-      } else {
-        last = entry.name
-        objects.push(listedOf(entry.name, summary))
+      if (entry === undefined) return page.end()
+      if (!summary.read(entry.bytes, entry.bodyStart, entry.bodyEnd)) continue
+      if (page.isFull) return page.more()
+      const common = commonPrefixOf(entry, folding)
+      if (common === undefined) page.take(entry, summary)
+      else {
+        page.takePrefix(common)
+        walk.skipTo(common + ABOVE_KEYS)
       }
     }
   }
@@ -128,7 +124,7 @@ export class ObjectLists {
       if (entry === undefined) return page.end()
       const record = objectOfBody(entry.body)
       if (record.versions.length === 0) continue
-      const common = commonPrefix(entry.name, folding)
+      const common = commonPrefixOf(entry, folding)
       if (common !== undefined) {
         if (!page.takePrefix(common)) return page.more()
         walk.skipTo(common + ABOVE_KEYS)
@@ -236,6 +232,59 @@ export class ObjectLists {
   }
 }
 
+const NULL_VERSION_BYTES = utf8(NULL_VERSION_ID)
+
+/** Objects and prefixes until the limit is reached. */
+class ObjectsPage {
+  readonly #limit: number
+  readonly #packer: ListedObjectPacker
+  readonly #prefixes: string[] = []
+  #count = 0
+  /** What was taken last. */
+  #lastObject: ListedRegister | undefined
+  #lastPrefix: ByteString = ''
+
+  constructor(limit: number) {
+    this.#limit = limit
+    this.#packer = new ListedObjectPacker(limit)
+  }
+
+  get isFull(): boolean {
+    return this.#count >= this.#limit
+  }
+
+  take(entry: ListedRegister, summary: ObjectSummary): void {
+    const { bytes, versionId, etag, storageClass, checksumAlgorithm } = summary
+    const packer = this.#packer
+    packer.text(entry.bytes, entry.nameStart, entry.keyEnd)
+    packer.text(bytes, etag.start, etag.end)
+    if (versionId.end > versionId.start) packer.text(bytes, versionId.start, versionId.end)
+    else packer.text(NULL_VERSION_BYTES, 0, NULL_VERSION_BYTES.length)
+    packer.text(bytes, storageClass.start, storageClass.end)
+    packer.text(bytes, checksumAlgorithm.start, checksumAlgorithm.end)
+    packer.finishObject(summary.sizeBytes, summary.lastModifiedMs, summary.checksumType)
+    this.#lastObject = entry
+    this.#count++
+  }
+
+  takePrefix(common: ByteString): void {
+    this.#prefixes.push(textOfUtf8(common))
+    this.#lastObject = undefined
+    this.#lastPrefix = common
+    this.#count++
+  }
+
+  /** The page, with the key or prefix behind which the next one begins. */
+  more(): ListPage {
+    return { ...this.end(), next: textOfUtf8(this.#lastObject?.name ?? this.#lastPrefix) }
+  }
+
+  /** The last page: without a marker. Call it once. */
+  end(): ListPage {
+    return { objects: this.#packer.finish(), prefixes: this.#prefixes }
+  }
+}
+
 /** Versions and prefixes until the limit is reached. */
 class VersionsPage {
   readonly #limit: number
@@ -297,6 +346,11 @@ function foldingOf(request: { prefix: string; delimiter?: string | undefined }):
     prefix: utf8ByteString(request.prefix),
     delimiter: utf8ByteString(request.delimiter ?? ''),
   }
+}
+
+/** The same for a row, whose name becomes a text only when names are folded. */
+function commonPrefixOf(entry: ListedRegister, folding: Folding): ByteString | undefined {
+  return folding.delimiter === '' ? undefined : commonPrefix(entry.name, folding)
 }
 
 /** The name up to and with its first delimiter behind the prefix. Undefined when the name is not folded. */

@@ -16,16 +16,10 @@ import type {
   VersionRecord,
 } from '../../protocol/codec/versioned.ts'
 import type { ByteString } from '../../protocol/ids.ts'
-import type { ObjectSummary } from '../../protocol/object/summary.ts'
 import { NULL_VERSION_ID } from '../../protocol/object/version-id.ts'
 import type { PartInfo } from '../../gateway/port/uploads.ts'
 import type { ListedVersion } from '../../gateway/port/versions.ts'
-import type {
-  ListedObject,
-  ObjectHeaders,
-  ObjectInfo,
-  ObjectPart,
-} from '../../gateway/port/objects.ts'
+import type { ObjectHeaders, ObjectInfo, ObjectPart } from '../../gateway/port/objects.ts'
 import type { ChecksumAlgorithm, Checksums, FinishedBody } from '../../gateway/port/body.ts'
 
 /** By the number in the record. */
@@ -125,35 +119,23 @@ function objectPartOf({ sizeBytes, checksum }: StorageRecord): ObjectPart {
     : { sizeBytes, checksum: Buffer.from(checksum).toString('base64') }
 }
 
-/**
- * One entry of a list of objects, from the summary that the register's value begins with (protocol/object/summary.ts).
- */
-export function listedOf(name: ByteString, summary: ObjectSummary): ListedObject {
-  const { checksumAlgorithm } = summary
-  return {
-    key: textOfUtf8(name),
-    sizeBytes: summary.sizeBytes,
-    etag: summary.etag,
-    lastModifiedMs: summary.lastModifiedMs,
-    storageClass: summary.storageClass === '' ? 'STANDARD' : summary.storageClass,
-    versionId: versionIdText(summary),
-    checksumAlgorithm:
-      checksumAlgorithm === '' ? undefined : (checksumAlgorithm as ChecksumAlgorithm),
-    checksumType: checksumTypeOf(summary.checksumType),
-  }
-}
-
 /** One entry of a list of versions. A list names only the algorithm of the version's first checksum. */
 export function listedVersionOf(
   name: ByteString,
   version: VersionRecord,
   isLatest: boolean,
 ): ListedVersion {
-  const { versionId, sizeBytes, etag, lastModifiedMs, storageClass, checksumType } = version
   const checksumAlgorithm = version.checksums[0]?.name ?? ''
-  const summary = { versionId, sizeBytes, etag, lastModifiedMs, storageClass, checksumType }
   return {
-    ...listedOf(name, { ...summary, checksumAlgorithm }),
+    key: textOfUtf8(name),
+    sizeBytes: version.sizeBytes,
+    etag: version.etag,
+    lastModifiedMs: version.lastModifiedMs,
+    storageClass: version.storageClass === '' ? 'STANDARD' : version.storageClass,
+    versionId: versionIdText(version),
+    checksumAlgorithm:
+      checksumAlgorithm === '' ? undefined : (checksumAlgorithm as ChecksumAlgorithm),
+    checksumType: checksumTypeOf(version.checksumType),
     isLatest,
     deleteMarker: version.deleteMarker,
   }

@@ -1,9 +1,10 @@
 /**
  * How far a walk has come in each shard, and which shard has the next name: a binary heap of cursors (lister.ts). Rows
- * stay in the buffers in which they came (protocol/rpc/list-reply.ts). A row becomes an object when it is taken.
+ * stay in the buffers in which they came (protocol/rpc/list-reply.ts), and are compared there. A row becomes an object when
+ * it is taken, and its name a text only for those who ask for one.
  */
 
-import { byteString } from '../../protocol/bytes.ts'
+import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import { bodyPlaceOf, isTombstoneState } from '../../protocol/codec/state.ts'
 import type { ByteString, RegisterKey } from '../../protocol/ids.ts'
 import type { KeyRange } from '../../protocol/keyspace/key.ts'
@@ -13,95 +14,104 @@ import type { ListRows } from '../../protocol/rpc/list-reply.ts'
 /** Bytes of a key before the name: partition, space, bucket id, shard. */
 const NAME_AT = 2 + 1 + 16 + 2
 
-/** A live register. Tombstones are left out. */
+/** A live register. Tombstones are left out. Its bytes stay as they are while anybody holds it. */
 export class ListedRegister {
-  /** The part of the key behind bucket id and shard. */
-  readonly name: ByteString
-  /** The body of the register's value is what is in `text` from `start` to `end`. */
-  readonly text: ByteString
-  readonly start: number
-  readonly end: number
-  /** The part of the key before the name. */
-  readonly #head: ByteString
+  /** Holds the key and the body, and more. Do not change it. */
+  readonly bytes: Uint8Array
+  readonly keyStart: number
+  readonly keyEnd: number
+  /** The body of the register's value. */
+  readonly bodyStart: number
+  readonly bodyEnd: number
 
-  constructor(head: ByteString, name: ByteString, text: ByteString, start: number, end: number) {
-    this.#head = head
-    this.name = name
-    this.text = text
-    this.start = start
-    this.end = end
+  constructor(
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    bodyStart: number,
+    bodyEnd: number,
+  ) {
+    this.bytes = bytes
+    this.keyStart = keyStart
+    this.keyEnd = keyEnd
+    this.bodyStart = bodyStart
+    this.bodyEnd = bodyEnd
   }
 
   static of(key: RegisterKey, body: Uint8Array): ListedRegister {
-    const head = key.slice(0, NAME_AT)
-    return new ListedRegister(head, key.slice(NAME_AT), byteString(body), 0, body.length)
+    const bytes = new Uint8Array(key.length + body.length)
+    bytes.set(bytesOf(key))
+    bytes.set(body, key.length)
+    return new ListedRegister(bytes, 0, key.length, key.length, bytes.length)
+  }
+
+  /** Where the name begins: the part of the key behind bucket id and shard. It ends where the key does. */
+  get nameStart(): number {
+    return this.keyStart + NAME_AT
+  }
+
+  get name(): ByteString {
+    return latin1(this.bytes, this.nameStart, this.keyEnd)
   }
 
   get key(): RegisterKey {
-    return (this.#head + this.name) as RegisterKey
+    return latin1(this.bytes, this.keyStart, this.keyEnd) as RegisterKey
   }
 
   /** A copy of the value's body. */
-  get body(): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(this.end - this.start)
-    for (let i = 0; i < bytes.length; i++) bytes[i] = this.text.charCodeAt(this.start + i)
-    return bytes
+  get body(): Uint8Array {
+    return this.bytes.slice(this.bodyStart, this.bodyEnd)
   }
+}
+
+/** A byte for each character. */
+function latin1(bytes: Uint8Array, start: number, end: number): ByteString {
+  return Buffer.prototype.latin1Slice.call(bytes, start, end)
 }
 
 /** Values of registers that were read alone, by their place among the rows. Undefined: there is no such register. */
 export type ResolvedRows = ReadonlyMap<number, RegisterValue | undefined>
 
-/**
- * Rows of one shard, ascending, from one answer or merged from several. Their bytes are made one text: names and fields
- * are pieces of it, which cost no copy.
- */
+/** Rows of one shard, ascending, from one answer or merged from several. */
 export class ShardRows {
   readonly #rows: ListRows
   readonly #resolved: ResolvedRows | undefined
-  readonly #text: ByteString
-  /** Where the text begins in the bytes of the rows. */
-  readonly #base: number
-  /** What all keys begin with, before their names. */
-  readonly #head: ByteString
 
   constructor(rows: ListRows, resolved?: ResolvedRows) {
     this.#rows = rows
     this.#resolved = resolved
-    const last = rows.length - 1
-    // A message may have the fields of a row in any order.
-    this.#base = last < 0 ? 0 : Math.min(rows.keyStart(0), rows.stateStart(0))
-    const end = last < 0 ? 0 : Math.max(rows.keyEnd(last), rows.stateEnd(last))
-    this.#text = Buffer.prototype.latin1Slice.call(rows.bytes, this.#base, end)
-    const headAt = last < 0 ? 0 : rows.keyStart(0) - this.#base
-    this.#head = this.#text.slice(headAt, headAt + NAME_AT)
   }
 
   get length(): number {
     return this.#rows.length
   }
 
-  name(row: number): ByteString {
-    const rows = this.#rows
-    return this.#text.slice(
-      rows.keyStart(row) + NAME_AT - this.#base,
-      rows.keyEnd(row) - this.#base,
-    )
+  get bytes(): Uint8Array {
+    return this.#rows.bytes
+  }
+
+  nameStart(row: number): number {
+    return this.#rows.keyStart(row) + NAME_AT
+  }
+
+  nameEnd(row: number): number {
+    return this.#rows.keyEnd(row)
   }
 
   /** Undefined for a register that is absent or a tombstone. */
-  register(row: number, name: ByteString): ListedRegister | undefined {
+  register(row: number): ListedRegister | undefined {
     const rows = this.#rows
     if (this.#resolved?.has(row) === true) {
       const value = this.#resolved.get(row)
       if (value === undefined || value.tombstone) return undefined
-      return ListedRegister.of((this.#head + name) as RegisterKey, value.body)
+      return ListedRegister.of(byteString(rows.key(row)) as RegisterKey, value.body)
     }
+    const { bytes } = rows
     const start = rows.stateStart(row)
-    if (isTombstoneState(rows.bytes, start)) return undefined
-    const end = rows.stateEnd(row) - this.#base
-    const bodyAt = Math.min(bodyPlaceOf(rows.bytes, start) - this.#base, end)
-    return new ListedRegister(this.#head, name, this.#text, bodyAt, end)
+    if (isTombstoneState(bytes, start)) return undefined
+    const end = rows.stateEnd(row)
+    const bodyStart = Math.min(bodyPlaceOf(bytes, start), end)
+    return new ListedRegister(bytes, rows.keyStart(row), rows.keyEnd(row), bodyStart, end)
   }
 
   /** The first row from `row` on whose name is not below `name`. */
@@ -109,11 +119,21 @@ export class ShardRows {
     let [low, high] = [row, this.length]
     while (low < high) {
       const middle = (low + high) >> 1
-      if (this.name(middle) < name) low = middle + 1
+      if (isBelow(this.bytes, this.nameStart(middle), this.nameEnd(middle), name)) low = middle + 1
       else high = middle
     }
     return low
   }
+}
+
+/** Whether the bytes from `start` to `end` come before `text`. */
+function isBelow(bytes: Uint8Array, start: number, end: number, text: ByteString): boolean {
+  const length = Math.min(end - start, text.length)
+  for (let i = 0; i < length; i++) {
+    const difference = bytes[start + i]! - text.charCodeAt(i)
+    if (difference !== 0) return difference < 0
+  }
+  return end - start < text.length
 }
 
 /** How far the walk has come in one shard. */
@@ -123,8 +143,10 @@ export class ListCursor {
   range: KeyRange<RegisterKey>
   /** The shard has no rows beyond those here. */
   finished = false
-  /** The name of the next row; undefined without rows. */
-  name: ByteString | undefined
+  /** The name of the next row is what is in `bytes` from `nameStart` to `nameEnd`. It says nothing without rows. */
+  bytes: Uint8Array = EMPTY_BYTES
+  nameStart = 0
+  nameEnd = 0
   /** Rows that are here. */
   left = 0
   /** With this many rows left or fewer, the shard is asked again when another one has to be. */
@@ -161,16 +183,29 @@ export class ListCursor {
 
   /** Takes the next row. Undefined when its register is absent or a tombstone. */
   take(): ListedRegister | undefined {
-    const register = this.#ahead[0]!.register(this.#at, this.name!)
+    const register = this.#ahead[0]!.register(this.#at)
     this.#pass(this.#at + 1)
     return register
   }
 
   /** Passes over the rows below `name`. */
   skipTo(name: ByteString): void {
-    while (this.name !== undefined && this.name < name) {
+    while (this.left > 0 && isBelow(this.bytes, this.nameStart, this.nameEnd, name)) {
       this.#pass(this.#ahead[0]!.firstFrom(this.#at, name))
     }
+  }
+
+  /** Whether this cursor's next row comes before the other's. Both have one. */
+  isBefore(other: ListCursor): boolean {
+    const [bytes, others] = [this.bytes, other.bytes]
+    const end = this.nameEnd
+    const othersEnd = other.nameEnd
+    let at = this.nameStart
+    for (let i = other.nameStart; at < end && i < othersEnd; at++, i++) {
+      const difference = bytes[at]! - others[i]!
+      if (difference !== 0) return difference < 0
+    }
+    return end - this.nameStart < othersEnd - other.nameStart
   }
 
   /** Goes on to a later row of the first rows, or to the end of them. */
@@ -185,26 +220,29 @@ export class ListCursor {
   }
 
   #look(): void {
-    this.name = this.#ahead[0]?.name(this.#at)
+    const rows = this.#ahead[0]
+    if (rows === undefined) return
+    this.bytes = rows.bytes
+    this.nameStart = rows.nameStart(this.#at)
+    this.nameEnd = rows.nameEnd(this.#at)
   }
 }
 
 /** The queue of the cursors that have rows. */
 export function cursorQueue(cursors: readonly ListCursor[]): ListCursor[] {
   // An ascending list is a heap.
-  return cursors.filter((cursor) => cursor.left > 0).sort((a, b) => (a.name! < b.name! ? -1 : 1))
+  return cursors.filter((cursor) => cursor.left > 0).sort((a, b) => (a.isBefore(b) ? -1 : 1))
 }
 
 /** Moves the top, which has a new name, down to its place. */
 export function sinkTop(queue: ListCursor[]): void {
   const top = queue[0]!
-  const name = top.name!
   let at = 0
   for (;;) {
     let child = 2 * at + 1
     if (child >= queue.length) break
-    if (child + 1 < queue.length && queue[child + 1]!.name! < queue[child]!.name!) child++
-    if (queue[child]!.name! >= name) break
+    if (child + 1 < queue.length && queue[child + 1]!.isBefore(queue[child]!)) child++
+    if (!queue[child]!.isBefore(top)) break
     queue[at] = queue[child]!
     at = child
   }

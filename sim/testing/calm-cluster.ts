@@ -157,7 +157,7 @@ export async function keysOf(backend: Backend, limit = 1000): Promise<string[]> 
   let after: string | undefined
   do {
     const page = await backend.listObjects(context(), { bucket: BUCKET, prefix: '', after, limit })
-    keys.push(...page.objects.map(({ key }) => key))
+    keys.push(...[...page.objects].map(({ key }) => key))
     after = page.next
   } while (after !== undefined)
   return keys

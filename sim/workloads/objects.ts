@@ -68,7 +68,7 @@ export class ObjectsWorkload implements Workload {
       }
       const listed = await backend
         .listObjects(clientContext('ListObjectsV2'), { bucket: BUCKET, prefix: '', limit: 1000 })
-        .then(({ objects }) => objects.map(({ key }) => key))
+        .then(({ objects }) => [...objects].map(({ key }) => key))
         .catch(() => undefined)
       const names = present.map((each) => each.split('=')[0]!).sort()
       if (JSON.stringify(listed) !== JSON.stringify(names)) {
@@ -216,7 +216,7 @@ export class ObjectsWorkload implements Workload {
         }),
       )
       const returnedMs = clock.monotonicMs()
-      const tags = new Map(page.objects.map(({ key, etag }) => [key, Number(etag)]))
+      const tags = new Map([...page.objects].map(({ key, etag }) => [key, Number(etag)]))
       for (const [key, history] of this.#histories) {
         history.push({ operation: { type: 'get', tag: tags.get(key) }, calledMs, returnedMs })
       }

@@ -1,0 +1,55 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { utf8Text } from '../../protocol/bytes.ts'
+import { finish } from '../../protocol/work.ts'
+import { encodeUrl } from '../http/xml.ts'
+import { escapeXml } from '../http/xml-text.ts'
+import { ListedObjects, type ListedObject } from '../port/listed-objects.ts'
+import { detailsXml, storageXml } from './list.ts'
+import { listingXml } from './list-xml.ts'
+
+const object: fc.Arbitrary<ListedObject> = fc.record({
+  key: fc.oneof(
+    fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }),
+    fc.constantFrom(
+      'plain/key-1.txt',
+      'a&b',
+      '<k>',
+      'a b~!',
+      '\u0001',
+      '\ufffe\uffff',
+      '"',
+      'ключ',
+    ),
+  ),
+  sizeBytes: fc.oneof(fc.maxSafeNat(), fc.nat({ max: 5_000 })),
+  etag: fc.constantFrom('9dd4e461268c8034f5c8564e155c67a6', '9dd4e461268c8034f5c8564e155c67a6-3'),
+  lastModifiedMs: fc.oneof(
+    fc.constantFrom(1_764_600_000_000, 1_764_600_000_007),
+    fc.nat({ max: 4_000_000_000_000 }),
+  ),
+  storageClass: fc.constantFrom('STANDARD', 'GLACIER', '<&>'),
+  versionId: fc.constantFrom('null', 'abc'),
+  checksumAlgorithm: fc.constantFrom(undefined, 'CRC32', 'SHA256'),
+  checksumType: fc.constantFrom(undefined, 'FULL_OBJECT', 'COMPOSITE'),
+})
+
+test('packed objects give the entries that objects give', () => {
+  fc.assert(
+    fc.property(
+      fc.array(object, { maxLength: 20 }),
+      fc.constantFrom(escapeXml, encodeUrl),
+      fc.constantFrom('', '<Owner><ID>ä</ID></Owner>'),
+      (objects, write, owner) => {
+        const packed = ListedObjects.of(objects)
+        expect([...packed]).toEqual(objects)
+        const expected = objects.map((each) => {
+          const head = `<Contents><Key>${write(each.key)}</Key>${detailsXml(each)}`
+          return `${head}${owner}${storageXml(each)}</Contents>`
+        })
+        const bytes = finish(listingXml(packed, write, owner, '<ü>', '</ü>'))
+        expect(utf8Text(bytes)).toBe(`<ü>${expected.join('')}</ü>`)
+      },
+    ),
+  )
+})
