@@ -25,7 +25,7 @@ const object: fc.Arbitrary<ListedObject> = fc.record({
   sizeBytes: fc.oneof(fc.maxSafeNat(), fc.nat({ max: 5_000 })),
   etag: fc.constantFrom('9dd4e461268c8034f5c8564e155c67a6', '9dd4e461268c8034f5c8564e155c67a6-3'),
   lastModifiedMs: fc.oneof(
-    fc.constantFrom(1_764_600_000_000, 1_764_600_000_007),
+    fc.constantFrom(1_764_600_000_000, 1_764_600_000_007, 8e15),
     fc.nat({ max: 4_000_000_000_000 }),
   ),
   storageClass: fc.constantFrom('STANDARD', 'GLACIER', '<&>'),

@@ -11,15 +11,17 @@ import { escapeXml } from '../http/xml-text.ts'
 import { LISTED_TEXT, type ListedObjects } from '../port/listed-objects.ts'
 
 const KEY = utf8('<Contents><Key>')
-const LAST_MODIFIED = utf8('</Key><LastModified>')
-const ETAG = utf8('</LastModified><ETag>&quot;')
+/** From behind the key to the ETag, around the time. */
+const AROUND_TIME = ['</Key><LastModified>', '</LastModified><ETag>&quot;'] as const
+/** As long as each time. */
+const NO_TIME = '0000-00-00T00:00:00.000Z'
 const ETAG_END = utf8('&quot;</ETag>')
+const ETAG_END_SIZE = utf8('&quot;</ETag><Size>')
 const ALGORITHM = utf8('<ChecksumAlgorithm>')
 const CHECKSUM_TYPE = utf8('</ChecksumAlgorithm><ChecksumType>')
-const CHECKSUM_TYPE_END = utf8('</ChecksumType>')
-const SIZE = utf8('<Size>')
-const SIZE_END = utf8('</Size>')
-const STANDARD = utf8('<StorageClass>STANDARD</StorageClass></Contents>')
+const CHECKSUM_TYPE_END_SIZE = utf8('</ChecksumType><Size>')
+const SIZE_END = '</Size>'
+const STANDARD = '<StorageClass>STANDARD</StorageClass></Contents>'
 const STORAGE_CLASS = utf8('<StorageClass>')
 const STORAGE_CLASS_END = utf8('</StorageClass></Contents>')
 /** An entry with a short key and without checksums. */
@@ -41,12 +43,14 @@ class EntryWriter {
   readonly #objects: ListedObjects
   readonly #write: NameWriter
   readonly #plain: Uint8Array
-  readonly #owner: Uint8Array
+  /** From behind the size to the end of the entry, or to its storage class. */
+  readonly #standardEnd: Uint8Array
+  readonly #sizeEnd: Uint8Array
   readonly #meter: Meter
   readonly #into: ByteWriter
-  /** The text of a time is made once for neighbours that share it. */
+  /** What is around the time, and the time that is written there now. Most entries of a page differ in few digits. */
+  readonly #aroundTime = utf8(AROUND_TIME.join(NO_TIME))
   #lastMs = Number.NaN
-  #lastDate = ''
 
   constructor(
     objects: ListedObjects,
@@ -58,7 +62,8 @@ class EntryWriter {
     this.#objects = objects
     this.#write = write
     this.#plain = write === encodeUrl ? PLAIN_IN_URLS : PLAIN_IN_XML
-    this.#owner = utf8(owner)
+    this.#standardEnd = utf8(SIZE_END + owner + STANDARD)
+    this.#sizeEnd = utf8(SIZE_END + owner)
     this.#meter = meter
     this.#into = into
   }
@@ -67,24 +72,21 @@ class EntryWriter {
     const [objects, into] = [this.#objects, this.#into]
     into.put(KEY)
     this.#putKey(object)
-    into.put(LAST_MODIFIED)
-    into.putText(this.#date(objects.lastModifiedMs(object)))
-    into.put(ETAG)
+    into.put(this.#time(objects.lastModifiedMs(object)))
     this.#putText(object, LISTED_TEXT.etag)
-    into.put(ETAG_END)
-    if (!objects.isEmpty(object, LISTED_TEXT.checksumAlgorithm)) {
+    if (objects.isEmpty(object, LISTED_TEXT.checksumAlgorithm)) into.put(ETAG_END_SIZE)
+    else {
+      into.put(ETAG_END)
       into.put(ALGORITHM)
       this.#putText(object, LISTED_TEXT.checksumAlgorithm)
       into.put(CHECKSUM_TYPE)
       into.putText(objects.checksumType(object) ?? 'FULL_OBJECT')
-      into.put(CHECKSUM_TYPE_END)
+      into.put(CHECKSUM_TYPE_END_SIZE)
     }
-    into.put(SIZE)
     into.putNumber(objects.sizeBytes(object))
-    into.put(SIZE_END)
-    into.put(this.#owner)
-    if (objects.isEmpty(object, LISTED_TEXT.storageClass)) into.put(STANDARD)
+    if (objects.isEmpty(object, LISTED_TEXT.storageClass)) into.put(this.#standardEnd)
     else {
+      into.put(this.#sizeEnd)
       into.put(STORAGE_CLASS)
       into.putText(escapeXml(objects.text(object, LISTED_TEXT.storageClass)))
       into.put(STORAGE_CLASS_END)
@@ -111,12 +113,18 @@ class EntryWriter {
     this.#into.putPart(texts, this.#objects.start(object, text), this.#objects.end(object, text))
   }
 
-  #date(timeMs: number): string {
+  /** From behind the key to the ETag. */
+  #time(timeMs: number): Uint8Array {
+    const bytes = this.#aroundTime
     if (timeMs !== this.#lastMs) {
-      this.#lastDate = xmlDate(timeMs)
+      const text = xmlDate(timeMs)
+      // Years above 9999 take more room.
+      if (text.length !== NO_TIME.length) return utf8(AROUND_TIME.join(text))
+      const start = AROUND_TIME[0].length
+      for (let i = 0; i < text.length; i++) bytes[start + i] = text.charCodeAt(i)
       this.#lastMs = timeMs
     }
-    return this.#lastDate
+    return bytes
   }
 }
 

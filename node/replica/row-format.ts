@@ -4,6 +4,7 @@
  */
 
 import { crc32 } from 'node:zlib'
+import { crc32Of } from '../../protocol/crc32.ts'
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'
 import { PROPOSER_ID_BYTES, proposerId } from '../../protocol/ids.ts'
@@ -74,8 +75,7 @@ export function isSoundState(row: Uint8Array, sizeBytes: number): boolean {
   const checksum =
     row[POSITION_BYTES]! * 0x1000000 +
     ((row[POSITION_BYTES + 1]! << 16) | (row[POSITION_BYTES + 2]! << 8) | row[POSITION_BYTES + 3]!)
-  const position = crc32(row.subarray(0, POSITION_BYTES))
-  return checksum === crc32(row.subarray(STATE_AT, sizeBytes), position)
+  return checksum === crc32Of(row, STATE_AT, sizeBytes, crc32Of(row, 0, POSITION_BYTES))
 }
 
 /** The state without a check of the checksum: for enumerations, whose results are read again before they are used. */

@@ -44,14 +44,27 @@ export class FieldReader {
   /** Where the bytes of a field with a length begin and end. */
   start = 0
   end = 0
-  readonly #bytes: Uint8Array
-  readonly #limit: number
+  #bytes: Uint8Array
+  #limit: number
   #at: number
 
   constructor(bytes: Uint8Array, start: number, end: number) {
     this.#bytes = bytes
     this.#at = start
     this.#limit = end
+  }
+
+  /** Begins anew with another message. */
+  reset(bytes: Uint8Array, start: number, end: number): void {
+    this.#bytes = bytes
+    this.#at = start
+    this.#limit = end
+  }
+
+  /** Goes on inside the current field, which is a message, and not behind it. */
+  enter(): void {
+    this.#at = this.start
+    this.#limit = this.end
   }
 
   /** Goes to the next field. False at the end of the message. */

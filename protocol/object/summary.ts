@@ -37,6 +37,7 @@ export class ObjectSummary {
   lastModifiedMs = 0
   /** 0 none, 1 FULL_OBJECT, 2 COMPOSITE. */
   checksumType = 0
+  readonly #fields = new FieldReader(EMPTY_BYTES, 0, 0)
 
   /**
    * Reads the current version. False when there is none, or it is a delete marker. What is in `bytes` from `start` to `end`
@@ -47,9 +48,12 @@ export class ObjectSummary {
     const version = start < end ? bytes[start] : undefined
     if (version !== 1) throw new RecordVersionError(`record of version ${version}`)
     this.bytes = bytes
-    const fields = new FieldReader(bytes, start + 1, end)
+    const fields = this.#fields
+    fields.reset(bytes, start + 1, end)
     while (fields.next()) {
-      if (fields.field === 2) return this.#readVersion(fields.message())
+      if (fields.field !== 2) continue
+      fields.enter()
+      return this.#readVersion(fields)
     }
     return false
   }

@@ -35,14 +35,14 @@ const PLACES = 4
 
 /** Keys and states of registers, ascending by key. An empty state is that of a damaged register. */
 export class ListRows {
-  static readonly none = new ListRows(EMPTY_BYTES, [], true)
+  static readonly none = new ListRows(EMPTY_BYTES, new Int32Array(0), true)
   /** Holds all keys and states, and more. Do not change it. */
   readonly bytes: Uint8Array
-  readonly #places: readonly number[]
+  readonly #places: Int32Array
   readonly #isPacked: boolean
 
   /** `places` has four numbers for each row. `isPacked`: `bytes` are the rows as a message has them, and nothing else. */
-  constructor(bytes: Uint8Array, places: readonly number[], isPacked = false) {
+  constructor(bytes: Uint8Array, places: Int32Array, isPacked = false) {
     this.bytes = bytes
     this.#places = places
     this.#isPacked = isPacked
@@ -119,12 +119,14 @@ const INTERVAL_TAG = 0x22
 export class RowPacker {
   #bytes = new Uint8Array(4_096)
   #length = 0
-  #places: number[] = []
+  #places = new Int32Array(PLACES * 64)
+  /** How many places are noted. */
+  #count = 0
 
   /** Forgets rows that were not finished. */
   clear(): this {
     this.#length = 0
-    this.#places = []
+    this.#count = 0
     return this
   }
 
@@ -139,6 +141,7 @@ export class RowPacker {
   ): void {
     const rowBytes = fieldBytes(keyEnd - keyStart) + fieldBytes(stateEnd - stateStart)
     this.#reserve(headBytes(rowBytes) + rowBytes)
+    if (this.#count === this.#places.length) this.#growPlaces()
     this.#length = putHead(this.#bytes, this.#length, ROW_TAG, rowBytes)
     this.#copy(KEY_TAG, key, keyStart, keyEnd)
     this.#copy(STATE_TAG, state, stateStart, stateEnd)
@@ -146,7 +149,11 @@ export class RowPacker {
 
   /** The rows since the last call, in memory of their own. */
   finish(): ListRows {
-    const rows = new ListRows(this.#bytes.slice(0, this.#length), this.#places, true)
+    const rows = new ListRows(
+      this.#bytes.slice(0, this.#length),
+      this.#places.slice(0, this.#count),
+      true,
+    )
     this.clear()
     return rows
   }
@@ -157,7 +164,14 @@ export class RowPacker {
     // For so few bytes a loop is faster than a view and its copy.
     for (let i = start, to = at; i < end; i++, to++) into[to] = from[i]!
     this.#length = at + end - start
-    this.#places.push(at, this.#length)
+    this.#places[this.#count++] = at
+    this.#places[this.#count++] = this.#length
+  }
+
+  #growPlaces(): void {
+    const larger = new Int32Array(2 * this.#places.length)
+    larger.set(this.#places)
+    this.#places = larger
   }
 
   #reserve(count: number): void {
@@ -249,7 +263,7 @@ function readInterval(bytes: Uint8Array, reader: FieldReader): ListInterval {
     else if (reader.field === 2) digest = reader.bytes()
     else if (reader.field === 3) coveredEnd = reader.bytes()
   }
-  return { rows: new ListRows(bytes, places), digest, coveredEnd }
+  return { rows: new ListRows(bytes, Int32Array.from(places)), digest, coveredEnd }
 }
 
 function readRow(reader: FieldReader, places: number[]): void {
