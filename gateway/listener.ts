@@ -14,6 +14,7 @@ import { NO_TUNNELS, refusalOf, sendPlain, type PlainRefusal } from './http/malf
 import type { GatewayLimits } from './limits.ts'
 import type { Connections } from './overload/connections.ts'
 import type { Watch } from './overload/watch.ts'
+import { checkUnused, listening } from './unused-address.ts'
 
 export interface ListenerOptions {
   readonly limits: Pick<GatewayLimits, 'headBytesMax' | 'headTimeoutMs' | 'idleTimeoutMs'>
@@ -22,6 +23,17 @@ export interface ListenerOptions {
   readonly access: AccessLog | undefined
   /** Answers one request. Never rejects. */
   serve(message: IncomingMessage, out: ServerResponse): Promise<void>
+}
+
+export interface ListenAddress {
+  readonly host: string
+  /** 0 takes any free one. */
+  readonly port: number
+  /**
+   * Several threads of this process listen on the port, and the system shares new connections out among them. The first
+   * one says `begin`, the others `join`. Rejects with ENOTSUP or the like where the system cannot do that.
+   */
+  readonly sharing?: 'begin' | 'join' | undefined
 }
 
 /** How often Node looks for connections whose heads are late. Its own default is half a minute. */
@@ -53,22 +65,11 @@ export class Listener {
     this.#server = this.#makeServer()
   }
 
-  /** Port 0 takes any free one. Rejects when the address cannot be bound. The URL has the address that was bound. */
-  async listen({
-    host,
-    port,
-  }: {
-    host: string
-    port: number
-  }): Promise<{ url: string; port: number }> {
+  /** Rejects when the address cannot be bound. The URL has the address that was bound. */
+  async listen({ host, port, sharing }: ListenAddress): Promise<{ url: string; port: number }> {
     const server = this.#server
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ host, port, backlog: 1024 }, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
+    if (sharing === 'begin') await checkUnused(host, port)
+    await listening(server, { host, port, backlog: 1024, reusePort: sharing !== undefined })
     const bound = server.address() as AddressInfo
     const shown = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address
     return { url: `http://${shown}:${bound.port}`, port: bound.port }

@@ -132,6 +132,7 @@ function addStartCommand(program: Command, { terminal, clock, finish }: CommandC
     .option('--name <name>', 'name of this node (default: host name and directory name)')
     .option('--zone <name>', 'failure domain: rack, room, site')
     .option('--capacity <size>', 'space to offer, such as 1TiB (default: size of the disk)')
+    .option('--gateway-threads <count>', 'threads for HTTP beside the core, 0 to 8')
     .option('--config <file>', 'TOML or YAML file with any setting')
     .option(
       '--accept-lost-log',
@@ -163,6 +164,7 @@ function addClusterCommand(
       'first port of node 0 (default: 9000); node i uses this port + 10*i and the two after it',
       wholeNumber,
     )
+    .option('--gateway-threads <count>', 'threads for HTTP beside the core, 0 to 8')
     .option('--config <file>', 'TOML or YAML file with any setting')
     .action(async (options: LocalClusterOptions) => {
       const { runCluster } = await import('./cluster.ts')

@@ -28,6 +28,11 @@ export class SystemClock implements Clock {
   }
 }
 
+/** Runs `run` once, after what is ready in the present turn of the event loop. */
+export function afterTurn(run: () => void): void {
+  setImmediate(run)
+}
+
 /** Bytes are drawn so many at a time: a call for a few of them costs as much as one for all. */
 const POOL_BYTES = 4_096
 const POOLED_BYTES_MAX = 64

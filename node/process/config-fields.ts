@@ -40,6 +40,10 @@ const MIN_SEGMENT_BYTES = 4 * 2 ** 20
 /** Offsets in a segment have 32 bits, and a batch may pass the limit by its own length. */
 const MAX_SEGMENT_BYTES = 3 * 2 ** 30
 
+/** The default of `gatewayThreads`. */
+const GATEWAY_THREADS = 0
+const GATEWAY_THREADS_MAX = 8
+
 /** What all nodes of a cluster must agree on. */
 export const clusterFields = {
   region: textValue(/^[a-z0-9-]{1,32}$/, 'is not a region name, such as us-east-1')
@@ -245,6 +249,15 @@ export const nodeFields = {
       'The same share for one user, role or root whose requests are signed. Set it to 1 where there is only one.',
     takes: '0.01 to 1',
   }),
+  gatewayThreads: countValue(0, GATEWAY_THREADS_MAX)
+    .default(GATEWAY_THREADS)
+    .register(guides, {
+      meaning:
+        'Threads that do HTTP, signatures, policies and hashing beside the thread of the core; `0` does everything on one ' +
+        'thread. Where several processes cannot share a port (Node before 23.1, macOS) there is at most one.',
+      cost: 'each takes some 30 MiB of memory.',
+      takes: '0 to 8',
+    }),
   reclaimDelay: durationValue(0, 86_400e3, 'is longer than 1d')
     .prefault('30s')
     .register(guides, {
@@ -363,6 +376,7 @@ export const flagNames = [
   'name',
   'zone',
   'capacity',
+  'gatewayThreads',
 ] as const
 
 /** What the tables of the documents say about a field. Every field has a guide; a test sees to it. */

@@ -6,7 +6,7 @@
  *   1. checks that write nothing (first-start.ts)
  *   2. the data directory is locked, formatted if it is new, and its boot counter raised
  *   3. the admin port opens, and says from now on what the start waits for
- *   4. the node starts: log, layout, entering the cluster
+ *   4. gateway threads are started, if there are to be any; the node starts: log, layout, entering the cluster
  *   5. the S3 port opens, and the addresses are written down for the next start
  *
  * A stop closes the ports, then the node, then the directory. When a step fails, what was opened before it is closed again.
@@ -17,7 +17,7 @@ import { onFailedAssertion } from '../../protocol/assert.ts'
 import type { AdminBackend } from '../../gateway/port/admin.ts'
 import { createAdmin, type Admin } from '../../gateway/admin/api.ts'
 import { GatewayMetrics } from '../../gateway/admin/metrics.ts'
-import { createGateway } from '../../gateway/server.ts'
+import { createGateway, type Gateway } from '../../gateway/server.ts'
 import type { NodeHooks, RunningNode, StartChoices } from '../process/running-node.ts'
 import type { Config } from '../process/config.ts'
 import { openDataDirectory, type DataDirectory } from '../process/data-directory.ts'
@@ -34,10 +34,12 @@ import { createRowCheck } from '../replica/row-check.ts'
 import { generateNodeKey } from '../net/identity.ts'
 import { createNetwork } from '../net/network.ts'
 import { ShoalNode } from '../assembly/node.ts'
+import { GatewayThreads } from './gateway-threads.ts'
 import { nodeOptionsOf, startProgress } from './node-settings.ts'
 import { processGauges } from './process-gauges.ts'
 import { rootCredentialsOf } from './root-credentials.ts'
 import { StartingAdmin } from './starting-admin.ts'
+import type { GatewaySettings } from './thread-messages.ts'
 import { watchTurns } from '../env/turn-watch.ts'
 import { keepSpareRoom } from '../env/spare-room.ts'
 import { BUG_EXIT_CODE, stopLine } from '../tools/failed-assertion.ts'
@@ -119,14 +121,16 @@ async function serve(
   const credential = directory.adminCredential(random.bytes(ADMIN_CREDENTIAL_BYTES))
   const admin = createAdmin({ backend: starting.backend, metrics, credential, logger })
   const { url: adminUrl } = await admin.listen(config.admin)
+  const threads = startThreads(config, hooks, clock)
   try {
     // The address is written first: a command must not send the credential to a process that has an earlier run's port.
     const { addresses } = directory.node
     directory.remember({ addresses: { ...addresses, admin: addressOf(adminUrl) } })
     directory.writeAdminCredential(credential)
-    const start: Start = { config, hooks, choices, directory, random, clock, metrics, gauges }
+    const start: Start = { config, hooks, choices, directory, random, clock, metrics, gauges, threads }
     return await serveNode({ ...start, starting, admin, adminUrl })
   } catch (error) {
+    await threads?.end()
     await admin.close()
     throw error
   }
@@ -142,6 +146,8 @@ interface Start {
   readonly clock: Clock
   readonly metrics: GatewayMetrics
   readonly gauges: AdminBackend['gauges']
+  /** Undefined when everything is to be on one thread. */
+  readonly threads: GatewayThreads | undefined
 }
 
 /** A start whose admin port answers already. */
@@ -235,28 +241,41 @@ async function openEnvironment({
   }
 }
 
-/** The S3 port's server, not listening yet. */
+/** The S3 port's server, not listening yet: on this thread, or the threads that are there for it. */
 function openGateway(
-  { config, hooks, random, clock, metrics }: Start,
+  { config, hooks, random, clock, metrics, threads }: Start,
   { backend, iam }: Pick<ShoalNode, 'backend' | 'iam'>,
-): ReturnType<typeof createGateway> {
+): Pick<Gateway, 'listen' | 'close'> {
+  if (threads !== undefined) return threads.connect(backend)
   return createGateway({
+    ...settingsOf(config),
     backend,
     iam,
-    region: config.region,
-    sigv2: config.sigv2,
-    hostSuffixes: config.hostSuffixes,
     clock,
     randomBytes: (count) => random.bytes(count),
     metrics,
     logger: hooks.logger,
+    accessLog: hooks.accessLog,
+  })
+}
+
+/** Started early: the threads load their code while the node recovers. */
+function startThreads(config: Config, hooks: NodeHooks, clock: Clock): GatewayThreads | undefined {
+  if (config.gatewayThreads === 0) return undefined
+  return new GatewayThreads({ config, settings: settingsOf(config), hooks, clock })
+}
+
+function settingsOf(config: Config): GatewaySettings {
+  return {
+    region: config.region,
+    sigv2: config.sigv2,
+    hostSuffixes: config.hostSuffixes,
     limits: {
       bodyBytesMax: config.bodyMemory,
       shares: { address: config.addressShare, caller: config.callerShare },
     },
-    accessLog: hooks.accessLog,
     debug: config.logLevel === 'debug',
-  })
+  }
 }
 
 /** What this start has changed in a directory that it found. */

@@ -104,6 +104,7 @@ describe('packages', () => {
     [/^node:child_process$/, /^(node\/cli\/|sim\/|bench\/)/],
     [/^node:http$/, /^(gateway\/|node\/cli\/|sim\/|bench\/)/],
     [/^node:(net|tls|dgram|https|http2)$/, /^(gateway\/|node\/net\/|sim\/|bench\/)/],
+    [/^node:worker_threads$/, /^(gateway\/threads\/|node\/start\/|sim\/)/],
     [/^koa$/, /^(gateway|bench)\//],
     [/^(commander|pino)$/, /^(node\/cli\/|sim\/repository\/)/],
     [

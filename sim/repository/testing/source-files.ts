@@ -6,12 +6,6 @@ import { APART } from '../../../.config/vitest.ts'
 import { isTest, packageOf, readText, withoutComments } from '../source.ts'
 import { files, findings, production, sources, wrongImports } from './checkout.ts'
 
-/** Built and tested ahead of what will use it. */
-const awaited: readonly (readonly [string, string])[] = [
-  ['gateway/threads/core-link.ts', 'gateway threads, which the node does not start yet'],
-  ['gateway/threads/thread-backend.ts', 'gateway threads, which the node does not start yet'],
-]
-
 describe('exports', () => {
   it('are by name', () => {
     const where = sources.filter(({ path }) => !path.startsWith('.config/'))
@@ -68,13 +62,10 @@ describe('source files', () => {
 
   it('that ship are used by others that ship', () => {
     const imported = new Set(production.flatMap(({ imports }) => imports))
-    const roots = ['node/main.ts', ...awaited.map(([path]) => path)]
     const unused = production
       .map(({ path }) => path)
-      .filter((path) => !roots.includes(path) && !imported.has(`./${path}`))
+      .filter((path) => path !== 'node/main.ts' && !imported.has(`./${path}`))
     expect(unused).toEqual([])
-    // A file that is used must leave the list.
-    expect(awaited.filter(([path]) => imported.has(`./${path}`))).toEqual([])
   })
 })
 

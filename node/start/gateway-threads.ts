@@ -1,0 +1,214 @@
+/**
+ * The gateway threads of a node, as the core has them. They are started before the core recovers, and load their code
+ * meanwhile; they listen when the node is up.
+ *
+ * Invariants:
+ *   - a thread that ends before it was told to takes the process with it: its requests cannot be finished by another
+ *   - a thread is ended only when it has closed its port, or with the whole start
+ */
+
+import { getCompileCacheDir } from 'node:module'
+import { dirname } from 'node:path'
+import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
+import type { ListenAddress } from '../../gateway/listener.ts'
+import type { Backend } from '../../gateway/port/backend.ts'
+import type { Gateway } from '../../gateway/server.ts'
+import { createBlockMemory, SharedBlocks } from '../../gateway/threads/blocks.ts'
+import { CoreLink } from '../../gateway/threads/core-link.ts'
+import type { Clock } from '../env/ports.ts'
+import { afterTurn } from '../env/system.ts'
+import type { Config } from '../process/config.ts'
+import type { NodeHooks } from '../process/running-node.ts'
+import { writeLines } from './thread-lines.ts'
+import type {
+  BoundAddress,
+  GatewaySettings,
+  ThreadOptions,
+  ToCore,
+  ToThread,
+} from './thread-messages.ts'
+
+/** Shared memory for bodies on their way, for all threads together; unused blocks take no memory. */
+const BLOCKS = 64
+/** What systems say that cannot share a port among sockets. */
+const CANNOT_SHARE = new Set(['ENOTSUP', 'EINVAL', 'ENOPROTOOPT', 'EOPNOTSUPP', 'ENOSYS'])
+
+const SOURCE = new URL('./gateway-thread.ts', import.meta.url)
+/** Compiled code (`npm run build`) has its own name for the file. The bundle has named it above. */
+const FILE = import.meta.url.endsWith('.js') ? new URL(SOURCE.href.replace(/\.ts$/, '.js')) : SOURCE
+
+export interface GatewayThreadsOptions {
+  readonly config: Pick<Config, 'gatewayThreads' | 'logLevel'>
+  readonly settings: GatewaySettings
+  readonly hooks: Pick<NodeHooks, 'logger' | 'accessLog' | 'failed'>
+  readonly clock: Clock
+}
+
+/** A gateway that is several threads: a connection is served by whichever the system gives it to. */
+export class GatewayThreads implements Pick<Gateway, 'listen' | 'close'> {
+  readonly #options: GatewayThreadsOptions
+  readonly #blocks: SharedBlocks
+  #threads: readonly GatewayThread[]
+
+  /** Starts the threads. They load their code now. */
+  constructor(options: GatewayThreadsOptions) {
+    this.#options = options
+    const memory = createBlockMemory(BLOCKS)
+    this.#blocks = new SharedBlocks(memory)
+    const count = canSharePorts() ? options.config.gatewayThreads : 1
+    this.#threads = Array.from(
+      { length: count },
+      (_, at) => new GatewayThread({ ...options, memory, link: at + 1 }),
+    )
+    if (count < options.config.gatewayThreads) this.#warn()
+  }
+
+  /** From now on the threads' calls are carried out on this store. */
+  connect(backend: Backend): this {
+    for (const thread of this.#threads) thread.connect(backend, this.#blocks)
+    return this
+  }
+
+  /** All threads listen, or none goes on. Port 0 is any free one, the same for all. */
+  async listen({ host, port }: ListenAddress): Promise<BoundAddress> {
+    const [first, ...others] = this.#threads as [GatewayThread, ...GatewayThread[]]
+    if (others.length === 0) return first.listen({ host, port })
+    let bound: BoundAddress
+    try {
+      bound = await first.listen({ host, port, sharing: 'begin' })
+    } catch (error) {
+      if (!CANNOT_SHARE.has((error as NodeJS.ErrnoException).code ?? '')) throw error
+      bound = await first.listen({ host, port })
+      this.#warn()
+      this.#threads = [first]
+      await Promise.all(others.map((each) => each.end()))
+      return bound
+    }
+    const further = { host, port: bound.port, sharing: 'join' } as const
+    await Promise.all(others.map((each) => each.listen(further)))
+    return bound
+  }
+
+  async close({ drainMs }: { drainMs: number }): Promise<void> {
+    await Promise.all(this.#threads.map((each) => each.close(drainMs)))
+    await this.end()
+  }
+
+  /** Ends all threads, whatever they are doing. */
+  async end(): Promise<void> {
+    await Promise.all(this.#threads.map((each) => each.end()))
+  }
+
+  #warn(): void {
+    this.#options.hooks.logger.warn(
+      { gatewayThreads: this.#options.config.gatewayThreads },
+      'this system cannot share a port among threads: there is one gateway thread',
+    )
+  }
+}
+
+/** Earlier versions ignore `reusePort`. */
+function canSharePorts(): boolean {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  return major > 23 || (major === 23 && minor >= 1)
+}
+
+type ThreadStart = GatewayThreadsOptions & {
+  readonly memory: SharedArrayBuffer
+  readonly link: number
+}
+
+class GatewayThread {
+  readonly #start: ThreadStart
+  readonly #worker: Worker
+  /** The core's end of the port of storage. */
+  readonly #storage: MessagePort
+  #core: CoreLink | undefined
+  /** What the thread was told last, until it answers. Nothing else is told meanwhile. */
+  #asked: PromiseWithResolvers<BoundAddress | undefined> | undefined
+  #isEnding = false
+
+  constructor(start: ThreadStart) {
+    this.#start = start
+    const { port1, port2 } = new MessageChannel()
+    this.#storage = port1
+    const cache = getCompileCacheDir()
+    const options: ThreadOptions = {
+      link: start.link,
+      settings: start.settings,
+      logLevel: start.config.logLevel,
+      hasAccessLog: start.hooks.accessLog !== undefined,
+      storage: port2,
+      blocks: start.memory,
+      // Node adds a directory for its version to the one that it is given.
+      codeCache: cache === undefined ? undefined : dirname(cache),
+    }
+    this.#worker = new Worker(FILE, {
+      name: `gateway ${start.link}`,
+      workerData: options,
+      transferList: [port2],
+    })
+    this.#worker.on('message', (message: ToCore) => this.#received(message))
+    this.#worker.on('error', (error) => this.#gone(`failed: ${lineOf(error)}`))
+    this.#worker.on('exit', (code) => this.#gone(`has ended by itself, with exit code ${code}`))
+  }
+
+  connect(backend: Backend, blocks: SharedBlocks): void {
+    const { link } = this.#start
+    this.#core = new CoreLink({ backend, blocks, link, port: this.#storage, afterTurn })
+  }
+
+  /** Rejects with the error of the system that the thread has met. */
+  async listen(address: ListenAddress): Promise<BoundAddress> {
+    return (await this.#ask(['LISTEN', address])) as BoundAddress
+  }
+
+  /** Resolves when no request of the thread is in flight any more. */
+  async close(drainMs: number): Promise<void> {
+    await this.#ask(['CLOSE', drainMs])
+  }
+
+  async end(): Promise<void> {
+    this.#isEnding = true
+    await this.#worker.terminate()
+    this.#core?.close()
+  }
+
+  #ask(message: ToThread): Promise<BoundAddress | undefined> {
+    this.#asked = Promise.withResolvers()
+    this.#worker.postMessage(message)
+    return this.#asked.promise
+  }
+
+  #received(message: ToCore): void {
+    const { hooks, clock } = this.#start
+    switch (message[0]) {
+      case 'LISTENING':
+        return this.#asked?.resolve(message[1])
+      case 'REFUSED':
+        return this.#asked?.reject(Object.assign(new Error(message[1].message), message[1]))
+      case 'CLOSED':
+        return this.#asked?.resolve(undefined)
+      case 'LINES':
+        writeLines(message[1], hooks, () => clock.nowMs())
+        return this.#worker.postMessage(['TAKEN', message[2]] satisfies ToThread)
+      case 'FAILED':
+        this.#isEnding = true
+        return hooks.failed(message[1], message[2])
+    }
+  }
+
+  /** The thread is gone. Unless it was told to go, the process goes too. */
+  #gone(why: string): void {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    const line = `gateway thread ${this.#start.link} ${why}`
+    this.#asked?.reject(new Error(line))
+    this.#start.hooks.failed(line)
+  }
+}
+
+function lineOf(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return text.split('\n')[0] ?? ''
+}
