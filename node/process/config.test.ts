@@ -81,6 +81,7 @@ describe('defaults', () => {
       scanPause: 600_000,
       compactionInterval: 10_000,
       compactionRate: 2 ** 26,
+      gatewayThreads: 0,
       compactionDeadShare: 0.4,
       scrubRate: 2 ** 24,
       moveRate: 2 ** 26,

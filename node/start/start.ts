@@ -127,7 +127,17 @@ async function serve(
     const { addresses } = directory.node
     directory.remember({ addresses: { ...addresses, admin: addressOf(adminUrl) } })
     directory.writeAdminCredential(credential)
-    const start: Start = { config, hooks, choices, directory, random, clock, metrics, gauges, threads }
+    const start: Start = {
+      config,
+      hooks,
+      choices,
+      directory,
+      random,
+      clock,
+      metrics,
+      gauges,
+      threads,
+    }
     return await serveNode({ ...start, starting, admin, adminUrl })
   } catch (error) {
     await threads?.end()

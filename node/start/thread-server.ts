@@ -12,7 +12,11 @@ import { LineSender } from './thread-lines.ts'
 import { plainError, type ThreadOptions, type ToCore, type ToThread } from './thread-messages.ts'
 
 /** Makes the gateway, and does from now on what the core says. `listens` is called when the port is open. */
-export function serveInThread(options: ThreadOptions, core: MessagePort, listens: () => void): void {
+export function serveInThread(
+  options: ThreadOptions,
+  core: MessagePort,
+  listens: () => void,
+): void {
   const post = (message: ToCore): void => core.postMessage(message)
   onFailedAssertion((failed) => {
     post(['FAILED', stopLine(failed), BUG_EXIT_CODE])
