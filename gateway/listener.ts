@@ -25,7 +25,7 @@ export interface ListenerOptions {
   serve(message: IncomingMessage, out: ServerResponse): Promise<void>
 }
 
-export interface ListenAddress {
+export interface GatewayAddress {
   readonly host: string
   /** 0 takes any free one. */
   readonly port: number
@@ -66,7 +66,7 @@ export class Listener {
   }
 
   /** Rejects when the address cannot be bound. The URL has the address that was bound. */
-  async listen({ host, port, sharing }: ListenAddress): Promise<{ url: string; port: number }> {
+  async listen({ host, port, sharing }: GatewayAddress): Promise<{ url: string; port: number }> {
     const server = this.#server
     if (sharing === 'begin') await checkUnused(host, port)
     await listening(server, { host, port, backlog: 1024, reusePort: sharing !== undefined })

@@ -21,7 +21,7 @@ import { parseRequest, type S3Request } from './http/request.ts'
 import type { S3Response } from './http/response.ts'
 import { WorkQueue } from './http/work-queue.ts'
 import { GATEWAY_LIMITS, type GatewayLimits } from './limits.ts'
-import { Listener, type ListenAddress } from './listener.ts'
+import { Listener, type GatewayAddress } from './listener.ts'
 import { Admission } from './overload/admission.ts'
 import { Connections } from './overload/connections.ts'
 import { Refusals } from './overload/refusals.ts'
@@ -55,7 +55,7 @@ export interface GatewayOptions {
 
 /** The S3 port of one node. */
 export interface Gateway {
-  listen(address: ListenAddress): Promise<{ url: string; port: number }>
+  listen(address: GatewayAddress): Promise<{ url: string; port: number }>
   /** Below HTTP: returns the response record, its stream unread. */
   handleS3(request: S3Request): Promise<S3Response>
   /** Accepts no more connections. Requests in flight have `drainMs` to finish, then they are cut. */
@@ -124,7 +124,7 @@ class HttpGateway implements Gateway {
     })
   }
 
-  listen(address: ListenAddress): Promise<{ url: string; port: number }> {
+  listen(address: GatewayAddress): Promise<{ url: string; port: number }> {
     return this.#listener.listen(address)
   }
 

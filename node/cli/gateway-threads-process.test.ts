@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import {
   sendRaw,
   type ConformanceTarget,
@@ -36,7 +36,7 @@ afterEach(async () => {
 interface Run {
   readonly child: ChildProcess
   /** Exit code and the lines that the command itself has written to standard error. */
-  readonly ended: Promise<[code: number | null, lines: readonly string[]]>
+  readonly ended: Promise<readonly [code: number | null, lines: readonly string[]]>
   readonly ready: Promise<ConformanceTarget>
   /** All of standard error so far. */
   errors(): string
@@ -78,7 +78,7 @@ function start(name: string, s3: string, fault = ''): Run {
     void ended.then(() => reject(new Error(`it ended: ${out}${errors}`)))
   })
   ready.catch(() => {})
-  return { child, ended: ended as Run['ended'], ready, errors: () => errors }
+  return { child, ended, ready, errors: () => errors }
 }
 
 const threadOf = (answer: RawResponse | IncomingMessage): string =>
@@ -154,104 +154,102 @@ async function uploadInParts(target: ConformanceTarget): Promise<void> {
   }
 }
 
-describe('a node with two gateway threads', () => {
-  it('serves through both, refuses another process on its port, and ends uploads before it stops', async () => {
-    const run = start('first', '127.0.0.1:0')
-    const target = await run.ready
-    await sendRaw(target, { method: 'PUT', path: '/bucket' })
-    const body = [Buffer.alloc(200_000, 'x')]
-    for (const { status } of await throughBoth(target, {
-      method: 'PUT',
-      path: '/bucket/key',
-      body,
-    })) {
-      expect(status).toBe(200)
-    }
-    for (const { text } of await throughBoth(target, { method: 'GET', path: '/bucket/key' })) {
-      expect(text).toBe(String(body[0]))
-    }
-    for (const { text } of await throughBoth(target, { method: 'GET', path: '/bucket' })) {
-      expect(text).toContain('<Key>key</Key>')
-    }
-    await uploadInParts(target)
+it('a node with two gateway threads serves through both, refuses another process on its port, and ends uploads before it stops', async () => {
+  const run = start('first', '127.0.0.1:0')
+  const target = await run.ready
+  await sendRaw(target, { method: 'PUT', path: '/bucket' })
+  const body = [Buffer.alloc(200_000, 'x')]
+  for (const { status } of await throughBoth(target, {
+    method: 'PUT',
+    path: '/bucket/key',
+    body,
+  })) {
+    expect(status).toBe(200)
+  }
+  for (const { text } of await throughBoth(target, { method: 'GET', path: '/bucket/key' })) {
+    expect(text).toBe(String(body[0]))
+  }
+  for (const { text } of await throughBoth(target, { method: 'GET', path: '/bucket' })) {
+    expect(text).toContain('<Key>key</Key>')
+  }
+  await uploadInParts(target)
 
-    const { host } = new URL(target.endpoint)
-    const [code, lines] = await start('second', host).ended
-    expect([code, lines]).toEqual([
-      1,
-      [`shoal: address ${host} is already in use by another process`],
-    ])
+  const { host } = new URL(target.endpoint)
+  const [code, lines] = await start('second', host).ended
+  expect([code, lines]).toEqual([
+    1,
+    [`shoal: address ${host} is already in use by another process`],
+  ])
 
-    // Through different connections, so as a rule through different threads.
-    const uploads = await Promise.all(
-      [1, 2, 3, 4].map((n) => beginPut(target, `/bucket/slow-${n}`, 2_000_000)),
+  // Through different connections, so as a rule through different threads.
+  const uploads = await Promise.all(
+    [1, 2, 3, 4].map((n) => beginPut(target, `/bucket/slow-${n}`, 2_000_000)),
+  )
+  await sendRaw(target, { method: 'GET', path: '/bucket' })
+  run.child.kill('SIGTERM')
+  // The port is closed now, in all threads.
+  while (
+    await sendRaw(target, { method: 'GET', path: '/' }).then(
+      () => true,
+      () => false,
     )
-    await sendRaw(target, { method: 'GET', path: '/bucket' })
-    run.child.kill('SIGTERM')
-    // The port is closed now, in all threads.
-    while (
-      await sendRaw(target, { method: 'GET', path: '/' }).then(
-        () => true,
-        () => false,
-      )
-    );
-    for (const { sent } of uploads) sent.end(Buffer.alloc(1_000_000, 2))
-    const answers = await Promise.all(uploads.map(({ answered }) => answered))
-    expect(answers.map(([{ statusCode }]) => statusCode)).toEqual([200, 200, 200, 200])
-    expect(await run.ended).toEqual([0, []])
-    const access = readFileSync(join(parent, 'access'), 'utf8').trimEnd().split('\n')
-    const logged = access.map((line) => JSON.parse(line) as { id: string; key?: string })
-    expect(new Set(logged.map(({ id }) => id.slice(0, 8))).size).toBe(2)
-    expect(logged.filter(({ key }) => key?.startsWith('slow') === true)).toHaveLength(4)
-  })
+  );
+  for (const { sent } of uploads) sent.end(Buffer.alloc(1_000_000, 2))
+  const answers = await Promise.all(uploads.map(({ answered }) => answered))
+  expect(answers.map(([{ statusCode }]) => statusCode)).toEqual([200, 200, 200, 200])
+  expect(await run.ended).toEqual([0, []])
+  const access = readFileSync(join(parent, 'access'), 'utf8').trimEnd().split('\n')
+  const logged = access.map((line) => JSON.parse(line) as { id: string; key?: string })
+  expect(new Set(logged.map(({ id }) => id.slice(0, 8))).size).toBe(2)
+  expect(logged.filter(({ key }) => key?.startsWith('slow') === true)).toHaveLength(4)
+})
 
-  it('ends with a clear line when a thread ends, or an assertion fails in it', async () => {
-    const assertions = join(import.meta.dirname, '../../protocol/assert.ts')
-    // Runs `fault` in the first gateway thread once the process gets a signal.
-    const onSignal = (fault: string): string => `
+it('a node with gateway threads ends with a clear line when a thread ends, or an assertion fails in it', async () => {
+  const assertions = join(import.meta.dirname, '../../protocol/assert.ts')
+  // Runs `fault` in the first gateway thread once the process gets a signal.
+  const onSignal = (fault: string): string => `
       const { BroadcastChannel, isMainThread, threadId } = require('node:worker_threads')
       const channel = new BroadcastChannel('fault')
       channel.unref()
       if (isMainThread) process.on('SIGUSR2', () => channel.postMessage(''))
       else channel.onmessage = function faultOfTest() { if (threadId === 1) { ${fault} } }`
-    const cases: readonly (readonly [fault: string, code: number, line: RegExp])[] = [
-      ['process.exit(0)', 1, /^shoal: gateway thread 1 has ended by itself, with exit code 0$/],
-      ["throw new TypeError('oh')", 1, /^shoal: gateway thread 1 failed: TypeError: oh$/],
-      [
-        `try { require('${assertions}').assert(false, 'it rises') } catch {}`,
-        70,
-        /^shoal: assertion failed in .*faultOfTest .*: it rises\. This is a bug in Shoal; the node stops/,
-      ],
-    ]
-    await Promise.all(
-      cases.map(async ([fault, code, line], at) => {
-        const run = start(`faulty-${at}`, '127.0.0.1:0', onSignal(fault))
-        await run.ready
-        run.child.kill('SIGUSR2')
-        expect(await run.ended).toEqual([code, [expect.stringMatching(line)]])
-      }),
-    )
-  })
+  const cases: readonly (readonly [fault: string, code: number, line: RegExp])[] = [
+    ['process.exit(0)', 1, /^shoal: gateway thread 1 has ended by itself, with exit code 0$/],
+    ["throw new TypeError('oh')", 1, /^shoal: gateway thread 1 failed: TypeError: oh$/],
+    [
+      `try { require('${assertions}').assert(false, 'it rises') } catch {}`,
+      70,
+      /^shoal: assertion failed in .*faultOfTest .*: it rises\. This is a bug in Shoal; the node stops/,
+    ],
+  ]
+  await Promise.all(
+    cases.map(async ([fault, code, line], at) => {
+      const run = start(`faulty-${at}`, '127.0.0.1:0', onSignal(fault))
+      await run.ready
+      run.child.kill('SIGUSR2')
+      expect(await run.ended).toEqual([code, [expect.stringMatching(line)]])
+    }),
+  )
+})
 
-  it('has one where the system cannot share a port, and says so', async () => {
-    const run = start(
-      'unshared',
-      '127.0.0.1:0',
-      `const { Server } = require('node:net')
+it('a node has one gateway thread where the system cannot share a port, and says so', async () => {
+  const run = start(
+    'unshared',
+    '127.0.0.1:0',
+    `const { Server } = require('node:net')
       const { listen } = Server.prototype
       Server.prototype.listen = function (options, ...rest) {
         if (options?.reusePort !== true) return listen.call(this, options, ...rest)
         setImmediate(() => this.emit('error', Object.assign(new Error('no'), { code: 'ENOTSUP' })))
         return this
       }`,
-    )
-    const target = await run.ready
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => sendRaw(target, { method: 'GET', path: '/' })),
-    )
-    expect(new Set(answers.map(threadOf)).size).toBe(1)
-    expect(run.errors().match(/cannot share a port among threads/g)).toHaveLength(1)
-    run.child.kill('SIGTERM')
-    expect(await run.ended).toEqual([0, []])
-  })
+  )
+  const target = await run.ready
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => sendRaw(target, { method: 'GET', path: '/' })),
+  )
+  expect(new Set(answers.map(threadOf)).size).toBe(1)
+  expect(run.errors().match(/cannot share a port among threads/g)).toHaveLength(1)
+  run.child.kill('SIGTERM')
+  expect(await run.ended).toEqual([0, []])
 })

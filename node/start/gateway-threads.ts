@@ -10,7 +10,7 @@
 import { getCompileCacheDir } from 'node:module'
 import { dirname } from 'node:path'
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
-import type { ListenAddress } from '../../gateway/listener.ts'
+import type { GatewayAddress } from '../../gateway/listener.ts'
 import type { Backend } from '../../gateway/port/backend.ts'
 import type { Gateway } from '../../gateway/server.ts'
 import { createBlockMemory, SharedBlocks } from '../../gateway/threads/blocks.ts'
@@ -70,7 +70,7 @@ export class GatewayThreads implements Pick<Gateway, 'listen' | 'close'> {
   }
 
   /** All threads listen, or none goes on. Port 0 is any free one, the same for all. */
-  async listen({ host, port }: ListenAddress): Promise<BoundAddress> {
+  async listen({ host, port }: GatewayAddress): Promise<BoundAddress> {
     const [first, ...others] = this.#threads as [GatewayThread, ...GatewayThread[]]
     if (others.length === 0) return first.listen({ host, port })
     let bound: BoundAddress
@@ -159,7 +159,7 @@ class GatewayThread {
   }
 
   /** Rejects with the error of the system that the thread has met. */
-  async listen(address: ListenAddress): Promise<BoundAddress> {
+  async listen(address: GatewayAddress): Promise<BoundAddress> {
     return (await this.#ask(['LISTEN', address])) as BoundAddress
   }
 

@@ -9,7 +9,7 @@
  */
 
 import type { MessagePort } from 'node:worker_threads'
-import type { ListenAddress } from '../../gateway/listener.ts'
+import type { GatewayAddress } from '../../gateway/listener.ts'
 import type { GatewayOptions } from '../../gateway/server.ts'
 import type { Config } from '../process/config.ts'
 import type { ThreadLine } from './thread-lines.ts'
@@ -48,7 +48,7 @@ export interface BoundAddress {
 }
 
 export type ToThread =
-  | readonly [kind: 'LISTEN', address: ListenAddress]
+  | readonly [kind: 'LISTEN', address: GatewayAddress]
   | readonly [kind: 'CLOSE', drainMs: number]
   | readonly [kind: 'TAKEN', sizeBytes: number]
 

@@ -3,7 +3,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { onFailedAssertion } from '../../protocol/assert.ts'
 import { GatewayMetrics } from '../../gateway/admin/metrics.ts'
-import type { ListenAddress } from '../../gateway/listener.ts'
+import type { GatewayAddress } from '../../gateway/listener.ts'
 import { createGateway, type Gateway } from '../../gateway/server.ts'
 import { ThreadBackend } from '../../gateway/threads/thread-backend.ts'
 import { afterTurn, SystemClock, SystemRandom } from '../env/system.ts'
@@ -25,7 +25,7 @@ export function serveInThread(
   })
   const lines = new LineSender({ afterTurn, post: (batch, size) => post(['LINES', batch, size]) })
   const gateway = gatewayOf(options, lines)
-  const listen = async (address: ListenAddress): Promise<void> => {
+  const listen = async (address: GatewayAddress): Promise<void> => {
     try {
       post(['LISTENING', await gateway.listen(address)])
       listens()
