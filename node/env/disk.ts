@@ -7,11 +7,13 @@
 import { readSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { DirectWrites } from './direct-writes.ts'
 import type { Disk, DiskFile } from './ports.ts'
 
 /** Errors are those of node:fs: their `code` is errno's name. */
 export function createDisk(root: string): Disk {
   const at = (path: string): string => join(root, path)
+  const direct = new DirectWrites()
 
   const syncDirectory = (directory: string): Promise<void> => syncPath(at(directory))
 
@@ -37,7 +39,7 @@ export function createDisk(root: string): Disk {
 
     async open(path, mode) {
       const flags = { create: 'wx+', write: 'r+', read: 'r' } as const
-      return RealFile.open(path, await fs.open(at(path), flags[mode], 0o600))
+      return new RealFile(path, await fs.open(at(path), flags[mode], 0o600), direct)
     },
 
     rename: (from, to) => fs.rename(at(from), at(to)),
@@ -79,14 +81,14 @@ export function createDisk(root: string): Disk {
 class RealFile implements DiskFile {
   readonly path: string
   private readonly handle: fs.FileHandle
+  private readonly direct: DirectWrites
+  /** Opened for the first large write. */
+  private directHandle: fs.FileHandle | undefined
 
-  private constructor(path: string, handle: fs.FileHandle) {
+  constructor(path: string, handle: fs.FileHandle, direct: DirectWrites) {
     this.path = path
     this.handle = handle
-  }
-
-  static open(path: string, handle: fs.FileHandle): RealFile {
-    return new RealFile(path, handle)
+    this.direct = direct
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {
@@ -112,6 +114,11 @@ class RealFile implements DiskFile {
   async write(buffers: readonly Uint8Array[], position: number): Promise<void> {
     let rest = buffers.filter((buffer) => buffer.length > 0)
     let at = position
+    const bytesDirect = await this.writeDirectly(rest, position)
+    if (bytesDirect > 0) {
+      at += bytesDirect
+      rest = withoutFirstBytes(rest, bytesDirect)
+    }
     while (rest.length > 0) {
       // One buffer needs no vector. Either call may write less than it was given.
       const bytesWritten =
@@ -123,6 +130,15 @@ class RealFile implements DiskFile {
     }
   }
 
+  /** Resolves with how many bytes were written: none when they belong into the page cache. */
+  private async writeDirectly(buffers: readonly Uint8Array[], position: number): Promise<number> {
+    if (!this.direct.isFor(buffers, position)) return 0
+    this.directHandle ??= await this.direct.open(this.handle)
+    if (this.directHandle === undefined || !this.direct.isFor(buffers, position)) return 0
+    return this.direct.write(this.directHandle, buffers, position)
+  }
+
+  /** Of the file, not of the handle: direct writes are made durable too. */
   flush(): Promise<void> {
     return this.handle.datasync()
   }
@@ -135,8 +151,9 @@ class RealFile implements DiskFile {
     return this.handle.truncate(sizeBytes)
   }
 
-  close(): Promise<void> {
-    return this.handle.close()
+  async close(): Promise<void> {
+    await this.directHandle?.close()
+    await this.handle.close()
   }
 }
 

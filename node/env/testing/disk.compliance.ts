@@ -8,6 +8,7 @@ import type { Disk } from '../ports.ts'
 export function diskCompliance(fresh: () => Promise<Disk>): void {
   namesCompliance(fresh)
   filesCompliance(fresh)
+  largeWritesCompliance(fresh)
   wholeFilesCompliance(fresh)
 }
 
@@ -87,6 +88,45 @@ function filesCompliance(fresh: () => Promise<Disk>): void {
   })
 }
 
+function largeWritesCompliance(fresh: () => Promise<Disk>): void {
+  test('a large write is read back whole, and so are those before and behind it', async () => {
+    const disk = await fresh()
+    const file = await disk.open('file', 'create')
+    const sizes = [70, 1_048_576, 500, 4_096, 3_000_001, 1_048_576]
+    const buffers = sizes.map((size, i) => patterned(size, i))
+    const whole = Buffer.concat(buffers)
+    const at = 4_096
+    const behind = at + whole.length
+    await file.write([patterned(100, 8)], at - 100)
+    await file.write(buffers, at)
+    await file.write([patterned(100, 9)], behind)
+    await file.flush()
+    expect(await file.sizeBytes()).toBe(behind + 100)
+    const into = new Uint8Array(whole.length + 200)
+    expect(await file.read(into, at - 100)).toBe(into.length)
+    const expected = Buffer.concat([patterned(100, 8), whole, patterned(100, 9)])
+    expect(expected.equals(into)).toBe(true)
+    await file.close()
+  })
+
+  test('large writes of several files at the same time do not mix', async () => {
+    const disk = await fresh()
+    const names = ['a', 'b', 'c']
+    const files = await Promise.all(names.map((name) => disk.open(name, 'create')))
+    for (let round = 0; round < 2; round++) {
+      await Promise.all(
+        files.map((file, i) => file.write([patterned(5_000_000, i + 3 * round)], 0)),
+      )
+      for (const [i, file] of files.entries()) {
+        const into = new Uint8Array(5_000_000)
+        expect(await file.read(into, 0)).toBe(into.length)
+        expect(Buffer.from(into).equals(patterned(5_000_000, i + 3 * round))).toBe(true)
+      }
+    }
+    for (const file of files) await file.close()
+  })
+}
+
 function wholeFilesCompliance(fresh: () => Promise<Disk>): void {
   test('rename replaces its target, remove removes', async () => {
     const disk = await fresh()
@@ -119,4 +159,11 @@ function wholeFilesCompliance(fresh: () => Promise<Disk>): void {
     expect(space.freeBytes).toBeGreaterThan(0)
     expect(space.freeBytes).toBeLessThanOrEqual(space.totalBytes)
   })
+}
+
+/** Bytes that differ from page to page, and from one seed to the next. */
+function patterned(sizeBytes: number, seed: number): Uint8Array {
+  const bytes = new Uint8Array(sizeBytes)
+  for (let i = 0; i < sizeBytes; i++) bytes[i] = (i % 251) + seed
+  return bytes
 }
