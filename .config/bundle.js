@@ -41,8 +41,8 @@ async function bundle(rolldown, digest) {
   chmodSync(join(made, 'main.js'), 0o755)
   rmSync(target, { recursive: true, force: true })
   renameSync(made, target)
-  const starts = ['node/cli/program.ts', 'node/cli/start.ts', 'node/start/start.ts']
-  compile(output.filter((chunk) => starts.some((path) => chunk.facadeModuleId?.endsWith(path))))
+  const starts = ['cli/program.ts', 'cli/start.ts', 'start/start.ts', 'start/thread-server.ts']
+  compile(output.filter((chunk) => starts.some((path) => chunk.facadeModuleId?.endsWith(`node/${path}`))))
 }
 
 /** Fills the cache of node/cli/compile-cache.ts, for the first start. The code is compiled under the flags of `npm start`. */
