@@ -168,7 +168,7 @@ describe('writing', () => {
 
 describe('slow and failing writes', () => {
   test.each([
-    ['four blocks are under way', false, 4],
+    ['eight blocks are under way', false, 8],
     ['two are and blocks wait for room', true, 2],
   ])('no more of the body is read while %s', async (_name, crowded, count) => {
     automatic = false
@@ -225,7 +225,7 @@ describe('buffers', () => {
       OWNER,
     )
     work.catch(() => {})
-    while (writes.length < 4) await turn()
+    while (writes.length < 8) await turn()
     writes[0]!.fail()
     await expect(work).rejects.toThrow('no majority')
     for (let i = 0; i < 3; i++) {
@@ -236,7 +236,7 @@ describe('buffers', () => {
       )
     }
     for (let i = 0; i < 50; i++) await turn()
-    expect(writes.length).toBe(4 + 9)
+    expect(writes.length).toBe(8 + 9)
     expectUntouched()
     expect(new Set(writes.map(({ bytes }) => bytes.buffer)).size).toBe(writes.length)
   })

@@ -17,11 +17,19 @@ import { readBlocks, type Piece } from './block-reader.ts'
 import { BufferPool } from '../tools/buffer-pool.ts'
 import { READ_ROOM_BYTES, ReadRoom } from './read-room.ts'
 import type { BlockWrite, Replicator } from './replicator.ts'
+import { WRITE_ROOM_BYTES } from './write-room.ts'
 
-/** Blocks of one body that are being written at the same time. */
-const WRITES_AHEAD = 4
+/**
+ * Blocks of one body that are being written at the same time. While the log flushes one batch the next one gathers, so that
+ * blocks wait for up to two of them. With fewer blocks on their way than arrive meanwhile, the client waits too.
+ */
+const WRITES_AHEAD = 8
 /** The same while blocks wait for room: then each more is only memory. */
 const WRITES_AHEAD_CROWDED = 2
+/** Free buffers for blocks that are kept between writes: as many as the write room lets be written. */
+const WRITE_BUFFERS = WRITE_ROOM_BYTES / BLOCK_BYTES
+/** When no body was written for this long, most of them are returned to the system. */
+const IDLE_MS = 10_000
 /** Bytes that a block's record needs besides the block: header, key, padding. */
 const READ_BUFFER_BYTES = BLOCK_BYTES + 16_384
 
@@ -52,7 +60,10 @@ export interface BodiesOptions {
 /** Called by node/objects: once for each PUT or part, and for each GET. */
 export class Bodies {
   readonly #options: BodiesOptions
-  readonly #writePool = new BufferPool(BLOCK_BYTES)
+  readonly #writePool = new BufferPool(BLOCK_BYTES, WRITE_BUFFERS)
+  /** Bodies that are being written, and whether a timer will look for there being none. */
+  #writing = 0
+  #resting = false
   /** As many buffers as the read room has blocks, so that repeated reads allocate nothing. */
   readonly #readPool: BufferPool
 
@@ -89,12 +100,25 @@ export class Bodies {
   ): Promise<WrittenBody> {
     if ('bytes' in body) return this.#packed(body.bytes, body.finish())
     const attempt = this.begin()
+    this.#writing++
     try {
       return await this.#stream(context, body, owner, attempt)
     } catch (error) {
       attempt.end()
       throw error
+    } finally {
+      this.#writing--
+      this.#restWhenIdle()
     }
+  }
+
+  #restWhenIdle(): void {
+    if (this.#writing > 0 || this.#resting) return
+    this.#resting = true
+    this.#options.clock.after(IDLE_MS, () => {
+      this.#resting = false
+      if (this.#writing === 0) this.#writePool.trim()
+    })
   }
 
   /** Reads the body once, in order. At most WRITES_AHEAD blocks are on their way, and one is being filled. */

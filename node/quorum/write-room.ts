@@ -7,7 +7,7 @@ import { OverloadedError } from '../../protocol/errors.ts'
 import type { Clock } from '../env/ports.ts'
 
 /** Well below what may be in flight to one peer and wait for it (net/limits.ts: 80 MiB). */
-const ROOM_BYTES = 40 << 20
+export const WRITE_ROOM_BYTES = 40 << 20
 /** How long blocks wait while none gets room. */
 const STANDSTILL_MS = 30_000
 
@@ -28,7 +28,7 @@ export class WriteRoom {
   waits = 0
   refused = 0
 
-  constructor(clock: Clock, sizeBytes = ROOM_BYTES) {
+  constructor(clock: Clock, sizeBytes = WRITE_ROOM_BYTES) {
     this.#clock = clock
     this.#freeBytes = sizeBytes
   }
