@@ -73,7 +73,7 @@ export class Sender {
     this.#closeWhenNeeded(exchange, response)
     if (exchange.leavesBodyUnread && exchange.isSending && whole !== undefined)
       this.#linger(exchange, status, headers, whole)
-    else await exchange.sendWhole(status, headers, whole)
+    else if (await exchange.sendWhole(status, headers, whole)) response.release?.()
   }
 
   #closeWhenNeeded(exchange: HttpExchange, { headers }: S3Response): void {

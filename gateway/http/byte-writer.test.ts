@@ -1,7 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
+import { AnswerMemory } from './answer-memory.ts'
 import { ByteWriter } from './byte-writer.ts'
+
+const memory = new AnswerMemory({ poisoned: true })
 
 const piece = fc.oneof(
   fc.record({ text: fc.string({ unit: 'binary', maxLength: 100 }) }),
@@ -13,7 +16,7 @@ const piece = fc.oneof(
 test('text, numbers and bytes follow each other, however much was expected', () => {
   fc.assert(
     fc.property(fc.array(piece), fc.nat({ max: 300 }), (pieces, expectedBytes) => {
-      const writer = new ByteWriter(expectedBytes)
+      const writer = new ByteWriter(expectedBytes, memory)
       let text = ''
       for (const each of pieces) {
         if ('text' in each) writer.putText(each.text)
@@ -30,7 +33,7 @@ test('text, numbers and bytes follow each other, however much was expected', () 
 test('bounds of powers of ten are written whole', () => {
   for (let power = 1; power < 2 ** 53; power *= 10) {
     for (const value of [power - 1, power, power + 1]) {
-      const writer = new ByteWriter(0)
+      const writer = new ByteWriter(0, memory)
       writer.putNumber(value)
       expect(utf8Text(writer.finish())).toBe(String(value))
     }

@@ -4,6 +4,7 @@
  */
 
 import { utf8 } from '../../protocol/bytes.ts'
+import type { AnswerMemory } from './answer-memory.ts'
 
 /** Up to this length a loop is faster than the copy of the runtime. */
 const LOOP_BYTES_MAX = 48
@@ -11,12 +12,14 @@ const DIGIT_0 = 48
 
 /** Grows as needed. */
 export class ByteWriter {
+  readonly #memory: AnswerMemory
   #bytes: Uint8Array
   #length = 0
 
   /** `expectedBytes` cost no growing. More are fine. */
-  constructor(expectedBytes: number) {
-    this.#bytes = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(64, expectedBytes)).buffer)
+  constructor(expectedBytes: number, memory: AnswerMemory) {
+    this.#memory = memory
+    this.#bytes = memory.take(Math.max(64, expectedBytes))
   }
 
   get length(): number {
@@ -71,15 +74,16 @@ export class ByteWriter {
     this.#length += digits
   }
 
-  /** What was written, in memory of its own. Nothing may be written any more. */
+  /** What was written. Nothing may be written any more. The caller gives it back to the memory that it comes from. */
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length)
   }
 
   #reserve(count: number): void {
     if (this.#length + count <= this.#bytes.length) return
-    const larger = new Uint8Array(Buffer.allocUnsafeSlow(2 * (this.#length + count)).buffer)
+    const larger = this.#memory.take(2 * (this.#length + count))
     larger.set(this.#bytes.subarray(0, this.#length))
+    this.#memory.give(this.#bytes)
     this.#bytes = larger
   }
 }

@@ -85,19 +85,22 @@ export class HttpExchange extends Exchange {
     return !(length <= DISCARD_BYTES_MAX) || this.#bodyWanted
   }
 
-  /** Sends an answer in one write. Resolves when the kernel has taken it, or the client has disconnected. */
+  /**
+   * Sends an answer in one write. Resolves when the kernel has taken it, or the client has disconnected. True: the kernel has
+   * all of `body`, and nobody reads it any more.
+   */
   sendWhole(
     status: number,
     headers: ResponseHeaders,
     body: string | Uint8Array | undefined,
-  ): Promise<void> | void {
+  ): Promise<boolean> | boolean {
     const { response } = this
     if (body === undefined) {
       if (status !== 204 && status !== 304 && this.request.method !== 'HEAD') {
         headers['Content-Length'] = '0'
       }
       response.writeHead(status, headers).end()
-      return
+      return false
     }
     const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
     headers['Content-Length'] ??= String(length)
@@ -106,13 +109,15 @@ export class HttpExchange extends Exchange {
     if (typeof body === 'string' || length > ONE_WRITE_BYTES_MAX) response.end(body)
     else response.end(asLatin1(body), 'latin1')
     const { socket } = response
-    if (socket === null || socket.destroyed || socket.writableLength === 0) return
+    // Without a socket it waits for the answers before it on the connection.
+    if (socket === null || socket.destroyed) return false
+    if (socket.writableLength === 0) return true
     this.#writing = length
     return new Promise((resolve) => {
       response.once('close', () => {
         this.#writing = 0
         this.bytesMoved += length
-        resolve()
+        resolve(response.writableFinished)
       })
     })
   }

@@ -15,6 +15,8 @@ export interface S3Response {
    * `content-length`; a chunk of it is valid until the next one is requested.
    */
   readonly body?: string | Uint8Array | AsyncIterable<Uint8Array> | undefined
+  /** Gives the memory of `body` back: called once the kernel has all of it, and never when that is not certain. */
+  readonly release?: (() => void) | undefined
 }
 
 /** 200 with a document in S3's namespace. `content` is XML. */

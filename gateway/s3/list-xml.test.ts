@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { utf8Text } from '../../protocol/bytes.ts'
 import { finish } from '../../protocol/work.ts'
+import { AnswerMemory } from '../http/answer-memory.ts'
 import { encodeUrl } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import { ListedObjects, type ListedObject } from '../port/listed-objects.ts'
@@ -34,6 +35,8 @@ const object: fc.Arbitrary<ListedObject> = fc.record({
   checksumType: fc.constantFrom(undefined, 'FULL_OBJECT', 'COMPOSITE'),
 })
 
+const memory = new AnswerMemory({ poisoned: true })
+
 test('packed objects give the entries that objects give', () => {
   fc.assert(
     fc.property(
@@ -47,7 +50,7 @@ test('packed objects give the entries that objects give', () => {
           const head = `<Contents><Key>${write(each.key)}</Key>${detailsXml(each)}`
           return `${head}${owner}${storageXml(each)}</Contents>`
         })
-        const bytes = finish(listingXml(packed, write, owner, '<ü>', '</ü>'))
+        const bytes = finish(listingXml(packed, write, owner, '<ü>', '</ü>', memory))
         expect(utf8Text(bytes)).toBe(`<ü>${expected.join('')}</ü>`)
       },
     ),

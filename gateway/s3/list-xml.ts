@@ -5,6 +5,7 @@
 
 import { utf8 } from '../../protocol/bytes.ts'
 import { Meter, type Work } from '../../protocol/work.ts'
+import type { AnswerMemory } from '../http/answer-memory.ts'
 import { ByteWriter } from '../http/byte-writer.ts'
 import { encodeUrl, meteredName, xmlDate, type NameWriter } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
@@ -128,17 +129,21 @@ class EntryWriter {
   }
 }
 
-/** The document: `head`, the entries, `tail`. `owner` is the XML of each entry's owner. In slices (work-queue.ts). */
+/**
+ * The document: `head`, the entries, `tail`. `owner` is the XML of each entry's owner. In slices (work-queue.ts). The caller
+ * gives the bytes back to `memory` when they have left.
+ */
 export function* listingXml(
   objects: ListedObjects,
   write: NameWriter,
   owner: string,
   head: string,
   tail: string,
+  memory: AnswerMemory,
 ): Work<Uint8Array> {
   const meter = new Meter()
   const expected = (ENTRY_BYTES_EXPECTED + owner.length) * objects.length
-  const into = new ByteWriter(head.length + expected + tail.length)
+  const into = new ByteWriter(head.length + expected + tail.length, memory)
   into.putText(head)
   const entries = new EntryWriter(objects, write, owner, meter, into)
   for (let object = 0; object < objects.length; object++) {

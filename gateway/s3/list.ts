@@ -7,6 +7,7 @@ import { LISTED_TEXT, ListedObjects, type ListedObject } from '../port/listed-ob
 import type { ListPage } from '../port/objects.ts'
 import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
+import { AnswerMemory } from '../http/answer-memory.ts'
 import { xmlResponseOf, type S3Response } from '../http/response.ts'
 import {
   encodeUrl,
@@ -161,6 +162,9 @@ export function commonXml(listing: Listing, truncated: boolean): string {
   )
 }
 
+/** For the documents of all pages that are being sent. */
+const answers = new AnswerMemory()
+
 /** The document of a page, whose elements before the entries are `head`. `owner` is the XML of each entry's owner. */
 async function pageResponse(
   call: Call,
@@ -172,8 +176,9 @@ async function pageResponse(
   const prefixes = await prefixesXml(call, page.prefixes, write)
   const [start, end] = xmlDocumentAround('ListBucketResult', head, prefixes)
   // A page may have 1,000 entries, and there may be many listings at once: they take turns (work-queue.ts).
-  const body = await call.inTurns(listingXml(page.objects, write, owner, start, end))
-  return xmlResponseOf(body)
+  const work = listingXml(page.objects, write, owner, start, end, answers)
+  const body = await call.inTurns(work)
+  return { ...xmlResponseOf(body), release: () => answers.give(body) }
 }
 
 /** The elements of one entry, without key, version and owner. */
