@@ -8,6 +8,12 @@ const BUCKET_SECONDS: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ]
 
+/** The counters of one operation as plain data. */
+type OperationSnapshot = Pick<
+  OperationMetrics,
+  'operation' | 'byStatus' | 'buckets' | 'seconds' | 'rounds'
+>
+
 /** The counters of one operation. */
 export class OperationMetrics {
   readonly operation: string
@@ -35,6 +41,23 @@ export class OperationMetrics {
     this.rounds += rounds
   }
 
+  snapshot(): OperationSnapshot {
+    const { operation, byStatus, buckets, seconds, rounds } = this
+    return { operation, byStatus: new Map(byStatus), buckets: buckets.slice(), seconds, rounds }
+  }
+
+  /** Adds the counters of the same operation in another gateway. */
+  add(other: OperationSnapshot): void {
+    for (const [status, count] of other.byStatus) {
+      this.byStatus.set(status, (this.byStatus.get(status) ?? 0) + count)
+    }
+    for (const [at, count] of other.buckets.entries()) {
+      this.buckets[at] = (this.buckets[at] ?? 0) + count
+    }
+    this.seconds += other.seconds
+    this.rounds += other.rounds
+  }
+
   get count(): number {
     return this.buckets.reduce((sum, each) => sum + each, 0)
   }
@@ -57,6 +80,16 @@ interface Sample {
 
 type AddMetric = (name: string, help: string, type: string, values: readonly Sample[]) => void
 
+/** All counters of one gateway at one moment, as plain data that can go to another thread. */
+export interface MetricsSnapshot {
+  readonly operations: readonly OperationSnapshot[]
+  readonly inFlight: number
+  readonly refused: number
+  readonly connections: { readonly open: number; readonly refused: number; readonly cut: number }
+  readonly bodyBytes: number
+  readonly refusedBy: ReadonlyMap<string, number>
+}
+
 /** The counters of the S3 port. server.ts and the overload/ classes write them, the admin port reads them. */
 export class GatewayMetrics {
   readonly #operations = new Map<string, OperationMetrics>()
@@ -74,6 +107,8 @@ export class GatewayMetrics {
   admission: { readonly bodyBytes: number } = { bodyBytes: 0 }
   /** How many requests were answered 503, by reason. */
   refusedBy: ReadonlyMap<string, number> = new Map()
+  /** The counters of the gateways on other threads, which a scrape adds to these. */
+  others: () => Promise<readonly MetricsSnapshot[]> = () => Promise.resolve([])
 
   /** The counters of an operation. Callers may keep them. */
   of(operation: string): OperationMetrics {
@@ -85,8 +120,54 @@ export class GatewayMetrics {
     return found
   }
 
-  /** The text of one scrape. */
+  snapshot(): MetricsSnapshot {
+    const { inFlight, refused, connections, admission, refusedBy } = this
+    return {
+      operations: [...this.#operations.values()].map((each) => each.snapshot()),
+      inFlight,
+      refused,
+      connections: {
+        open: connections.open,
+        refused: connections.refused,
+        cut: connections.cut,
+      },
+      bodyBytes: admission.bodyBytes,
+      refusedBy: new Map(refusedBy),
+    }
+  }
+
+  /** The text of one scrape, added up over all threads. */
   async scrape(gauges: readonly GaugeReading[]): Promise<{ contentType: string; text: string }> {
+    const sum = new GatewayMetrics()
+    for (const each of [this.snapshot(), ...(await this.others())]) sum.#add(each)
+    return sum.#print(gauges)
+  }
+
+  #add({
+    operations,
+    inFlight,
+    refused,
+    connections,
+    bodyBytes,
+    refusedBy,
+  }: MetricsSnapshot): void {
+    for (const each of operations) this.of(each.operation).add(each)
+    this.inFlight += inFlight
+    this.refused += refused
+    this.connections = {
+      open: this.connections.open + connections.open,
+      refused: this.connections.refused + connections.refused,
+      cut: this.connections.cut + connections.cut,
+    }
+    this.admission = { bodyBytes: this.admission.bodyBytes + bodyBytes }
+    const reasons = new Map(this.refusedBy)
+    for (const [reason, count] of refusedBy) {
+      reasons.set(reason, (reasons.get(reason) ?? 0) + count)
+    }
+    this.refusedBy = reasons
+  }
+
+  async #print(gauges: readonly GaugeReading[]): Promise<{ contentType: string; text: string }> {
     // Loaded for the first scrape: a node that is not scraped does without it.
     const { Registry } = await import('prom-client')
     const registry = new Registry()

@@ -37,7 +37,7 @@ interface Run {
   readonly child: ChildProcess
   /** Exit code and the lines that the command itself has written to standard error. */
   readonly ended: Promise<readonly [code: number | null, lines: readonly string[]]>
-  readonly ready: Promise<ConformanceTarget>
+  readonly ready: Promise<ConformanceTarget & { readonly admin: string }>
   /** All of standard error so far. */
   errors(): string
 }
@@ -64,16 +64,16 @@ function start(name: string, s3: string, fault = ''): Run {
     ([code]) =>
       [code as number | null, lines().filter((line) => !/founded a NEW/.test(line))] as const,
   )
-  const ready = new Promise<ConformanceTarget>((resolve, reject) => {
+  const ready = new Promise<ConformanceTarget & { admin: string }>((resolve, reject) => {
     let out = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      const found = /^ready s3=(\S+)/m.exec((out += text))
+      const found = /^ready s3=(\S+) admin=(\S+)/m.exec((out += text))
       if (found === null) return
       const keys = JSON.parse(readFileSync(join(data, 'credentials.json'), 'utf8')) as {
         accessKeyId: string
         secretAccessKey: string
       }
-      resolve({ endpoint: found[1]!, region: 'us-east-1', ...keys })
+      resolve({ endpoint: found[1]!, region: 'us-east-1', admin: found[2]!, ...keys })
     })
     void ended.then(() => reject(new Error(`it ended: ${out}${errors}`)))
   })
@@ -84,18 +84,20 @@ function start(name: string, s3: string, fault = ''): Run {
 const threadOf = (answer: RawResponse | IncomingMessage): string =>
   String(answer.headers['x-amz-id-2'])
 
-/** Sends it over new connections until both threads have answered. Returns one answer of each. */
+/** Sends it over new connections until both threads have answered. Returns all answers. */
 async function throughBoth(
   target: ConformanceTarget,
   message: Parameters<typeof sendRaw>[1],
 ): Promise<RawResponse[]> {
-  const answers = new Map<string, RawResponse>()
-  for (let tries = 0; answers.size < 2 && tries < 200; tries++) {
+  const answers: RawResponse[] = []
+  const threads = new Set<string>()
+  while (threads.size < 2 && answers.length < 200) {
     const answer = await sendRaw(target, message)
-    answers.set(threadOf(answer), answer)
+    answers.push(answer)
+    threads.add(threadOf(answer))
   }
-  expect(answers.size).toBe(2)
-  return [...answers.values()]
+  expect(threads.size).toBe(2)
+  return answers
 }
 
 /** A PUT whose body has not ended yet. */
@@ -116,6 +118,16 @@ async function beginPut(target: ConformanceTarget, path: string, size: number) {
   answered.catch(() => {})
   sent.write(Buffer.alloc(size / 2, 1))
   return { sent, answered }
+}
+
+/** How many requests the node says that it has answered with 200. */
+async function countOf(operation: string, admin: string): Promise<number> {
+  const text = await (await fetch(`${admin}/metrics`)).text()
+  const line = new RegExp(
+    `^shoal_s3_requests_total{operation="${operation}",code="200"} (\\d+)$`,
+    'gm',
+  )
+  return [...text.matchAll(line)].reduce((sum, [, count]) => sum + Number(count), 0)
 }
 
 /** Uploads two parts over connections of their own, and checks the object through both threads. */
@@ -166,9 +178,10 @@ it('a node with two gateway threads serves through both, refuses another process
   })) {
     expect(status).toBe(200)
   }
-  for (const { text } of await throughBoth(target, { method: 'GET', path: '/bucket/key' })) {
-    expect(text).toBe(String(body[0]))
-  }
+  const got = await throughBoth(target, { method: 'GET', path: '/bucket/key' })
+  for (const { text } of got) expect(text).toBe(String(body[0]))
+  // A request is counted just after its answer was sent.
+  await expect.poll(() => countOf('GetObject', target.admin)).toBe(got.length)
   for (const { text } of await throughBoth(target, { method: 'GET', path: '/bucket' })) {
     expect(text).toContain('<Key>key</Key>')
   }

@@ -10,6 +10,7 @@
 import { getCompileCacheDir } from 'node:module'
 import { dirname } from 'node:path'
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
+import type { MetricsSnapshot } from '../../gateway/admin/metrics.ts'
 import type { GatewayAddress } from '../../gateway/listener.ts'
 import type { Backend } from '../../gateway/port/backend.ts'
 import type { Gateway } from '../../gateway/server.ts'
@@ -99,6 +100,12 @@ export class GatewayThreads implements Pick<Gateway, 'listen' | 'close'> {
     await Promise.all(this.#threads.map((each) => each.end()))
   }
 
+  /** The counters of the threads that have not ended. */
+  async counts(): Promise<readonly MetricsSnapshot[]> {
+    const counted = await Promise.all(this.#threads.map((each) => each.counts()))
+    return counted.filter((counts) => counts !== undefined)
+  }
+
   #warn(): void {
     this.#options.hooks.logger.warn(
       { gatewayThreads: this.#options.config.gatewayThreads },
@@ -124,8 +131,10 @@ class GatewayThread {
   /** The core's end of the port of storage. */
   readonly #storage: MessagePort
   #core: CoreLink | undefined
-  /** What the thread was told last, until it answers. Nothing else is told meanwhile. */
+  /** What the thread was told to do last, until it answers. It is told nothing else to do meanwhile. */
   #asked: PromiseWithResolvers<BoundAddress | undefined> | undefined
+  /** Who waits for the counters. */
+  #counting: ((counts: MetricsSnapshot | undefined) => void)[] = []
   #isEnding = false
 
   constructor(start: ThreadStart) {
@@ -168,16 +177,35 @@ class GatewayThread {
     await this.#ask(['CLOSE', drainMs])
   }
 
+  /** Undefined when the thread has ended, or is about to. */
+  counts(): Promise<MetricsSnapshot | undefined> {
+    if (this.#isEnding) return Promise.resolve(undefined)
+    return new Promise((resolve) => {
+      if (this.#counting.push(resolve) === 1) this.#tell(['COUNT'])
+    })
+  }
+
   async end(): Promise<void> {
     this.#isEnding = true
+    this.#counted(undefined)
     await this.#worker.terminate()
     this.#core?.close()
   }
 
   #ask(message: ToThread): Promise<BoundAddress | undefined> {
     this.#asked = Promise.withResolvers()
-    this.#worker.postMessage(message)
+    this.#tell(message)
     return this.#asked.promise
+  }
+
+  #tell(message: ToThread): void {
+    this.#worker.postMessage(message)
+  }
+
+  #counted(counts: MetricsSnapshot | undefined): void {
+    const waiting = this.#counting
+    this.#counting = []
+    for (const resolve of waiting) resolve(counts)
   }
 
   #received(message: ToCore): void {
@@ -191,7 +219,9 @@ class GatewayThread {
         return this.#asked?.resolve(undefined)
       case 'LINES':
         writeLines(message[1], hooks, () => clock.nowMs())
-        return this.#worker.postMessage(['TAKEN', message[2]] satisfies ToThread)
+        return this.#tell(['TAKEN', message[2]])
+      case 'COUNTS':
+        return this.#counted(message[1])
       case 'FAILED':
         this.#isEnding = true
         return hooks.failed(message[1], message[2])

@@ -122,6 +122,7 @@ async function serve(
   const admin = createAdmin({ backend: starting.backend, metrics, credential, logger })
   const { url: adminUrl } = await admin.listen(config.admin)
   const threads = startThreads(config, hooks, clock)
+  if (threads !== undefined) metrics.others = () => threads.counts()
   try {
     // The address is written first: a command must not send the credential to a process that has an earlier run's port.
     const { addresses } = directory.node

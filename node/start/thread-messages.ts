@@ -4,11 +4,13 @@
  *
  *   core: LISTEN       thread: LISTENING or REFUSED
  *   core: CLOSE        thread: CLOSED
+ *   core: COUNT        thread: COUNTS
  *   core: TAKEN        thread: LINES (thread-lines.ts)
  *                      thread: FAILED, and then it ends
  */
 
 import type { MessagePort } from 'node:worker_threads'
+import type { MetricsSnapshot } from '../../gateway/admin/metrics.ts'
 import type { GatewayAddress } from '../../gateway/listener.ts'
 import type { GatewayOptions } from '../../gateway/server.ts'
 import type { Config } from '../process/config.ts'
@@ -50,12 +52,14 @@ export interface BoundAddress {
 export type ToThread =
   | readonly [kind: 'LISTEN', address: GatewayAddress]
   | readonly [kind: 'CLOSE', drainMs: number]
+  | readonly [kind: 'COUNT']
   | readonly [kind: 'TAKEN', sizeBytes: number]
 
 export type ToCore =
   | readonly [kind: 'LISTENING', bound: BoundAddress]
   | readonly [kind: 'REFUSED', error: PlainError]
   | readonly [kind: 'CLOSED']
+  | readonly [kind: 'COUNTS', counts: MetricsSnapshot]
   | readonly [kind: 'LINES', lines: readonly ThreadLine[], sizeBytes: number]
   | readonly [kind: 'FAILED', line: string, exitCode: number]
 

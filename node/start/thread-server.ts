@@ -24,7 +24,8 @@ export function serveInThread(
     process.exit(BUG_EXIT_CODE)
   })
   const lines = new LineSender({ afterTurn, post: (batch, size) => post(['LINES', batch, size]) })
-  const gateway = gatewayOf(options, lines)
+  const metrics = new GatewayMetrics()
+  const gateway = gatewayOf(options, lines, metrics)
   const listen = async (address: GatewayAddress): Promise<void> => {
     try {
       post(['LISTENING', await gateway.listen(address)])
@@ -46,13 +47,16 @@ export function serveInThread(
       case 'CLOSE':
         void close(message[1])
         break
+      case 'COUNT':
+        post(['COUNTS', metrics.snapshot()])
+        break
       case 'TAKEN':
         lines.taken(message[1])
     }
   })
 }
 
-function gatewayOf(options: ThreadOptions, lines: LineSender): Gateway {
+function gatewayOf(options: ThreadOptions, lines: LineSender, metrics: GatewayMetrics): Gateway {
   const { link, storage, blocks, settings, logLevel, hasAccessLog } = options
   const random = new SystemRandom()
   return createGateway({
@@ -60,7 +64,7 @@ function gatewayOf(options: ThreadOptions, lines: LineSender): Gateway {
     backend: new ThreadBackend({ port: storage, memory: blocks, link, afterTurn }),
     clock: new SystemClock(),
     randomBytes: (count) => random.bytes(count),
-    metrics: new GatewayMetrics(),
+    metrics,
     logger: lines.logger(logLevel),
     accessLog: hasAccessLog ? (line) => lines.access(line) : undefined,
   })
