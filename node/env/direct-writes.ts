@@ -17,8 +17,8 @@ import { open, type FileHandle } from 'node:fs/promises'
 const PAGE_BYTES = 4096
 /** Smaller writes go through the page cache: they are often read again soon. */
 const DIRECT_BYTES_MIN = 512 << 10
-/** While one half is being written, the other one is filled. */
-const HALF_BYTES = 2 << 20
+/** Written by one call. Each further one waits for a turn of the event loop, which large bodies make long. */
+const CALL_BYTES_MAX = 8 << 20
 const WASM_PAGE_BYTES = 65_536
 
 /** The part of WebAssembly that is used here. Node's types do not include it. */
@@ -29,7 +29,7 @@ interface WebAssemblyApi {
 /** For all files of one disk. One write uses it at a time, and the others go through the page cache. */
 export class DirectWrites {
   /** Undefined before the first write. Memory of WebAssembly begins on a page, which no other memory promises. */
-  #halves: readonly Uint8Array[] | undefined
+  #memory: Uint8Array | undefined
   #isUsed = false
   /** False once the system has refused a direct write: not every file system has them. */
   #isSupported = constants.O_DIRECT !== undefined
@@ -71,21 +71,14 @@ export class DirectWrites {
   }
 
   async #write(handle: FileHandle, source: Source, position: number): Promise<number> {
-    const [first, second] = (this.#halves ??= alignedHalves()) as [Uint8Array, Uint8Array]
-    let wanted = source.wholePages
-    let filling = first
-    let filled = source.fill(filling, wanted)
+    const memory = (this.#memory ??= alignedMemory())
     let done = 0
-    while (filled > 0) {
-      wanted -= filled
-      const writing = handle.write(filling, 0, filled, position + done)
-      filling = filling === first ? second : first
-      const next = source.fill(filling, wanted)
-      const { bytesWritten } = await writing
+    while (done < source.wholePages) {
+      const filled = source.fill(memory, source.wholePages - done)
+      const { bytesWritten } = await handle.write(memory, 0, filled, position + done)
       done += bytesWritten
       // The disk may be full. The rest is tried through the page cache, which then says so.
       if (bytesWritten < filled) break
-      filled = next
     }
     return done
   }
@@ -128,11 +121,10 @@ function totalBytes(buffers: readonly Uint8Array[]): number {
   return bytes
 }
 
-function alignedHalves(): readonly Uint8Array[] {
+function alignedMemory(): Uint8Array {
   const { Memory } = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly
-  const pages = (2 * HALF_BYTES) / WASM_PAGE_BYTES
-  const { buffer } = new Memory({ initial: pages, maximum: pages })
-  return [new Uint8Array(buffer, 0, HALF_BYTES), new Uint8Array(buffer, HALF_BYTES, HALF_BYTES)]
+  const pages = CALL_BYTES_MAX / WASM_PAGE_BYTES
+  return new Uint8Array(new Memory({ initial: pages, maximum: pages }).buffer)
 }
 
 /** The file system has no direct writes, or wants other multiples than pages; or there is no /proc. */
