@@ -3,6 +3,7 @@ import { CONFORMANCE_CASES, runCase } from './conformance.ts'
 import { startGateway, type TestGateway } from '../testing/gateway.ts'
 import { waitFor } from '../testing/http-world.ts'
 import { joinThreads, type Joined } from '../threads/testing/joined.ts'
+import { forgetful, rightsOf } from '../threads/testing/rights.ts'
 
 describe('the gateway with its memory backend behaves like S3', () => {
   let server: TestGateway
@@ -19,13 +20,19 @@ describe('the gateway with its memory backend behaves like S3', () => {
   }
 })
 
-describe('the gateway with its backend across the port of threads behaves like S3', () => {
+describe.each([
+  { keeps: 'nothing', monotonicMs: undefined },
+  { keeps: 'rights', monotonicMs: () => performance.now() },
+])('the gateway across the port of threads, which keeps $keeps, behaves like S3', (kinds) => {
+  const { monotonicMs } = kinds
   let server: TestGateway
   let joined: Joined
   beforeAll(async () => {
     server = await startGateway({
       backend: (memory) => {
-        joined = joinThreads(memory)
+        const core = rightsOf(memory)
+        const kept = monotonicMs && { rights: core.rights, monotonicMs }
+        joined = joinThreads(forgetful(memory, core), kept && { kept })
         return joined.thread
       },
     })

@@ -2,7 +2,7 @@
  * Memory that the core and all gateway threads share: blocks of 1 MiB in which bodies travel without being copied into
  * messages. There is one pool for all threads of a process, and it is the bound of what they hold together.
  *
- *   | word: blocks | word: poisoned | word: owner of block 0 | … | to a page | block 0 | block 1 | …
+ *   | word: blocks | word: poisoned | word: version of rights | word: owner of block 0 | … | to a page | block 0 | …
  *
  * Invariants:
  *   - a block has one owner at any time, named by its word; only the owner may read or write its bytes
@@ -24,7 +24,9 @@ const NOBODY: BlockHolder = 0
 const POISON = 0xdb
 const PAGE_BYTES = 4096
 /** Words in front of those of the owners. */
-const HEAD_WORDS = 2
+const HEAD_WORDS = 3
+/** Counts how often the core has forgotten what rights are decided from. */
+const RIGHTS_VERSION = 2
 
 /** `link` counts the threads from 1. */
 export function blockHolder(link: number, side: 'thread' | 'core'): BlockHolder {
@@ -54,12 +56,14 @@ function headBytes(blocks: number): number {
 /** The pool as one thread sees it. Every thread makes its own from the same memory. */
 export class SharedBlocks {
   readonly count: number
+  readonly #head: Int32Array
   readonly #owners: Int32Array
   readonly #views: readonly Uint8Array[]
   readonly #poisoned: boolean
 
   constructor(memory: SharedArrayBuffer) {
-    const [count = 0, poisoned] = new Int32Array(memory, 0, HEAD_WORDS)
+    this.#head = new Int32Array(memory, 0, HEAD_WORDS)
+    const [count = 0, poisoned] = this.#head
     this.count = count
     this.#owners = new Int32Array(memory, HEAD_WORDS * 4, count)
     this.#poisoned = poisoned === 1
@@ -123,6 +127,16 @@ export class SharedBlocks {
       if (Atomics.load(this.#owners, block) === NOBODY) free++
     }
     return free
+  }
+
+  /** What a thread keeps of rights is void once this has changed (kept-answers.ts). */
+  get rightsVersion(): number {
+    return Atomics.load(this.#head, RIGHTS_VERSION)
+  }
+
+  /** All threads see it at once: a change that is answered after this needs no word of theirs. */
+  raiseRightsVersion(): void {
+    Atomics.add(this.#head, RIGHTS_VERSION, 1)
   }
 
   #checkPoison(block: number): void {

@@ -18,6 +18,7 @@ import type { ObjectHeaders, ObjectReader } from '../port/objects.ts'
 import type { PartInfo, UploadInfo } from '../port/uploads.ts'
 import { blockHolder, type BlockHolder, type SharedBlocks } from './blocks.ts'
 import { CoreCall } from './core-call.ts'
+import { OtherPorts, type OtherPortsOptions } from './other-ports.ts'
 import { Mailbox } from './mailbox.ts'
 import * as wire from './messages.ts'
 import type { BodyInMessage, Message, PortMethod, PieceBytes } from './messages.ts'
@@ -29,8 +30,7 @@ import { AbortedByThread, encodeError, ThrownByThread } from './wire-errors.ts'
  * gets the object again, as when it was replaced (R4). */
 const READERS_MAX = 4096
 
-export interface CoreLinkOptions {
-  readonly backend: Backend
+export interface CoreLinkOptions extends OtherPortsOptions {
   readonly blocks: SharedBlocks
   /** Counts the threads of the process from 1. No two that live at the same time share a number. */
   readonly link: number
@@ -57,6 +57,7 @@ export class CoreLink {
   readonly #thread: BlockHolder
   /** Calls that the backend is carrying out. They stay here until it is done, also when the thread is gone. */
   readonly #calls = new Map<number, CoreCall>()
+  readonly #others: OtherPorts
   readonly #readers = new Map<number, { readonly reader: ObjectReader; readonly call: CoreCall }>()
   readonly #downloads = new Map<number, Download>()
   #isClosed = false
@@ -64,6 +65,8 @@ export class CoreLink {
   constructor(options: CoreLinkOptions) {
     const { link, port, afterTurn } = options
     this.#options = options
+    this.#others = new OtherPorts(options)
+    options.rights?.onForget(() => options.blocks.raiseRightsVersion())
     this.#core = blockHolder(link, 'core')
     this.#thread = blockHolder(link, 'thread')
     this.#mailbox = new Mailbox({
@@ -187,8 +190,15 @@ export class CoreLink {
     args: readonly unknown[],
     body: BodyInMessage | undefined,
   ): Promise<unknown> {
+    if (method in this.#others) {
+      const { [method as keyof OtherPorts]: other } = this.#others
+      return (other as (call: CoreCall, ...args: readonly unknown[]) => Promise<unknown>)(
+        call,
+        ...args,
+      )
+    }
     const { backend } = this.#options
-    const run = backend[method] as (...args: unknown[]) => Promise<unknown>
+    const run = backend[method as keyof Backend] as (...args: unknown[]) => Promise<unknown>
     if (method === 'credential' || method === 'sessionCredential')
       return run.apply(backend, [...args])
     const request = args[0] as Request

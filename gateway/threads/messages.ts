@@ -10,8 +10,12 @@
  *   a reader        thread: FORGET, when nobody can read from it any more
  */
 
+import type { Backend } from '../port/backend.ts'
 import type { FinishedBody } from '../port/body.ts'
+import type { IamBackend } from '../port/iam-backend.ts'
+import type { RightsSource } from '../port/rights.ts'
 import type { PartInfo, UploadInfo } from '../port/uploads.ts'
+import type { IamRun } from './iam-run.ts'
 import type { WireError } from './wire-errors.ts'
 
 export const CALL = 0
@@ -30,7 +34,7 @@ export const BROKEN = 12
 export const STOP = 13
 export const FORGET = 14
 
-/** The methods of the port. A call names one by its place here. */
+/** The methods of the ports. A call names one by its place here. */
 export const METHODS = [
   'credential',
   'sessionCredential',
@@ -56,9 +60,19 @@ export const METHODS = [
   'listUploads',
   'completeUpload',
   'abortUpload',
+  'timedCredential',
+  'timedAccess',
+  'runIam',
+  'arnOf',
 ] as const
 
 export type PortMethod = (typeof METHODS)[number]
+
+/** All that a thread may ask: the port of storage, and beside it that of identities and what may be kept of rights. */
+export interface CorePort
+  extends Backend, Omit<RightsSource, 'onForget'>, Pick<IamBackend, 'arnOf'> {
+  runIam: IamRun
+}
 
 /** `finished` is undefined when `finish` threw in the thread, which keeps the error. */
 export interface SmallBodyInMessage {

@@ -1,5 +1,6 @@
 /**
- * The port of storage inside a gateway thread. Every call goes to the core, which has the real backend (core-link.ts).
+ * The ports of storage and of identities inside a gateway thread. Calls go to the core, which has the real backends
+ * (core-link.ts), except for rights that are known (kept-rights.ts).
  *
  * What the port promises holds here too: errors of the store arrive with class, code and details; what a body, `admit` or
  * `finish` throws reaches the caller as it was thrown; an aborted request is aborted in the core; rounds are added to the
@@ -12,16 +13,20 @@ import type { RequestContext } from '../../protocol/context.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { Backend } from '../port/backend.ts'
 import type { FinishedBody, ObjectBody, SmallBody } from '../port/body.ts'
+import type { IamBackend } from '../port/iam-backend.ts'
+import { ListedObjects } from '../port/listed-objects.ts'
 import type { ObjectInfo, ObjectReader } from '../port/objects.ts'
 import type { ListUploadsPage, UploadInfo } from '../port/uploads.ts'
 import { blockHolder, SharedBlocks, type BlockHolder } from './blocks.ts'
-import { ListedObjects } from '../port/listed-objects.ts'
+import { plainCall } from './iam-run.ts'
+import { KeptRights } from './kept-rights.ts'
 import { Mailbox } from './mailbox.ts'
 import * as wire from './messages.ts'
-import type { BodyInMessage, Message, PortMethod, PieceBytes } from './messages.ts'
+import type { BodyInMessage, CorePort, Message, PortMethod, PieceBytes } from './messages.ts'
 import { ObjectDownload } from './object-download.ts'
 import { StreamSender } from './stream-sender.ts'
 import { ThreadCall } from './thread-call.ts'
+import { readWhole, streamOf } from './whole-bodies.ts'
 import { THROWN_BY_THREAD } from './wire-errors.ts'
 
 export interface ThreadBackendOptions {
@@ -32,10 +37,12 @@ export interface ThreadBackendOptions {
   readonly link: number
   /** Runs `run` once, after what is ready in this turn of the event loop (mailbox.ts). */
   readonly afterTurn: (run: () => void) => void
+  /** For how long rights are kept. Without it nothing is kept. */
+  readonly monotonicMs?: (() => number) | undefined
 }
 
-type Args<M extends PortMethod> = Parameters<Backend[M]>
-type Result<M extends PortMethod> = Awaited<ReturnType<Backend[M]>>
+type Args<M extends PortMethod> = Parameters<CorePort[M]>
+type Result<M extends PortMethod> = Awaited<ReturnType<CorePort[M]>>
 
 const GONE = 'the core does not answer this gateway thread any more'
 
@@ -50,10 +57,11 @@ export class ThreadBackend implements Backend {
   readonly #forgotten = new FinalizationRegistry<number>((id) => {
     this.#mailbox.post([wire.FORGET, id])
   })
+  readonly #kept: KeptRights | undefined
   #ids = 0
   #isClosed = false
 
-  constructor({ port, memory, link, afterTurn }: ThreadBackendOptions) {
+  constructor({ port, memory, link, afterTurn, monotonicMs }: ThreadBackendOptions) {
     this.#blocks = new SharedBlocks(memory)
     this.#thread = blockHolder(link, 'thread')
     this.#core = blockHolder(link, 'core')
@@ -64,6 +72,21 @@ export class ThreadBackend implements Backend {
       unsendable: (message, error) => this.#unsendable(message, error),
       ended: () => this.close(),
     })
+    if (monotonicMs !== undefined) {
+      const source = {
+        timedCredential: (...args: Args<'timedCredential'>) =>
+          this.#call('timedCredential', undefined, args),
+        timedAccess: (...args: Args<'timedAccess'>) => this.#pass('timedAccess', args),
+      }
+      const version = (): number => this.#blocks.rightsVersion
+      this.#kept = new KeptRights({ source, monotonicMs, version })
+    }
+  }
+
+  /** The actions of IAM and STS, for the gateway of this thread. */
+  readonly iam: IamBackend = {
+    run: (call) => this.#call('runIam', call.context, [plainCall(call)]),
+    arnOf: (...args) => this.#pass('arnOf', args),
   }
 
   /** Calls and downloads that are not over. */
@@ -84,13 +107,15 @@ export class ThreadBackend implements Backend {
     }
   }
 
-  credential: Backend['credential'] = (...args) => this.#call('credential', undefined, args)
+  credential: Backend['credential'] = (id) =>
+    this.#kept?.credential(id) ?? this.#call('credential', undefined, [id])
   sessionCredential: Backend['sessionCredential'] = (...args) =>
-    this.#call('sessionCredential', undefined, args)
+    this.#kept?.credential(...args) ?? this.#call('sessionCredential', undefined, args)
   principalIds: Backend['principalIds'] = (...args) => this.#pass('principalIds', args)
   markNamed: Backend['markNamed'] = (...args) => this.#pass('markNamed', args)
   principalArns: Backend['principalArns'] = (...args) => this.#pass('principalArns', args)
-  bucketAccess: Backend['bucketAccess'] = (...args) => this.#pass('bucketAccess', args)
+  bucketAccess: Backend['bucketAccess'] = (...args) =>
+    this.#kept?.bucketAccess(...args) ?? this.#pass('bucketAccess', args)
   createBucket: Backend['createBucket'] = (...args) => this.#pass('createBucket', args)
   headBucket: Backend['headBucket'] = (...args) => this.#pass('headBucket', args)
   deleteBucket: Backend['deleteBucket'] = (...args) => this.#pass('deleteBucket', args)
@@ -358,23 +383,4 @@ export class ThreadBackend implements Backend {
       this.#mailbox.post([wire.ANSWER, message[1], undefined])
     }
   }
-}
-
-/** A small body as a stream of one chunk. */
-function streamOf(body: ObjectBody | SmallBody): ObjectBody {
-  if (!('bytes' in body)) return body
-  const { bytes } = body
-  return {
-    sizeBytes: bytes.length,
-    chunks: readWhole(bytes, 0, bytes.length),
-    finish: () => body.finish(),
-  }
-}
-
-async function* readWhole(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): AsyncGenerator<Uint8Array> {
-  if (start < end) yield bytes.subarray(start, end)
 }

@@ -1,5 +1,6 @@
 /**
- * Failures on their way from the core to a gateway thread. Failures of the store keep class, code, text and details. Errors
+ * Failures on their way from the core to a gateway thread. Failures of the store keep class, code, text and details, those of
+ * IAM class, code, status and text. Errors
  * that the thread itself threw, from a body or a callback, never travel: the thread keeps them, and the core says that it
  * failed because of them.
  */
@@ -7,6 +8,7 @@
 import { assert } from '../../protocol/assert.ts'
 import { OverloadedError, ReplacedError, StoreError } from '../../protocol/errors.ts'
 import type { StoreErrorCode } from '../../protocol/errors.ts'
+import { IamError } from '../port/iam-backend.ts'
 
 /** The backend failed with what the thread threw. */
 export const THROWN_BY_THREAD = 1
@@ -22,6 +24,12 @@ export type WireError =
       readonly code: StoreErrorCode
       readonly message: string
       readonly details: Readonly<Record<string, string | number>>
+    }
+  | {
+      readonly type: 'iam'
+      readonly code: string
+      readonly status: number
+      readonly message: string
     }
   | {
       readonly type: 'other'
@@ -63,6 +71,10 @@ export function encodeError(error: unknown): WireError {
     const { code, message, details } = error
     return { type: 'store', kind: kindOf(error), code, message, details }
   }
+  if (error instanceof IamError) {
+    const { code, status, message } = error
+    return { type: 'iam', code, status, message }
+  }
   if (error instanceof Error) {
     const { name, message, stack } = error
     return { type: 'other', name, message, stack }
@@ -75,6 +87,7 @@ export function decodeError(error: WireError, reason: unknown): unknown {
   assert(error !== THROWN_BY_THREAD, 'the thread has what it threw')
   if (error === ABORTED) return reason
   if (error.type === 'other') return new ForeignError(error.name, error.message, error.stack)
+  if (error.type === 'iam') return new IamError(error.code, error.status, error.message)
   switch (error.kind) {
     case 'plain':
       return new StoreError(error.code, error.message, error.details)

@@ -18,6 +18,7 @@ import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Backend } from '../../gateway/port/backend.ts'
 import type { AdminBackend } from '../../gateway/port/admin.ts'
 import type { IamBackend } from '../../gateway/port/iam-backend.ts'
+import type { RightsSource } from '../../gateway/port/rights.ts'
 import type { Environment } from '../env/ports.ts'
 import { WatchedDisk } from '../env/watched-disk.ts'
 import type { LayoutManager } from '../layout/layout-manager.ts'
@@ -46,6 +47,7 @@ import type { NodeOptions } from './node-options.ts'
 import { openLayout } from './open-layout.ts'
 import { openStore } from './open-store.ts'
 import { provide } from './provide.ts'
+import { createRights } from './rights.ts'
 import { wireNode, type WiredNode } from './wire-node.ts'
 import { listen } from './wire-serving.ts'
 
@@ -55,6 +57,8 @@ export class ShoalNode {
   readonly backend: Backend
   /** The gateway's port to identities. */
   readonly iam: IamBackend
+  /** What gateway threads may keep of rights. */
+  readonly rights: RightsSource
   /** The admin port's backend. */
   readonly admin: AdminBackend
   readonly nodeId: NodeId
@@ -171,6 +175,7 @@ export class ShoalNode {
       credential: (accessKeyId) => resolver.credential(accessKeyId),
       sessionCredential: (accessKeyId, token) => resolver.session(accessKeyId, token),
     })
+    this.rights = createRights({ resolver, buckets: objects.buckets, layout })
     this.admin = status
     listen(base, wired.service, wired)
     layout.onChange((changed) => this.#changed(changed))

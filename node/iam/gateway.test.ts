@@ -1,4 +1,4 @@
-/** The query API over HTTP: signatures, rights, documents, with the real IAM role behind it. */
+/** The query API over HTTP: signatures, rights, documents, with the real IAM role behind it, on one thread and across the port. */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { GatewayMetrics } from '../../gateway/admin/metrics.ts'
@@ -6,7 +6,9 @@ import type { Backend } from '../../gateway/port/backend.ts'
 import { ABSENT_ACTIONS } from '../../gateway/iam/absent.ts'
 import { IAM_ACTIONS } from '../../gateway/iam/operations.ts'
 import type { ParameterRule } from '../../gateway/iam/parameters.ts'
+import type { RightsSource } from '../../gateway/port/rights.ts'
 import { createGateway, type Gateway } from '../../gateway/server.ts'
+import { joinThreads, type Joined } from '../../gateway/threads/testing/joined.ts'
 import { childNamed, QueryClient, elementText, type QuerySigner } from '../cli/query-client.ts'
 import { SystemClock } from '../env/system.ts'
 import type { IamService } from './service.ts'
@@ -18,19 +20,36 @@ let world: IamWorld
 let gateway: Gateway
 let url: string
 let lines: Record<string, unknown>[]
+let joined: Joined | undefined
 
-beforeEach(async () => {
+beforeEach(() => {
   world = new IamWorld()
   lines = []
+})
+afterEach(async () => {
+  await gateway.close({ drainMs: 0 })
+  joined?.close()
+  joined = undefined
+})
+
+async function start(place: (typeof PLACES)[number]): Promise<void> {
   const { resolver, service } = world.identities
   const clock = new SystemClock()
-  const backend: Partial<Backend> = {
-    credential: (id) => resolver.credential(id),
-    sessionCredential: (id, token) => resolver.session(id, token),
+  const own = {
+    credential: (id: string) => resolver.credential(id),
+    sessionCredential: (id: string, token: string) => resolver.session(id, token),
+  } as Backend
+  if (place === 'across the port') {
+    const rights: RightsSource = {
+      timedCredential: (id, token, ageMs) => resolver.timed(id, token, ageMs),
+      timedAccess: () => Promise.reject(new Error('no request is about a bucket')),
+      onForget: (forget) => resolver.onForget(forget),
+    }
+    joined = joinThreads(own, { iam: service, kept: { rights, monotonicMs: () => world.nowMs } })
   }
   gateway = createGateway({
-    backend: backend as Backend,
-    iam: service,
+    backend: joined?.thread ?? own,
+    iam: joined?.thread.iam ?? service,
     region: 'eu-north-1',
     hostSuffixes: [],
     clock: {
@@ -48,8 +67,7 @@ beforeEach(async () => {
     },
   })
   url = (await gateway.listen({ host: '127.0.0.1', port: 0 })).url
-})
-afterEach(() => gateway.close({ drainMs: 0 }))
+}
 
 const now = { nowMs: (): number => world.nowMs }
 const client = (signer: QuerySigner): QueryClient => new QueryClient(new URL(url), signer, now)
@@ -107,7 +125,12 @@ const SAMPLES: Record<string, string> = {
   VersionId: 'v1',
 }
 
-describe('the query API on the S3 port', () => {
+/** Where the gateway is: on the thread of the role, or across the port. */
+const PLACES = ['on one thread', 'across the port'] as const
+
+describe.each(PLACES)('the query API on the S3 port, %s', (place) => {
+  beforeEach(() => start(place))
+
   it('has an answer for each operation of the table, and an operation for each answer', () => {
     const actions = (world.identities.service as IamService).actions()
     expect(actions.sort()).toEqual([...IAM_ACTIONS.keys()].sort())
@@ -141,7 +164,9 @@ describe('the query API on the S3 port', () => {
   })
 })
 
-describe('signatures of the query API', () => {
+describe.each(PLACES)('signatures of the query API, %s', (place) => {
+  beforeEach(() => start(place))
+
   it('refuses unsigned and altered requests (F22)', async () => {
     const wrong = { ...ROOT, secretAccessKey: 'another' }
     expect(await codeOf(wrong, 'ListUsers')).toBe('SignatureDoesNotMatch')
@@ -184,7 +209,9 @@ describe('signatures of the query API', () => {
   })
 })
 
-describe('rights in the query API', () => {
+describe.each(PLACES)('rights in the query API, %s', (place) => {
+  beforeEach(() => start(place))
+
   it('allows only what a policy allows and none denies (F30)', async () => {
     const nobody = await signerOf('nobody')
     const forbidden = await signerOf('forbidden', allow('*'), deny('*'))
@@ -219,7 +246,9 @@ describe('rights in the query API', () => {
   })
 })
 
-describe('the audit of the query API', () => {
+describe.each(PLACES)('the audit of the query API, %s', (place) => {
+  beforeEach(() => start(place))
+
   it('has one line for each change, with no secret in it (F37)', async () => {
     await run(ROOT, 'CreateUser', { UserName: 'ann' })
     const made = await run(ROOT, 'CreateAccessKey', { UserName: 'ann' })

@@ -18,6 +18,7 @@ import type { AccessKeyRecord } from '../../protocol/iam/access-key-record.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import type { RoleRecord } from '../../protocol/iam/role-record.ts'
 import type { Credential, Identity, PolicyText } from '../../gateway/port/identity.ts'
+import { RIGHTS_AGE_MS, type Timed } from '../../gateway/port/rights.ts'
 import type { Clock, Network } from '../env/ports.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import { FreshCache, type Fresh } from '../tools/fresh.ts'
@@ -27,7 +28,7 @@ import { unsealed, type SealingSecrets } from '../layout/secret-encryption.ts'
 import type { Session, Sessions } from './sessions.ts'
 
 /** How old an identity may be (T7). */
-const AGE_MS_MAX = 1_000
+const AGE_MS_MAX = RIGHTS_AGE_MS
 /** From this age on, an identity in use is read again ahead of time. */
 const AGE_MS_AHEAD = 500
 /**
@@ -66,6 +67,8 @@ interface Resolved {
   readonly credential: Credential | undefined
   readonly parts: readonly Part[]
 }
+
+type Find = (read: RecordReader) => Promise<Credential | undefined>
 
 /** One record that a look-up has read. */
 interface Part {
@@ -118,6 +121,36 @@ export class Resolver {
   }
 
   /**
+   * As `credential` or, with a token, as `session`: the answer, at most `ageMs` old, and for how long it may be used from now on.
+   * For caches in front of this one.
+   */
+  async timed(
+    accessKeyId: string,
+    token: string | undefined,
+    ageMs: number,
+  ): Promise<Timed<Credential | undefined>> {
+    const { clock, root, sessions } = this.#options
+    const calledMs = clock.monotonicMs()
+    const nowMs = clock.nowMs()
+    if (token !== undefined) {
+      const session = await sessions.open(accessKeyId, token)
+      const find: Find = (read) => this.#ofSession(read, session)
+      const { value, usableMs } = await this.#timed(`session ${accessKeyId}`, ageMs, find, calledMs)
+      return { value, usableMs: Math.min(usableMs, session.expiresMs - nowMs) }
+    }
+    const first = root()
+    if (first.accessKeyId === accessKeyId) return { value: first, usableMs: AGE_MS_MAX }
+    if (!ACCESS_KEY_ID.test(accessKeyId)) return { value: undefined, usableMs: AGE_MS_MAX }
+    const find: Find = (read) => this.#ofKey(read, accessKeyId)
+    return this.#timed(accessKeyId, ageMs, find, calledMs)
+  }
+
+  /** Called when something is forgotten: caches in front of this one must forget all that they keep. At most one listener. */
+  onForget(forget: () => void): void {
+    this.#identities.onForget(forget)
+  }
+
+  /**
    * A record was changed, or may have been: forgets it here, and tells the other nodes. Called by
    * records.ts.
    */
@@ -154,10 +187,7 @@ export class Resolver {
    * The identity from the cache, or read now. One that is older than AGE_MS_AHEAD is answered at once
    * and read again in the background.
    */
-  #resolve(
-    name: string,
-    find: (read: RecordReader) => Promise<Credential | undefined>,
-  ): Promise<Credential | undefined> {
+  #resolve(name: string, find: Find): Promise<Credential | undefined> {
     const known = this.#identities.peek(name, AGE_MS_MAX)
     if (known === undefined) return this.#read(name, AGE_MS_MAX, find)
     const aged = this.#options.clock.monotonicMs() - known.sinceMs >= AGE_MS_AHEAD
@@ -177,10 +207,25 @@ export class Resolver {
   async #read(
     name: string,
     ageMs: number,
-    find: (read: RecordReader) => Promise<Credential | undefined>,
+    find: Find,
     before?: Resolved,
   ): Promise<Credential | undefined> {
-    const fresh = await this.#identities.get(name, ageMs, async (startedMs) => {
+    return (await this.#fresh(name, ageMs, find, before)).value.credential
+  }
+
+  async #timed(
+    name: string,
+    ageMs: number,
+    find: Find,
+    calledMs: number,
+  ): Promise<Timed<Credential | undefined>> {
+    const before = this.#identities.peek(name, AGE_MS_MAX)?.value
+    const { value, sinceMs } = await this.#fresh(name, ageMs, find, before)
+    return { value: value.credential, usableMs: sinceMs + AGE_MS_MAX - calledMs }
+  }
+
+  #fresh(name: string, ageMs: number, find: Find, before?: Resolved): Promise<Fresh<Resolved>> {
+    return this.#identities.get(name, ageMs, async (startedMs) => {
       // Reads all records of the identity at once; the look-up then finds them in the cache.
       for (const part of before?.parts ?? []) this.#part(part, ageMs).catch(() => {})
       let sinceMs = startedMs
@@ -194,7 +239,6 @@ export class Resolver {
       const credential = await find(read)
       return { value: { credential, parts }, sinceMs }
     })
-    return fresh.value.credential
   }
 
   /** One record, at most `ageMs` old, from the cache or from a majority. */

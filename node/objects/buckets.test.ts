@@ -13,7 +13,13 @@ const ID = bucketId('i'.repeat(16) as ByteString)
 const OTHER = bucketId('o'.repeat(16) as ByteString)
 
 function world() {
-  const state = { epoch: 1, isMember: true, reads: 0, hold: undefined as Promise<void> | undefined }
+  const state = {
+    nowMs: 0,
+    epoch: 1,
+    isMember: true,
+    reads: 0,
+    hold: undefined as Promise<void> | undefined,
+  }
   const record = {
     ...newBucket({
       name: utf8ByteString('b'),
@@ -33,9 +39,10 @@ function world() {
         return { accepted: { value: bucketValue(record) } }
       },
     },
-    placement: { epoch: () => state.epoch },
+    placement: { epoch: () => state.epoch, sets: () => [['a']] },
+    peers: { connected: () => true },
     isMember: () => state.isMember,
-    clock: { monotonicMs: () => 0, after: () => () => {} },
+    clock: { monotonicMs: () => state.nowMs, after: () => () => {} },
     keyspace: () => ({ partitionBits: 6 }),
   } as unknown as BucketsOptions
   const buckets = new Buckets(options)
@@ -154,4 +161,29 @@ test('one change does not retry a deletion that cannot be finished now again and
   })
   await expect(bucket.refresh()).rejects.toMatchObject({ code: 'Unavailable' })
   expect(tries).toBe(1)
+})
+
+test('for how long rights may be used counts from when the record was read (T7)', async () => {
+  const { state, buckets } = world()
+  const usable = async (ageMs = 1_000): Promise<number> =>
+    (await buckets.timedAccess(internalContext(), 'b', ageMs)).usableMs
+  expect(await usable()).toBe(1_000)
+  state.nowMs += 400
+  expect(await usable()).toBe(600)
+  expect(state.reads).toBe(1)
+  state.nowMs += 100
+  expect(await usable(500)).toBe(1_000)
+  expect(state.reads).toBe(2)
+})
+
+test('caches in front are told when a bucket is buried, and get no more than the gate needs', async () => {
+  const { buckets } = world()
+  let forgotten = 0
+  const { value } = await buckets.timedAccess(internalContext(), 'b', 1_000)
+  buckets.onForget(() => forgotten++)
+  expect(Object.keys(value)).toEqual(['info', 'settings'])
+  buckets.bury(new Set([OTHER]))
+  expect(forgotten).toBe(0)
+  buckets.bury(new Set([ID]))
+  expect(forgotten).toBe(1)
 })

@@ -24,9 +24,11 @@ import type {
   BucketInfo,
   BucketSettings,
 } from '../../gateway/port/buckets.ts'
+import { RIGHTS_AGE_MS, type Timed } from '../../gateway/port/rights.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import { sameAccess } from '../../gateway/port/bucket-access.ts'
 import type { Clock, Random } from '../env/ports.ts'
+import type { Fresh } from '../tools/fresh.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import type { Peers } from '../quorum/peers.ts'
 import { AccountBuckets } from './account-buckets.ts'
@@ -52,7 +54,7 @@ import type { RegisterClient } from '../quorum/register-client.ts'
 import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
 
 /** How old the record for a decision about a request may be (T7). */
-const ACCESS_AGE_MS = 1_000
+const ACCESS_AGE_MS = RIGHTS_AGE_MS
 /** For how long after a decision a change is refused when the name belongs to another incarnation by then. */
 const DECISION_AGE_MS = 60_000
 /** For background work, which is only delayed by an older record. */
@@ -153,6 +155,23 @@ export class Buckets {
   /** For the decision about a request (T7). Throws NoSuchBucket, else Unavailable. */
   async access(context: RequestContext, name: string): Promise<BucketAccess> {
     return (await this.#known(context, name, ACCESS_AGE_MS)).value
+  }
+
+  /** As `access`, at most `ageMs` old, and for how long it may be used from now on. For caches in front of this one. */
+  async timedAccess(
+    context: RequestContext,
+    name: string,
+    ageMs: number,
+  ): Promise<Timed<BucketAccess>> {
+    const calledMs = this.#options.clock.monotonicMs()
+    const { value, sinceMs } = await this.#known(context, name, ageMs)
+    const { info, settings } = value
+    return { value: { info, settings }, usableMs: sinceMs + ACCESS_AGE_MS - calledMs }
+  }
+
+  /** Called when something is forgotten: caches in front of this one must forget all that they keep. At most one listener. */
+  onForget(forget: () => void): void {
+    this.#cache.access.onForget(forget)
   }
 
   /** Asks the register: linearizable. Throws NoSuchBucket. */
@@ -281,11 +300,7 @@ export class Buckets {
    * The record with its settings, at most `ageMs` old. Throws NoSuchBucket; every other failure of the read is
    * Unavailable.
    */
-  async #known(
-    context: RequestContext,
-    name: string,
-    ageMs: number,
-  ): Promise<{ readonly value: KnownAccess }> {
+  async #known(context: RequestContext, name: string, ageMs: number): Promise<Fresh<KnownAccess>> {
     try {
       return await this.#cache.access.get(name, ageMs, async (sinceMs) => {
         const began = this.#cache.beginRead()

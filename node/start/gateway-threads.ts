@@ -12,7 +12,11 @@ import { dirname } from 'node:path'
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import type { MetricsSnapshot } from '../../gateway/admin/metrics.ts'
 import type { GatewayAddress } from '../../gateway/listener.ts'
+import { WorkQueue } from '../../gateway/http/work-queue.ts'
 import type { Backend } from '../../gateway/port/backend.ts'
+import type { IamBackend } from '../../gateway/port/iam-backend.ts'
+import type { InTurns } from '../../gateway/port/in-turns.ts'
+import type { RightsSource } from '../../gateway/port/rights.ts'
 import type { Gateway } from '../../gateway/server.ts'
 import { createBlockMemory, SharedBlocks } from '../../gateway/threads/blocks.ts'
 import { CoreLink } from '../../gateway/threads/core-link.ts'
@@ -37,6 +41,13 @@ const CANNOT_SHARE = new Set(['ENOTSUP', 'EINVAL', 'ENOPROTOOPT', 'EOPNOTSUPP', 
 const SOURCE = new URL('./gateway-thread.ts', import.meta.url)
 /** Compiled code (`npm run build`) has its own name for the file. The bundle has named it above. */
 const FILE = import.meta.url.endsWith('.js') ? new URL(SOURCE.href.replace(/\.ts$/, '.js')) : SOURCE
+
+/** What the threads reach in the core. */
+export interface ServedPorts {
+  readonly backend: Backend
+  readonly iam: IamBackend
+  readonly rights: RightsSource
+}
 
 export interface GatewayThreadsOptions {
   readonly config: Pick<Config, 'gatewayThreads' | 'logLevel'>
@@ -65,8 +76,10 @@ export class GatewayThreads implements Pick<Gateway, 'listen' | 'close'> {
   }
 
   /** From now on the threads' calls are carried out on this store. */
-  connect(backend: Backend): this {
-    for (const thread of this.#threads) thread.connect(backend, this.#blocks)
+  connect(node: ServedPorts): this {
+    const queue = new WorkQueue(this.#options.clock)
+    const inTurns: InTurns = (work) => queue.run(work, {})
+    for (const thread of this.#threads) thread.connect(node, inTurns, this.#blocks)
     return this
   }
 
@@ -162,9 +175,11 @@ class GatewayThread {
     this.#worker.on('exit', (code) => this.#gone(`has ended by itself, with exit code ${code}`))
   }
 
-  connect(backend: Backend, blocks: SharedBlocks): void {
+  connect({ backend, iam, rights }: ServedPorts, inTurns: InTurns, blocks: SharedBlocks): void {
     const { link } = this.#start
-    this.#core = new CoreLink({ backend, blocks, link, port: this.#storage, afterTurn })
+    const port = this.#storage
+    const served = { backend, rights, iam: { backend: iam, inTurns } }
+    this.#core = new CoreLink({ ...served, blocks, link, port, afterTurn })
   }
 
   /** Rejects with the error of the system that the thread has met. */

@@ -255,9 +255,10 @@ async function openEnvironment({
 /** The S3 port's server, not listening yet: on this thread, or the threads that are there for it. */
 function openGateway(
   { config, hooks, random, clock, metrics, threads }: Start,
-  { backend, iam }: Pick<ShoalNode, 'backend' | 'iam'>,
+  node: Pick<ShoalNode, 'backend' | 'iam' | 'rights'>,
 ): Pick<Gateway, 'listen' | 'close'> {
-  if (threads !== undefined) return threads.connect(backend)
+  if (threads !== undefined) return threads.connect(node)
+  const { backend, iam } = node
   return createGateway({
     ...settingsOf(config),
     backend,

@@ -37,10 +37,16 @@ export class FreshCache<V> {
   readonly #known = new Map<string, Fresh<V>>()
   readonly #flights = new Map<string, Entry<V>>()
   #calls = 0
+  #forgot: () => void = () => {}
 
   constructor(clock: Pick<Clock, 'monotonicMs'>, entriesMax: number) {
     this.#clock = clock
     this.#entriesMax = entriesMax
+  }
+
+  /** Called by `drop` and `clear`, for caches in front of this one. At most one listener. */
+  onForget(forgot: () => void): void {
+    this.#forgot = forgot
   }
 
   /** The value if it is known and young enough. Reads nothing. */
@@ -80,11 +86,13 @@ export class FreshCache<V> {
   drop(name: string): void {
     this.#known.delete(name)
     this.#flights.delete(name)
+    this.#forgot()
   }
 
   clear(): void {
     this.#known.clear()
     this.#flights.clear()
+    this.#forgot()
   }
 
   #begin(name: string, read: (startedMs: number) => Promise<Fresh<V>>): Promise<Fresh<V>> {

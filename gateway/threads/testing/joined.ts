@@ -2,9 +2,14 @@
 
 import { MessageChannel } from 'node:worker_threads'
 import type { RequestContext } from '../../../protocol/context.ts'
+import { WorkQueue } from '../../http/work-queue.ts'
 import type { Backend } from '../../port/backend.ts'
 import type { ObjectBody } from '../../port/body.ts'
+import type { IamBackend } from '../../port/iam-backend.ts'
+import type { InTurns } from '../../port/in-turns.ts'
 import type { ObjectHeaders } from '../../port/objects.ts'
+import type { RightsSource } from '../../port/rights.ts'
+import { systemClock } from '../../testing/gateway.ts'
 import { createBlockMemory, SharedBlocks } from '../blocks.ts'
 import { CoreLink } from '../core-link.ts'
 import { ThreadBackend } from '../thread-backend.ts'
@@ -19,8 +24,17 @@ export interface Joined {
   close(): void
 }
 
+export interface JoinOptions {
+  readonly blockCount?: number
+  readonly link?: number
+  /** With a clock for the thread, which then keeps rights. */
+  readonly kept?: { readonly rights: RightsSource; readonly monotonicMs: () => number }
+  readonly iam?: IamBackend | undefined
+}
+
 /** The pool is poisoned. */
-export function joinThreads(backend: Backend, blockCount = 8, link = 1): Joined {
+export function joinThreads(backend: Backend, options: JoinOptions = {}): Joined {
+  const { blockCount = 8, link = 1, kept, iam } = options
   const memory = createBlockMemory(blockCount, { poisoned: true })
   const blocks = new SharedBlocks(memory)
   const { port1, port2 } = new MessageChannel()
@@ -29,8 +43,24 @@ export function joinThreads(backend: Backend, blockCount = 8, link = 1): Joined 
     posted[end]++
     setImmediate(run)
   }
-  const core = new CoreLink({ backend, blocks, link, port: port1, afterTurn: afterTurn('core') })
-  const thread = new ThreadBackend({ port: port2, memory, link, afterTurn: afterTurn('thread') })
+  const queue = new WorkQueue(systemClock)
+  const inTurns: InTurns = (work) => queue.run(work, {})
+  const core = new CoreLink({
+    backend,
+    blocks,
+    link,
+    port: port1,
+    afterTurn: afterTurn('core'),
+    rights: kept?.rights,
+    iam: iam && { backend: iam, inTurns },
+  })
+  const thread = new ThreadBackend({
+    port: port2,
+    memory,
+    link,
+    afterTurn: afterTurn('thread'),
+    monotonicMs: kept?.monotonicMs,
+  })
   return { thread, core, blocks, posted, close: () => thread.close() }
 }
 

@@ -33,7 +33,7 @@ export function joinForEachTest(): (
     let nowMs = 0
     const memory = new MemoryBackend({ credentials: [], nowMs: () => ++nowMs, minPartBytes: 1 })
     await memory.createBucket(contextOf(), { bucket: 'b', ownerAccount: '1', region: 'r' })
-    joined = joinThreads(alteredBackend(memory, changes), blocks)
+    joined = joinThreads(alteredBackend(memory, changes), { blockCount: blocks })
     return joined
   }
 }
