@@ -13,6 +13,7 @@ import {
   type RawResponse,
 } from '../../gateway/conformance/world.ts'
 import { signHeader } from '../../gateway/testing/signer.ts'
+import { childNamed, elementText, QueryClient } from './query-client.ts'
 
 const MAIN = join(import.meta.dirname, '..', 'main.ts')
 const PART_BYTES = 5 * 2 ** 20
@@ -266,3 +267,30 @@ it('a node has one gateway thread where the system cannot share a port, and says
   run.child.kill('SIGTERM')
   expect(await run.ended).toEqual([0, []])
 })
+
+it('a right that was given or taken away through one thread counts at once through both (T7)', async () => {
+  const target = await start('first', '127.0.0.1:0').ready
+  const root = new QueryClient(new URL(target.endpoint), target, { nowMs: () => Date.now() })
+  await sendRaw(target, { method: 'PUT', path: '/bucket' })
+  await sendRaw(target, { method: 'PUT', path: '/bucket/key', body: [Buffer.from('x')] })
+  await root.run('CreateUser', { UserName: 'ann' })
+  const made = childNamed(await root.run('CreateAccessKey', { UserName: 'ann' }), 'AccessKey')!
+  const ann = {
+    ...target,
+    accessKeyId: elementText(made, 'AccessKeyId')!,
+    secretAccessKey: elementText(made, 'SecretAccessKey')!,
+  }
+  const statement = { Effect: 'Allow', Action: 's3:GetObject', Resource: 'arn:aws:s3:::bucket/*' }
+  const PolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement: [statement] })
+  const policy = { UserName: 'ann', PolicyName: 'p' }
+  const get = async (wanted: number): Promise<void> => {
+    const answers = await throughBoth(ann, { method: 'GET', path: '/bucket/key' })
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => wanted))
+  }
+  for (let time = 0; time < 5; time++) {
+    await root.run('PutUserPolicy', { ...policy, PolicyDocument })
+    await get(200)
+    await root.run('DeleteUserPolicy', policy)
+    await get(403)
+  }
+}, 60_000)
