@@ -45,7 +45,9 @@ const extras = ['storm', 'rounds', 'memory', 'list-growth']
 
 function numberOf(name: 'rounds' | 'seconds' | 'warm-up'): number {
   const value = Number(values[name])
-  if (!(value > 0)) throw new Error(`--${name} ${values[name]}: not a number above 0`)
+  // wrk takes whole seconds only.
+  if (!Number.isInteger(value) || value < 1)
+    throw new Error(`--${name} ${values[name]}: not a whole number above 0`)
   return value
 }
 
