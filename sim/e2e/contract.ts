@@ -65,7 +65,7 @@ async function startsByNpm({ scratch }: Context): Promise<void> {
     equal(statSync(join(data, 'credentials.json')).mode & 0o777, 0o600, 'mode')
     equal(credentialsOf(data).accessKeyId, 'ROOT_ACCESS', 'given root credentials')
     const pid = Number(readFileSync(join(data, 'shoal.pid'), 'utf8'))
-    if (!readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('main.ts')) {
+    if (!readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('start.js')) {
       throw new Error('shoal.pid does not name the Node process')
     }
     for (const path of ['/health/live', '/health/ready']) {
