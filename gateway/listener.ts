@@ -10,11 +10,12 @@ import Koa from 'koa'
 import type { AccessLog } from './access-log.ts'
 import type { Exchange } from './http/exchange.ts'
 import { HttpExchange } from './http/http-exchange.ts'
+import { listening } from './http/listening.ts'
 import { NO_TUNNELS, refusalOf, sendPlain, type PlainRefusal } from './http/malformed.ts'
 import type { GatewayLimits } from './limits.ts'
 import type { Connections } from './overload/connections.ts'
 import type { Watch } from './overload/watch.ts'
-import { checkUnused, listening } from './unused-address.ts'
+import { checkUnused } from './unused-address.ts'
 
 export interface ListenerOptions {
   readonly limits: Pick<GatewayLimits, 'headBytesMax' | 'headTimeoutMs' | 'idleTimeoutMs'>

@@ -9,7 +9,8 @@
  * lock of the data directory comes first.
  */
 
-import { createServer, type ListenOptions, type Server } from 'node:net'
+import { createServer } from 'node:net'
+import { listening } from './http/listening.ts'
 
 /** Rejects with EADDRINUSE when anybody listens there, and with what else keeps this process from it. */
 export async function checkUnused(host: string, port: number): Promise<void> {
@@ -19,15 +20,4 @@ export async function checkUnused(host: string, port: number): Promise<void> {
   const server = createServer((socket) => socket.destroy())
   await listening(server, { host, port })
   await new Promise<void>((resolve) => server.close(() => resolve()))
-}
-
-/** Resolves when the server listens, and rejects when it cannot. */
-export async function listening(server: Server, options: ListenOptions): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
 }

@@ -19,6 +19,13 @@ export function bytesOf(text: ByteString): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
+/** The first `length` bytes, in memory with room for `count` more and as much again. */
+export function grown(bytes: Uint8Array, length: number, count: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(2 * (length + count))
+  larger.set(bytes.subarray(0, length))
+  return larger
+}
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 

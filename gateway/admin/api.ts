@@ -27,9 +27,10 @@
  * Failures are {"error":"…"} with 4xx or 5xx.
  */
 
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Koa from 'koa'
+import { listening } from '../http/listening.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { AdminBackend } from '../port/admin.ts'
 import { refusalOfCredential, type AdminCredential } from '../port/admin-credential.ts'
@@ -121,7 +122,7 @@ export function createAdmin(options: AdminOptions): Admin {
   })
   return {
     async listen({ host, port }) {
-      await listening(server, host, port)
+      await listening(server, { host, port })
       const bound = server.address() as AddressInfo
       const shown = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address
       return { url: `http://${shown}:${bound.port}`, port: bound.port }
@@ -264,14 +265,4 @@ async function bodyOf(request: IncomingMessage): Promise<Uint8Array | undefined>
 
 function wrong(error: string): Answer {
   return { status: 400, json: { error } }
-}
-
-function listening(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host, port }, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
 }

@@ -33,7 +33,7 @@ export class OperationMetrics {
 
   /** Counts a finished request. `rounds` is how many quorum round trips it waited for. */
   record(status: number, seconds: number, rounds: number): void {
-    this.byStatus.set(status, (this.byStatus.get(status) ?? 0) + 1)
+    addTo(this.byStatus, status, 1)
     let bucket = 0
     while (bucket < BUCKET_SECONDS.length && seconds > (BUCKET_SECONDS[bucket] ?? 0)) bucket++
     this.buckets[bucket] = (this.buckets[bucket] ?? 0) + 1
@@ -48,9 +48,7 @@ export class OperationMetrics {
 
   /** Adds the counters of the same operation in another gateway. */
   add(other: OperationSnapshot): void {
-    for (const [status, count] of other.byStatus) {
-      this.byStatus.set(status, (this.byStatus.get(status) ?? 0) + count)
-    }
+    for (const [status, count] of other.byStatus) addTo(this.byStatus, status, count)
     for (const [at, count] of other.buckets.entries()) {
       this.buckets[at] = (this.buckets[at] ?? 0) + count
     }
@@ -61,6 +59,10 @@ export class OperationMetrics {
   get count(): number {
     return this.buckets.reduce((sum, each) => sum + each, 0)
   }
+}
+
+function addTo<Key>(counts: Map<Key, number>, key: Key, count: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + count)
 }
 
 /** A value that is read at the time of a scrape. */
@@ -161,9 +163,7 @@ export class GatewayMetrics {
     }
     this.admission = { bodyBytes: this.admission.bodyBytes + bodyBytes }
     const reasons = new Map(this.refusedBy)
-    for (const [reason, count] of refusedBy) {
-      reasons.set(reason, (reasons.get(reason) ?? 0) + count)
-    }
+    for (const [reason, count] of refusedBy) addTo(reasons, reason, count)
     this.refusedBy = reasons
   }
 

@@ -1,7 +1,7 @@
 /** The answer of an operation as a plain record, before it is sent over HTTP. */
 
 import { isUtf8 } from 'node:buffer'
-import { XML_DECLARATION, S3_NAMESPACE } from './xml-text.ts'
+import { xmlDocument } from './xml-text.ts'
 
 export type ResponseHeaders = Record<string, string>
 
@@ -25,10 +25,7 @@ export function xmlResponse(
   content: string,
   headers: ResponseHeaders = {},
 ): S3Response {
-  return xmlResponseOf(
-    `${XML_DECLARATION}<${root} xmlns="${S3_NAMESPACE}">${content}</${root}>`,
-    headers,
-  )
+  return xmlResponseOf(xmlDocument(root, content), headers)
 }
 
 /** 200 with a whole XML document. */

@@ -1,4 +1,4 @@
-/** Text inside XML: the declaration, S3's namespace, and escaping. */
+/** Text of XML: whole documents, the declaration, S3's namespace, and escaping. */
 
 import { upperCase } from './ascii.ts'
 
@@ -27,4 +27,14 @@ export function escapeXml(text: string): string {
     CONTROLS,
     (character) => `&#x${upperCase(character.charCodeAt(0).toString(16))};`,
   )
+}
+
+/** A whole document: the declaration, and a root in S3's namespace around `content`, which is XML. */
+export function xmlDocument(root: string, content: string): string {
+  return xmlDocumentAround(root, content, '').join('')
+}
+
+/** The same in two parts, for content between `first` and `last`. */
+export function xmlDocumentAround(root: string, first: string, last: string): [string, string] {
+  return [`${XML_DECLARATION}<${root} xmlns="${S3_NAMESPACE}">${first}`, `${last}</${root}>`]
 }

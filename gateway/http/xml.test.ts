@@ -13,9 +13,8 @@ import {
   parsingXml,
   tag,
   xmlDate,
-  xmlDocument,
 } from './xml.ts'
-import { escapeXml } from './xml-text.ts'
+import { escapeXml, xmlDocument } from './xml-text.ts'
 
 const LIMITS = { maxBytes: 10_000, maxElements: 20, maxDepth: 5 }
 const parse = (text: string) => parseXml(Buffer.from(text), LIMITS)

@@ -8,22 +8,12 @@
 import { SaxesParser } from 'saxes'
 import { finish, Meter, type Work } from '../../protocol/work.ts'
 import { S3Error } from './errors.ts'
-import { escapeXml, S3_NAMESPACE, XML_DECLARATION } from './xml-text.ts'
+import { escapeXml } from './xml-text.ts'
 
 /** `<name>value</name>`, escaped; '' when the value is undefined. */
 export function tag(name: string, value: string | number | boolean | undefined): string {
   if (value === undefined) return ''
   return `<${name}>${typeof value === 'string' ? escapeXml(value) : value}</${name}>`
-}
-
-/** A whole document: the declaration, and a root in S3's namespace around `content`, which is XML. */
-export function xmlDocument(root: string, content: string): string {
-  return xmlDocumentAround(root, content, '').join('')
-}
-
-/** The same in two parts, for content between `first` and `last`. */
-export function xmlDocumentAround(root: string, first: string, last: string): [string, string] {
-  return [`${XML_DECLARATION}<${root} xmlns="${S3_NAMESPACE}">${first}`, `${last}</${root}>`]
 }
 
 const SECONDS_MAX = 4096

@@ -4,7 +4,7 @@
  * to send it. So it passes from storage to the answer in this shape, also between threads.
  */
 
-import { utf8, utf8Text } from '../../protocol/bytes.ts'
+import { grown, utf8, utf8Text } from '../../protocol/bytes.ts'
 import type { ChecksumAlgorithm } from './body.ts'
 
 /** An entry of a listing of objects. */
@@ -142,7 +142,8 @@ export class ListedObjectPacker {
 
   /** Copies a text out of a buffer. */
   text(from: Uint8Array, start: number, end: number): void {
-    if (this.#textBytes + end - start > this.#texts.length) this.#growTexts(end - start)
+    if (this.#textBytes + end - start > this.#texts.length)
+      this.#texts = grown(this.#texts, this.#textBytes, end - start)
     const into = this.#texts
     let at = this.#textBytes
     // For so few bytes a loop is faster than a view and its copy.
@@ -166,12 +167,6 @@ export class ListedObjectPacker {
       this.#texts.subarray(0, this.#textBytes),
       this.#numbers.subarray(0, this.#count),
     )
-  }
-
-  #growTexts(sizeBytes: number): void {
-    const larger = new Uint8Array(2 * (this.#texts.length + sizeBytes))
-    larger.set(this.#texts)
-    this.#texts = larger
   }
 
   #growNumbers(): void {

@@ -9,16 +9,8 @@ import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
 import { AnswerMemory } from '../http/answer-memory.ts'
 import { xmlResponseOf, type S3Response } from '../http/response.ts'
-import {
-  encodeUrl,
-  joinedXml,
-  meteredName,
-  tag,
-  xmlDate,
-  xmlDocumentAround,
-  type NameWriter,
-} from '../http/xml.ts'
-import { escapeXml } from '../http/xml-text.ts'
+import { encodeUrl, joinedXml, meteredName, tag, xmlDate, type NameWriter } from '../http/xml.ts'
+import { escapeXml, xmlDocumentAround } from '../http/xml-text.ts'
 import { listingXml } from './list-xml.ts'
 import { bucketOwner, invalidArgument, ownerXml, pageSize } from './common.ts'
 

@@ -5,21 +5,22 @@ import { contextOf, countPattern, NO_HEADERS, patternChunks, turns } from './tes
 import { joinForEachTest, getReader, ONE_MIB, putStream } from './testing/stored.ts'
 
 const join = joinForEachTest()
+const INFO = {
+  ...NO_HEADERS,
+  key: 'k',
+  sizeBytes: 9 * ONE_MIB,
+  lastModifiedMs: 1,
+  versionId: 'null',
+  etag: 'e',
+  checksums: {},
+}
 
 test('reading waits for a slow reader, and a chunk is valid until the next one is asked for', async () => {
   let read = 0
   const { thread, blocks } = await join({
     getObject: () =>
       Promise.resolve({
-        info: {
-          ...NO_HEADERS,
-          key: 'k',
-          sizeBytes: 9 * ONE_MIB,
-          lastModifiedMs: 1,
-          versionId: 'null',
-          etag: 'e',
-          checksums: {},
-        },
+        info: INFO,
         versioned: false,
         async *read(start: number, end: number) {
           for await (const chunk of patternChunks(end - start)) {
@@ -49,15 +50,7 @@ test('reading ends in the core when the reader ends, and when its request is abo
   const { thread } = await join({
     getObject: (context) =>
       Promise.resolve({
-        info: {
-          ...NO_HEADERS,
-          key: 'k',
-          sizeBytes: 9 * ONE_MIB,
-          lastModifiedMs: 1,
-          versionId: 'null',
-          etag: 'e',
-          checksums: {},
-        },
+        info: INFO,
         versioned: false,
         async *read(start: number, end: number) {
           try {
@@ -91,15 +84,7 @@ test('reading fails as in the core, before the first chunk or after it', async (
   const { thread } = await join({
     getObject: () =>
       Promise.resolve({
-        info: {
-          ...NO_HEADERS,
-          key: 'k',
-          sizeBytes: 9 * ONE_MIB,
-          lastModifiedMs: 1,
-          versionId: 'null',
-          etag: 'e',
-          checksums: {},
-        },
+        info: INFO,
         versioned: false,
         async *read(start: number, end: number) {
           let at = start

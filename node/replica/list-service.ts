@@ -1,6 +1,6 @@
 /** Answers the list requests of coordinators: ordered intervals of registers with their covered end (T1). */
 
-import { byteString, EMPTY_BYTES } from '../../protocol/bytes.ts'
+import { byteString, EMPTY_BYTES, grown } from '../../protocol/bytes.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
@@ -162,11 +162,7 @@ class ListDigest {
 
   add(from: Uint8Array, start: number, end: number): void {
     const length = this.#length + end - start
-    if (length > this.#bytes.length) {
-      const larger = new Uint8Array(2 * length)
-      larger.set(this.#bytes.subarray(0, this.#length))
-      this.#bytes = larger
-    }
+    if (length > this.#bytes.length) this.#bytes = grown(this.#bytes, this.#length, end - start)
     const into = this.#bytes
     for (let i = start, at = this.#length; i < end; i++, at++) into[at] = from[i]!
     this.#length = length

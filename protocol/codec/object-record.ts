@@ -10,6 +10,7 @@
  * What breaks the wire format throws RangeError (wire.ts). Byte fields of a decoded record are views of its bytes.
  */
 
+import { EMPTY_BYTES } from '../bytes.ts'
 import type {
   ObjectRecord,
   PageRecord,
@@ -19,8 +20,6 @@ import type {
   VersionRecord,
 } from './records.js'
 import { FieldReader, FieldWriter } from './wire.ts'
-
-const NO_BYTES = new Uint8Array(0)
 
 /** `start`: where the message begins, behind the version byte. It goes on to the end of `bytes`. */
 export function decodeObjectRecord(bytes: Uint8Array, start: number): ObjectRecord {
@@ -107,8 +106,8 @@ function readVersion(reader: FieldReader): VersionRecord {
     checksums: [],
     checksumType: 0,
     storage: [],
-    manifest: NO_BYTES,
-    uploadId: NO_BYTES,
+    manifest: EMPTY_BYTES,
+    uploadId: EMPTY_BYTES,
     sequence: 0,
   }
   while (reader.next()) readVersionField(version, reader)
@@ -197,7 +196,7 @@ function writePair(to: FieldWriter, pair: PairRecord): void {
 
 /** A checksum is optional: without the field it is undefined, and not empty. */
 function readStorage(reader: FieldReader): StorageRecord {
-  const storage: StorageRecord = { dataId: NO_BYTES, sizeBytes: 0, packed: false }
+  const storage: StorageRecord = { dataId: EMPTY_BYTES, sizeBytes: 0, packed: false }
   while (reader.next()) {
     if (reader.field === 1) storage.dataId = reader.bytes()
     else if (reader.field === 2) storage.sizeBytes = reader.value
@@ -215,7 +214,7 @@ function writeStorage(to: FieldWriter, storage: StorageRecord): void {
 }
 
 function readPageRef(reader: FieldReader): PageRefRecord {
-  const ref: PageRefRecord = { dataId: NO_BYTES, level: 0, newest: 0, oldest: 0, count: 0 }
+  const ref: PageRefRecord = { dataId: EMPTY_BYTES, level: 0, newest: 0, oldest: 0, count: 0 }
   while (reader.next()) {
     if (reader.field === 1) ref.dataId = reader.bytes()
     else if (reader.field === 2) ref.level = reader.value

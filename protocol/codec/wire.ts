@@ -16,7 +16,7 @@
  * skip fields whose numbers they do not know.
  */
 
-import { byteString, utf8, utf8Text } from '../bytes.ts'
+import { byteString, grown, utf8, utf8Text } from '../bytes.ts'
 import { assert } from '../assert.ts'
 import { checkInput } from '../input.ts'
 
@@ -231,9 +231,7 @@ export class FieldWriter {
   /** Makes room for `count` more bytes. */
   #reserve(count: number): void {
     if (this.#length + count <= this.#bytes.length) return
-    const larger = new Uint8Array(2 * (this.#length + count))
-    larger.set(this.#bytes.subarray(0, this.#length))
-    this.#bytes = larger
+    this.#bytes = grown(this.#bytes, this.#length, count)
   }
 }
 

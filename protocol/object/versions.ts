@@ -9,7 +9,7 @@
  */
 
 import { assert } from '../assert.ts'
-import { byteString } from '../bytes.ts'
+import { byteString, EMPTY_BYTES } from '../bytes.ts'
 import type { ObjectRecord, PageRefRecord, VersionRecord } from '../codec/versioned.ts'
 import { dataId, type DataId } from '../ids.ts'
 import { checkInput } from '../input.ts'
@@ -141,10 +141,10 @@ export function dataIdsOf(version: VersionRecord): DataId[] {
   return ids
 }
 
-/** `withVersion` fills in id, sequence and time. */
-const DELETE_MARKER: VersionRecord = {
+/** What records leave out. Do not change it. */
+export const EMPTY_VERSION: VersionRecord = {
   versionId: '',
-  deleteMarker: true,
+  deleteMarker: false,
   sizeBytes: 0,
   etag: '',
   lastModifiedMs: 0,
@@ -154,10 +154,13 @@ const DELETE_MARKER: VersionRecord = {
   checksums: [],
   checksumType: 0,
   storage: [],
-  manifest: new Uint8Array(0),
-  uploadId: new Uint8Array(0),
+  manifest: EMPTY_BYTES,
+  uploadId: EMPTY_BYTES,
   sequence: 0,
 }
+
+/** `withVersion` fills in id, sequence and time. */
+const DELETE_MARKER: VersionRecord = { ...EMPTY_VERSION, deleteMarker: true }
 
 function unchanged(record: ObjectRecord): Edited {
   return { record, made: [], removed: [], dropped: [] }

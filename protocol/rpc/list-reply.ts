@@ -10,7 +10,7 @@
  * ```
  */
 
-import { EMPTY_BYTES } from '../bytes.ts'
+import { EMPTY_BYTES, grown } from '../bytes.ts'
 import { assert } from '../assert.ts'
 import { FieldReader, FieldWriter } from '../codec/wire.ts'
 
@@ -176,9 +176,7 @@ export class RowPacker {
 
   #reserve(count: number): void {
     if (this.#length + count <= this.#bytes.length) return
-    const larger = new Uint8Array(2 * (this.#length + count))
-    larger.set(this.#bytes.subarray(0, this.#length))
-    this.#bytes = larger
+    this.#bytes = grown(this.#bytes, this.#length, count)
   }
 }
 

@@ -10,6 +10,7 @@
  * What breaks the wire format throws RangeError (codec/wire.ts). Byte fields of a decoded message are views of its bytes.
  */
 
+import { EMPTY_BYTES } from '../bytes.ts'
 import { FieldReader, FieldWriter } from '../codec/wire.ts'
 import type {
   WireBallot,
@@ -18,20 +19,18 @@ import type {
   WireRegisterRequest,
 } from './messages.js'
 
-const NO_BYTES = new Uint8Array(0)
-
 /** Used for one message after the other: a result is a copy. */
 const writer = new FieldWriter()
 
 export const registerRequestCodec = {
   encode(message: Partial<WireRegisterRequest>): Uint8Array<ArrayBuffer> {
     writer.clear()
-    writer.bytes(1, message.key ?? NO_BYTES)
+    writer.bytes(1, message.key ?? EMPTY_BYTES)
     writer.number(2, message.epoch ?? 0)
-    writer.bytes(3, message.fenceBucket ?? NO_BYTES)
+    writer.bytes(3, message.fenceBucket ?? EMPTY_BYTES)
     writer.number(4, message.fenceGeneration ?? 0)
     if (message.ballot !== undefined) writer.message(5, message.ballot, writeBallot)
-    writer.bytes(6, message.state ?? NO_BYTES)
+    writer.bytes(6, message.state ?? EMPTY_BYTES)
     if (message.next !== undefined) writer.message(7, message.next, writeBallot)
     writer.number(8, message.want ?? 0)
     writer.number(10, message.kind ?? 0)
@@ -41,11 +40,11 @@ export const registerRequestCodec = {
 
   decode(bytes: Uint8Array): WireRegisterRequest {
     const message: WireRegisterRequest = {
-      key: NO_BYTES,
+      key: EMPTY_BYTES,
       epoch: 0,
-      fenceBucket: NO_BYTES,
+      fenceBucket: EMPTY_BYTES,
       fenceGeneration: 0,
-      state: NO_BYTES,
+      state: EMPTY_BYTES,
       want: 0,
       kind: 0,
       payload: [],
@@ -98,12 +97,12 @@ export const registerReplyCodec = {
     writer.clear()
     writer.number(1, message.kind ?? 0)
     if (message.ballot !== undefined) writer.message(2, message.ballot, writeBallot)
-    writer.bytes(3, message.state ?? NO_BYTES)
+    writer.bytes(3, message.state ?? EMPTY_BYTES)
     writer.number(4, message.epoch ?? 0)
     writer.number(5, message.generation ?? 0)
     for (const block of message.blocks ?? []) writer.element(6, block)
     writer.number(7, message.reason ?? 0)
-    writer.bytes(8, message.payloadKey ?? NO_BYTES)
+    writer.bytes(8, message.payloadKey ?? EMPTY_BYTES)
     writer.flag(9, message.absent ?? false)
     writer.flag(10, message.never ?? false)
     if (message.floor !== undefined) writer.message(11, message.floor, writeBallot)
@@ -113,12 +112,12 @@ export const registerReplyCodec = {
   decode(bytes: Uint8Array): WireRegisterReply {
     const message: WireRegisterReply = {
       kind: 0,
-      state: NO_BYTES,
+      state: EMPTY_BYTES,
       epoch: 0,
       generation: 0,
       blocks: [],
       reason: 0,
-      payloadKey: NO_BYTES,
+      payloadKey: EMPTY_BYTES,
       absent: false,
       never: false,
     }
@@ -174,7 +173,7 @@ function writeBallot(into: FieldWriter, { counter, proposer }: WireBallot): void
 }
 
 function readBallot(reader: FieldReader): WireBallot {
-  const ballot: WireBallot = { counter: 0, proposer: NO_BYTES }
+  const ballot: WireBallot = { counter: 0, proposer: EMPTY_BYTES }
   while (reader.next()) {
     if (reader.field === 1) ballot.counter = reader.value
     else if (reader.field === 2) ballot.proposer = reader.bytes()
@@ -189,7 +188,7 @@ function writePayloadBlock(into: FieldWriter, block: WirePayloadBlock): void {
 }
 
 function readPayloadBlock(reader: FieldReader): WirePayloadBlock {
-  const block: WirePayloadBlock = { key: NO_BYTES, owner: NO_BYTES, lengthBytes: 0 }
+  const block: WirePayloadBlock = { key: EMPTY_BYTES, owner: EMPTY_BYTES, lengthBytes: 0 }
   while (reader.next()) {
     if (reader.field === 1) block.key = reader.bytes()
     else if (reader.field === 2) block.owner = reader.bytes()

@@ -31,9 +31,9 @@ const WINDOW_SECONDS = 3
 const PAUSE_AFTER_REFUSAL_MS = 100
 const bucket = 'surge'
 /**
- * Just large enough for a block of its own, so that PUTs compete for disks and links too. Not larger: these write less than
- * half as much. With 256 KiB, on a virtual machine, throughput fell by a quarter within 30 s without any surge, since the kernel took
- * longer to find memory for what is written.
+ * Just large enough for a block of its own, so that PUTs compete for disks and links too. Not larger: with 256 KiB, on a
+ * virtual machine, throughput fell by a fifth within 30 s without any surge, because the kernel took longer to find
+ * memory for what was written.
  */
 const body = seededBytes(1, PACKED_BYTES_MAX + 1_024)
 
