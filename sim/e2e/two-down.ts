@@ -17,6 +17,7 @@ import { Shoal } from '../../bench/harness/shoal.ts'
 import type { Credentials } from '../../bench/harness/sign.ts'
 import { awsEnvironment } from './clients/aws-cli.ts'
 import { Context } from './suite.ts'
+import { waitUntilLinked } from './whole.ts'
 
 const { values } = parseArgs({
   options: {
@@ -27,8 +28,8 @@ const { values } = parseArgs({
 })
 const NODES = [0, 1, 2, 3, 4]
 const AT_ONCE = 24
-/** Until the links to a killed node are seen to be down. */
-const NOTICED_MS = 1_500
+/** How long the three nodes may take until each hears both others and no killed one. */
+const LINKED_MS_MAX = 15_000
 const REQUEST_TIMEOUT_MS = 20_000
 
 interface Key {
@@ -52,7 +53,9 @@ try {
   const keys = await fill(roots[0]!)
   const user = await newUser()
   const users = shoal.endpoints.map((url) => new RawClient(url, user))
-  console.log('down   GET works  expected   PUT works  expected   worst bucket   other answers')
+  console.log(
+    'down   GET works  expected   PUT works  expected   worst bucket   linked after   other answers',
+  )
   for (const a of NODES) {
     for (const b of NODES.filter((node) => node > a)) bad += await pair(a, b, keys, roots, users)
   }
@@ -117,18 +120,31 @@ async function pair(
   users: readonly RawClient[],
 ): Promise<number> {
   await Promise.all([shoal.killNode(a), shoal.killNode(b)])
-  await new Promise((resolve) => setTimeout(resolve, NOTICED_MS))
   const up = NODES.filter((node) => node !== a && node !== b)
+  // Two of these may have been restarted a moment ago. A node is ready with a majority, before it has all its links.
+  const killedMs = performance.now()
+  await waitUntilLinked(shoal, up, LINKED_MS_MAX)
+  const linkedMs = Math.round(performance.now() - killedMs)
   const gets: Counts = { works: 0, expected: 0 }
   const puts: Counts = { works: 0, expected: 0 }
   const buckets = new Map<string, Counts>()
   const others = new Map<string, number>()
-  let wrong = 0
-  const ask = async (client: RawClient, request: BenchRequest, one: Key, counts: Counts) => {
+  const wrong: string[] = []
+  const ask = async (
+    node: number,
+    clients: readonly RawClient[],
+    request: BenchRequest,
+    one: Key,
+    counts: Counts,
+  ) => {
+    const startMs = performance.now()
     const expected = one.replicas.filter((node) => up.includes(node)).length >= 2
-    const answer = await client
-      .send({ ...request, bucket: one.bucket, key: one.key, timeoutMs: REQUEST_TIMEOUT_MS })
-      .then((reply) => (reply.status === 200 ? '200' : s3ErrorCode(reply)), reason)
+    const answer = await clients[node]!.send({
+      ...request,
+      bucket: one.bucket,
+      key: one.key,
+      timeoutMs: REQUEST_TIMEOUT_MS,
+    }).then((reply) => (reply.status === 200 ? '200' : s3ErrorCode(reply)), reason)
     const works = answer === '200'
     const bucket = buckets.get(one.bucket) ?? { works: 0, expected: 0 }
     buckets.set(one.bucket, bucket)
@@ -137,15 +153,21 @@ async function pair(
       if (expected) each.expected++
     }
     if (!works) others.set(answer, (others.get(answer) ?? 0) + 1)
-    if (works !== expected) wrong++
+    if (works !== expected) {
+      const tookMs = Math.round(performance.now() - startMs)
+      wrong.push(
+        `  ${request.method} ${one.bucket}/${one.key} through node ${node}: ${answer} after ${tookMs} ms, ` +
+          `replicas on nodes ${one.replicas.join(', ')}`,
+      )
+    }
   }
   const queue = keys.map((one, i) => ({ one, node: up[i % up.length]! }))
   const worker = async (): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const { one, node } = next
-      await ask(roots[node]!, { method: 'GET' }, one, gets)
+      await ask(node, roots, { method: 'GET' }, one, gets)
       const body = Buffer.from(`${one.bucket} ${one.key} ${a}${b}`)
-      await ask(users[node]!, { method: 'PUT', body }, one, puts)
+      await ask(node, users, { method: 'PUT', body }, one, puts)
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, worker))
@@ -153,8 +175,12 @@ async function pair(
   const share = ({ works, expected }: Counts): string =>
     [works, expected].map((count) => `${count}/${keys.length}`.padStart(9)).join(' ')
   const most = `${worst} of ${2 * Number(values.keys)}`
+  const linked = `${linkedMs} ms`.padStart(12)
   const rest = [...others].map(([code, count]) => `${code} ${count}`).join(', ')
-  console.log(`${a} ${b}    ${share(gets)}   ${share(puts)}   ${most.padStart(12)}   ${rest}`)
+  console.log(
+    `${a} ${b}    ${share(gets)}   ${share(puts)}   ${most.padStart(12)}   ${linked}   ${rest}`,
+  )
+  for (const line of wrong) console.log(line)
   await Promise.all([shoal.startNode(a), shoal.startNode(b)])
-  return wrong
+  return wrong.length
 }
