@@ -1,5 +1,6 @@
 /**
- * `node sim/e2e/large.ts [--size-mib 5120] [--rss-mib 400]`
+ * `node sim/e2e/large.ts [--size-mib 5120] [--rss-mib 400]`, with 64 MiB at least, because a
+ * smaller upload may end before it is killed.
  *
  * One large file through three nodes: aws-cli uploads it in parts and another gateway gives the same bytes,
  * while no node's memory passes its bound; an upload whose client is killed is resumed, from ListParts, by
@@ -35,6 +36,7 @@ const { values } = parseArgs({
 })
 const MEBI = 2 ** 20
 const sizeMib = Number(values['size-mib'])
+if (!(sizeMib >= 64)) throw new Error('--size-mib: 64 at least')
 const bucket = 'large'
 /** aws-cli's own default. */
 const partBytes = 8 << 20
@@ -49,18 +51,18 @@ async function writeFile(path: string): Promise<void> {
 }
 
 /** Samples the nodes' memory until it is stopped; the kernel's own high-water mark is in it. */
-function watchMemory(shoal: Shoal): { stop: () => number } {
+function watchMemory(shoal: Shoal): { max: () => number; stop: () => void } {
   let max = 0
   const sample = (): void => {
     for (const pid of shoal.pids()) max = Math.max(max, memory(pid).rssBytesMax)
   }
   const timer = setInterval(sample, 500)
   return {
-    stop: () => {
-      clearInterval(timer)
+    max: () => {
       sample()
       return max
     },
+    stop: () => clearInterval(timer),
   }
 }
 
@@ -125,11 +127,11 @@ async function main(): Promise<void> {
   await writeFile(file)
   const digest = await sha256File(file)
   const shoal = await Shoal.start({ nodes: 3 })
+  const watch = watchMemory(shoal)
   try {
     const context = new Context(shoal.endpoints, shoal.credentials, scratch)
     await context.makeBucket(bucket)
     const env = awsEnvironment(context)
-    const watch = watchMemory(shoal)
     const aws = async (index: number, command: string): Promise<string> => {
       const script = `aws --endpoint-url ${context.endpoint(index)} ${command}`
       return (
@@ -171,13 +173,14 @@ async function main(): Promise<void> {
     client.destroy()
     await check(2, 'resumed')
 
-    const mebi = watch.stop() / (1 << 20)
+    const mebi = watch.max() / (1 << 20)
     console.log(`most memory of a node: ${mebi.toFixed(0)} MiB (bound ${values['rss-mib']})`)
     if (mebi > Number(values['rss-mib'])) throw new Error('above the bound of memory')
   } catch (error) {
     console.log(shoal.output.split('\n').slice(-40).join('\n'))
     throw error
   } finally {
+    watch.stop()
     await shoal.close()
   }
 }
