@@ -111,6 +111,14 @@ async function newUser(): Promise<Credentials> {
   return { accessKeyId: AccessKey.AccessKeyId, secretAccessKey: AccessKey.SecretAccessKey }
 }
 
+/** How long these took to hear each other and nobody else. Two of them may have been started again a moment ago. A node
+ * is ready with a majority, before it has all its links. */
+async function linkMs(up: readonly number[]): Promise<number> {
+  const startMs = performance.now()
+  await waitUntilLinked(shoal, up, LINKED_MS_MAX)
+  return Math.round(performance.now() - startMs)
+}
+
 /** How many answers are not what the layout says. */
 async function pair(
   a: number,
@@ -121,10 +129,7 @@ async function pair(
 ): Promise<number> {
   await Promise.all([shoal.killNode(a), shoal.killNode(b)])
   const up = NODES.filter((node) => node !== a && node !== b)
-  // Two of these may have been restarted a moment ago. A node is ready with a majority, before it has all its links.
-  const killedMs = performance.now()
-  await waitUntilLinked(shoal, up, LINKED_MS_MAX)
-  const linkedMs = Math.round(performance.now() - killedMs)
+  const linkedMs = await linkMs(up)
   const gets: Counts = { works: 0, expected: 0 }
   const puts: Counts = { works: 0, expected: 0 }
   const buckets = new Map<string, Counts>()
