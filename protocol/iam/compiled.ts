@@ -19,8 +19,14 @@ const CACHED_CHARACTERS_MAX = 512 * 1024
 /** What parsing a character costs, at worst. */
 export const PARSING_STEPS = 64
 
-/** By kind and text, the longest unused first. Undefined when the text is not a policy. */
-const cache = new Map<string, Policy | undefined>()
+/** The policies of one text, by kind and principals. Undefined when the text is not a policy. */
+type Readings = Map<string, Policy | undefined>
+
+/**
+ * By text, the longest unused first. The text alone is the key, because it is the very string of the record: the engine
+ * has its hash, while a key that is put together would be copied and hashed for each request.
+ */
+const cache = new Map<string, Readings>()
 let cachedCharacters = 0
 
 /**
@@ -33,26 +39,29 @@ export function compiledPolicy(
   kind: PolicyKind = 'identity',
   principals: readonly ResolvedPrincipal[] = [],
 ): CompiledPolicy {
-  const key = keyOf(kind, text, principals)
-  if (cache.has(key)) {
-    const policy = cache.get(key)
-    cache.delete(key)
-    cache.set(key, policy)
-    return { name, policy }
-  }
+  const reading = readingOf(kind, principals)
+  const readings: Readings = cache.get(text) ?? new Map()
+  cache.delete(text)
+  cache.set(text, readings)
+  if (readings.has(reading)) return { name, policy: readings.get(reading) }
   const policy = policyOf(text, kind, principals)
-  cache.set(key, policy)
-  cachedCharacters += key.length
-  for (const oldest of cache.keys()) {
+  readings.set(reading, policy)
+  cachedCharacters += text.length + reading.length
+  dropUnused()
+  return { name, policy }
+}
+
+/** Drops the texts that were not used for longest, until the rest may be kept. */
+function dropUnused(): void {
+  for (const [text, readings] of cache) {
     if (cachedCharacters <= CACHED_CHARACTERS_MAX) break
-    cache.delete(oldest)
-    cachedCharacters -= oldest.length
+    cache.delete(text)
+    for (const reading of readings.keys()) cachedCharacters -= text.length + reading.length
   }
   assert(
     cachedCharacters >= 0 && cachedCharacters <= CACHED_CHARACTERS_MAX,
     'the count of kept characters is right',
   )
-  return { name, policy }
 }
 
 /**
@@ -66,7 +75,7 @@ export function* compilingPolicies(
 ): Work<CompiledPolicy[]> {
   const policies: CompiledPolicy[] = []
   for (const { name, text, principals = [] } of sources) {
-    const isKnown = cache.has(keyOf(kind, text, principals))
+    const isKnown = cache.get(text)?.has(readingOf(kind, principals)) === true
     meter.take(isKnown ? 16 + (text.length >> 3) : text.length * PARSING_STEPS)
     policies.push(compiledPolicy(name, text, kind, principals))
     if (meter.isDue()) yield
@@ -74,9 +83,9 @@ export function* compilingPolicies(
   return policies
 }
 
-/** The principals are part of the key: the same text may mean others elsewhere. */
-function keyOf(kind: PolicyKind, text: string, principals: readonly ResolvedPrincipal[]): string {
-  return principals.length === 0 ? kind + text : kind + text + JSON.stringify(principals)
+/** The principals are part of it: the same text may mean others elsewhere. */
+function readingOf(kind: PolicyKind, principals: readonly ResolvedPrincipal[]): string {
+  return principals.length === 0 ? kind : kind + JSON.stringify(principals)
 }
 
 function policyOf(
