@@ -30,6 +30,18 @@ describe('disk over node:fs', () => {
     }
   })
 
+  test('a file is closed once its reads have ended, and is not read any more then', async () => {
+    const file = await createDisk(directory()).open('file', 'create')
+    const sizeBytes = 64 << 20
+    await file.truncate(sizeBytes)
+    const ended: string[] = []
+    const read = file.read(new Uint8Array(sizeBytes), 0).then(() => ended.push('read'))
+    const closed = file.close().then(() => ended.push('closed'))
+    await expect(file.read(new Uint8Array(1), 0)).rejects.toMatchObject({ code: 'EBADF' })
+    await Promise.all([read, closed])
+    expect(ended).toEqual(['read', 'closed'])
+  })
+
   test('a short write goes on behind what it wrote', () => {
     const buffers = [Uint8Array.of(1, 2), Uint8Array.of(3), Uint8Array.of(4, 5)]
     const rest = (count: number): number[][] =>

@@ -4,7 +4,7 @@
  * testing/disk.compliance.ts checks it here and for the simulated disk.
  */
 
-import { readSync } from 'node:fs'
+import { read, readSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DirectWrites } from './direct-writes.ts'
@@ -84,6 +84,10 @@ class RealFile implements DiskFile {
   private readonly direct: DirectWrites
   /** Opened for the first large write. */
   private directHandle: fs.FileHandle | undefined
+  /** Reads under way, and what waits for there being none. */
+  private reads = 0
+  private readsOver: (() => void) | undefined
+  private isClosing = false
 
   constructor(path: string, handle: fs.FileHandle, direct: DirectWrites) {
     this.path = path
@@ -91,14 +95,28 @@ class RealFile implements DiskFile {
     this.direct = direct
   }
 
-  async read(into: Uint8Array, position: number): Promise<number> {
-    let done = 0
-    while (done < into.length) {
-      const { bytesRead } = await this.handle.read(into, done, into.length - done, position + done)
-      if (bytesRead === 0) break
-      done += bytesRead
-    }
-    return done
+  /** By a callback: the `read` of a handle makes several promises for each call. */
+  read(into: Uint8Array, position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      // Its number may belong to another file by now.
+      if (this.isClosing) return reject(closedError(this.path))
+      const { fd } = this.handle
+      this.reads++
+      let done = 0
+      const end = (error: Error | null): void => {
+        if (--this.reads === 0) this.readsOver?.()
+        if (error === null) resolve(done)
+        else reject(error)
+      }
+      const next = (): void =>
+        read(fd, into, done, into.length - done, position + done, (error, bytesRead) => {
+          if (error !== null) return end(error)
+          done += bytesRead
+          if (bytesRead === 0 || done === into.length) end(null)
+          else next()
+        })
+      next()
+    })
   }
 
   readSync(into: Uint8Array, position: number): number {
@@ -151,10 +169,18 @@ class RealFile implements DiskFile {
     return this.handle.truncate(sizeBytes)
   }
 
+  /** Resolves when the last read has ended: until then its file must not lose its number to another one. */
   async close(): Promise<void> {
+    this.isClosing = true
+    if (this.reads > 0) await new Promise<void>((resolve) => (this.readsOver = resolve))
     await this.directHandle?.close()
     await this.handle.close()
   }
+}
+
+/** As a closed handle of Node's rejects. */
+function closedError(path: string): Error {
+  return Object.assign(new Error(`${path} is closed`), { code: 'EBADF' })
 }
 
 /** What a short write left over: the buffers without their first `count` bytes. No byte is copied. */

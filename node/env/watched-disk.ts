@@ -83,7 +83,7 @@ export class WatchedDisk implements Disk, DiskWatch {
 
   /** Runs an operation that is no read of a file. */
   watch<T>(run: () => Promise<T>): Promise<T> {
-    return this.#watched(this.#others, run)
+    return this.#watched(run)
   }
 
   /**
@@ -93,20 +93,23 @@ export class WatchedDisk implements Disk, DiskWatch {
     if (this.#reads.size >= READS_AT_ONCE) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
+    const operation: Operation = { startedMs: this.#clock.monotonicMs() }
+    this.#reads.add(operation)
     try {
-      return await this.#watched(this.#reads, run)
+      return await run()
     } finally {
+      this.#reads.delete(operation)
       if (this.#reads.size < READS_AT_ONCE) this.#waiting.shift()?.()
     }
   }
 
-  async #watched<T>(operations: Set<Operation>, run: () => Promise<T>): Promise<T> {
+  async #watched<T>(run: () => Promise<T>): Promise<T> {
     const operation: Operation = { startedMs: this.#clock.monotonicMs() }
-    operations.add(operation)
+    this.#others.add(operation)
     try {
       return await run()
     } finally {
-      operations.delete(operation)
+      this.#others.delete(operation)
     }
   }
 

@@ -188,21 +188,26 @@ export class ObjectReads {
  * ReplacedError when the version is gone and no chunk was sent yet (R4: the caller begins again), and otherwise the
  * error itself.
  */
-async function* untilReplaced(
-  chunks: AsyncIterable<Uint8Array>,
+function untilReplaced(
+  chunks: AsyncGenerator<Uint8Array>,
   fate: (block: BlockKey) => Promise<'replaced' | 'away' | 'lost'>,
-): AsyncGenerator<Uint8Array> {
+): AsyncIterable<Uint8Array> {
   let begun = false
-  try {
-    for await (const chunk of chunks) {
-      begun = true
-      yield chunk
-    }
-  } catch (error) {
+  const failed = async (error: unknown): Promise<never> => {
     if (!(error instanceof MissingBlockError)) throw error
     const found = await fate(error.block)
     if (found === 'lost') throw dataLost()
     if (found === 'replaced' && !begun) throw new ReplacedError()
     throw error
   }
+  // No generator around the one of the chunks: that would cost a few promises more for each of them.
+  const iterator: AsyncIterator<Uint8Array> = {
+    next: () =>
+      chunks.next().then((step) => {
+        begun = true
+        return step
+      }, failed),
+    return: () => chunks.return(undefined),
+  }
+  return { [Symbol.asyncIterator]: () => iterator }
 }

@@ -31,6 +31,8 @@ export interface BlockReaderOptions {
   readonly signal: AbortSignal
   /** Undefined when no replica has the block. A block in a buffer of the pool is given back to the pool. */
   readonly fetch: (key: BlockKey) => Promise<Uint8Array | undefined>
+  /** Called when the first chunk is asked for. What it returns is called when the reader is over. */
+  readonly begin?: () => (() => void) | undefined
 }
 
 /** A block that is being read, or was read and is not taken yet. */
@@ -58,6 +60,7 @@ export async function* readBlocks(
   }
   /** How many blocks to read ahead: none before the client has shown that it is quick. */
   let aheadMax = 0
+  const letGo = options.begin?.()
   try {
     for (;;) {
       if (ahead.length === 0) {
@@ -95,6 +98,7 @@ export async function* readBlocks(
         )
         .finally(() => room.giveWhole())
     }
+    letGo?.()
   }
 }
 

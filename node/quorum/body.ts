@@ -163,7 +163,7 @@ export class Bodies {
    * MissingBlockError, and what the context's signal throws.
    * @param partition the register's, which holds packed blocks
    */
-  async *read(
+  read(
     context: RequestContext,
     storage: readonly StorageRecord[],
     partition: number,
@@ -171,18 +171,16 @@ export class Bodies {
     end: number,
   ): AsyncGenerator<Uint8Array> {
     const { replicator, reading, partitionBits } = this.#options
-    context.rounds++
-    const letGo = reading?.(idsOf(storage))
-    try {
-      yield* readBlocks(piecesOf(storage, partition, start, end, partitionBits()), {
-        room: this.readRoom,
-        pool: this.#readPool,
-        signal: context.signal,
-        fetch: (key) => replicator.read(context, key, this.#readPool),
-      })
-    } finally {
-      letGo?.()
-    }
+    return readBlocks(piecesOf(storage, partition, start, end, partitionBits()), {
+      room: this.readRoom,
+      pool: this.#readPool,
+      signal: context.signal,
+      fetch: (key) => replicator.read(context, key, this.#readPool),
+      begin: () => {
+        context.rounds++
+        return reading?.(idsOf(storage))
+      },
+    })
   }
 }
 

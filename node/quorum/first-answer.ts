@@ -15,17 +15,19 @@ export interface FirstAnswerOptions {
  * fails counts as one that does not have it. Never rejects. Calls that are under way when one answers are not waited
  * for.
  * @param peers in the order in which they are asked
+ * @param ask with `isOver`, which says whether another answer has come first
  */
 export function firstAnswer<T>(
   { clock, health, kind }: FirstAnswerOptions,
   peers: readonly NodeId[],
-  ask: (peer: NodeId) => Promise<T | undefined>,
+  ask: (peer: NodeId, isOver: () => boolean) => Promise<T | undefined>,
 ): Promise<T | undefined> {
   return new Promise((resolve) => {
     let next = 0
     let open = 0
     let done = false
     let cancel = (): void => {}
+    const isOver = (): boolean => done
     const finish = (answer: T | undefined): void => {
       done = true
       cancel()
@@ -41,7 +43,7 @@ export function firstAnswer<T>(
         return
       }
       open++
-      ask(peer).then(
+      ask(peer, isOver).then(
         (answer) => {
           open--
           if (done) return

@@ -30,15 +30,21 @@ export class PeerCaller {
 
   /**
    * Runs `run`, which this node answers itself. It has a deadline as well: the disk may hang (D11). After the deadline
-   * this rejects like a peer's time-out, and the result of `run` is ignored.
+   * this rejects like a peer's time-out, and the result of `run` is ignored: then `onLate` is called.
    */
-  own<T>(kind: CallKind, { timeoutMs }: CallOptions, run: () => Promise<T>): Promise<T> {
+  own<T>(
+    kind: CallKind,
+    { timeoutMs }: CallOptions,
+    run: () => Promise<T>,
+    onLate?: () => void,
+  ): Promise<T> {
     const ended = this.health.began(this.#network.self, kind)
     return new Promise((resolve, reject) => {
       let over = false
       const cancel = this.#clock.after(timeoutMs, () => {
         over = true
         ended('silent')
+        onLate?.()
         reject(new OwnDeadline(`this node itself gave no answer within ${timeoutMs} ms`))
       })
       const end = (): void => {

@@ -200,18 +200,17 @@ export class Peers {
     options: CallOptions & { readonly settled?: (kept: boolean) => void },
     into?: Uint8Array,
   ): Promise<OwnedBlock | undefined> {
-    let late = false
-    const read = this.#caller.own('block', options, async () => {
-      let block: OwnedBlock | undefined
-      try {
-        block = await this.#local().blocks.readOwned(key, into)
-        return block
-      } finally {
-        options.settled?.(block !== undefined && !late)
-      }
-    })
-    read.catch(() => (late = true))
-    return read
+    const { settled } = options
+    let isLate = false
+    const run = (): Promise<OwnedBlock | undefined> => {
+      const read = this.#local().blocks.readOwned(key, into)
+      read.then(
+        (block) => settled?.(block !== undefined && !isLate),
+        () => settled?.(false),
+      )
+      return read
+    }
+    return this.#caller.own('block', options, run, () => (isLate = true))
   }
 
   /** Registers of some ranges, or digests of them (T1). */

@@ -109,7 +109,7 @@ export class ReadRoom {
 
   /** Reads a block when its turn comes. Too many reads at the same time would all run into their deadlines. */
   async reading<T>(signal: AbortSignal, read: () => Promise<T>): Promise<T> {
-    await this.#reads.take(signal)
+    if (!this.#reads.takeNow()) await this.#reads.take(signal)
     try {
       return await read()
     } finally {
@@ -163,12 +163,16 @@ class Line {
     this.#max = max
   }
 
+  /** Takes a place that nobody waits for. False when there is none. */
+  takeNow(): boolean {
+    if (this.taken >= this.#max || this.#waiting.size > 0) return false
+    this.taken++
+    return true
+  }
+
   /** Waits for a place, first come, first served. Rejects with the signal's reason when it aborts. */
   async take(signal: AbortSignal): Promise<void> {
-    if (this.taken < this.#max && this.#waiting.size === 0) {
-      this.taken++
-      return
-    }
+    if (this.takeNow()) return
     await new Promise<void>((resolve, reject) => {
       const over = (): void => {
         this.#waiting.delete(go)

@@ -25,7 +25,12 @@ export function blockHolders(
   placement: Pick<ReplicaPlacement, 'sets' | 'sources'>,
   partition: number,
 ): BlockHolders {
-  const present = new Set(placement.sets(partition).flat())
+  const sets = placement.sets(partition)
   const sources = placement.sources?.(partition) ?? []
+  const [only] = sets
+  if (only !== undefined && sets.length === 1 && sources.length === 0) {
+    return { present: only, sources }
+  }
+  const present = new Set(sets.flat())
   return { present: [...present], sources: sources.filter((node) => !present.has(node)) }
 }

@@ -184,12 +184,8 @@ export class Replicator {
 
   /** Verified bytes from the nearest replica, or source of an earlier layout, that has them; undefined when none has.
    * Bytes that this node read itself are in a buffer of `pool`, which the caller gives back. */
-  async read(
-    context: RequestContext,
-    key: BlockKey,
-    pool?: BufferPool,
-  ): Promise<Uint8Array | undefined> {
-    return (await this.readOwned(context, key, pool))?.bytes
+  read(context: RequestContext, key: BlockKey, pool?: BufferPool): Promise<Uint8Array | undefined> {
+    return this.readOwned(context, key, pool).then((block) => block?.bytes)
   }
 
   /**
@@ -198,7 +194,7 @@ export class Replicator {
    * A nearly full source may drop the block once a replica has fetched it that was asked before that (L8). Then the
    * replicas have it, so they are asked again.
    */
-  async readOwned(
+  readOwned(
     context: RequestContext,
     key: BlockKey,
     pool?: BufferPool,
@@ -206,10 +202,12 @@ export class Replicator {
     const { placement } = this.#options
     const partition = partitionOfKey(key)
     const { present, sources } = blockHolders(placement, partition)
-    const block = await this.#readFrom([...present, ...sources], context, key, pool)
-    if (block !== undefined || sources.length === 0 || context.signal.aborted) return block
-    // Looked up once more: the layout may have changed meanwhile.
-    return this.#readFrom(blockHolders(placement, partition).present, context, key, pool)
+    if (sources.length === 0) return this.#readFrom(present, context, key, pool)
+    return this.#readFrom([...present, ...sources], context, key, pool).then((block) => {
+      if (block !== undefined || context.signal.aborted) return block
+      // Looked up once more: the layout may have changed meanwhile.
+      return this.#readFrom(blockHolders(placement, partition).present, context, key, pool)
+    })
   }
 
   /** This node's disk is one of the replicas: when it is slow, another one is asked as well (D11). */
@@ -222,13 +220,11 @@ export class Replicator {
     const { peers, clock } = this.#options
     const partition = partitionOfKey(key)
     const replicas = peers.preferred(nodes, 'block')
-    let done = false
-    const ask = (node: NodeId): Promise<OwnedBlock | undefined> =>
+    const ask = (node: NodeId, isOver: () => boolean): Promise<OwnedBlock | undefined> =>
       node === peers.self
-        ? this.#readHere(key, partition, pool, () => done)
+        ? this.#readHere(key, partition, pool, isOver)
         : peers.getOwnedBlock(node, key, { timeoutMs: READ_TIMEOUT_MS, signal: context.signal })
-    const first = firstAnswer({ clock, health: peers.health, kind: 'block' }, replicas, ask)
-    return first.finally(() => (done = true))
+    return firstAnswer({ clock, health: peers.health, kind: 'block' }, replicas, ask)
   }
 
   async #readHere(
