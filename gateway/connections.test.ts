@@ -4,11 +4,17 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Backend } from './port/backend.ts'
 import { sendRaw } from './conformance/world.ts'
-import { letPass, overloadWorld, putBytes, signedRequestHead } from './testing/overload-world.ts'
+import {
+  COUNTED_IN,
+  letPass,
+  overloadWorld,
+  putBytes,
+  signedRequestHead,
+} from './testing/overload-world.ts'
 
-const { start, open } = overloadWorld()
+describe.each(COUNTED_IN)('connections: counted in %s', (countedIn) => {
+  const { start, open } = overloadWorld(countedIn)
 
-describe('connections', () => {
   test('serve one request after the other, in order, even when many are sent ahead', async () => {
     let now = 0
     let most = 0
@@ -71,15 +77,19 @@ describe('connections', () => {
   })
 })
 
-test('a connection stays open when a small body comes together with its head', async () => {
-  const gateway = await start()
-  const socket = await open(gateway)
-  const headers = { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' }
-  const put = { method: 'PUT', path: '/bucket/b', headers, length: 5 }
-  socket.send(`${signedRequestHead(gateway, put)}bytes`)
-  await socket.until('ETag: ')
-  socket.send(signedRequestHead(gateway, { method: 'GET', path: '/bucket/b' }))
-  const text = await socket.until('\r\n\r\nbytes')
-  expect(text.match(/^HTTP\/1.1 200 OK/gm)).toHaveLength(2)
-  expect(text).not.toContain('Connection: close')
+describe.each(COUNTED_IN)('a connection: counted in %s', (countedIn) => {
+  const { start, open } = overloadWorld(countedIn)
+
+  test('stays open when a small body comes together with its head', async () => {
+    const gateway = await start()
+    const socket = await open(gateway)
+    const headers = { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' }
+    const put = { method: 'PUT', path: '/bucket/b', headers, length: 5 }
+    socket.send(`${signedRequestHead(gateway, put)}bytes`)
+    await socket.until('ETag: ')
+    socket.send(signedRequestHead(gateway, { method: 'GET', path: '/bucket/b' }))
+    const text = await socket.until('\r\n\r\nbytes')
+    expect(text.match(/^HTTP\/1.1 200 OK/gm)).toHaveLength(2)
+    expect(text).not.toContain('Connection: close')
+  })
 })

@@ -8,6 +8,7 @@ import { Exchange } from './http/exchange.ts'
 import { ManualClock } from './testing/manual-clock.ts'
 import {
   allowEverybody,
+  COUNTED_IN,
   DELETION,
   letPass,
   MEBI,
@@ -19,9 +20,9 @@ import {
   untilHolds,
 } from './testing/overload-world.ts'
 
-const { start, open } = overloadWorld()
+describe.each(COUNTED_IN)('memory for bodies: counted in %s', (countedIn) => {
+  const { start, open } = overloadWorld(countedIn)
 
-describe('memory for bodies', () => {
   test('only bytes that arrived use memory, not the announced size', async () => {
     const gateway = await start({ limits: { bodyBytesMax: MEBI } })
     await allowEverybody(gateway, 's3:DeleteObject')
@@ -84,7 +85,9 @@ describe('memory for bodies', () => {
   })
 })
 
-describe('memory for bodies, and time', () => {
+describe.each(COUNTED_IN)('memory for bodies, and time: counted in %s', (countedIn) => {
+  const { start, open } = overloadWorld(countedIn)
+
   test('small bodies have a reserve that large ones do not take', async () => {
     const limits = { bodyBytesMax: 4 * MEBI, shares: { address: 1, caller: 1 } }
     const gateway = await start({ limits })
@@ -134,7 +137,9 @@ describe('memory for bodies, and time', () => {
   })
 })
 
-describe('places among the requests in flight', () => {
+describe.each(COUNTED_IN)('places among the requests in flight: counted in %s', (countedIn) => {
+  const { start } = overloadWorld(countedIn)
+
   /** A backend whose listings wait until they are released. */
   function slowBackend(memory: Backend, release: (() => void)[]): Backend {
     return new Proxy(memory, {
@@ -178,28 +183,32 @@ describe('places among the requests in flight', () => {
   })
 })
 
-test('an answer that is not read keeps its place until the client reads it', async () => {
-  const gateway = await start()
-  for (let i = 0; i < 1_000; i++) {
-    await gateway.backend.putObject(new Exchange('', 0), {
-      bucket: 'bucket',
-      key: `${'k'.repeat(900)}${i}`,
-      headers: { system: {}, user: {}, storageClass: 'STANDARD' },
-      body: {
-        bytes: new Uint8Array(0),
-        finish: () => ({ etag: 'd41d8cd98f00b204e9800998ecf8427e', checksums: {} }),
-      },
-    })
-  }
-  const socket = await open(gateway)
-  socket.socket.pause()
-  socket.send(signedRequestHead(gateway, { method: 'GET', path: '/bucket' }).repeat(40))
-  // Wait until the kernel takes no more.
-  const served = (): number => gateway.metrics.of('ListObjects').count
-  for (let before = -1; before !== served();) {
-    before = served()
-    await letPass(2_000)
-  }
-  expect(served()).toBeLessThan(40)
-  expect(gateway.metrics.inFlight).toBe(1)
+describe.each(COUNTED_IN)('an answer: counted in %s', (countedIn) => {
+  const { start, open } = overloadWorld(countedIn)
+
+  test('that is not read keeps its place until the client reads it', async () => {
+    const gateway = await start()
+    for (let i = 0; i < 1_000; i++) {
+      await gateway.backend.putObject(new Exchange('', 0), {
+        bucket: 'bucket',
+        key: `${'k'.repeat(900)}${i}`,
+        headers: { system: {}, user: {}, storageClass: 'STANDARD' },
+        body: {
+          bytes: new Uint8Array(0),
+          finish: () => ({ etag: 'd41d8cd98f00b204e9800998ecf8427e', checksums: {} }),
+        },
+      })
+    }
+    const socket = await open(gateway)
+    socket.socket.pause()
+    socket.send(signedRequestHead(gateway, { method: 'GET', path: '/bucket' }).repeat(40))
+    // Wait until the kernel takes no more.
+    const served = (): number => gateway.metrics.of('ListObjects').count
+    for (let before = -1; before !== served();) {
+      before = served()
+      await letPass(2_000)
+    }
+    expect(served()).toBeLessThan(40)
+    expect(gateway.metrics.inFlight).toBe(1)
+  })
 })

@@ -24,6 +24,7 @@ import { GATEWAY_LIMITS, type GatewayLimits } from './limits.ts'
 import { Listener, type GatewayAddress } from './listener.ts'
 import { Admission } from './overload/admission.ts'
 import { Connections } from './overload/connections.ts'
+import { budgetsOf } from './overload/process-budget.ts'
 import { Refusals } from './overload/refusals.ts'
 import { Watch } from './overload/watch.ts'
 import type { Backend } from './port/backend.ts'
@@ -51,6 +52,8 @@ export interface GatewayOptions {
   readonly debug?: boolean | undefined
   /** Replaces single limits of limits.ts. */
   readonly limits?: Partial<GatewayLimits> | undefined
+  /** Where gateways on several threads count together (`createLimitsMemory`). Without it each counts for itself. */
+  readonly sharedLimits?: SharedArrayBuffer | undefined
 }
 
 /** The S3 port of one node. */
@@ -87,10 +90,10 @@ class HttpGateway implements Gateway {
     const limits = { ...GATEWAY_LIMITS, ...options.limits }
     const hostId = Buffer.from(options.randomBytes(33)).toString('base64')
     this.#idPrefix = upperCase(Buffer.from(options.randomBytes(4)).toString('hex'))
-    const connections = new Connections(clock, limits)
-    const admission = new Admission(clock, limits, (exchange) =>
-      this.#watch.abort(exchange, 'displaced'),
-    )
+    const budgets = budgetsOf(options.sharedLimits)
+    const connections = new Connections(clock, limits, budgets)
+    const displace = (exchange: Exchange): void => this.#watch.abort(exchange, 'displaced')
+    const admission = new Admission(clock, limits, displace, budgets)
     const refusals = new Refusals(clock, logger)
     metrics.refusedBy = refusals.byReason
     metrics.connections = connections

@@ -4,10 +4,15 @@ import { expect, test } from 'vitest'
 import { Admission, ADMISSION_LIMITS } from './admission.ts'
 import { Exchange } from '../http/exchange.ts'
 import { systemClock } from '../testing/gateway.ts'
+import { budgetsOf } from './process-budget.ts'
+import { limitsMemory } from './testing/limits-memory.ts'
 
-test('the addresses of refused strangers are not remembered', () => {
+test.each([
+  ['of its own', undefined],
+  ['of the process', limitsMemory()],
+])('the addresses of refused strangers are not remembered: limits %s', (_, memory) => {
   const limits = { ...ADMISSION_LIMITS, requestsMax: 40 }
-  const admission = new Admission(systemClock, limits, () => {})
+  const admission = new Admission(systemClock, limits, () => {}, budgetsOf(memory))
   const entered: Exchange[] = []
   let refused = 0
   for (let host = 0; host < 30; host++) {

@@ -16,9 +16,12 @@ import type { GatewayClock } from '../http/clock.ts'
 import { S3Error } from '../http/errors.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { remembering } from '../http/remembered.ts'
-import { SharedBudget, type ShareHolder, type Lease } from './shares.ts'
+import { ownBudgets, type Budget, type Budgets, type Lease, type ShareHolder } from './shares.ts'
 
-/** Requests, bytes and milliseconds, for the whole gateway. */
+/**
+ * Requests, bytes and milliseconds. All of them are for the whole process, whatever number of threads it has, except
+ * `strangersGatheringMax`.
+ */
 export interface AdmissionLimits {
   /** Further requests get 503 SlowDown. */
   readonly requestsMax: number
@@ -27,7 +30,10 @@ export interface AdmissionLimits {
   /** Time for a body that is gathered, in addition to the time that its length may take. */
   readonly gatherTimeoutMs: number
   readonly gatherBytesPerSecond: number
-  /** Requests of one address that may wait for a body while their caller is not known. */
+  /**
+   * Requests of one address that may wait for a body while their caller is not known. For each thread, since it can end
+   * only requests of its own. The places and the memory that they hold count for the process.
+   */
   readonly strangersGatheringMax: number
   readonly shares: CallerShares
 }
@@ -80,9 +86,9 @@ export class Admission {
   readonly #clock: GatewayClock
   readonly #limits: AdmissionLimits
   readonly #end: (exchange: Exchange) => void
-  readonly #places: SharedBudget
-  readonly #small: SharedBudget
-  readonly #bodies: SharedBudget
+  readonly #places: Budget
+  readonly #small: Budget
+  readonly #bodies: Budget
   readonly #standings = new WeakMap<Exchange, Standing>()
   /** The names under which callers are counted, by address group and by identity: the same for all their requests. */
   readonly #newcomers: (address: string) => readonly ShareHolder[]
@@ -91,17 +97,23 @@ export class Admission {
   readonly #gathering = new Map<string, Set<Exchange>>()
 
   /** `end` ends a request that must make room for another one. */
-  constructor(clock: GatewayClock, limits: AdmissionLimits, end: (exchange: Exchange) => void) {
+  constructor(
+    clock: GatewayClock,
+    limits: AdmissionLimits,
+    end: (exchange: Exchange) => void,
+    budgets: Budgets = ownBudgets,
+  ) {
     this.#clock = clock
     this.#limits = limits
     this.#end = end
     this.#newcomers = remembering(NEWCOMERS_MAX, (address) => newcomer(address, limits.shares))
     const smallBytes = Math.floor(limits.bodyBytesMax * SMALL_SHARE)
-    this.#places = new SharedBudget(limits.requestsMax)
-    this.#small = new SharedBudget(smallBytes)
-    this.#bodies = new SharedBudget(limits.bodyBytesMax - smallBytes)
+    this.#places = budgets('places', limits.requestsMax)
+    this.#small = budgets('smallBodies', smallBytes)
+    this.#bodies = budgets('bodies', limits.bodyBytesMax - smallBytes)
   }
 
+  /** What the requests of this gateway hold. Gateways of other threads have their own. */
   get requests(): number {
     return this.#places.used
   }
@@ -219,28 +231,18 @@ export class Admission {
 
   /** Counts everything that the request holds for other holders from now on. */
   #become(standing: Standing, holders: readonly ShareHolder[]): void {
-    standing.place?.giveBack()
     standing.holders = holders
     this.#takePlace(standing, 'too many requests of one caller at once')
-    standing.body = this.#moved(this.#bodies, standing.body, holders)
-    standing.smallBody = this.#moved(this.#small, standing.smallBody, holders)
+    for (const lease of [standing.body, standing.smallBody]) {
+      if (lease?.moveTo(holders) === false) throw slowDown('too much memory for bodies')
+    }
   }
 
+  /** Keeps the place that the request has, for its holders of now. */
   #takePlace(standing: Standing, reason: string): void {
-    standing.place = this.#places.take(standing.holders, 1)
+    const { place, holders } = standing
+    if (place?.moveTo(holders) === true) return
+    standing.place = place === undefined ? this.#places.take(holders, 1) : undefined
     if (standing.place === undefined) throw slowDown(reason)
-  }
-
-  #moved(
-    budget: SharedBudget,
-    lease: Lease | undefined,
-    holders: readonly ShareHolder[],
-  ): Lease | undefined {
-    if (lease === undefined) return undefined
-    const { held } = lease
-    lease.giveBack()
-    const moved = budget.take(holders, held)
-    if (moved === undefined) throw slowDown('too much memory for bodies')
-    return moved
   }
 }

@@ -9,9 +9,10 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { addressGroup, type CallerShares } from './callers.ts'
 import type { GatewayClock } from '../http/clock.ts'
-import { SharedBudget, type Lease } from './shares.ts'
+import { ownBudgets, type Budget, type Budgets, type Lease } from './shares.ts'
 import { Starts } from './starts.ts'
 
+/** For the whole process, whatever number of threads it has, except `waitingMax`, which is for a connection. */
 export interface ConnectionLimits {
   /** Open connections. An address may have its share of them. */
   readonly connectionsMax: number
@@ -46,20 +47,25 @@ interface Connection {
 export class Connections {
   readonly #limits: ConnectionLimits
   readonly #starts: Starts
-  readonly #open: SharedBudget
-  readonly #waiting: SharedBudget
+  readonly #open: Budget
+  readonly #waiting: Budget
   readonly #connections = new WeakMap<Duplex, Connection>()
   /** Connections closed because their address had too many, and connections cut for sending too much ahead. */
   refused = 0
   cut = 0
 
-  constructor(clock: Pick<GatewayClock, 'after'>, limits: ConnectionLimits) {
+  constructor(
+    clock: Pick<GatewayClock, 'after'>,
+    limits: ConnectionLimits,
+    budgets: Budgets = ownBudgets,
+  ) {
     this.#limits = limits
     this.#starts = new Starts(clock)
-    this.#open = new SharedBudget(limits.connectionsMax)
-    this.#waiting = new SharedBudget(limits.waitingMaxAll)
+    this.#open = budgets('connections', limits.connectionsMax)
+    this.#waiting = budgets('waiting', limits.waitingMaxAll)
   }
 
+  /** Those of this gateway. Gateways of other threads have their own. */
   get open(): number {
     return this.#open.used
   }

@@ -4,6 +4,8 @@
  *
  * A caller is counted under several names, from the narrow to the wide (a user and its account), each of
  * which has a share. Names that hold nothing are forgotten.
+ *
+ * `SharedBudget` counts for one gateway. Where several threads are one gateway together, process-budget.ts counts.
  */
 
 /** One name under which use is counted. `share` is its part of the whole, 0 to 1. */
@@ -17,11 +19,30 @@ export interface Lease {
   readonly held: number
   /** Returns false, and changes nothing, when there is no more for this caller now. */
   grow(amount: number): boolean
+  /** Counts all of it for other holders from now on. Returns false, and gives it back, when they have too much. */
+  moveTo(holders: readonly ShareHolder[]): boolean
   giveBack(): void
 }
 
 /** A resource of a fixed size, such as requests in flight or bytes of memory. */
-export class SharedBudget {
+export interface Budget {
+  /** What is held through this object. The budgets of other threads say how much is held there. */
+  readonly used: number
+  /** Undefined when there is no more for this caller now. */
+  take(holders: readonly ShareHolder[], amount: number): Lease | undefined
+}
+
+/** The resources of a gateway that are counted. */
+export const BUDGETS = ['places', 'smallBodies', 'bodies', 'connections', 'waiting'] as const
+
+/** Makes the budget of one of them. */
+export type Budgets = (name: (typeof BUDGETS)[number], size: number) => Budget
+
+/** For a gateway on one thread. */
+export const ownBudgets: Budgets = (_name, size) => new SharedBudget(size)
+
+/** Counts in one thread. */
+export class SharedBudget implements Budget {
   readonly size: number
   readonly #held = new Map<string, number>()
   #used = 0
@@ -38,7 +59,6 @@ export class SharedBudget {
     return this.#held.get(name) ?? 0
   }
 
-  /** Undefined when there is no more for this caller now. */
   take(holders: readonly ShareHolder[], amount: number): Lease | undefined {
     const lease = new BudgetLease(this, holders)
     return lease.grow(amount) ? lease : undefined
@@ -69,7 +89,7 @@ export class SharedBudget {
 
 class BudgetLease implements Lease {
   readonly #budget: SharedBudget
-  readonly #holders: readonly ShareHolder[]
+  #holders: readonly ShareHolder[]
   held = 0
 
   constructor(budget: SharedBudget, holders: readonly ShareHolder[]) {
@@ -81,6 +101,13 @@ class BudgetLease implements Lease {
     if (!this.#budget.add(this.#holders, amount)) return false
     this.held += amount
     return true
+  }
+
+  moveTo(holders: readonly ShareHolder[]): boolean {
+    const { held } = this
+    this.giveBack()
+    this.#holders = holders
+    return this.grow(held)
   }
 
   giveBack(): void {

@@ -38,6 +38,7 @@ export interface TestGatewayOptions {
   readonly credentials?: readonly Credential[]
   readonly clock?: GatewayClock
   readonly limits?: Partial<GatewayLimits>
+  readonly sharedLimits?: SharedArrayBuffer | undefined
   /** Temporary credentials by their session token. */
   readonly sessions?: ReadonlyMap<string, Credential>
   readonly backend?: (memory: MemoryBackend) => Backend
@@ -75,6 +76,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
       error: (fields) => void errors.push(fields),
     },
     limits: options.limits,
+    sharedLimits: options.sharedLimits,
     accessLog: options.accessLog,
     debug: options.debug !== undefined,
   })

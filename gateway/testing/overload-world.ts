@@ -3,6 +3,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, expect } from 'vitest'
 import { sendRaw } from '../conformance/world.ts'
+import { countsNothing, limitsMemory } from '../overload/testing/limits-memory.ts'
 import type { Credential } from '../port/identity.ts'
 import { startGateway, type TestGateway, type TestGatewayOptions } from './gateway.ts'
 import { EXAMPLE_CREDENTIAL } from './requests.ts'
@@ -27,19 +28,28 @@ export interface OverloadWorld {
   readonly open: (gateway: TestGateway) => Promise<RawSocket>
 }
 
-/** The gateway and all connections are closed after each test. */
-export function overloadWorld(): OverloadWorld {
+/** Where a gateway counts its limits. */
+export type CountedIn = 'the gateway' | 'memory of the process'
+export const COUNTED_IN: readonly CountedIn[] = ['the gateway', 'memory of the process']
+
+/** The gateway and all connections are closed after each test. Then nothing is counted any more. */
+export function overloadWorld(countedIn: CountedIn): OverloadWorld {
   let server: TestGateway | undefined
+  let memory: SharedArrayBuffer | undefined
   let sockets: RawSocket[] = []
   afterEach(async () => {
     for (const { socket } of sockets) socket.destroy()
     sockets = []
     await server?.close()
     server = undefined
+    const counted = memory
+    if (counted !== undefined) await expect.poll(() => countsNothing(counted)).toBe(true)
   })
   return {
     async start(options = {}) {
-      server = await startGateway({ credentials: [EXAMPLE_CREDENTIAL, OTHER_CALLER], ...options })
+      memory = countedIn === 'the gateway' ? undefined : limitsMemory()
+      const credentials = [EXAMPLE_CREDENTIAL, OTHER_CALLER]
+      server = await startGateway({ credentials, sharedLimits: memory, ...options })
       await sendRaw(server.target, { method: 'PUT', path: '/bucket' })
       return server
     },
@@ -75,7 +85,7 @@ export interface RequestHead {
 }
 
 export function signedRequestHead(
-  { target }: TestGateway,
+  { target }: Pick<TestGateway, 'target'>,
   head: RequestHead,
   credential = EXAMPLE_CREDENTIAL,
 ): string {

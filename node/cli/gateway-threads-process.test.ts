@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request, type IncomingMessage } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
@@ -44,7 +45,7 @@ interface Run {
 }
 
 /** `fault`: code that runs in each thread of the process before Shoal. */
-function start(name: string, s3: string, fault = ''): Run {
+function start(name: string, s3: string, fault = '', env: NodeJS.ProcessEnv = {}): Run {
   const data = join(parent, name)
   const preload = join(parent, `${name}.cjs`)
   writeFileSync(preload, fault)
@@ -54,7 +55,7 @@ function start(name: string, s3: string, fault = ''): Run {
     ['--require', preload, MAIN, 'start', ...args, '--listen', '/ip4/127.0.0.1/tcp/0'],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, SHOAL_ACCESS_LOG: join(parent, 'access') },
+      env: { ...process.env, SHOAL_ACCESS_LOG: join(parent, 'access'), ...env },
     },
   )
   children.push(child)
@@ -81,6 +82,14 @@ function start(name: string, s3: string, fault = ''): Run {
   ready.catch(() => {})
   return { child, ended, ready, errors: () => errors }
 }
+
+/** Code that runs `fault` in the first gateway thread once the process gets a signal. */
+const onSignal = (fault: string): string => `
+  const { BroadcastChannel, isMainThread, threadId } = require('node:worker_threads')
+  const channel = new BroadcastChannel('fault')
+  channel.unref()
+  if (isMainThread) process.on('SIGUSR2', () => channel.postMessage(''))
+  else channel.onmessage = function faultOfTest() { if (threadId === 1) { ${fault} } }`
 
 const threadOf = (answer: RawResponse | IncomingMessage): string =>
   String(answer.headers['x-amz-id-2'])
@@ -220,13 +229,6 @@ it('a node with two gateway threads serves through both, refuses another process
 
 it('a node with gateway threads ends with a clear line when a thread ends, or an assertion fails in it', async () => {
   const assertions = join(import.meta.dirname, '../../protocol/assert.ts')
-  // Runs `fault` in the first gateway thread once the process gets a signal.
-  const onSignal = (fault: string): string => `
-      const { BroadcastChannel, isMainThread, threadId } = require('node:worker_threads')
-      const channel = new BroadcastChannel('fault')
-      channel.unref()
-      if (isMainThread) process.on('SIGUSR2', () => channel.postMessage(''))
-      else channel.onmessage = function faultOfTest() { if (threadId === 1) { ${fault} } }`
   const cases: readonly (readonly [fault: string, code: number, line: RegExp])[] = [
     ['process.exit(0)', 1, /^shoal: gateway thread 1 has ended by itself, with exit code 0$/],
     ["throw new TypeError('oh')", 1, /^shoal: gateway thread 1 failed: TypeError: oh$/],
@@ -293,4 +295,30 @@ it('a right that was given or taken away through one thread counts at once throu
     await root.run('DeleteUserPolicy', policy)
     await get(403)
   }
+}, 60_000)
+
+it('limits and shares of callers count over both threads, and a thread that hangs holds up no scrape of the metrics', async () => {
+  const hang = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)'
+  const run = start('first', '127.0.0.1:0', onSignal(hang), { SHOAL_ADDRESS_SHARE: '0.01' })
+  const target = await run.ready
+  // An address may have 163 of the 16,384 connections.
+  const { hostname, port } = new URL(target.endpoint)
+  const sockets: Socket[] = []
+  let closed = 0
+  for (let count = 0; count < 260; count++) {
+    const socket = connect(Number(port), hostname).on('error', () => {})
+    await once(socket, 'connect')
+    sockets.push(socket.on('close', () => closed++))
+  }
+  await expect.poll(() => closed, { timeout: 10_000 }).toBe(260 - 163)
+  for (const socket of sockets) socket.destroy()
+  await expect.poll(() => throughBoth(target, { method: 'GET', path: '/' })).toBeDefined()
+
+  const lists = await countOf('ListBuckets', target.admin)
+  run.child.kill('SIGUSR2')
+  // The signal arrives some time after it was sent.
+  await expect
+    .poll(() => countOf('ListBuckets', target.admin).then(() => run.errors()), { timeout: 20_000 })
+    .toContain('a gateway thread does not answer')
+  expect(await countOf('ListBuckets', target.admin)).toBeGreaterThanOrEqual(lists)
 }, 60_000)

@@ -255,7 +255,7 @@ export const nodeFields = {
       meaning:
         'Threads that do HTTP, signatures, policies and hashing beside the thread of the core; `0` does everything on one ' +
         'thread. Where several processes cannot share a port (Node before 23.1, macOS) there is at most one.',
-      cost: 'each takes some 30 MiB of memory, and limits of requests, connections, memory and shares count in each of them.',
+      cost: 'each takes some 30 MiB of memory.',
       takes: '0 to 8',
     }),
   reclaimDelay: durationValue(0, 86_400e3, 'is longer than 1d')

@@ -17,10 +17,11 @@ import type { Backend } from '../../gateway/port/backend.ts'
 import type { IamBackend } from '../../gateway/port/iam-backend.ts'
 import type { InTurns } from '../../gateway/port/in-turns.ts'
 import type { RightsSource } from '../../gateway/port/rights.ts'
+import { createLimitsMemory } from '../../gateway/overload/process-budget.ts'
 import type { Gateway } from '../../gateway/server.ts'
 import { createBlockMemory, SharedBlocks } from '../../gateway/threads/blocks.ts'
 import { CoreLink } from '../../gateway/threads/core-link.ts'
-import type { Clock } from '../env/ports.ts'
+import type { Clock, Random } from '../env/ports.ts'
 import { afterTurn } from '../env/system.ts'
 import type { Config } from '../process/config.ts'
 import type { NodeHooks } from '../process/running-node.ts'
@@ -35,6 +36,8 @@ import type {
 
 /** Shared memory for bodies on their way, for all threads together; unused blocks take no memory. */
 const BLOCKS = 64
+/** How long a scrape of the metrics waits for a thread's counters. */
+const COUNT_MS = 1_000
 /** What systems say that cannot share a port among sockets. */
 const CANNOT_SHARE = new Set(['ENOTSUP', 'EINVAL', 'ENOPROTOOPT', 'EOPNOTSUPP', 'ENOSYS'])
 
@@ -54,6 +57,7 @@ export interface GatewayThreadsOptions {
   readonly settings: GatewaySettings
   readonly hooks: Pick<NodeHooks, 'logger' | 'accessLog' | 'failed'>
   readonly clock: Clock
+  readonly random: Pick<Random, 'bytes'>
 }
 
 /** A gateway that is several threads: a connection is served by whichever the system gives it to. */
@@ -68,9 +72,11 @@ export class GatewayThreads implements Pick<Gateway, 'listen' | 'close'> {
     const memory = createBlockMemory(BLOCKS)
     this.#blocks = new SharedBlocks(memory)
     const count = canSharePorts() ? options.config.gatewayThreads : 1
+    const { random } = options
+    const limits = count > 1 ? createLimitsMemory((length) => random.bytes(length)) : undefined
     this.#threads = Array.from(
       { length: count },
-      (_, at) => new GatewayThread({ ...options, memory, link: at + 1 }),
+      (_, at) => new GatewayThread({ ...options, memory, limits, link: at + 1 }),
     )
     if (count < options.config.gatewayThreads) this.#warn()
   }
@@ -113,7 +119,7 @@ export class GatewayThreads implements Pick<Gateway, 'listen' | 'close'> {
     await Promise.all(this.#threads.map((each) => each.end()))
   }
 
-  /** The counters of the threads that have not ended. */
+  /** The counters of the threads that have not ended. Of one that does not answer in time, those that it said last. */
   async counts(): Promise<readonly MetricsSnapshot[]> {
     const counted = await Promise.all(this.#threads.map((each) => each.counts()))
     return counted.filter((counts) => counts !== undefined)
@@ -135,6 +141,7 @@ function canSharePorts(): boolean {
 
 type ThreadStart = GatewayThreadsOptions & {
   readonly memory: SharedArrayBuffer
+  readonly limits: SharedArrayBuffer | undefined
   readonly link: number
 }
 
@@ -148,6 +155,12 @@ class GatewayThread {
   #asked: PromiseWithResolvers<BoundAddress | undefined> | undefined
   /** Who waits for the counters. */
   #counting: ((counts: MetricsSnapshot | undefined) => void)[] = []
+  /** What the thread said last. */
+  #counts: MetricsSnapshot | undefined
+  /** The thread was asked for its counters and has not answered. It is not asked again meanwhile. */
+  #isAsked = false
+  /** It has missed the deadline since it answered last, and the log says so. */
+  #isLate = false
   #isEnding = false
 
   constructor(start: ThreadStart) {
@@ -162,6 +175,7 @@ class GatewayThread {
       hasAccessLog: start.hooks.accessLog !== undefined,
       storage: port2,
       blocks: start.memory,
+      sharedLimits: start.limits,
       // Node adds a directory for its version to the one that it is given.
       codeCache: cache === undefined ? undefined : dirname(cache),
     }
@@ -192,12 +206,33 @@ class GatewayThread {
     await this.#ask(['CLOSE', drainMs])
   }
 
-  /** Undefined when the thread has ended, or is about to. */
-  counts(): Promise<MetricsSnapshot | undefined> {
-    if (this.#isEnding) return Promise.resolve(undefined)
-    return new Promise((resolve) => {
-      if (this.#counting.push(resolve) === 1) this.#tell(['COUNT'])
-    })
+  /**
+   * Undefined when the thread has ended, or is about to, and when it has not answered yet since it was started. One that
+   * does nothing for a while holds up no scrape for longer than the deadline.
+   */
+  async counts(): Promise<MetricsSnapshot | undefined> {
+    if (this.#isEnding) return undefined
+    const { promise, resolve } = Promise.withResolvers<MetricsSnapshot | undefined>()
+    this.#counting.push(resolve)
+    const cancel = this.#start.clock.after(COUNT_MS, () => this.#countsAreLate(resolve))
+    if (!this.#isAsked) {
+      this.#isAsked = true
+      this.#tell(['COUNT'])
+    }
+    const counts = await promise
+    cancel()
+    return counts
+  }
+
+  #countsAreLate(answer: (counts: MetricsSnapshot | undefined) => void): void {
+    this.#counting = this.#counting.filter((each) => each !== answer)
+    answer(this.#counts)
+    if (this.#isLate) return
+    this.#isLate = true
+    this.#start.hooks.logger.warn(
+      { thread: this.#start.link },
+      'a gateway thread does not answer: the metrics lack its latest counters',
+    )
   }
 
   async end(): Promise<void> {
@@ -236,6 +271,9 @@ class GatewayThread {
         writeLines(message[1], hooks, () => clock.nowMs())
         return this.#tell(['TAKEN', message[2]])
       case 'COUNTS':
+        this.#counts = message[1]
+        this.#isAsked = false
+        this.#isLate = false
         return this.#counted(message[1])
       case 'FAILED':
         this.#isEnding = true

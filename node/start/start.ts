@@ -34,7 +34,7 @@ import { createRowCheck } from '../replica/row-check.ts'
 import { generateNodeKey } from '../net/identity.ts'
 import { createNetwork } from '../net/network.ts'
 import { ShoalNode } from '../assembly/node.ts'
-import { GatewayThreads } from './gateway-threads.ts'
+import { GatewayThreads, type GatewayThreadsOptions } from './gateway-threads.ts'
 import { nodeOptionsOf, startProgress } from './node-settings.ts'
 import { processGauges } from './process-gauges.ts'
 import { rootCredentialsOf } from './root-credentials.ts'
@@ -121,7 +121,7 @@ async function serve(
   const credential = directory.adminCredential(random.bytes(ADMIN_CREDENTIAL_BYTES))
   const admin = createAdmin({ backend: starting.backend, metrics, credential, logger })
   const { url: adminUrl } = await admin.listen(config.admin)
-  const threads = startThreads(config, hooks, clock)
+  const threads = startThreads(config, { hooks, clock, random })
   if (threads !== undefined) metrics.others = () => threads.counts()
   try {
     // The address is written first: a command must not send the credential to a process that has an earlier run's port.
@@ -272,9 +272,12 @@ function openGateway(
 }
 
 /** Started early: the threads load their code while the node recovers. */
-function startThreads(config: Config, hooks: NodeHooks, clock: Clock): GatewayThreads | undefined {
+function startThreads(
+  config: Config,
+  env: Pick<GatewayThreadsOptions, 'hooks' | 'clock' | 'random'>,
+): GatewayThreads | undefined {
   if (config.gatewayThreads === 0) return undefined
-  return new GatewayThreads({ config, settings: settingsOf(config), hooks, clock })
+  return new GatewayThreads({ config, settings: settingsOf(config), ...env })
 }
 
 function settingsOf(config: Config): GatewaySettings {

@@ -32,6 +32,8 @@ export interface ThreadOptions {
   /** The port of storage, and the blocks of all threads (gateway/threads/). */
   readonly storage: MessagePort
   readonly blocks: SharedArrayBuffer
+  /** Where all threads count their limits together; undefined when there is one thread. */
+  readonly sharedLimits: SharedArrayBuffer | undefined
   /** Where V8's compiled code is kept; undefined when it is not. */
   readonly codeCache: string | undefined
 }

@@ -57,13 +57,14 @@ export function serveInThread(
 }
 
 function gatewayOf(options: ThreadOptions, lines: LineSender, metrics: GatewayMetrics): Gateway {
-  const { link, storage, blocks, settings, logLevel, hasAccessLog } = options
+  const { link, storage, blocks, settings, sharedLimits, logLevel, hasAccessLog } = options
   const random = new SystemRandom()
   const clock = new SystemClock()
   const monotonicMs = (): number => clock.monotonicMs()
   const backend = new ThreadBackend({ port: storage, memory: blocks, link, afterTurn, monotonicMs })
   return createGateway({
     ...settings,
+    sharedLimits,
     backend,
     iam: backend.iam,
     clock,
