@@ -20,6 +20,11 @@ export class FrameError extends Error {
   override readonly name = 'FrameError'
 }
 
+/** A peer has sent something in its handshake that no peer may send. Its connection is closed. */
+export class HandshakeRefused extends Error {
+  override readonly name = 'HandshakeRefused'
+}
+
 /** What was thrown, as text for a log line or a refusal. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

@@ -19,6 +19,7 @@ import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
+import type { Clock } from '../env/ports.ts'
 import {
   DIAL_TIMEOUT_MS,
   HANDSHAKE_TIMEOUT_MS,
@@ -27,7 +28,7 @@ import {
   NEGOTIATION_TIMEOUT_MS,
 } from './limits.ts'
 import { impatientTcp } from './impatient-tcp.ts'
-import { lazyTls } from './lazy-tls.ts'
+import { socketTls } from './socket-tls.ts'
 import type { MemberGate } from './member-gate.ts'
 import type { PortGuard } from './port-guard.ts'
 import { quietLogger } from './quiet-logger.ts'
@@ -43,11 +44,12 @@ export interface Libp2pOptions {
   readonly announce: readonly string[]
   readonly gate: MemberGate
   readonly guard: PortGuard
+  readonly clock: Clock
 }
 
 /** Creates the node without starting it. */
 export function makeLibp2p(options: Libp2pOptions): Promise<Libp2p<ShoalServices>> {
-  const { privateKey, listen, announce, gate, guard } = options
+  const { privateKey, listen, announce, gate, guard, clock } = options
   return createLibp2p({
     start: false,
     privateKey,
@@ -60,7 +62,7 @@ export function makeLibp2p(options: Libp2pOptions): Promise<Libp2p<ShoalServices
         impatientTcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 }),
       ),
     ],
-    connectionEncrypters: [guard.tls(lazyTls())],
+    connectionEncrypters: [guard.tls(socketTls(() => clock.nowMs()))],
     streamMuxers: [
       guard.yamux(
         yamux({

@@ -87,10 +87,15 @@ export const HANDSHAKES_MAX_ADDRESS = 32
 export const HANDSHAKE_TIMEOUT_MS = DIAL_TIMEOUT_MS
 /** What a peer sends before it is known: two lines of multistream-select, then some 2 KiB of TLS. */
 export const OPENING_BYTES_MAX = 128
+/**
+ * What all of that may be. Bytes are counted as they come until the header of the hello is there (tls-hello.ts), which must
+ * fit into its record of 16 KiB. From then on OpenSSL receives them, and ends a handshake by its own bounds: 128 KiB of a second
+ * hello, 100 KiB of certificates, 64 KiB of any other message. A handshake is counted again when it ends.
+ */
 export const HANDSHAKE_BYTES_MAX = 64 * KIB
 /**
- * New connections from one address where no member lives, and from all of these. Each costs about 12 ms of CPU here, for a
- * certificate that is made and another one that is read.
+ * New connections from one address where no member lives, and from all of these. Each costs about 3 ms of CPU here, and up to
+ * 100 ms when the peer sends 100 KiB of certificates with long keys, which OpenSSL checks before it shows them.
  */
 export const ADDRESS_CONNECTS: Rate = { burst: 32, perSecond: 4 }
 export const STRANGER_CONNECTS: Rate = { burst: 64, perSecond: 16 }

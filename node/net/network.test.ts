@@ -43,6 +43,7 @@ async function openStranger(): ReturnType<typeof makeLibp2p> {
     privateKey: libp2pKey(generateNodeKey().privateKey),
     listen: ['/ip4/127.0.0.1/tcp/0'],
     announce: [],
+    clock: new SystemClock(),
     gate: new MemberGate(() => true),
     guard: new PortGuard({
       clock: new SystemClock(),

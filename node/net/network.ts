@@ -70,6 +70,7 @@ export async function createNetwork(options: NetworkOptions): Promise<Libp2pNetw
     announce: options.announce ?? [],
     gate,
     guard,
+    clock: options.clock,
   })
   const network = new Libp2pNetwork({ libp2p, gate, guard, homes, members }, options)
   await network.register()

@@ -5,7 +5,8 @@
  * TCP connections and multiplexers of libp2p are given bytes by a call of their `onData`; replacing it on
  * the instance is the one way to see bytes before they are worked on.
  *
- *  1. A TCP connection takes a place among the handshakes, or is refused. Its first bytes must be those of a handshake.
+ *  1. A TCP connection takes a place among the handshakes, or is refused. Its first bytes must ask for TLS, and are
+ *     counted until OpenSSL has the socket (socket-tls.ts).
  *  2. Handshakes of strangers begin one after the other, with pauses between them.
  *  3. Once TLS has told the peer's id, and a multiplexer is agreed on, the place is given back.
  *  4. From then on each frame of yamux is counted against what the peer may send. Too much closes the connection.
@@ -25,7 +26,7 @@ import type {
 } from '@libp2p/interface'
 import type { Clock, Logger } from '../env/ports.ts'
 import { groupOfAddress } from './address-group.ts'
-import { messageOf } from './errors.ts'
+import { HandshakeRefused, messageOf } from './errors.ts'
 import { FrameBudget } from './frame-budget.ts'
 import { Handshakes, Opening } from './handshakes.ts'
 import { STRANGER_STREAMS } from './limits.ts'
@@ -129,7 +130,11 @@ export class PortGuard {
       const secureOutbound = encrypter.secureOutbound.bind(encrypter)
       encrypter.secureInbound = async (connection, options) => {
         await this.handshakes.turn(this.#groups.get(connection) ?? '')
-        const secured = await secureInbound(connection, options)
+        const secured = await secureInbound(connection, options).catch((error: unknown) => {
+          if (error instanceof HandshakeRefused)
+            this.#close(connection as MultiaddrConnection, error.message)
+          throw error
+        })
         // Every node agrees on it inside TLS. multistream-select would answer any number of lines.
         if (secured.streamMuxer === undefined) {
           const error = new Error('no multiplexer was agreed on in the handshake')

@@ -153,7 +153,7 @@ export class RawConnection {
   }
 }
 
-function noMuxer(): StreamMuxer {
+export function noMuxer(): StreamMuxer {
   const target = new EventTarget()
   return Object.assign(target, {
     protocol: '/yamux/1.0.0',
