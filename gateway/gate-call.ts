@@ -18,6 +18,7 @@ import type { BucketAccess } from './port/buckets.ts'
 import { S3Error } from './http/errors.ts'
 import type { Admission } from './overload/admission.ts'
 import type { Exchange } from './http/exchange.ts'
+import type { TurnBytes } from './http/turn-bytes.ts'
 import type { WorkQueue } from './http/work-queue.ts'
 import type { InTurns } from './port/in-turns.ts'
 import type { Call, Level, Operation } from './s3/operation.ts'
@@ -38,6 +39,8 @@ export interface GateCallOptions {
   readonly sigv2: SigV2
   readonly admission: Admission
   readonly workQueue: WorkQueue
+  /** Shared by all bodies that are streamed to the store. */
+  readonly received: TurnBytes
 }
 
 /** Made by gate.ts for each authenticated request, and given to its handler as `Call`. */
@@ -55,6 +58,7 @@ export class GateCall implements Call, Applicant {
   readonly nowMs: number
   readonly inTurns: InTurns
   readonly #admission: Admission
+  readonly #received: TurnBytes
   /** Whether its body is kept as a whole instead of streamed. */
   #gathers = false
   /** Records of buckets that were asked for: that of the request, and the source of a copy. */
@@ -84,6 +88,7 @@ export class GateCall implements Call, Applicant {
     this.nowMs = nowMs
     this.inTurns = (work) => options.workQueue.run(work, context)
     this.#admission = options.admission
+    this.#received = options.received
   }
 
   /** The ARN that the operation is about. */
@@ -101,9 +106,11 @@ export class GateCall implements Call, Applicant {
     this.context.sendContinue()
   }
 
-  onBytes(count: number): void {
+  onBytes(count: number): Promise<void> | undefined {
     this.context.bytesMoved += count
-    if (this.#gathers) this.#admission.gathered(this.context, count)
+    if (!this.#gathers) return this.#received.taken(count)
+    this.#admission.gathered(this.context, count)
+    return undefined
   }
 
   /** See Call. A failed read is kept too: asking again gives the same error. */

@@ -24,6 +24,7 @@ import { GateCall } from './gate-call.ts'
 import type { IamBackend } from './port/iam-backend.ts'
 import { isQueryRequest } from './iam/query-api.ts'
 import type { GatewayLogger } from './port/logger.ts'
+import type { TurnBytes } from './http/turn-bytes.ts'
 import type { WorkQueue } from './http/work-queue.ts'
 import { QueryCall } from './query-call.ts'
 import type { S3Request } from './http/request.ts'
@@ -46,6 +47,7 @@ export interface GateOptions {
   readonly hostId: string
   readonly refusals: Refusals
   readonly workQueue: WorkQueue
+  readonly received: TurnBytes
 }
 
 /** For `OPTIONS *`. */

@@ -8,12 +8,15 @@ import type { GatewayClock } from './http/clock.ts'
 import type { HttpExchange } from './http/http-exchange.ts'
 import type { S3Request } from './http/request.ts'
 import type { S3Response } from './http/response.ts'
+import type { TurnBytes } from './http/turn-bytes.ts'
 import type { Admission } from './overload/admission.ts'
 import type { GatewayLogger } from './port/logger.ts'
 
 export interface SenderOptions {
   readonly gate: Pick<Gate, 'failure'>
   readonly admission: Pick<Admission, 'answers'>
+  /** Shared by all streams of this thread. */
+  readonly turns: TurnBytes
   readonly clock: GatewayClock
   readonly logger: GatewayLogger
 }
@@ -46,7 +49,7 @@ export class Sender {
         this.#closeWhenNeeded(exchange, response)
         // Ending the stream releases what it holds for its first chunk.
         if (isOver) await body[Symbol.asyncIterator]().return?.()
-        else await exchange.sendStream(response, body)
+        else await exchange.sendStream(response, body, this.#options.turns)
       } else if (!isOver) {
         if (body !== undefined) this.#options.admission.answers(exchange, body.length)
         await this.sendWhole(exchange, response)

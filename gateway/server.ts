@@ -19,6 +19,7 @@ import { Exchange, type AbortCause } from './http/exchange.ts'
 import { HttpExchange } from './http/http-exchange.ts'
 import { parseRequest, type S3Request } from './http/request.ts'
 import type { S3Response } from './http/response.ts'
+import { RECEIVED_BYTES_PER_TURN, SENT_BYTES_PER_TURN, TurnBytes } from './http/turn-bytes.ts'
 import { WorkQueue } from './http/work-queue.ts'
 import { GATEWAY_LIMITS, type GatewayLimits } from './limits.ts'
 import { Listener, type GatewayAddress } from './listener.ts'
@@ -111,13 +112,20 @@ class HttpGateway implements Gateway {
       admission,
       refusals,
       workQueue,
+      received: new TurnBytes(clock, RECEIVED_BYTES_PER_TURN),
     })
     this.#access = accessLogOf(options)
     this.#watch = new Watch(clock, limits.watch, {
       abort: (exchange, cause) => this.#onAbort(exchange, cause),
       givenUp: (exchange) => this.#finish(exchange, 499),
     })
-    this.#sender = new Sender({ gate: this.#gate, admission, clock, logger })
+    this.#sender = new Sender({
+      gate: this.#gate,
+      admission,
+      turns: new TurnBytes(clock, SENT_BYTES_PER_TURN),
+      clock,
+      logger,
+    })
     this.#listener = new Listener({
       limits,
       connections,

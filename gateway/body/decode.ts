@@ -12,8 +12,11 @@ import type { S3Request } from '../http/request.ts'
 import { ChunkedDecoder } from './chunked.ts'
 import type { AuthResult } from '../auth/auth.ts'
 
-/** Called with the number of raw bytes as they arrive. If it throws, reading ends with that error. */
-export type OnBytes = (count: number) => void
+/**
+ * Called with the number of raw bytes as they arrive. If it throws, reading ends with that error. A stream goes on when its
+ * promise resolves, if it returns one.
+ */
+export type OnBytes = (count: number) => Promise<void> | undefined
 
 /** One body, read once, either with `chunks` or with `gather`. */
 export interface DecodedBody {
@@ -139,7 +142,8 @@ async function* streamed(
   try {
     // The socket stays open when reading stops early, so that an answer can still be sent.
     for await (const raw of request.body.iterator({ destroyOnReturn: false })) {
-      onBytes?.((raw as Uint8Array).length)
+      const turn = onBytes?.((raw as Uint8Array).length)
+      if (turn !== undefined) await turn
       framing.push(raw as Uint8Array, emit)
       const ready = pieces
       pieces = []
@@ -188,7 +192,8 @@ function gathered(
     }
     const onData = (raw: Uint8Array): void => {
       try {
-        onBytes?.(raw.length)
+        // At most 64 KiB in all: nothing to wait for.
+        void onBytes?.(raw.length)
         framing.push(raw, emit)
       } catch (error) {
         settle(error)

@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Exchange } from './exchange.ts'
 import type { ResponseHeaders, S3Response } from './response.ts'
+import type { TurnBytes } from './turn-bytes.ts'
 
 /** An unread body up to this size is discarded by Node, and the connection stays usable. */
 const DISCARD_BYTES_MAX = 64 * 1024
@@ -124,9 +125,14 @@ export class HttpExchange extends Exchange {
 
   /**
    * Sends a stream. The first chunk is fetched before the head is sent: when that fails, this rejects and an
-   * error can still be answered. A later failure cuts the connection, then rejects.
+   * error can still be answered. A later failure cuts the connection, then rejects. Chunks go out in slices, as many as
+   * each turn of the event loop has bytes for.
    */
-  async sendStream(response: S3Response, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  async sendStream(
+    response: S3Response,
+    chunks: AsyncIterable<Uint8Array>,
+    turns: TurnBytes,
+  ): Promise<void> {
     const iterator = chunks[Symbol.asyncIterator]()
     let next = await iterator.next()
     const { response: out } = this
@@ -135,9 +141,10 @@ export class HttpExchange extends Exchange {
       return
     }
     out.writeHead(response.status, response.headers)
+    turns.began()
     try {
       while (next.done !== true) {
-        await this.#write(next.value)
+        await this.#write(next.value, turns)
         if (out.destroyed) {
           await iterator.return?.()
           return
@@ -148,6 +155,8 @@ export class HttpExchange extends Exchange {
     } catch (error) {
       out.destroy()
       throw error
+    } finally {
+      turns.ended()
     }
   }
 
@@ -155,20 +164,51 @@ export class HttpExchange extends Exchange {
    * Resolves when the kernel has taken the chunk, so that its memory may be reused, or when the client has
    * disconnected.
    */
-  #write(chunk: Uint8Array): Promise<void> {
+  async #write(chunk: Uint8Array, turns: TurnBytes): Promise<void> {
     const { response } = this
-    this.#writing = chunk.length
+    for (let at = 0; at < chunk.length && !response.destroyed;) {
+      const end = Math.min(chunk.length, at + turns.sliceBytes())
+      const sizeBytes = end - at
+      if (!turns.take(sizeBytes) && !(await this.#laterTurn(sizeBytes, turns))) return
+      await this.#writeSlice(sizeBytes === chunk.length ? chunk : chunk.subarray(at, end), turns)
+      at = end
+    }
+  }
+
+  /** Waits for the bytes of a later turn. False when the client has disconnected meanwhile. */
+  #laterTurn(sizeBytes: number, turns: TurnBytes): Promise<boolean> {
+    const { response } = this
+    return new Promise((resolve) => {
+      const gone = (): void => {
+        drop()
+        resolve(false)
+      }
+      const drop = turns.wait(sizeBytes, () => {
+        response.off('close', gone)
+        resolve(true)
+      })
+      response.once('close', gone)
+    })
+  }
+
+  #writeSlice(slice: Uint8Array, turns: TurnBytes): Promise<void> {
+    const { response } = this
+    const { length } = slice
+    const { turn } = turns
+    this.#writing = length
     return new Promise((resolve) => {
       const settle = (): void => {
         response.off('close', settle)
         this.#writing = 0
-        this.bytesMoved += chunk.length
-        this.#streamedBytes += chunk.length
-        this.sentBytes += chunk.length
+        this.bytesMoved += length
+        this.#streamedBytes += length
+        this.sentBytes += length
+        // A client that was not ready before has taken it in this turn.
+        if (turns.turn !== turn) turns.use(length)
         resolve()
       }
       response.once('close', settle)
-      response.write(chunk, settle)
+      response.write(slice, settle)
     })
   }
 }

@@ -38,8 +38,11 @@ export interface Call {
    * caller (`onBytes`), and the body has a deadline. Throws SlowDown.
    */
   wantBody(maxGatheredBytes: number): void
-  /** Call with the number of raw bytes of the body that arrived, for minimum rates. Throws SlowDown. */
-  onBytes(count: number): void
+  /**
+   * Call with the number of raw bytes of the body that arrived, for minimum rates. Throws SlowDown. The result is a promise
+   * when this turn of the event loop has taken bytes enough: go on when it resolves.
+   */
+  onBytes(count: number): Promise<void> | undefined
   /**
    * Throws AccessDenied unless the identity may do `action` on this object: the source of a copy, or one of many
    * objects. `versionId` is the version, for conditions about it.
