@@ -80,9 +80,13 @@ async function pair() {
   return { a: a.network, b: b.network, proxies: [a.proxy, b.proxy], both }
 }
 
-async function answers(from: Libp2pNetwork, to: Libp2pNetwork): Promise<boolean> {
+async function answers(
+  from: Libp2pNetwork,
+  to: Libp2pNetwork,
+  timeoutMs = 5_000,
+): Promise<boolean> {
   const message = { type: 1, body: utf8('x') }
-  return from.call(to.self, 'control', message, { timeoutMs: 300 }).then(
+  return from.call(to.self, 'control', message, { timeoutMs }).then(
     ({ body }) => utf8Text(body) === 'x',
     () => false,
   )
@@ -92,7 +96,7 @@ test('a silent link is replaced by one dialled beside it', async () => {
   const { a, b, proxies } = await pair()
   for (const proxy of proxies) proxy.hold()
   const heldMs = performance.now()
-  while (!((await answers(a, b)) && (await answers(b, a)))) await sleep(20)
+  while (!((await answers(a, b, 300)) && (await answers(b, a, 300)))) await sleep(20)
   expect(performance.now() - heldMs).toBeLessThan(6_000)
   // The new link stays: it is not the old one that came back.
   await sleep(1_000)
