@@ -39,9 +39,12 @@ export interface GateCallOptions {
   readonly sigv2: SigV2
   readonly admission: Admission
   readonly workQueue: WorkQueue
-  /** Shared by all bodies that are streamed to the store. */
+  /** Shared by all bodies that are streamed to the store, and all pages of lists. */
   readonly received: TurnBytes
 }
+
+/** An entry of a list takes as much work as so many bytes of an upload: two pages of 1,000 are what a turn has. */
+const BYTES_PER_ENTRY = 1_100
 
 /** Made by gate.ts for each authenticated request, and given to its handler as `Call`. */
 export class GateCall implements Call, Applicant {
@@ -111,6 +114,10 @@ export class GateCall implements Call, Applicant {
     if (!this.#gathers) return this.#received.taken(count)
     this.#admission.gathered(this.context, count)
     return undefined
+  }
+
+  onPage(entries: number): Promise<void> | undefined {
+    return this.#received.taken(entries * BYTES_PER_ENTRY)
   }
 
   /** See Call. A failed read is kept too: asking again gives the same error. */

@@ -94,6 +94,8 @@ async function readPage(
     await call.store.headBucket(call.context, bucket)
     return { versions: [], prefixes: [] }
   }
+  const turn = call.onPage(limit)
+  if (turn !== undefined) await turn
   return call.store.listVersions(call.context, { bucket, prefix, delimiter, limit, ...markers })
 }
 

@@ -134,6 +134,8 @@ async function readPage(
     return { objects: ListedObjects.of([]), prefixes: [] }
   }
   const { prefix, delimiter, limit } = listing
+  const turn = call.onPage(limit)
+  if (turn !== undefined) await turn
   return call.store.listObjects(call.context, {
     bucket: call.bucket,
     prefix,

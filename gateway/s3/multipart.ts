@@ -244,6 +244,8 @@ export async function listMultipartUploads(call: Call): Promise<S3Response> {
     keyMarker === undefined ? undefined : parameter(call.request, 'upload-id-marker')
   const request = { bucket: call.bucket, prefix, delimiter, keyMarker, uploadIdMarker, limit }
   if (limit === 0) await call.store.headBucket(call.context, call.bucket)
+  const turn = call.onPage(limit)
+  if (turn !== undefined) await turn
   const page =
     limit === 0
       ? { uploads: [], prefixes: [] }

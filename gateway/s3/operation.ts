@@ -43,6 +43,8 @@ export interface Call {
    * when this turn of the event loop has taken bytes enough: go on when it resolves.
    */
   onBytes(count: number): Promise<void> | undefined
+  /** Call before a page of so many entries is read. When it returns a promise, read the page when that resolves: see `onBytes`. */
+  onPage(entries: number): Promise<void> | undefined
   /**
    * Throws AccessDenied unless the identity may do `action` on this object: the source of a copy, or one of many
    * objects. `versionId` is the version, for conditions about it.
