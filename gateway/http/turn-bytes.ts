@@ -6,11 +6,13 @@
  * Invariants:
  *   - a slice goes out when the turn has bytes left, else in a later turn, in the order in which the slices came
  *   - a turn begins no further slice once `bytesPerTurn` are used. The kernel may take the rest of slices that were begun
- *     before at any time, so slices get smaller when there are many answers: all of them together are about one turn's bytes
+ *     before at any time, so slices get smaller when there are many answers: up to 64 answers, all slices together are no more
+ *     than one turn's bytes. Beyond that slices get no smaller, so those of 200 answers are three times as much
  *   - a slice that is dropped uses nothing
  */
 
 import type { GatewayClock } from './clock.ts'
+import { inNextTurn } from './next-turn.ts'
 
 /** Of answers. Copying them takes one to two milliseconds, and up to ten on a machine that is busy with other things. */
 export const SENT_BYTES_PER_TURN = 4 << 20
@@ -28,18 +30,17 @@ interface Waiting {
 
 /** Two for each gateway: each thread has a loop of its own. */
 export class TurnBytes {
-  readonly #clock: Pick<GatewayClock, 'after'>
   readonly #bytesPerTurn: number
   readonly #waiting = new Set<Waiting>()
+  readonly #arm: () => void
   #leftBytes: number
-  #isArmed = false
   /** Answers that are being sent. */
   #answers = 0
   /** Counts turns in which bytes were used. */
   turn = 0
 
   constructor(clock: Pick<GatewayClock, 'after'>, bytesPerTurn: number) {
-    this.#clock = clock
+    this.#arm = inNextTurn(clock, () => this.#begin())
     this.#bytesPerTurn = bytesPerTurn
     this.#leftBytes = bytesPerTurn
   }
@@ -91,15 +92,6 @@ export class TurnBytes {
   use(sizeBytes: number): void {
     this.#leftBytes -= sizeBytes
     this.#arm()
-  }
-
-  #arm(): void {
-    if (this.#isArmed) return
-    this.#isArmed = true
-    this.#clock.after(0, () => {
-      this.#isArmed = false
-      this.#begin()
-    })
   }
 
   #begin(): void {

@@ -13,6 +13,7 @@
 import type { Work } from '../../protocol/work.ts'
 import type { GatewayClock } from './clock.ts'
 import { RequestAborted, type AbortCause } from './exchange.ts'
+import { inNextTurn } from './next-turn.ts'
 
 const TURN_MS_MAX = 8
 /** Simulated clocks do not advance while code runs, so the number of slices ends a turn too. */
@@ -33,11 +34,15 @@ interface Task {
 /** One for each gateway; requests use it through `inTurns`. */
 export class WorkQueue {
   readonly #clock: Pick<GatewayClock, 'after' | 'monotonicMs'>
+  readonly #arm: () => void
   #waiting: Task[] = []
-  #isArmed = false
 
   constructor(clock: Pick<GatewayClock, 'after' | 'monotonicMs'>) {
     this.#clock = clock
+    this.#arm = inNextTurn(clock, () => {
+      this.#turn()
+      if (this.#waiting.length > 0) this.#arm()
+    })
   }
 
   /** Throws or rejects with what `work` throws, or with RequestAborted when its request was aborted. */
@@ -47,16 +52,6 @@ export class WorkQueue {
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({ work, owner, resolve: resolve as (value: unknown) => void, reject })
       this.#arm()
-    })
-  }
-
-  #arm(): void {
-    if (this.#isArmed) return
-    this.#isArmed = true
-    this.#clock.after(0, () => {
-      this.#isArmed = false
-      this.#turn()
-      if (this.#waiting.length > 0) this.#arm()
     })
   }
 

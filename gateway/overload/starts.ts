@@ -6,19 +6,20 @@
  */
 
 import type { GatewayClock } from '../http/clock.ts'
+import { inNextTurn } from '../http/next-turn.ts'
 
 /** Each takes a few tenths of a millisecond. */
 const STARTS_PER_TURN = 32
 
 /** Used by connections.ts for every request. */
 export class Starts {
-  readonly #clock: Pick<GatewayClock, 'after'>
+  /** Begins to count from zero at the next turn. */
+  readonly #arm: () => void
   #left = STARTS_PER_TURN
   #waiting: (() => void)[] = []
-  #isArmed = false
 
   constructor(clock: Pick<GatewayClock, 'after'>) {
-    this.#clock = clock
+    this.#arm = inNextTurn(clock, () => this.#begin())
   }
 
   run(start: () => void): void {
@@ -29,16 +30,10 @@ export class Starts {
     } else this.#waiting.push(start)
   }
 
-  /** Begins to count from zero at the next turn. */
-  #arm(): void {
-    if (this.#isArmed) return
-    this.#isArmed = true
-    this.#clock.after(0, () => {
-      this.#isArmed = false
-      const due = this.#waiting.splice(0, STARTS_PER_TURN)
-      this.#left = STARTS_PER_TURN - due.length
-      if (due.length > 0) this.#arm()
-      for (const start of due) start()
-    })
+  #begin(): void {
+    const due = this.#waiting.splice(0, STARTS_PER_TURN)
+    this.#left = STARTS_PER_TURN - due.length
+    if (due.length > 0) this.#arm()
+    for (const start of due) start()
   }
 }
