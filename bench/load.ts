@@ -54,8 +54,8 @@ export class LoadedTarget {
   async round(name: string, seconds: number): Promise<RoundFigures> {
     const { pids, endpoint } = this.target
     const { connections, sizeBytes, work } = this.#row
+    const streams = this.#streams(name, seconds)
     try {
-      const streams = this.#streams(name, seconds)
       const pattern = work === 'mixed' ? mixedPattern : [0]
       const before = cpuOf(pids)
       const directory = this.#files
@@ -81,6 +81,9 @@ export class LoadedTarget {
       }
     } catch (error) {
       throw withOutput(error, this.target)
+    } finally {
+      // Signed for this round only. A long load would fill the disk with them.
+      for (const { replayFile } of streams) rmSync(replayFile, { force: true })
     }
   }
 

@@ -4,8 +4,8 @@
  * `npm run bench -- --profile ROW [--seconds N]`
  *
  * Measures every row of rows.ts as a ratio to the floor of the same run. Besides its rows there are `storm` (many
- * connections at once), `rounds` (round trips and flushes an operation), `memory` and `list-growth` (asked for by name
- * only, because it stores a million keys). A peer of `--peer` is measured in the rows for one node, a cluster of
+ * connections at once), `rounds` (round trips and flushes an operation), `memory`, `steady` and `3-steady` (a mixed load for
+ * ten minutes) and `list-growth` (a million keys). The last three take long and are asked for by name only. A peer of `--peer` is measured in the rows for one node, a cluster of
  * `--peer3` in the rows for three. docs/performance.md says how to measure.
  */
 
@@ -22,6 +22,7 @@ import { profileRow } from './profile/profile.ts'
 import { chartOf, detailsOf, missesOf, overviewOf } from './report.ts'
 import { measureRounds } from './rounds.ts'
 import { rows } from './rows.ts'
+import { measureSteady } from './steady.ts'
 import { measureStorm, type StormFigures } from './storm.ts'
 
 const { values } = parseArgs({
@@ -41,7 +42,8 @@ const { values } = parseArgs({
   },
 })
 
-const extras = ['storm', 'rounds', 'memory', 'list-growth']
+const extras = ['storm', 'rounds', 'memory', 'steady', '3-steady', 'list-growth']
+const byNameOnly = new Set(['steady', '3-steady', 'list-growth'])
 
 function numberOf(name: 'rounds' | 'seconds' | 'warm-up'): number {
   const value = Number(values[name])
@@ -59,7 +61,7 @@ function chosen(): (name: string) => boolean {
   if (unknown.length > 0) {
     throw new Error(`no such row: ${unknown.join(', ')}; there are ${known.join(', ')}`)
   }
-  return (name) => only?.includes(name) ?? name !== 'list-growth'
+  return (name) => only?.includes(name) ?? !byNameOnly.has(name)
 }
 
 async function main(): Promise<number> {
@@ -101,6 +103,8 @@ async function main(): Promise<number> {
   })
   await runExtra('rounds', async () => measureRounds())
   await runExtra('memory', async () => measureMemory())
+  await runExtra('steady', async () => measureSteady('mixed', options))
+  await runExtra('3-steady', async () => measureSteady('3-mixed', options))
   await runExtra('list-growth', async () => listGrowth(options))
 
   writeResults(measured, storms, options)

@@ -46,6 +46,8 @@ export interface Memory {
   readonly rssBytes: number
   /** The most that was ever resident, bytes. */
   readonly rssBytesMax: number
+  /** Of what is resident, that which no file lies behind: heap, buffers, stacks. Bytes. */
+  readonly anonymousBytes: number
 }
 
 export function memory(pid: number): Memory {
@@ -55,5 +57,14 @@ export function memory(pid: number): Memory {
 export function parseStatus(status: string): Memory {
   const kib = (name: string): number =>
     1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? Number.NaN)
-  return { rssBytes: kib('VmRSS'), rssBytesMax: kib('VmHWM') }
+  return {
+    rssBytes: kib('VmRSS'),
+    rssBytesMax: kib('VmHWM'),
+    anonymousBytes: kib('RssAnon'),
+  }
+}
+
+/** How many files, sockets and pipes a process has open. */
+export function openFiles(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length
 }

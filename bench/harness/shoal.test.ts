@@ -19,8 +19,11 @@ it('reads CPU time behind a name with spaces and brackets', () => {
 })
 
 it('reads memory', () => {
-  expect(parseStatus('Name:\tnode\nVmHWM:\t  2048 kB\nVmRSS:\t    1024 kB\n')).toEqual({
+  expect(
+    parseStatus('Name:\tnode\nVmHWM:\t  2048 kB\nVmRSS:\t    1024 kB\nRssAnon:\t     512 kB\n'),
+  ).toEqual({
     rssBytes: 1 << 20,
     rssBytesMax: 2 << 20,
+    anonymousBytes: 1 << 19,
   })
 })
