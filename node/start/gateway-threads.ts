@@ -25,6 +25,7 @@ import type { Clock, Random } from '../env/ports.ts'
 import { afterTurn } from '../env/system.ts'
 import type { Config } from '../process/config.ts'
 import type { NodeHooks } from '../process/running-node.ts'
+import { isPoisoning } from '../tools/poison.ts'
 import { writeLines } from './thread-lines.ts'
 import type {
   BoundAddress,
@@ -69,7 +70,7 @@ export class GatewayThreads implements Pick<Gateway, 'listen' | 'close'> {
   /** Starts the threads. They load their code now. */
   constructor(options: GatewayThreadsOptions) {
     this.#options = options
-    const memory = createBlockMemory(BLOCKS)
+    const memory = createBlockMemory(BLOCKS, { poisoned: isPoisoning() })
     this.#blocks = new SharedBlocks(memory)
     const count = canSharePorts() ? options.config.gatewayThreads : 1
     const { random } = options

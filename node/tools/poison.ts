@@ -13,6 +13,10 @@ export function poisonPools(on: boolean): void {
   poisoning = on
 }
 
+export function isPoisoning(): boolean {
+  return poisoning
+}
+
 /** Called by a pool for each buffer that is given back. */
 export function poison(bytes: Uint8Array): void {
   if (poisoning) bytes.fill(POISON)
