@@ -54,8 +54,9 @@ export class LoadedTarget {
   async round(name: string, seconds: number): Promise<RoundFigures> {
     const { pids, endpoint } = this.target
     const { connections, sizeBytes, work } = this.#row
-    const streams = this.#streams(name, seconds)
+    let streams: readonly WrkStream[] = []
     try {
+      streams = this.#streams(name, seconds)
       const pattern = work === 'mixed' ? mixedPattern : [0]
       const before = cpuOf(pids)
       const directory = this.#files

@@ -4,9 +4,10 @@
  * `npm run bench -- --profile ROW [--seconds N]`
  *
  * Measures every row of rows.ts as a ratio to the floor of the same run. Besides its rows there are `storm` (many
- * connections at once), `rounds` (round trips and flushes an operation), `memory`, `steady` and `3-steady` (a mixed load for
- * ten minutes) and `list-growth` (a million keys). The last three take long and are asked for by name only. A peer of `--peer` is measured in the rows for one node, a cluster of
- * `--peer3` in the rows for three. docs/performance.md says how to measure.
+ * connections at once), `rounds` (round trips and flushes an operation), `memory`, `steady` and `3-steady` (a mixed load
+ * for ten minutes) and `list-growth` (a million keys). The last three take long and are asked for by name only. A peer of
+ * `--peer` is measured in the rows for one node, a cluster of `--peer3` in the rows for three. docs/performance.md says
+ * how to measure.
  */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,29 +1,30 @@
 /**
- * A mixed load for ten minutes: memory and open files at the end beside those after the first minute. What grows with
- * the time is a leak. What LMDB has mapped grows with the objects that are stored, so memory of the process itself
- * (anonymous pages) is shown on its own.
+ * A mixed load for ten minutes: memory and open files at the end beside those after the first minute. What goes on
+ * growing may be a leak. The pages that LMDB has mapped grow with the objects that are stored, so the memory of the
+ * process itself (anonymous pages) has a column of its own, and only that is checked.
  *
  * By name only, because it takes over ten minutes: `npm run bench -- --only steady,3-steady`.
  */
 
+import { memory, openFiles } from './harness/proc.ts'
+import { pauseMs } from './harness/process.ts'
 import { LoadedTarget } from './load.ts'
 import type { MeasureOptions } from './measure.ts'
-import { memory, openFiles } from './harness/proc.ts'
 import { rows } from './rows.ts'
 import { printTable } from './table.ts'
 import { startShoal } from './target.ts'
 
 const minutes = 10
-/** Signed requests for a whole minute at once would take much memory of the bench itself. */
+/** A round's requests are signed before it. More at once would take much memory of the bench. */
 const roundSeconds = 20
 const roundsInMinute = 60 / roundSeconds
-/** How much more memory is noise: the heap of V8 breathes by as much. */
+/** So many times the memory of the first minute still pass: V8's heap grows and shrinks that much. */
 const growthMax = 1.25
-/** Files that are opened by size, such as segments of the log, and connections of peers that come anew. */
+/** So many more open files still pass: the log begins new segments, and nodes connect anew. */
 const moreFilesMax = 32
 const mebi = 1 << 20
 
-/** The largest over all nodes. */
+/** What nodes hold: of each figure the largest of any node. */
 export interface Held {
   /** Bytes. */
   readonly rss: number
@@ -46,10 +47,10 @@ export async function measureSteady(name: string, options: MeasureOptions): Prom
     let requests = 0
     for (let round = 1; round <= minutes * roundsInMinute; round++) {
       requests += (await loaded.round(`round-${round}`, roundSeconds)).requests
-      if (round === roundsInMinute) first = heldBy(target.pids)
+      if (round === roundsInMinute) first = await heldBy(target.pids)
     }
+    const last = await heldBy(target.pids)
     loaded.close()
-    const last = heldBy(target.pids)
     const heads = ['after 1 minute, after 10', 'requests', 'RSS MiB', 'anonymous MiB', 'open files']
     console.log(`\n${printTable(heads, [lineOf(row.title, requests, first!, last)])}`)
     return grownFailures(name, first!, last)
@@ -58,7 +59,7 @@ export async function measureSteady(name: string, options: MeasureOptions): Prom
   }
 }
 
-/** What of the two has grown by more than noise. */
+/** A line for each of memory and open files that has grown by more than may pass. */
 export function grownFailures(name: string, first: Held, last: Held): string[] {
   const failures: string[] = []
   if (last.anonymous > first.anonymous * growthMax)
@@ -84,7 +85,9 @@ function mib(bytes: number): string {
   return (bytes / mebi).toFixed(0)
 }
 
-function heldBy(pids: readonly number[]): Held {
+/** Waits first, so that the connections of the load are closed on both sides. */
+async function heldBy(pids: readonly number[]): Promise<Held> {
+  await pauseMs(2_000)
   const held = pids.map(memory)
   return {
     rss: Math.max(...held.map(({ rssBytes }) => rssBytes)),

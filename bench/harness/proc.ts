@@ -46,7 +46,7 @@ export interface Memory {
   readonly rssBytes: number
   /** The most that was ever resident, bytes. */
   readonly rssBytesMax: number
-  /** Of what is resident, that which no file lies behind: heap, buffers, stacks. Bytes. */
+  /** The resident part that is not mapped from a file: heap, buffers, stacks. Bytes. */
   readonly anonymousBytes: number
 }
 

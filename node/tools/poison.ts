@@ -13,6 +13,7 @@ export function poisonPools(on: boolean): void {
   poisoning = on
 }
 
+/** For a pool that keeps the mode in its own memory, because other threads use it too. */
 export function isPoisoning(): boolean {
   return poisoning
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run e2e:poisoned`: every node is started with this file before everything else. It makes the pools overwrite each
- * buffer that is given back, those that are shared with gateway threads too. Whoever still reads such a buffer then
+ * `npm run e2e:poisoned` loads this file into every node that runs from the sources. Its pools then overwrite each buffer
+ * that is given back, and so does the pool that is shared with gateway threads. Code that still reads such a buffer
  * fails on a checksum.
  */
 

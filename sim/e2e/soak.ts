@@ -7,10 +7,9 @@
  * a wrong byte, or when more than 0.1 % of the answers are 5xx.
  */
 
-import { readdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { sumOf } from '../../bench/harness/metrics.ts'
-import { memory } from '../../bench/harness/proc.ts'
+import { memory, openFiles } from '../../bench/harness/proc.ts'
 import { portOf, pauseMs } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
@@ -41,7 +40,7 @@ async function sample(shoal: Shoal, startMs: number): Promise<void> {
     const pid = shoal.pid(node)
     const samples = await shoal.metrics(node)
     const rss = mib(memory(pid).rssBytes)
-    const files = readdirSync(`/proc/${pid}/fd`).length
+    const files = openFiles(pid)
     const amplification = sumOf(samples, 'shoal_write_amplification').toFixed(2)
     const { logBytes, indexBytes } = diskUse(shoal.nodeDir(node))
     const disk = `log ${mib(logBytes)}, index ${mib(indexBytes)} MiB`
