@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { NodeStatus } from '../../gateway/port/status.ts'
-import { runCommand, tail } from '../../bench/harness/process.ts'
+import { runCommand, tail, untilTrue } from '../../bench/harness/process.ts'
 import { freeBasePort } from '../../node/testing/free-ports.ts'
 import { eachLimited, RawClient } from '../../bench/harness/s3.ts'
 import { checkout, credentialsOf } from '../../bench/harness/shoal.ts'
@@ -22,6 +22,8 @@ const BLOCK = /<!-- run: ([a-z-]+) -->\n```sh\n([^]*?)```/g
 /** The ports that the page uses: 90xx. */
 const PAGE_PORT = /\b90(\d\d)\b/g
 const BLOCK_TIMEOUT_MS = 180_000
+/** A layout is at rest a moment before the replicas have compared what they have. */
+const STATUS_TIMEOUT_MS = 60_000
 const LARGE_BYTES = 3 << 20
 /** Keeps the disk of the lost node, which comes back after another node has taken its place. */
 const LOST = 'lost'
@@ -41,7 +43,7 @@ const before: Readonly<Record<string, (home: string) => void>> = {
   },
 }
 
-/** What must be true of the cluster afterwards. */
+/** What becomes true of the cluster afterwards. */
 const after: Readonly<Record<string, (status: NodeStatus) => boolean>> = {
   grow: ({ members, canLoseANode }) => members.length === 3 && canLoseANode,
   replace: ({ members, canLoseANode }) =>
@@ -84,9 +86,17 @@ for (const { name, lines } of blocks) {
     const said = ['block.log', 'nodes.log'].map((file) => readFileSync(join(home, file), 'utf8'))
     throw new Error(`block ${name} failed:\n${said.map((text) => tail(text)).join('\n')}`)
   })
-  const status = await statusOf('one')
-  if (!(after[name]?.(status) ?? true)) {
-    throw new Error(`after block ${name}: ${JSON.stringify(status, undefined, 1)}`)
+  const isTrue = after[name]
+  if (isTrue) {
+    await untilTrue(
+      `what the page says of block ${name}`,
+      async () => {
+        const status = await statusOf('one')
+        if (isTrue(status)) return true
+        throw new Error(JSON.stringify(status, undefined, 1))
+      },
+      STATUS_TIMEOUT_MS,
+    )
   }
   if (client === undefined) {
     client = new RawClient(`http://127.0.0.1:${base}`, credentialsOf(join(home, 'one')), 8)
