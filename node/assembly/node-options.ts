@@ -41,6 +41,8 @@ export interface NodeOptions {
   readonly partBytesMin?: number | undefined
   /** Memory for blocks on their way to readers. */
   readonly readBytesMax?: number | undefined
+  /** Memory for small blocks that were read last. Default: none is kept. */
+  readonly recentBytesMax?: number | undefined
   /** Keeps the cluster secrets durably. */
   readonly clusterSecret: SecretStore
   /** The log that belongs to this node (D9). */

@@ -64,7 +64,12 @@ export function wireReplica(base: NodeBase, needs: ReplicaNeeds): ReplicaParts {
     needs.isProven() &&
     forgotten.votes(partition) &&
     needs.serves(partition)
-  const blocks = new BlockStore(store, (key) => needs.repairBlock(key), disk)
+  const blocks = new BlockStore(
+    store,
+    (key) => needs.repairBlock(key),
+    disk,
+    options.recentBytesMax,
+  )
   const damaged = new DamagedRegisters({
     store,
     clock,

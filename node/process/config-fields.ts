@@ -231,8 +231,9 @@ export const nodeFields = {
   readMemory: sizeValue(2 ** 24, 2 ** 40, 'is outside 16MiB to 1TiB')
     .prefault('64MiB')
     .register(guides, {
-      meaning: 'Memory for blocks on their way to readers.',
-      cost: 'that much memory at most. With less, slow readers make the node read the same block more often.',
+      meaning:
+        'Memory for blocks on their way to readers. A quarter as much is added for small blocks that were read last.',
+      cost: 'that much memory and a quarter at most. With less, slow readers make the node read the same block more often.',
       takes: '16MiB to 1TiB',
     }),
   addressShare: shareValue(0.01, 1)

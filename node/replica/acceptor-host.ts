@@ -234,7 +234,8 @@ export class AcceptorHost {
     const key = ready.reply.accepted?.value.blocks[0]
     if (key === undefined) return { reply: ready.reply }
     // The vote counts without the block, which other replicas have too.
-    const bytes = await this.#options.blocks.read(key).catch(() => undefined)
+    const read = this.#options.blocks.read(key)
+    const bytes = read instanceof Promise ? await read.catch(() => undefined) : read
     // The layout may have changed while the disk was read (L6b).
     const late = this.refusalOf(request)
     if (late !== undefined) return { reply: late }

@@ -1,6 +1,6 @@
 /**
  * Blocks of this node: immutable pieces of object data, each one record of the log. Every read is verified against the
- * record's checksum. A bad block counts as absent (F2, F5).
+ * record's checksum, also of the small blocks that `read` keeps in memory. A bad block counts as absent (F2, F5).
  */
 
 import { batchesOf } from '../tools/in-batches.ts'
@@ -10,6 +10,7 @@ import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import { blockDropped, blockGone } from './removal-records.ts'
 import { blockRow } from './index-rows.ts'
+import { RecentBlocks } from './recent-blocks.ts'
 import { RECORD } from './record-types.ts'
 import { decodePosition } from './row-format.ts'
 import type { DiskWatch } from '../env/watched-disk.ts'
@@ -44,18 +45,22 @@ export class BlockStore {
   readonly #damaged = new Set<BlockKey>()
   readonly #onDamage: (key: BlockKey) => void
   readonly #disk: Pick<DiskWatch, 'readsSilentMs'> | undefined
+  readonly #recent: RecentBlocks | undefined
   #readingBytes = 0
   /** Reads that were refused because the disk does not answer earlier ones. */
   refusedReads = 0
 
+  /** @param recentBytesMax for small blocks that were read last; 0 keeps none */
   constructor(
     store: Store,
     onDamage: (key: BlockKey) => void = () => {},
     disk?: Pick<DiskWatch, 'readsSilentMs'>,
+    recentBytesMax = 0,
   ) {
     this.#store = store
     this.#onDamage = onDamage
     this.#disk = disk
+    this.#recent = recentBytesMax > 0 ? new RecentBlocks(recentBytesMax) : undefined
   }
 
   has(key: BlockKey): boolean {
@@ -69,14 +74,28 @@ export class BlockStore {
     this.#damaged.delete(block.key)
   }
 
-  /** Verified bytes; undefined when the block is absent or damaged. Rejects with OVERLOADED when the disk does not answer:
-   * another replica is faster (D11). */
-  async read(key: BlockKey, into?: Uint8Array): Promise<Uint8Array | undefined> {
-    return (await this.readOwned(key, into))?.bytes
+  /** As `readOwned`, but small blocks that were read lately come from memory, and at once. For answers to readers. */
+  read(key: BlockKey): Promise<Uint8Array | undefined> | Uint8Array {
+    const recent = this.#recent
+    const row = recent === undefined ? undefined : this.#store.get(blockRow(key))
+    if (recent !== undefined && row !== undefined && !this.#damaged.has(key)) {
+      const bytes = recent.get(key, decodePosition(row))
+      if (bytes !== undefined) return bytes
+    }
+    return this.#read(key, undefined, recent).then((block) => block?.bytes)
   }
 
-  /** As `read`, with the owner: for copies to other nodes. */
-  async readOwned(key: BlockKey, into?: Uint8Array): Promise<OwnedBlock | undefined> {
+  /** Verified bytes and their owner, read from the disk; undefined when the block is absent or damaged. Rejects with
+   * OVERLOADED when the disk does not answer: another replica is faster (D11). */
+  readOwned(key: BlockKey, into?: Uint8Array): Promise<OwnedBlock | undefined> {
+    return this.#read(key, into)
+  }
+
+  async #read(
+    key: BlockKey,
+    into: Uint8Array | undefined,
+    recent?: RecentBlocks,
+  ): Promise<OwnedBlock | undefined> {
     for (;;) {
       const row = this.#store.get(blockRow(key))
       if (row === undefined || this.#damaged.has(key)) return undefined
@@ -84,9 +103,11 @@ export class BlockStore {
       this.#mustAnswer(position)
       this.#readingBytes += position.lengthBytes
       try {
-        const { key: found, body, payload } = await this.#store.readRecord(position, into)
+        const record = await this.#store.readRecord(position, into)
+        const { key: found, body, payload } = record
         // A row that points to another block's record is as bad as a damaged record (F4).
         if (found !== key) return this.noteDamage(key)
+        recent?.keep(key, position, record)
         const bytes = payload ?? EMPTY_BYTES
         return { key, bytes, owner: byteString(body) as BlockOwner }
       } catch (error) {
@@ -172,7 +193,10 @@ export class BlockStore {
       })
       if (here.length === 0) continue
       await this.#store.append(here.map(removal), { urgent: true })
-      for (const key of here) this.#damaged.delete(key)
+      for (const key of here) {
+        this.#damaged.delete(key)
+        this.#recent?.drop(key)
+      }
       forgotten.blocks += here.length
     }
     return forgotten
@@ -185,6 +209,7 @@ export class BlockStore {
   /** The block counts as absent until it is written again. Another read has it fetched again. */
   noteDamage(key: BlockKey): undefined {
     this.#damaged.add(key)
+    this.#recent?.drop(key)
     this.#onDamage(key)
     return undefined
   }

@@ -16,6 +16,9 @@ import type { StartingAdmin } from './starting-admin.ts'
 /** How often a long start says how far it has come. */
 const REPORT_MS = 5_000
 
+/** Small blocks that were read last may take this part of `readMemory` in addition. */
+const RECENT_PART = 4
+
 /** What the options are made from. */
 export interface NodeSettings {
   readonly config: Config
@@ -48,6 +51,7 @@ export function nodeOptionsOf(settings: NodeSettings): NodeOptions {
     bucketsPerAccount: config.bucketsPerAccount,
     partBytesMin: config.partSizeMin,
     readBytesMax: config.readMemory,
+    recentBytesMax: config.readMemory / RECENT_PART,
     moveBytesPerSecond: config.moveRate,
     space: { reclaimDelayMs: config.reclaimDelay, scanPauseMs: config.scanPause },
     upkeep: {
