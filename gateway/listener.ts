@@ -158,6 +158,8 @@ export class Listener {
    */
   #onMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
     const { connections, watch } = this.#options
+    // The head may have come in this very turn.
+    connections.startNow(socket)
     const last = this.#lastOf.get(socket)
     // The bytes were sent ahead while an answer is under way: a second answer would look like part of the first.
     const isAhead = last?.request.complete === true && connections.isBusy(socket)

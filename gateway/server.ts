@@ -14,7 +14,7 @@ import { AccessLog } from './access-log.ts'
 import type { GatewayMetrics } from './admin/metrics.ts'
 import type { SigV2 } from './auth/auth.ts'
 import { Gate } from './gate.ts'
-import type { GatewayClock } from './http/clock.ts'
+import type { AfterTurn, GatewayClock } from './http/clock.ts'
 import { Exchange, type AbortCause } from './http/exchange.ts'
 import { HttpExchange } from './http/http-exchange.ts'
 import { parseRequest, type S3Request } from './http/request.ts'
@@ -43,6 +43,8 @@ export interface GatewayOptions {
   /** With `s3.example.org`, buckets may be named in the Host header. */
   readonly hostSuffixes: readonly string[]
   readonly clock: GatewayClock
+  /** When the requests of a turn start (overload/starts.ts). Default: a timer of the clock. */
+  readonly afterTurn?: AfterTurn | undefined
   /** For the id of the node in answers and the prefix of request ids. Called only when the gateway is made. */
   readonly randomBytes: (length: number) => Uint8Array
   readonly metrics: GatewayMetrics
@@ -88,11 +90,12 @@ class HttpGateway implements Gateway {
   constructor(options: GatewayOptions) {
     this.#options = options
     const { backend, iam, region, sigv2 = 'presigned', clock, logger, metrics } = options
+    const { afterTurn = (run) => void clock.after(0, run) } = options
     const limits = { ...GATEWAY_LIMITS, ...options.limits }
     const hostId = Buffer.from(options.randomBytes(33)).toString('base64')
     this.#idPrefix = upperCase(Buffer.from(options.randomBytes(4)).toString('hex'))
     const budgets = budgetsOf(options.sharedLimits)
-    const connections = new Connections(clock, limits, budgets)
+    const connections = new Connections(afterTurn, limits, budgets)
     const displace = (exchange: Exchange): void => this.#watch.abort(exchange, 'displaced')
     const admission = new Admission(clock, limits, displace, budgets)
     const refusals = new Refusals(clock, logger)

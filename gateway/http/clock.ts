@@ -10,3 +10,6 @@ export interface GatewayClock {
   /** Runs `run` once after `delayMs`. The returned function cancels it. */
   after(delayMs: number, run: () => void): () => void
 }
+
+/** Runs `run` once, after what is ready in the present turn of the event loop. */
+export type AfterTurn = (run: () => void) => void

@@ -8,7 +8,7 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { addressGroup, type CallerShares } from './callers.ts'
-import type { GatewayClock } from '../http/clock.ts'
+import type { AfterTurn } from '../http/clock.ts'
 import { ownBudgets, type Budget, type Budgets, type Lease } from './shares.ts'
 import { Starts } from './starts.ts'
 
@@ -36,10 +36,11 @@ interface Waiting {
   readonly lease: Lease
 }
 
-/** `busy`: a request is being served, or is about to start. `waiting`: those behind it, in order. */
+/** `busy`: a request is being served, or is about to start: then `due` starts it. `waiting`: those behind it, in order. */
 interface Connection {
   readonly address: string
   busy: boolean
+  due: (() => void) | undefined
   readonly waiting: Waiting[]
 }
 
@@ -54,13 +55,9 @@ export class Connections {
   refused = 0
   cut = 0
 
-  constructor(
-    clock: Pick<GatewayClock, 'after'>,
-    limits: ConnectionLimits,
-    budgets: Budgets = ownBudgets,
-  ) {
+  constructor(afterTurn: AfterTurn, limits: ConnectionLimits, budgets: Budgets = ownBudgets) {
     this.#limits = limits
-    this.#starts = new Starts(clock)
+    this.#starts = new Starts(afterTurn)
     this.#open = budgets('connections', limits.connectionsMax)
     this.#waiting = budgets('waiting', limits.waitingMaxAll)
   }
@@ -84,7 +81,7 @@ export class Connections {
       socket.destroy()
       return false
     }
-    const connection: Connection = { address, busy: false, waiting: [] }
+    const connection: Connection = { address, busy: false, due: undefined, waiting: [] }
     this.#connections.set(socket, connection)
     socket.once('close', () => {
       lease.giveBack()
@@ -98,11 +95,11 @@ export class Connections {
     const connection = this.#connections.get(socket)
     if (connection === undefined) return
     const start = (): void => {
-      if (!socket.destroyed) this.#run(socket, connection, response, handle)
+      if (!socket.destroyed && !socket.writableEnded)
+        this.#run(socket, connection, response, handle)
     }
     if (!connection.busy) {
-      connection.busy = true
-      this.#starts.run(start)
+      this.#startSoon(connection, start)
       return
     }
     const { waitingMax, shares } = this.#limits
@@ -115,6 +112,12 @@ export class Connections {
       return
     }
     connection.waiting.push({ start, lease })
+  }
+
+  /** Starts a request that is about to start. Call it when something has happened to the connection that is about it. */
+  startNow(socket: Duplex): void {
+    const connection = this.#connections.get(socket)
+    if (connection !== undefined) this.#startDue(connection)
   }
 
   /** Whether a request of this connection is being served or is waiting. */
@@ -148,7 +151,18 @@ export class Connections {
     const next = connection.waiting.shift()
     if (next === undefined) return
     next.lease.giveBack()
+    this.#startSoon(connection, next.start)
+  }
+
+  #startSoon(connection: Connection, start: () => void): void {
     connection.busy = true
-    this.#starts.run(next.start)
+    connection.due = start
+    this.#starts.run(() => this.#startDue(connection))
+  }
+
+  #startDue(connection: Connection): void {
+    const { due } = connection
+    connection.due = undefined
+    due?.()
   }
 }

@@ -2,13 +2,12 @@ import { describe, expect, it } from 'vitest'
 import { Starts } from './starts.ts'
 
 /** Turns of the event loop that a test ends itself. */
-function turns(): { after: (ms: number, run: () => void) => () => void; end: () => void } {
+function turns() {
   let due: (() => void)[] = []
   return {
-    after: (_, run) => {
-      due.push(run)
-      return () => {}
-    },
+    afterTurn: (run: () => void) => void due.push(run),
+    /** How many calls wait for the end of the turn. */
+    waiting: () => due.length,
     end: () => {
       const now = due
       due = []
@@ -17,40 +16,48 @@ function turns(): { after: (ms: number, run: () => void) => () => void; end: () 
   }
 }
 
+const numbers = (count: number) => Array.from({ length: count }, (_, i) => i)
+
 describe('starts of requests', () => {
-  it('are immediate and in order while there are few', () => {
+  it('come together after the turn, in order', () => {
     const started: number[] = []
-    const starts = new Starts(turns())
+    const loop = turns()
+    const starts = new Starts(loop.afterTurn)
     for (let i = 0; i < 32; i++) starts.run(() => started.push(i))
-    expect(started).toEqual(Array.from({ length: 32 }, (_, i) => i))
+    expect(started).toEqual([])
+    expect(loop.waiting()).toBe(1)
+    loop.end()
+    expect(started).toEqual(numbers(32))
+    expect(loop.waiting()).toBe(0)
   })
 
   it('of a burst are spread over turns, in order', () => {
     const started: number[] = []
     const loop = turns()
-    const starts = new Starts(loop)
+    const starts = new Starts(loop.afterTurn)
     for (let i = 0; i < 80; i++) starts.run(() => started.push(i))
-    expect(started).toHaveLength(32)
     loop.end()
-    expect(started).toHaveLength(64)
+    expect(started).toHaveLength(32)
     // Arrives later than those that wait.
     starts.run(() => started.push(80))
+    loop.end()
     expect(started).toHaveLength(64)
     loop.end()
-    expect(started).toEqual(Array.from({ length: 81 }, (_, i) => i))
-    loop.end()
-    starts.run(() => started.push(81))
-    expect(started).toHaveLength(82)
+    expect(started).toEqual(numbers(81))
+    expect(loop.waiting()).toBe(0)
   })
 
-  it('are counted from zero in each turn', () => {
-    const started: number[] = []
+  it('may bring about others, which wait for the turn after', () => {
+    const started: string[] = []
     const loop = turns()
-    const starts = new Starts(loop)
-    for (let turn = 0; turn < 3; turn++) {
-      for (let i = 0; i < 32; i++) starts.run(() => started.push(i))
-      expect(started).toHaveLength(32 * (turn + 1))
-      loop.end()
-    }
+    const starts = new Starts(loop.afterTurn)
+    starts.run(() => {
+      started.push('first')
+      starts.run(() => started.push('second'))
+    })
+    loop.end()
+    expect(started).toEqual(['first'])
+    loop.end()
+    expect(started).toEqual(['first', 'second'])
   })
 })

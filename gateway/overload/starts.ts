@@ -1,39 +1,42 @@
 /**
- * Spreads a burst of requests over several turns of the event loop. Hundreds of connections can each bring a request
- * within one turn, and everything else that waits for the loop would wait for all of them.
+ * Starts the requests that a turn of the event loop has brought together, after the turn, in the order of their arrival. Their
+ * steps then run side by side and their answers leave together: a client on the same machine is woken once for all of them, and
+ * small bodies that came with their heads are there already.
  *
- * The first STARTS_PER_TURN run immediately. The others run in later turns, in the order of their arrival.
+ * Hundreds of connections can each bring a request within one turn, and everything else that waits for the loop would wait for
+ * all of them. So at most STARTS_PER_TURN start; the others do so after later turns.
  */
 
-import type { GatewayClock } from '../http/clock.ts'
-import { inNextTurn } from '../http/next-turn.ts'
+import type { AfterTurn } from '../http/clock.ts'
 
 /** Each takes a few tenths of a millisecond. */
 const STARTS_PER_TURN = 32
 
 /** Used by connections.ts for every request. */
 export class Starts {
-  /** Begins to count from zero at the next turn. */
-  readonly #arm: () => void
-  #left = STARTS_PER_TURN
+  readonly #afterTurn: AfterTurn
+  #isArmed = false
   #waiting: (() => void)[] = []
 
-  constructor(clock: Pick<GatewayClock, 'after'>) {
-    this.#arm = inNextTurn(clock, () => this.#begin())
+  constructor(afterTurn: AfterTurn) {
+    this.#afterTurn = afterTurn
   }
 
   run(start: () => void): void {
+    this.#waiting.push(start)
     this.#arm()
-    if (this.#left > 0 && this.#waiting.length === 0) {
-      this.#left--
-      start()
-    } else this.#waiting.push(start)
+  }
+
+  #arm(): void {
+    if (this.#isArmed) return
+    this.#isArmed = true
+    this.#afterTurn(() => this.#begin())
   }
 
   #begin(): void {
+    this.#isArmed = false
     const due = this.#waiting.splice(0, STARTS_PER_TURN)
-    this.#left = STARTS_PER_TURN - due.length
-    if (due.length > 0) this.#arm()
+    if (this.#waiting.length > 0) this.#arm()
     for (const start of due) start()
   }
 }

@@ -65,6 +65,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     sigv2: options.sigv2,
     hostSuffixes: ['s3.example.org'],
     clock,
+    afterTurn: (run) => setImmediate(run),
     randomBytes,
     metrics,
     logger: {

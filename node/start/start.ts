@@ -26,7 +26,7 @@ import { createDisk } from '../env/disk.ts'
 import { openLmdb } from '../env/lmdb.ts'
 import type { Clock, Environment, Logger, Random } from '../env/ports.ts'
 import { Ed25519Signer } from '../net/signer.ts'
-import { SystemClock, SystemRandom } from '../env/system.ts'
+import { afterTurn, SystemClock, SystemRandom } from '../env/system.ts'
 import { JoseTokenSigner } from '../env/tokens.ts'
 import { checkFirstStart, emptyRefused, isStartRefusal } from './first-start.ts'
 import { placeToRemember } from '../process/given-place.ts'
@@ -264,6 +264,7 @@ function openGateway(
     backend,
     iam,
     clock,
+    afterTurn,
     randomBytes: (count) => random.bytes(count),
     metrics,
     logger: hooks.logger,

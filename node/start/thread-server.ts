@@ -68,6 +68,7 @@ function gatewayOf(options: ThreadOptions, lines: LineSender, metrics: GatewayMe
     backend,
     iam: backend.iam,
     clock,
+    afterTurn,
     randomBytes: (count) => random.bytes(count),
     metrics,
     logger: lines.logger(logLevel),
