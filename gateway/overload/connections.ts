@@ -81,6 +81,7 @@ export class Connections {
       socket.destroy()
       return false
     }
+    this.#starts.connected()
     const connection: Connection = { address, busy: false, due: undefined, waiting: [] }
     this.#connections.set(socket, connection)
     socket.once('close', () => {

@@ -60,4 +60,16 @@ describe('starts of requests', () => {
     loop.end()
     expect(started).toEqual(['first', 'second'])
   })
+
+  it('are fewer after a turn that has accepted a connection', () => {
+    const started: number[] = []
+    const loop = turns()
+    const starts = new Starts(loop.afterTurn)
+    starts.connected()
+    for (let i = 0; i < 20; i++) starts.run(() => started.push(i))
+    loop.end()
+    expect(started).toEqual(numbers(4))
+    loop.end()
+    expect(started).toEqual(numbers(20))
+  })
 })
