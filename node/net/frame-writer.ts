@@ -1,8 +1,8 @@
 /**
  * The sending half of a long-lived stream: a queue of frames, written in batches.
  *
- * All frames queued in one turn of the event loop's microtasks leave in one write, because each write costs a TLS
- * record and a system call. When `send()` says that the stream is full, the rest waits here for the 'drain' event.
+ * All frames that are queued in one turn of the event loop leave in one write at its end, because each write costs a
+ * TLS record and a system call, and the peer as much again. When `send()` says that the stream is full, the rest waits here for the 'drain' event.
  * `onDrain()` of libp2p 3 resolves at once after its first use, and sending without waiting makes the stream's own
  * queue grow without bound.
  */
@@ -27,6 +27,7 @@ export class FrameWriter {
   readonly #stats: NetworkStats
   readonly #onError: (error: unknown) => void
   readonly #onRoom: () => void
+  readonly #afterTurn: (run: () => void) => void
   #queue: QueuedFrame[] = []
   /** The first entry that has not left. */
   #head = 0
@@ -41,17 +42,20 @@ export class FrameWriter {
   /**
    * @param onError the stream refused the bytes
    * @param onRoom called after each write: fewer bytes are queued than before
+   * @param afterTurn runs what it gets once, when the turn of the event loop ends
    */
   constructor(
     stream: ByteStream,
     stats: NetworkStats,
     onError: (error: unknown) => void,
     onRoom: () => void,
+    afterTurn: (run: () => void) => void,
   ) {
     this.#stream = stream
     this.#stats = stats
     this.#onError = onError
     this.#onRoom = onRoom
+    this.#afterTurn = afterTurn
     stream.addEventListener('drain', () => this.#schedule())
   }
 
@@ -96,7 +100,7 @@ export class FrameWriter {
   #schedule(): void {
     if (this.#scheduled || this.#head === this.#queue.length) return
     this.#scheduled = true
-    queueMicrotask(() => {
+    this.#afterTurn(() => {
       this.#scheduled = false
       try {
         this.#flush()

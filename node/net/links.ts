@@ -20,6 +20,8 @@ export interface LinksInit {
   readonly onSilence: (peer: NodeId) => void
   /** Called when the connection is of no use any more. */
   readonly onDead: (connectionId: string) => void
+  /** Runs what it gets once, when the turn of the event loop ends. */
+  readonly afterTurn: (run: () => void) => void
 }
 
 /** One for each network. */
@@ -44,6 +46,7 @@ export class Links {
       peer,
       clock: this.#init.clock,
       stats: this.#init.stats,
+      afterTurn: this.#init.afterTurn,
       serve: this.#init.serve,
       onReady: (link) => this.#onReady(link),
       onHearing: (link) => this.#onHearing(link),

@@ -50,6 +50,8 @@ export interface NetworkOptions {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  /** Runs what it gets once, when the turn of the event loop ends. */
+  readonly afterTurn: (run: () => void) => void
 }
 
 /** Creates a network without starting it, so that handlers can be registered first. */
@@ -122,6 +124,7 @@ export class Libp2pNetwork implements Network {
     this.#links = new Links({
       clock: options.clock,
       stats: this.#stats,
+      afterTurn: options.afterTurn,
       serve: (from, message) => this.#serve(from, message),
       onPeer: (event) => this.#onPeer(event),
       onSilence: (peer) => this.#membership.onSilence(peer),

@@ -21,6 +21,7 @@ import {
   SERVED_AT_ONCE_MAX,
   SILENT_BEATS,
 } from './limits.ts'
+import { sendWindowUpdatesLate } from './late-window-updates.ts'
 import { RpcStream } from './rpc-stream.ts'
 import type { NetworkStats } from './stats.ts'
 
@@ -39,6 +40,8 @@ export interface PeerLinkInit {
   readonly onHearing: (link: PeerLink) => void
   /** `silent`: the peer gave no sign of life, so the connection is of no use either. */
   readonly onClose: (link: PeerLink, reason: string, silent: boolean) => void
+  /** Runs what it gets once, when the turn of the event loop ends. */
+  readonly afterTurn: (run: () => void) => void
 }
 
 /** Never used again once it is closed. */
@@ -92,7 +95,8 @@ export class PeerLink {
       )
       return
     }
-    const { clock, stats, peer, serve } = this.#init
+    sendWindowUpdatesLate(stream)
+    const { clock, stats, peer, serve, afterTurn } = this.#init
     const rpc = new RpcStream(stream, {
       clock,
       stats,
@@ -101,6 +105,7 @@ export class PeerLink {
       serve: (message) => serve(peer, message),
       onReady: () => this.#onStreamReady(),
       onClose: (reason) => this.close(reason),
+      afterTurn,
     })
     this.#streams.set(traffic, rpc)
     // A stream may have closed while the link was made.

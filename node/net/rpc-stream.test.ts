@@ -39,6 +39,7 @@ function end(
     serve,
     onReady: () => events.push('ready'),
     onClose: (reason) => events.push(`closed: ${reason}`),
+    afterTurn: queueMicrotask,
   })
   return { rpc, stream, stats, events }
 }

@@ -45,6 +45,8 @@ export interface RpcStreamInit {
   readonly onReady: () => void
   /** Called once, after all calls have failed. */
   readonly onClose: (reason: string) => void
+  /** Runs what it gets once, when the turn of the event loop ends. */
+  readonly afterTurn: (run: () => void) => void
 }
 
 /** Refusals carry at most this much text. */
@@ -83,6 +85,7 @@ export class RpcStream {
         this.#serveDelayed()
         this.#checkFlow()
       },
+      init.afterTurn,
     )
     this.#calls = new CallTable(this.#writer, init.clock, init.stats, init.inFlightBytesMax)
     stream.addEventListener('close', (event) => this.#onClose(event.error?.message ?? 'closed'))

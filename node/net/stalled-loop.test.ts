@@ -53,6 +53,7 @@ async function linked() {
       stats: newStats(),
       serve: (_from, message) => Promise.resolve(message),
       onReady: () => {},
+      afterTurn: queueMicrotask,
       onHearing: (link) => heard.push(link.hearing),
       onClose: (_link, reason) => closed.push(reason),
     })

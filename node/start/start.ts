@@ -238,6 +238,7 @@ async function openEnvironment({
     clock,
     random,
     logger,
+    afterTurn,
   })
   return {
     clock,

@@ -64,6 +64,7 @@ const silentLink: MutantScenario = async () => {
     onPeer: () => {},
     onSilence: () => void silences++,
     onDead: () => {},
+    afterTurn: queueMicrotask,
   })
   const connect = async (connection: string): Promise<void> => {
     const pairs = [fakePair(), fakePair()]
@@ -73,6 +74,7 @@ const silentLink: MutantScenario = async () => {
       stats: newStats(),
       serve: (_from, message) => Promise.resolve(message),
       onReady: () => {},
+      afterTurn: queueMicrotask,
       onHearing: () => {},
       onClose: () => {},
     })

@@ -1,7 +1,7 @@
 /** A real node's network on loopback that answers each message with itself. */
 
 import type { Logger } from '../../env/ports.ts'
-import { SystemClock, SystemRandom } from '../../env/system.ts'
+import { afterTurn, SystemClock, SystemRandom } from '../../env/system.ts'
 import { generateNodeKey, type NodeKey } from '../identity.ts'
 import { createNetwork, type Libp2pNetwork } from '../network.ts'
 
@@ -18,6 +18,7 @@ export async function openNetwork(
     clock: new SystemClock(),
     random: new SystemRandom(),
     logger: silent,
+    afterTurn,
   })
   network.serve((_from, message) => Promise.resolve(message))
   await network.start()
