@@ -149,7 +149,7 @@ export class ListedObjectPacker {
     // For so few bytes a loop is faster than a view and its copy.
     for (let i = start; i < end; i++) into[at++] = from[i]!
     this.#textBytes = at
-    if (this.#count + NUMBERS > this.#numbers.length) this.#growNumbers()
+    if (this.#count === this.#numbers.length) this.#growNumbers()
     this.#numbers[this.#count++] = at
   }
 

@@ -49,6 +49,8 @@ export class ListService {
   readonly #options: ListServiceOptions
   /** Memory for the rows of one interval, which are gathered in one go. */
   readonly #packer = new RowPacker()
+  /** The same for what their digest is made of. */
+  readonly #digest = new ListDigest()
 
   constructor(options: ListServiceOptions) {
     this.#options = options
@@ -115,7 +117,7 @@ export class ListService {
     alone: boolean,
   ): ListInterval {
     const rows = digestOnly ? undefined : this.#packer.clear()
-    const digest = alone ? undefined : new ListDigest()
+    const digest = alone ? undefined : this.#digest.clear()
     let count = 0
     let last: Uint8Array | undefined
     // Replicas that send only a digest must stop at the same row: equal states have equal sizes.
@@ -155,10 +157,19 @@ function uncovered(start: Uint8Array): ListInterval {
 /** Where a register's key begins in the key of its row. */
 const KEY_AT = 1
 
-/** Gathers bytes to be hashed, so that a page needs one call of the hash only. */
+/**
+ * Gathers bytes to be hashed, so that a page needs one call of the hash only. It keeps its memory from one interval to the
+ * next.
+ */
 class ListDigest {
   #bytes = new Uint8Array(4_096)
   #length = 0
+
+  /** Forgets what was gathered. */
+  clear(): this {
+    this.#length = 0
+    return this
+  }
 
   add(from: Uint8Array, start: number, end: number): void {
     const length = this.#length + end - start

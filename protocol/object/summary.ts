@@ -38,6 +38,7 @@ export class ObjectSummary {
   /** 0 none, 1 FULL_OBJECT, 2 COMPOSITE. */
   checksumType = 0
   readonly #fields = new FieldReader(EMPTY_BYTES, 0, 0)
+  readonly #checksumFields = new FieldReader(EMPTY_BYTES, 0, 0)
 
   /**
    * Reads the current version. False when there is none, or it is a delete marker. What is in `bytes` from `start` to `end`
@@ -86,7 +87,7 @@ export class ObjectSummary {
           this.storageClass.put(fields.start, fields.end)
           break
         case 9:
-          this.#readChecksum(fields.message())
+          this.#readChecksum(fields.start, fields.end)
           break
         case 10:
           this.checksumType = fields.value
@@ -99,9 +100,11 @@ export class ObjectSummary {
   }
 
   /** Notes the name of a PairRecord, unless an earlier one had a name. */
-  #readChecksum(fields: FieldReader): void {
+  #readChecksum(start: number, end: number): void {
     const { checksumAlgorithm } = this
     if (checksumAlgorithm.end > checksumAlgorithm.start) return
+    const fields = this.#checksumFields
+    fields.reset(this.bytes, start, end)
     while (fields.next()) {
       if (fields.field === 1) checksumAlgorithm.put(fields.start, fields.end)
     }

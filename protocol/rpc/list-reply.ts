@@ -30,6 +30,8 @@ export interface ListInterval {
   readonly coveredEnd: Uint8Array
 }
 
+/** Up to this length a loop is faster than a view and its copy. Most states are longer, and most keys are not. */
+const LOOP_BYTES_MAX = 64
 /** Places of a row: where its key and its state begin and end. */
 const PLACES = 4
 
@@ -161,8 +163,8 @@ export class RowPacker {
   #copy(tag: number, from: Uint8Array, start: number, end: number): void {
     const into = this.#bytes
     const at = end > start ? putHead(into, this.#length, tag, end - start) : this.#length
-    // For so few bytes a loop is faster than a view and its copy.
-    for (let i = start, to = at; i < end; i++, to++) into[to] = from[i]!
+    if (end - start > LOOP_BYTES_MAX) into.set(from.subarray(start, end), at)
+    else for (let i = start, to = at; i < end; i++, to++) into[to] = from[i]!
     this.#length = at + end - start
     this.#places[this.#count++] = at
     this.#places[this.#count++] = this.#length
