@@ -74,6 +74,11 @@ export class ByteWriter {
     this.#length += digits
   }
 
+  /** What was written from `start` on, as a view: it counts until something more is written. */
+  written(start: number): Uint8Array {
+    return this.#bytes.subarray(start, this.#length)
+  }
+
   /** What was written. Nothing may be written any more. The caller gives it back to the memory that it comes from. */
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length)

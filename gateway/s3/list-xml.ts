@@ -28,6 +28,10 @@ const STORAGE_CLASS_END = utf8('</StorageClass></Contents>')
 /** An entry with a short key and without checksums. */
 const ENTRY_BYTES_EXPECTED = 272
 
+/** More than an entry has between key and size, unless its ETag is a strange one. */
+const MIDDLE_BYTES_MAX = 512
+const NONE = -1
+
 /** Bytes that `write` leaves as they are, wherever they stand. */
 function plainBytes(write: NameWriter): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, byte) => {
@@ -52,6 +56,13 @@ class EntryWriter {
   /** What is around the time, and the time that is written there now. Most entries of a page differ in few digits. */
   readonly #aroundTime = utf8(AROUND_TIME.join(NO_TIME))
   #lastMs = Number.NaN
+  /** An object, and what its entry has between key and size: see #keepMiddle. */
+  #kept = NONE
+  readonly #middle = new Uint8Array(MIDDLE_BYTES_MAX)
+  #middleBytes = 0
+  /** The time and the length of the ETag in it. */
+  #middleMs = Number.NaN
+  #etagBytes = 0
 
   constructor(
     objects: ListedObjects,
@@ -73,6 +84,25 @@ class EntryWriter {
     const [objects, into] = [this.#objects, this.#into]
     into.put(KEY)
     this.#putKey(object)
+    if (this.#fitsMiddle(object)) into.putPart(this.#middle, 0, this.#middleBytes)
+    else {
+      const start = into.length
+      this.#putMiddle(object)
+      this.#keepMiddle(object, start)
+    }
+    into.putNumber(objects.sizeBytes(object))
+    if (objects.isEmpty(object, LISTED_TEXT.storageClass)) into.put(this.#standardEnd)
+    else {
+      into.put(this.#sizeEnd)
+      into.put(STORAGE_CLASS)
+      into.putText(escapeXml(objects.text(object, LISTED_TEXT.storageClass)))
+      into.put(STORAGE_CLASS_END)
+    }
+  }
+
+  /** From behind the key to the size. */
+  #putMiddle(object: number): void {
+    const [objects, into] = [this.#objects, this.#into]
     into.put(this.#time(objects.lastModifiedMs(object)))
     this.#putText(object, LISTED_TEXT.etag)
     if (objects.isEmpty(object, LISTED_TEXT.checksumAlgorithm)) into.put(ETAG_END_SIZE)
@@ -84,14 +114,46 @@ class EntryWriter {
       into.putText(objects.checksumType(object) ?? 'FULL_OBJECT')
       into.put(CHECKSUM_TYPE_END_SIZE)
     }
-    into.putNumber(objects.sizeBytes(object))
-    if (objects.isEmpty(object, LISTED_TEXT.storageClass)) into.put(this.#standardEnd)
-    else {
-      into.put(this.#sizeEnd)
-      into.put(STORAGE_CLASS)
-      into.putText(escapeXml(objects.text(object, LISTED_TEXT.storageClass)))
-      into.put(STORAGE_CLASS_END)
-    }
+  }
+
+  /** Keeps what was written of this object from `start` on: most objects of a page differ from it in time and ETag only. */
+  #keepMiddle(object: number, start: number): void {
+    const { etag } = LISTED_TEXT
+    const written = this.#into.written(start)
+    // A time that is longer than others is not where `#aroundTime` has it.
+    const fits = this.#objects.lastModifiedMs(object) === this.#lastMs
+    this.#kept = fits && written.length <= this.#middle.length ? object : NONE
+    if (this.#kept === NONE) return
+    this.#middle.set(written)
+    this.#middleBytes = written.length
+    this.#middleMs = this.#lastMs
+    this.#etagBytes = this.#objects.end(object, etag) - this.#objects.start(object, etag)
+  }
+
+  /** Writes this object's time and ETag into what was kept. False when that differs from this object in more. */
+  #fitsMiddle(object: number): boolean {
+    const [objects, kept] = [this.#objects, this.#kept]
+    if (kept === NONE || objects.checksumType(object) !== objects.checksumType(kept)) return false
+    if (!this.#hasAlgorithmOf(object, kept)) return false
+    const start = objects.start(object, LISTED_TEXT.etag)
+    const end = objects.end(object, LISTED_TEXT.etag)
+    const around = this.#time(objects.lastModifiedMs(object))
+    if (around !== this.#aroundTime || end - start !== this.#etagBytes) return false
+    const [{ texts }, middle] = [objects, this.#middle]
+    if (this.#middleMs !== this.#lastMs) middle.set(around)
+    this.#middleMs = this.#lastMs
+    for (let at = start, to = around.length; at < end; at++, to++) middle[to] = texts[at]!
+    return true
+  }
+
+  #hasAlgorithmOf(object: number, other: number): boolean {
+    const [objects, text] = [this.#objects, LISTED_TEXT.checksumAlgorithm]
+    let at = objects.start(object, text)
+    const end = objects.end(object, text)
+    let otherAt = objects.start(other, text)
+    if (end - at !== objects.end(other, text) - otherAt) return false
+    while (at < end) if (objects.texts[at++] !== objects.texts[otherAt++]) return false
+    return true
   }
 
   #putKey(object: number): void {
