@@ -44,11 +44,24 @@ const CHECKSUM_TYPES = [undefined, 'FULL_OBJECT', 'COMPOSITE'] as const
 export class ListedObjects implements Iterable<ListedObject> {
   readonly texts: Uint8Array
   readonly numbers: Float64Array
+  #giveBack: (() => void) | undefined
 
-  /** Both are kept. `new ListedObjects(texts, numbers)` makes a page again out of what a thread was sent. */
-  constructor(texts: Uint8Array, numbers: Float64Array) {
+  /**
+   * Both are kept. `new ListedObjects(texts, numbers)` makes a page again out of what a thread was sent. `giveBack` is
+   * called once, when the page is released.
+   */
+  constructor(texts: Uint8Array, numbers: Float64Array, giveBack?: () => void) {
     this.texts = texts
     this.numbers = numbers
+    this.#giveBack = giveBack
+  }
+
+  /** Gives back the page's memory, which is used again: nobody may read the page after that. A page that is never released is
+   * left to the collector. */
+  release(): void {
+    const giveBack = this.#giveBack
+    this.#giveBack = undefined
+    giveBack?.()
   }
 
   static of(objects: Iterable<ListedObject>): ListedObjects {
@@ -161,12 +174,24 @@ export class ListedObjectPacker {
     numbers[this.#count++] = checksumType
   }
 
-  /** Call it once. */
-  finish(): ListedObjects {
+  /** The memory that it has. */
+  get sizeBytes(): number {
+    return this.#texts.byteLength + this.#numbers.byteLength
+  }
+
+  /** The page, whose memory is the packer's. Call it once, or again after `clear`. */
+  finish(giveBack?: () => void): ListedObjects {
     return new ListedObjects(
       this.#texts.subarray(0, this.#textBytes),
       this.#numbers.subarray(0, this.#count),
+      giveBack,
     )
+  }
+
+  /** Forgets the page that was made, which nobody reads any more. */
+  clear(): void {
+    this.#textBytes = 0
+    this.#count = 0
   }
 
   #growNumbers(): void {

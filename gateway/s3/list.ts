@@ -172,6 +172,7 @@ async function pageResponse(
   // A page may have 1,000 entries, and there may be many listings at once: they take turns (work-queue.ts).
   const work = listingXml(page.objects, write, owner, start, end, answers)
   const body = await call.inTurns(work)
+  page.objects.release()
   return { ...xmlResponseOf(body), release: () => answers.give(body) }
 }
 

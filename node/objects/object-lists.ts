@@ -26,13 +26,14 @@ import type {
   ListVersionsPage,
   ListVersionsRequest,
 } from '../../gateway/port/versions.ts'
-import { ListedObjectPacker } from '../../gateway/port/listed-objects.ts'
+import type { ListedObjectPacker } from '../../gateway/port/listed-objects.ts'
 import type { ListPage, ListRequest } from '../../gateway/port/objects.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { BlockLosses } from './losses.ts'
 import type { Bucket } from './bucket.ts'
 import type { ListedRegister } from '../quorum/list-cursor.ts'
 import type { Lister, ListWalk } from '../quorum/lister.ts'
+import { PageMemory } from './page-memory.ts'
 import { GoneError, type Pages } from './pages.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import { listedVersionOf } from './versions.ts'
@@ -71,6 +72,7 @@ interface Expansion {
 /** Called by objects.ts, which has opened the bucket. */
 export class ObjectLists {
   readonly #options: ObjectListsOptions
+  readonly #memory = new PageMemory()
 
   constructor(options: ObjectListsOptions) {
     this.#options = options
@@ -84,7 +86,7 @@ export class ObjectLists {
     const { limit } = request
     const folding = foldingOf(request)
     const walk = this.#walk(context, bucket, folding, request.after, limit)
-    const page = new ObjectsPage(limit)
+    const page = new ObjectsPage(limit, this.#memory)
     if (limit === 0) return page.end()
     const summary = new ObjectSummary()
     for (;;) {
@@ -237,6 +239,7 @@ const NULL_VERSION_BYTES = utf8(NULL_VERSION_ID)
 /** Objects and prefixes until the limit is reached. */
 class ObjectsPage {
   readonly #limit: number
+  readonly #memory: PageMemory
   readonly #packer: ListedObjectPacker
   readonly #prefixes: string[] = []
   #count = 0
@@ -244,9 +247,10 @@ class ObjectsPage {
   #lastObject: ListedRegister | undefined
   #lastPrefix: ByteString = ''
 
-  constructor(limit: number) {
+  constructor(limit: number, memory: PageMemory) {
     this.#limit = limit
-    this.#packer = new ListedObjectPacker(limit)
+    this.#memory = memory
+    this.#packer = memory.take(limit)
   }
 
   get isFull(): boolean {
@@ -281,7 +285,7 @@ class ObjectsPage {
 
   /** The last page: without a marker. Call it once. */
   end(): ListPage {
-    return { objects: this.#packer.finish(), prefixes: this.#prefixes }
+    return { objects: this.#memory.finish(this.#packer), prefixes: this.#prefixes }
   }
 }
 
