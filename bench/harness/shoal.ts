@@ -51,14 +51,16 @@ export interface ShoalOptions {
   readonly basePort?: number | undefined
   readonly env?: Readonly<Record<string, string>>
   readonly timeoutMs?: number
+  /** What `up` runs. Default: SHOAL_ENTRY, or else the sources. */
+  readonly entry?: string
 }
 
 /** What runs: the checkout's own, or by SHOAL_ENTRY another, such as dist/node/main.js of a build. */
 const entry = process.env['SHOAL_ENTRY'] ?? join(checkout, 'node', 'main.ts')
 
 /** The arguments of node that run Shoal's CLI: the flags are those of `npm start`. */
-function cli(args: readonly string[]): string[] {
-  return ['--max-semi-space-size=8', '--max-old-space-size=1024', entry, ...args]
+function cli(args: readonly string[], program = entry): string[] {
+  return ['--max-semi-space-size=8', '--max-old-space-size=1024', program, ...args]
 }
 
 /** Runs one CLI command to its end. */
@@ -138,7 +140,7 @@ export class Shoal {
 
   /** Starts all nodes on the same data directory (again). */
   async up(): Promise<void> {
-    const { nodes, env, timeoutMs = 90_000 } = this.#options
+    const { nodes, env, timeoutMs = 90_000, entry: program } = this.#options
     const url = (offset: number): string => `127.0.0.1:${this.basePort + offset}`
     const args =
       nodes === 1
@@ -150,7 +152,7 @@ export class Shoal {
             '--base-port',
             String(this.basePort),
           ])
-    this.#leader = new Child(process.execPath, cli(args), {
+    this.#leader = new Child(process.execPath, cli(args, program), {
       cwd: checkout,
       ...(env === undefined ? {} : { env }),
     })
