@@ -36,6 +36,7 @@ export interface ProposerBase {
   readonly epoch: number
   readonly fence?: Fence | undefined
   readonly lost: ReadonlySet<BlockKey> | undefined
+  readonly promisesNext: boolean
 }
 
 export interface ProposalRequest {
@@ -144,6 +145,8 @@ export class ProposedChange {
       epoch: placement.epoch(),
       fence: this.#request.fence?.current(),
       lost: lost?.keys,
+      // Nobody keeps outcomes for the next change of the same register, so no acceptor has to keep a promise for it.
+      promisesNext: false,
     }
   }
 

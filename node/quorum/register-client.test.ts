@@ -353,3 +353,10 @@ describe('slow replicas', () => {
     expect(replicas.clock.monotonicMs() - startedMs).toBeLessThan(500)
   })
 })
+
+test('an accept promises nothing beyond its own ballot: acceptors would keep that in memory', async () => {
+  expect(await changed(writeOf('one'))).toBe('written')
+  const accepts = replicas.sent.filter(({ request }) => request.type === 'accept')
+  expect(accepts).toHaveLength(REPLICAS.length)
+  for (const sent of accepts) expect(sent.request).toHaveProperty('next.counter', ballotOf(sent))
+})

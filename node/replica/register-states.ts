@@ -10,10 +10,10 @@ import { SizedMap } from '../tools/sized-map.ts'
 import { floorOfRow, floorRow, registerRow } from './index-rows.ts'
 import { stateOfRow } from './row-format.ts'
 
-/** For decoded states in memory. */
-const STATE_BYTES_MAX = 32 << 20
-/** What a decoded state costs beside its body. */
-const STATE_OVERHEAD_BYTES = 400
+/** For decoded states in memory: the registers in use at the moment. What is not here costs a look-up in the index. */
+const STATE_BYTES_MAX = 12 << 20
+/** What a decoded state costs beside its body, as heap snapshots show it: objects, ids, and the body's own buffer. */
+const STATE_OVERHEAD_BYTES = 900
 
 /** `faulty` when the stored state is damaged (A4), undefined when there is none. */
 export type StoredState = Accepted | undefined | 'faulty'

@@ -30,6 +30,11 @@ export interface ProposerOptions {
   readonly change: Change
   /** From the outcome of the last change by this proposer, when it met no conflict since (P2). Used once. */
   readonly prior?: PriorBallot | undefined
+  /**
+   * Whether acceptors also promise a ballot for the next change of this proposer (`prior` of the outcome). They keep that
+   * promise in memory, so it is for who uses it. Default true.
+   */
+  readonly promisesNext?: boolean | undefined
   /** P4: from the outcome of an earlier proposer of the same operation. */
   readonly attempt?: Attempt | undefined
   /** Whether the proposer of an operation may still want to know what became of it; all may, unless given. The lineage

@@ -28,6 +28,15 @@ describe('a proposer and its ballots', () => {
     expect(proposer.rounds).toBe(2)
   })
 
+  test('without `promisesNext` an accept promises its own ballot, and there is no prior', () => {
+    const lab = new RegisterLab()
+    lab.propose('p', { promisesNext: false })
+    lab.deliver('p', 'abc')
+    lab.deliver('p', 'abc')
+    expect(lab.outcomes.get('p')).toMatchObject({ type: 'written' })
+    expect(lab.outcomes.get('p')).not.toHaveProperty('prior')
+  })
+
   test('P1: after an accept without a quorum, a higher ballot is prepared', () => {
     const lab = new RegisterLab()
     lab.propose('p')

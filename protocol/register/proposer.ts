@@ -294,15 +294,21 @@ export class RegisterProposer {
     named: RegisterValue,
     accepting: 'written' | 'kept' | 'overtaken',
   ): ProposerStep {
-    const { key, epoch, fence, proposer, nextCounter, lost } = this.#options
+    const { key, epoch, fence, lost, promisesNext = true } = this.#options
     const value = withoutLost(named, lost)
-    const next = { counter: nextCounter(ballot.counter), proposer }
-    assert(next.counter > ballot.counter, 'counters rise (P1)')
+    const next = promisesNext ? this.#ballotAfter(ballot) : ballot
     assert(compareBallots(ballot, this.#acceptedAt) > 0, 'a ballot carries one value (P1)')
     this.#acceptedAt = ballot
     this.#seen = maxBallot(this.#seen, next)
     this.#accepting = accepting
     return this.#round('accept', { type: 'accept', key, epoch, fence, ballot, value, next })
+  }
+
+  #ballotAfter({ counter }: Ballot): Ballot {
+    const { proposer, nextCounter } = this.#options
+    const next = { counter: nextCounter(counter), proposer }
+    assert(next.counter > counter, 'counters rise (P1)')
+    return next
   }
 
   #accepted(from: NodeId, request: RegisterRequest): ProposerStep {
@@ -330,7 +336,7 @@ export class RegisterProposer {
       type: 'written',
       ballot,
       value,
-      ...(!this.#conflictInRound && { prior }),
+      ...(compareBallots(nextBallot, ballot) > 0 && !this.#conflictInRound && { prior }),
     })
   }
 
