@@ -38,6 +38,8 @@ const SPACE = {
 }
 const UPKEEP = { compactionIntervalMs: 1_000, compactionGainBytes: 64 << 10 }
 const SEGMENT_BYTES = 512 << 10
+/** So little that blocks are let go all the time. */
+const RECENT_BYTES_MAX = 32 << 10
 
 /** What clients do, by name. */
 const WORKLOADS = {
@@ -98,6 +100,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     space: { ...SPACE, ...options.space },
     upkeep: UPKEEP,
     segmentSizeBytes: SEGMENT_BYTES,
+    recentBytesMax: RECENT_BYTES_MAX,
     observer: (node, event) => checker.note(event, cluster.clock.monotonicMs(), `node ${node}`),
   })
   const { clock } = cluster

@@ -2,9 +2,9 @@
  * The sending half of a long-lived stream: a queue of frames, written in batches.
  *
  * All frames that are queued in one turn of the event loop leave in one write at its end, because each write costs a
- * TLS record and a system call, and the peer as much again. When `send()` says that the stream is full, the rest waits here for the 'drain' event.
- * `onDrain()` of libp2p 3 resolves at once after its first use, and sending without waiting makes the stream's own
- * queue grow without bound.
+ * TLS record and a system call, and the peer as much again. When `send()` says that the stream is full, the rest waits
+ * here for the 'drain' event. `onDrain()` of libp2p 3 resolves at once after its first use, and sending without waiting
+ * makes the stream's own queue grow without bound.
  */
 
 import type { ByteStream } from './byte-stream.ts'

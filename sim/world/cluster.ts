@@ -52,6 +52,8 @@ export interface ClusterOptions {
   readonly segmentSizeBytes?: number | undefined
   /** False founds it as earlier programs did, with system registers among all others. */
   readonly systemPartitions?: boolean | undefined
+  /** Memory for small blocks that were read last, of every second node: the others ask their disk each time. None unless given. */
+  readonly recentBytesMax?: number | undefined
   /** How fast a node fetches blocks when the layout changes; as the program does unless given. */
   readonly moveBytesPerSecond?: number | undefined
   /** Nodes that form the cluster; the others are started later. All unless given. */
@@ -230,6 +232,7 @@ export class SimulatedCluster {
         upkeep: this.#options.upkeep,
         removeAfterMs: this.#options.removeAfterMs,
         moveBytesPerSecond: this.#options.moveBytesPerSecond,
+        recentBytesMax: number % 2 === 0 ? undefined : this.#options.recentBytesMax,
         clusterSecret: secretStore(() => files.record, remember),
         ...(number === 0
           ? {
