@@ -1,14 +1,19 @@
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { byteString, bytesOf, u32 } from '../../protocol/bytes.ts'
 import { dataId } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { ownedByObject } from '../../protocol/keyspace/owner.ts'
 import { LogError } from '../log/errors.ts'
+import { BlockStore } from './blocks.ts'
 import { registerRow } from './index-rows.ts'
 import { HostLab, KEY, OTHER, FAR, P2, STEP, ballot, valueOf, state } from './testing/host-lab.ts'
 
 let lab: HostLab
+
+function raise(error: Error): never {
+  throw error
+}
 
 beforeEach(() => {
   lab = new HostLab()
@@ -193,6 +198,22 @@ describe('packed blocks (A5)', () => {
     // It is here now: the next state may name it again.
     await lab.prepare(9)
     expect(await lab.accept(9, 'two', { blocks: [block] })).toMatchObject({ type: 'accepted' })
+  })
+
+  test('a vote counts without its block when looking for that fails, at once or later', async () => {
+    const extras = { blocks: [{ key: block, bytes, owner: ownedByObject(KEY) }] }
+    await lab.accept(5, 'one', { blocks: [block], extras })
+    const request = { type: 'read', key: KEY, epoch: 1, want: 'value' } as const
+    const failed = new Error('the index does not answer')
+    const reads: BlockStore['read'][] = [() => Promise.reject(failed), () => raise(failed)]
+    for (const read of reads) {
+      const found = vi.spyOn(BlockStore.prototype, 'read').mockImplementation(read)
+      const { reply, block: sent } = await lab.host
+        .handle(request, { withBlock: true })
+        .finally(() => found.mockRestore())
+      expect(reply).toMatchObject({ type: 'state', accepted: { ballot: ballot(5) } })
+      expect(sent).toBeUndefined()
+    }
   })
 
   test('a copied state waits for its blocks, and never goes back', async () => {

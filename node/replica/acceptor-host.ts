@@ -233,9 +233,13 @@ export class AcceptorHost {
     if (!withBlock || ready.reply.type !== 'state') return { reply: ready.reply }
     const key = ready.reply.accepted?.value.blocks[0]
     if (key === undefined) return { reply: ready.reply }
-    // The vote counts without the block, which other replicas have too.
-    const read = this.#options.blocks.read(key)
-    const bytes = read instanceof Promise ? await read.catch(() => undefined) : read
+    let bytes: Uint8Array | undefined
+    try {
+      const read = this.#options.blocks.read(key)
+      bytes = read instanceof Promise ? await read : read
+    } catch {
+      // The vote counts without the block, which other replicas have too.
+    }
     // The layout may have changed while the disk was read (L6b).
     const late = this.refusalOf(request)
     if (late !== undefined) return { reply: late }

@@ -77,9 +77,9 @@ export class BlockStore {
   /** As `readOwned`, but small blocks that were read lately come from memory, and at once. For answers to readers. */
   read(key: BlockKey): Promise<Uint8Array | undefined> | Uint8Array {
     const recent = this.#recent
-    const row = recent === undefined ? undefined : this.#store.get(blockRow(key))
-    if (recent !== undefined && row !== undefined && !this.#damaged.has(key)) {
-      const bytes = recent.get(key, decodePosition(row))
+    if (recent?.has(key) === true && !this.#damaged.has(key)) {
+      const row = this.#store.get(blockRow(key))
+      const bytes = row && recent.get(key, decodePosition(row))
       if (bytes !== undefined) return bytes
     }
     return this.#read(key, undefined, recent).then((block) => block?.bytes)

@@ -40,6 +40,11 @@ export class RecentBlocks {
     this.#bytesMax = bytesMax / 2
   }
 
+  /** Whether anything is kept of the block, from whatever place. */
+  has(key: BlockKey): boolean {
+    return this.#young.has(key) || this.#old.has(key)
+  }
+
   /** The bytes of the block whose record is at this place, verified now. They must not be changed. */
   get(key: BlockKey, position: LogPosition): Uint8Array | undefined {
     let kept = this.#young.get(key)
