@@ -17,6 +17,7 @@ import { Gate } from './gate.ts'
 import type { AfterTurn, GatewayClock } from './http/clock.ts'
 import { Exchange, type AbortCause } from './http/exchange.ts'
 import { HttpExchange } from './http/http-exchange.ts'
+import { byTimer } from './http/next-turn.ts'
 import { parseRequest, type S3Request } from './http/request.ts'
 import type { S3Response } from './http/response.ts'
 import { RECEIVED_BYTES_PER_TURN, SENT_BYTES_PER_TURN, TurnBytes } from './http/turn-bytes.ts'
@@ -90,7 +91,7 @@ class HttpGateway implements Gateway {
   constructor(options: GatewayOptions) {
     this.#options = options
     const { backend, iam, region, sigv2 = 'presigned', clock, logger, metrics } = options
-    const { afterTurn = (run) => void clock.after(0, run) } = options
+    const { afterTurn = byTimer(clock) } = options
     const limits = { ...GATEWAY_LIMITS, ...options.limits }
     const hostId = Buffer.from(options.randomBytes(33)).toString('base64')
     this.#idPrefix = upperCase(Buffer.from(options.randomBytes(4)).toString('hex'))

@@ -1,17 +1,22 @@
-import type { GatewayClock } from './clock.ts'
+import type { AfterTurn, GatewayClock } from './clock.ts'
 
 /**
- * A function that has `run` called in the next turn of the event loop: once, however often it is called before that. It may
- * be called again from within `run`, for the turn after that one.
+ * A function that has `run` called by `afterTurn`: once, however often it is called before that. It may be called again from
+ * within `run`, for the turn after that one.
  */
-export function inNextTurn(clock: Pick<GatewayClock, 'after'>, run: () => void): () => void {
+export function inNextTurn(afterTurn: AfterTurn, run: () => void): () => void {
   let isArmed = false
   return () => {
     if (isArmed) return
     isArmed = true
-    clock.after(0, () => {
+    afterTurn(() => {
       isArmed = false
       run()
     })
   }
+}
+
+/** The next turn of the event loop, by a timer: what is ready by then comes first. */
+export function byTimer(clock: Pick<GatewayClock, 'after'>): AfterTurn {
+  return (run) => void clock.after(0, run)
 }

@@ -12,7 +12,7 @@
  */
 
 import type { GatewayClock } from './clock.ts'
-import { inNextTurn } from './next-turn.ts'
+import { byTimer, inNextTurn } from './next-turn.ts'
 
 /** Of answers. Copying them takes one to two milliseconds, and up to ten on a machine that is busy with other things. */
 export const SENT_BYTES_PER_TURN = 4 << 20
@@ -40,7 +40,7 @@ export class TurnBytes {
   turn = 0
 
   constructor(clock: Pick<GatewayClock, 'after'>, bytesPerTurn: number) {
-    this.#arm = inNextTurn(clock, () => this.#begin())
+    this.#arm = inNextTurn(byTimer(clock), () => this.#begin())
     this.#bytesPerTurn = bytesPerTurn
     this.#leftBytes = bytesPerTurn
   }

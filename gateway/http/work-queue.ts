@@ -13,7 +13,7 @@
 import type { Work } from '../../protocol/work.ts'
 import type { GatewayClock } from './clock.ts'
 import { RequestAborted, type AbortCause } from './exchange.ts'
-import { inNextTurn } from './next-turn.ts'
+import { byTimer, inNextTurn } from './next-turn.ts'
 
 const TURN_MS_MAX = 8
 /** Simulated clocks do not advance while code runs, so the number of slices ends a turn too. */
@@ -39,7 +39,7 @@ export class WorkQueue {
 
   constructor(clock: Pick<GatewayClock, 'after' | 'monotonicMs'>) {
     this.#clock = clock
-    this.#arm = inNextTurn(clock, () => {
+    this.#arm = inNextTurn(byTimer(clock), () => {
       this.#turn()
       if (this.#waiting.length > 0) this.#arm()
     })

@@ -8,6 +8,7 @@
  */
 
 import type { AfterTurn } from '../http/clock.ts'
+import { inNextTurn } from '../http/next-turn.ts'
 
 /** Each takes a tenth of a millisecond or two. */
 const STARTS_PER_TURN = 32
@@ -16,13 +17,12 @@ const STARTS_WHILE_CONNECTING = 4
 
 /** Used by connections.ts for every request. */
 export class Starts {
-  readonly #afterTurn: AfterTurn
-  #isArmed = false
+  readonly #arm: () => void
   #isConnecting = false
   #waiting: (() => void)[] = []
 
   constructor(afterTurn: AfterTurn) {
-    this.#afterTurn = afterTurn
+    this.#arm = inNextTurn(afterTurn, () => this.#begin())
   }
 
   run(start: () => void): void {
@@ -35,14 +35,7 @@ export class Starts {
     this.#isConnecting = true
   }
 
-  #arm(): void {
-    if (this.#isArmed) return
-    this.#isArmed = true
-    this.#afterTurn(() => this.#begin())
-  }
-
   #begin(): void {
-    this.#isArmed = false
     const most = this.#isConnecting ? STARTS_WHILE_CONNECTING : STARTS_PER_TURN
     this.#isConnecting = false
     const due = this.#waiting.splice(0, most)
