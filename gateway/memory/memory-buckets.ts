@@ -3,6 +3,7 @@
 import { StoreError } from '../../protocol/errors.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import { sameAccess } from '../port/bucket-access.ts'
+import { changedDocuments } from '../port/bucket-documents.ts'
 import type {
   BucketAccess,
   BucketBackend,
@@ -109,6 +110,7 @@ export class MemoryBuckets implements BucketBackend {
       throw new StoreError('Conflict', 'the settings were changed meanwhile')
     }
     bucket.settings = {
+      ...changedDocuments(settings, request.change),
       versioning: versioning ?? settings.versioning,
       policy: changed(settings.policy, policy),
       principals: policy === undefined ? settings.principals : principals,

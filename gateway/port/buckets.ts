@@ -2,6 +2,7 @@
 
 import type { RequestContext } from '../../protocol/context.ts'
 import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
+import type { BucketDocuments, DocumentChange } from './bucket-documents.ts'
 
 /** What never changes about a bucket. */
 export interface BucketInfo {
@@ -30,7 +31,7 @@ export interface AbortRule {
 }
 
 /** What a bucket's owner can configure. A field that was never configured is absent. */
-export interface BucketSettings {
+export interface BucketSettings extends BucketDocuments {
   readonly versioning?: Versioning | undefined
   /** JSON, exactly as the client sent it. It was checked before it was stored. */
   readonly policy?: string | undefined
@@ -47,7 +48,7 @@ export interface BucketAccess {
 }
 
 /** Only the fields that are present change; null removes a setting. */
-export interface BucketChange {
+export interface BucketChange extends DocumentChange {
   readonly versioning?: Versioning
   readonly policy?: string | null
   /** Given together with `policy`. */

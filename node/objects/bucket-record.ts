@@ -1,7 +1,12 @@
 /** A bucket's record: its states, and its settings as the gateway names them. Pure. */
 
+import {
+  DOCUMENT_NAMES,
+  type BucketDocuments,
+  type DocumentChange,
+} from '../../gateway/port/bucket-documents.ts'
 import { byteString } from '../../protocol/bytes.ts'
-import { bucketCodec, type BucketRecord } from '../../protocol/codec/versioned.ts'
+import { bucketCodec, type BucketRecord, type PairRecord } from '../../protocol/codec/versioned.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import type {
   BucketChange,
@@ -62,6 +67,7 @@ export function newBucket(
     principals: [],
     publicAccessBlock: 0,
     abortRules: [],
+    documents: [],
   }
 }
 
@@ -95,6 +101,7 @@ export function settingsOf(record: BucketRecord): BucketSettings {
     publicAccessBlock: accessBlockOf(record.publicAccessBlock),
     abortRules:
       record.abortRules.length === 0 ? undefined : record.abortRules.map((rule) => ({ ...rule })),
+    ...documentsOf(record),
   }
 }
 
@@ -124,7 +131,30 @@ export function withChange(record: BucketRecord, change: BucketChange): BucketRe
         enabled,
       })),
     }),
+    documents: withDocuments(record.documents, change),
   }
+}
+
+function documentsOf({ documents }: BucketRecord): BucketDocuments {
+  const found: Record<string, unknown> = {}
+  for (const { name, value } of documents) {
+    if (isDocument(name)) found[name] = JSON.parse(value)
+  }
+  return found
+}
+
+/** Documents that the change does not name stay, also those whose names are not known here. */
+function withDocuments(documents: readonly PairRecord[], change: DocumentChange): PairRecord[] {
+  const after = documents.filter(({ name }) => !isDocument(name) || change[name] === undefined)
+  for (const name of DOCUMENT_NAMES) {
+    const given = change[name]
+    if (given !== undefined && given !== null) after.push({ name, value: JSON.stringify(given) })
+  }
+  return after
+}
+
+function isDocument(name: string): name is (typeof DOCUMENT_NAMES)[number] {
+  return (DOCUMENT_NAMES as readonly string[]).includes(name)
 }
 
 /**

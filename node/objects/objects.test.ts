@@ -33,6 +33,7 @@ test('a block that a slower replica sent with an older state is not used as the 
       policy: '',
       publicAccessBlock: 0,
       abortRules: [],
+      documents: [],
       principals: [],
     },
     () => Promise.reject(new Error('not asked')),

@@ -527,6 +527,7 @@ export interface BucketRecord {
     publicAccessBlock: number;
     abortRules: AbortRuleRecord[];
     principals: PairRecord[];
+    documents: PairRecord[];
 }
 export declare namespace BucketRecord {
     const codec: () => Codec<BucketRecord>;
@@ -604,9 +605,19 @@ export declare namespace BucketRecord {
         value: string;
         index: number;
     }
+    interface BucketRecordDocumentsNameFieldEvent {
+        field: '$.documents[].name';
+        value: string;
+        index: number;
+    }
+    interface BucketRecordDocumentsValueFieldEvent {
+        field: '$.documents[].value';
+        value: string;
+        index: number;
+    }
     function encode(obj: Partial<BucketRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<BucketRecord>): BucketRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<BucketRecord>): Generator<BucketRecordNameFieldEvent | BucketRecordIncarnationFieldEvent | BucketRecordGenerationFieldEvent | BucketRecordStateFieldEvent | BucketRecordOwnerAccountFieldEvent | BucketRecordCreatedMsFieldEvent | BucketRecordRegionFieldEvent | BucketRecordShardsFieldEvent | BucketRecordVersioningFieldEvent | BucketRecordPolicyFieldEvent | BucketRecordPublicAccessBlockFieldEvent | BucketRecordAbortRulesIdFieldEvent | BucketRecordAbortRulesPrefixFieldEvent | BucketRecordAbortRulesDaysFieldEvent | BucketRecordAbortRulesEnabledFieldEvent | BucketRecordPrincipalsNameFieldEvent | BucketRecordPrincipalsValueFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<BucketRecord>): Generator<BucketRecordNameFieldEvent | BucketRecordIncarnationFieldEvent | BucketRecordGenerationFieldEvent | BucketRecordStateFieldEvent | BucketRecordOwnerAccountFieldEvent | BucketRecordCreatedMsFieldEvent | BucketRecordRegionFieldEvent | BucketRecordShardsFieldEvent | BucketRecordVersioningFieldEvent | BucketRecordPolicyFieldEvent | BucketRecordPublicAccessBlockFieldEvent | BucketRecordAbortRulesIdFieldEvent | BucketRecordAbortRulesPrefixFieldEvent | BucketRecordAbortRulesDaysFieldEvent | BucketRecordAbortRulesEnabledFieldEvent | BucketRecordPrincipalsNameFieldEvent | BucketRecordPrincipalsValueFieldEvent | BucketRecordDocumentsNameFieldEvent | BucketRecordDocumentsValueFieldEvent>;
 }
 export interface AbortRuleRecord {
     id: string;

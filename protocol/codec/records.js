@@ -1152,6 +1152,12 @@ export var BucketRecord;
                         PairRecord.codec().encode(value, w);
                     }
                 }
+                if (obj.documents != null && obj.documents.length > 0) {
+                    for (const value of obj.documents) {
+                        w.uint32(114);
+                        PairRecord.codec().encode(value, w);
+                    }
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -1169,7 +1175,8 @@ export var BucketRecord;
                     policy: '',
                     publicAccessBlock: 0,
                     abortRules: [],
-                    principals: []
+                    principals: [],
+                    documents: []
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -1237,6 +1244,15 @@ export var BucketRecord;
                             }));
                             break;
                         }
+                        case 14: {
+                            if (opts.limits?.documents != null && obj.documents.length === opts.limits.documents) {
+                                throw new MaxLengthError('Decode error - repeated field "documents" had too many elements');
+                            }
+                            obj.documents.push(PairRecord.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.documents$
+                            }));
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -1247,7 +1263,8 @@ export var BucketRecord;
             }, function* (reader, length, prefix, opts = {}) {
                 const obj = {
                     abortRules: 0,
-                    principals: 0
+                    principals: 0,
+                    documents: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -1358,6 +1375,21 @@ export var BucketRecord;
                                 };
                             }
                             obj.principals++;
+                            break;
+                        }
+                        case 14: {
+                            if (opts.limits?.documents != null && obj.documents === opts.limits.documents) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "documents" had too many elements');
+                            }
+                            for (const evt of PairRecord.codec().stream(reader, reader.uint32(), `${prefix}.documents[]`, {
+                                limits: opts.limits?.documents$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.documents
+                                };
+                            }
+                            obj.documents++;
                             break;
                         }
                         default: {

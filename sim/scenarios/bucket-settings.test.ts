@@ -20,6 +20,16 @@ import {
 import { cutBetween } from '../testing/cuts.ts'
 
 const RULE = { id: 'tidy', prefix: 'tmp/', days: 7, enabled: true }
+const TAGS = [{ key: 'team', value: 'storage' }]
+const CORS = [
+  {
+    allowedOrigins: ['*'],
+    allowedMethods: ['GET'],
+    allowedHeaders: [],
+    exposeHeaders: ['ETag'],
+    maxAgeSeconds: 60,
+  },
+]
 const BLOCK = {
   blockPublicAcls: true,
   ignorePublicAcls: false,
@@ -43,17 +53,23 @@ test('a setting is kept, null removes it, and a change leaves other settings alo
     expect(await settings()).toEqual({})
     await change(cluster, 0, { policy: '{"a":1}' })
     await change(cluster, 1, { versioning: 'Enabled', publicAccessBlock: BLOCK })
-    await change(cluster, 2, { abortRules: [RULE] })
+    await change(cluster, 2, { abortRules: [RULE], tags: TAGS })
+    await change(cluster, 1, { cors: CORS })
     const all = {
       versioning: 'Enabled',
       policy: '{"a":1}',
       publicAccessBlock: BLOCK,
       abortRules: [RULE],
+      tags: TAGS,
+      cors: CORS,
     }
     expect(await settings()).toEqual(all)
     await change(cluster, 0, { versioning: 'Suspended', policy: null })
     expect(await settings()).toEqual({ ...all, versioning: 'Suspended', policy: undefined })
     await change(cluster, 0, { publicAccessBlock: null, abortRules: null })
+    await change(cluster, 2, { cors: null })
+    expect(await settings()).toEqual({ versioning: 'Suspended', tags: TAGS })
+    await change(cluster, 1, { tags: null })
     expect(await settings()).toEqual({ versioning: 'Suspended' })
     await expect(
       backendOf(cluster, 0).changeBucket(context(), { bucket: 'none', change: {} }),
@@ -71,12 +87,16 @@ test('changes of different settings at once all take effect', async () => {
           codeOf(change(cluster, 1, { versioning: 'Enabled' })),
           codeOf(change(cluster, 2, { abortRules: [RULE] })),
           codeOf(change(cluster, 1, { publicAccessBlock: BLOCK })),
+          codeOf(change(cluster, 0, { tags: TAGS })),
+          codeOf(change(cluster, 2, { cors: CORS })),
         ])
         const settings = await backendOf(cluster, 2).getBucketSettings(context(), BUCKET)
         if (codes[0] === 'ok') expect(settings.policy).toBe('{}')
         if (codes[1] === 'ok') expect(settings.versioning).toBe('Enabled')
         if (codes[2] === 'ok') expect(settings.abortRules).toEqual([RULE])
         if (codes[3] === 'ok') expect(settings.publicAccessBlock).toEqual(BLOCK)
+        if (codes[4] === 'ok') expect(settings.tags).toEqual(TAGS)
+        if (codes[5] === 'ok') expect(settings.cors).toEqual(CORS)
         expect(codes.filter((code) => code === 'ok').length).toBeGreaterThanOrEqual(2)
       },
       { seed },

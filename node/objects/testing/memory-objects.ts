@@ -49,6 +49,7 @@ export class MemoryObjects {
       policy: '',
       publicAccessBlock: 0,
       abortRules: [],
+      documents: [],
       principals: [],
     }
     this.bucket = new Bucket(record, () => Promise.resolve(this.refreshed ?? record))

@@ -1,0 +1,46 @@
+/**
+ * Settings of a bucket that are kept as one JSON text each. The gateway checks what a client sends and hands over the
+ * parsed form; the backend stores it and never looks into it.
+ *
+ * A new setting is a field of BucketDocuments and a name in DOCUMENT_NAMES. Stored names are never used for another
+ * meaning. A record may have names that only a later version of Shoal knows: they are kept.
+ */
+
+/** A tag of a bucket or of an object. */
+export interface Tag {
+  readonly key: string
+  readonly value: string
+}
+
+/** One rule of a CORS configuration, as the client sent it. */
+export interface CorsRule {
+  readonly id?: string | undefined
+  readonly allowedOrigins: readonly string[]
+  readonly allowedMethods: readonly string[]
+  readonly allowedHeaders: readonly string[]
+  readonly exposeHeaders: readonly string[]
+  readonly maxAgeSeconds?: number | undefined
+}
+
+/** A setting that was never made, or was removed, is absent. */
+export interface BucketDocuments {
+  readonly tags?: readonly Tag[] | undefined
+  readonly cors?: readonly CorsRule[] | undefined
+}
+
+/** Null removes a setting, undefined leaves it unchanged. */
+export type DocumentChange = {
+  readonly [Name in keyof BucketDocuments]?: BucketDocuments[Name] | null
+}
+
+export const DOCUMENT_NAMES = ['tags', 'cors'] as const satisfies readonly (keyof BucketDocuments)[]
+
+/** The settings after a change. */
+export function changedDocuments(before: BucketDocuments, change: DocumentChange): BucketDocuments {
+  const after: Record<string, unknown> = {}
+  for (const name of DOCUMENT_NAMES) {
+    const given = change[name]
+    after[name] = given === undefined ? before[name] : (given ?? undefined)
+  }
+  return after
+}
