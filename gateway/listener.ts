@@ -1,13 +1,16 @@
 /**
- * The port on which S3 is served: node:http with koa in front of the gateway (server.ts), and everything on a
+ * The port on which S3 is served: node:http or node:https with koa in front of the gateway (server.ts), and everything on a
  * connection that is not a request: malformed HTTP, CONNECT, a client that goes away (F19, F26, F34).
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { TLSSocket, TlsOptions } from 'node:tls'
 import Koa from 'koa'
 import type { AccessLog } from './access-log.ts'
+import { Certificates, type TlsCertificate } from './certificates.ts'
 import type { Exchange } from './http/exchange.ts'
 import { HttpExchange } from './http/http-exchange.ts'
 import { listening } from './http/listening.ts'
@@ -22,6 +25,8 @@ export interface ListenerOptions {
   readonly connections: Connections
   readonly watch: Watch
   readonly access: AccessLog | undefined
+  /** With certificates the port speaks TLS only. */
+  readonly certificates?: readonly TlsCertificate[] | undefined
   /** Answers one request. Never rejects. */
   serve(message: IncomingMessage, out: ServerResponse): Promise<void>
 }
@@ -57,12 +62,18 @@ class LeanKoa extends Koa {
 /** One for each gateway, made before it listens. */
 export class Listener {
   readonly #options: ListenerOptions
-  readonly #server: Server
+  /** Undefined without TLS. */
+  #certificates: Certificates | undefined
+  readonly #server: Server | TlsServer
+  /** With TLS, all connections below it, also those whose handshake is not done. */
+  readonly #belowTls = new Set<Socket>()
   /** The last request of each connection. */
   readonly #lastOf = new WeakMap<Duplex, HttpExchange>()
 
+  /** Throws what Certificates throws. */
   constructor(options: ListenerOptions) {
     this.#options = options
+    this.#certificates = options.certificates && new Certificates(options.certificates)
     this.#server = this.#makeServer()
   }
 
@@ -73,7 +84,19 @@ export class Listener {
     await listening(server, { host, port, backlog: 1024, reusePort: sharing !== undefined })
     const bound = server.address() as AddressInfo
     const shown = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address
-    return { url: `http://${shown}:${bound.port}`, port: bound.port }
+    const scheme = this.#certificates === undefined ? 'http' : 'https'
+    return { url: `${scheme}://${shown}:${bound.port}`, port: bound.port }
+  }
+
+  /**
+   * New connections get these certificates. Connections that are there keep theirs, so no request is cut. Throws what
+   * Certificates throws, and then nothing changes.
+   */
+  replaceCertificates(certificates: readonly TlsCertificate[]): void {
+    const next = new Certificates(certificates)
+    if (!('setSecureContext' in this.#server)) throw new Error('the port was opened without TLS')
+    this.#certificates = next
+    this.#server.setSecureContext(next.fallback)
   }
 
   /** Accepts no more connections and closes idle ones. The promise resolves when the last one has ended. */
@@ -89,6 +112,7 @@ export class Listener {
   /** Ends all connections, also those in the middle of an answer. */
   cutConnections(): void {
     this.#server.closeAllConnections()
+    for (const socket of this.#belowTls) socket.destroy()
   }
 
   /**
@@ -110,7 +134,7 @@ export class Listener {
    * The server with its limits and events. Only time-outs of heads and idle connections are Node's; those of bodies
    * and answers are the watcher's (watch.ts), because an honest upload may take hours.
    */
-  #makeServer(): Server {
+  #makeServer(): Server | TlsServer {
     const app = new LeanKoa()
     app.use((context) => this.#options.serve(context.req, context.res))
     const handle = app.callback()
@@ -119,21 +143,21 @@ export class Listener {
       connections.serve(request.socket, response, () => handle(request, response))
     }
     const { headBytesMax, headTimeoutMs, idleTimeoutMs } = this.#options.limits
-    const server = createServer(
-      {
-        noDelay: true,
-        keepAlive: true,
-        maxHeaderSize: headBytesMax,
-        headersTimeout: headTimeoutMs,
-        connectionsCheckingInterval: Math.min(HEAD_LOOK_MS, headTimeoutMs),
-        requestTimeout: 0,
-        keepAliveTimeout: idleTimeoutMs,
-        insecureHTTPParser: false,
-        // Checked by parseRequest, so that its refusal has a request id.
-        requireHostHeader: false,
-      },
-      listener,
-    )
+    const http = {
+      noDelay: true,
+      keepAlive: true,
+      maxHeaderSize: headBytesMax,
+      headersTimeout: headTimeoutMs,
+      connectionsCheckingInterval: Math.min(HEAD_LOOK_MS, headTimeoutMs),
+      requestTimeout: 0,
+      keepAliveTimeout: idleTimeoutMs,
+      insecureHTTPParser: false,
+      // Checked by parseRequest, so that its refusal has a request id.
+      requireHostHeader: false,
+    }
+    const server = this.#certificates
+      ? createTlsServer({ ...http, ...this.#tlsOptions(this.#certificates) }, listener)
+      : createServer(http, listener)
     // The size of the head bounds their number. With a limit, Node silently drops all headers after it.
     server.maxHeadersCount = 0
     // `100 Continue` is sent only once the request has passed the gate.
@@ -142,11 +166,32 @@ export class Listener {
     server.on('checkExpectation', listener)
     server.on('clientError', (error, socket) => this.#onMalformed(error, socket))
     server.on('connect', (_request, socket) => this.#refusePlainly(socket, NO_TUNNELS))
-    server.on('connection', (socket) => {
-      if (!connections.add(socket)) return
-      socket.once('close', () => this.#onSocketClosed(socket))
+    server.on('connection', (socket: Socket) => {
+      if (!connections.admit(socket)) return
+      if (this.#certificates === undefined) return this.#serveConnection(socket)
+      this.#belowTls.add(socket)
+      socket.once('close', () => this.#belowTls.delete(socket))
     })
+    server.on('secureConnection', (socket: TLSSocket) => this.#serveConnection(socket))
     return server
+  }
+
+  /** A client has as much time for its handshake as for a head. */
+  #tlsOptions(certificates: Certificates): TlsOptions {
+    return {
+      ...certificates.fallback,
+      handshakeTimeout: this.#options.limits.headTimeoutMs,
+      SNICallback: (name, done) => {
+        // There are certificates from the start, and a reload only replaces them.
+        done(null, (this.#certificates ?? certificates).contextFor(name))
+      },
+    }
+  }
+
+  /** The connection may carry requests now: of TLS, its handshake is done. */
+  #serveConnection(socket: Socket): void {
+    this.#options.connections.opened(socket)
+    socket.once('close', () => this.#onSocketClosed(socket))
   }
 
   /**
@@ -158,6 +203,8 @@ export class Listener {
    */
   #onMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
     const { connections, watch } = this.#options
+    // A handshake has failed: nothing that is written would be understood.
+    if (!connections.isOpen(socket)) return void socket.destroy()
     // The head may have come in this very turn.
     connections.startNow(socket)
     const last = this.#lastOf.get(socket)

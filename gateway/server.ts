@@ -13,6 +13,7 @@ import { upperCase } from './http/ascii.ts'
 import { AccessLog } from './access-log.ts'
 import type { GatewayMetrics } from './admin/metrics.ts'
 import type { SigV2 } from './auth/auth.ts'
+import type { TlsCertificate } from './certificates.ts'
 import { Gate } from './gate.ts'
 import type { AfterTurn, GatewayClock } from './http/clock.ts'
 import { Exchange, type AbortCause } from './http/exchange.ts'
@@ -46,6 +47,8 @@ export interface GatewayOptions {
   readonly clock: GatewayClock
   /** When the requests of a turn start (overload/starts.ts). Default: a timer of the clock. */
   readonly afterTurn?: AfterTurn | undefined
+  /** With certificates the port speaks TLS only (listener.ts). */
+  readonly certificates?: readonly TlsCertificate[] | undefined
   /** For the id of the node in answers and the prefix of request ids. Called only when the gateway is made. */
   readonly randomBytes: (length: number) => Uint8Array
   readonly metrics: GatewayMetrics
@@ -63,13 +66,15 @@ export interface GatewayOptions {
 /** The S3 port of one node. */
 export interface Gateway {
   listen(address: GatewayAddress): Promise<{ url: string; port: number }>
+  /** For connections that are opened from now on. Throws when one is not valid, and then nothing changes. */
+  replaceCertificates(certificates: readonly TlsCertificate[]): void
   /** Below HTTP: returns the response record, its stream unread. */
   handleS3(request: S3Request): Promise<S3Response>
   /** Accepts no more connections. Requests in flight have `drainMs` to finish, then they are cut. */
   close(options: { drainMs: number }): Promise<void>
 }
 
-/** Does not listen yet: call `listen`. */
+/** Does not listen yet: call `listen`. Throws when a certificate is not valid. */
 export function createGateway(options: GatewayOptions): Gateway {
   return new HttpGateway(options)
 }
@@ -135,12 +140,17 @@ class HttpGateway implements Gateway {
       connections,
       watch: this.#watch,
       access: this.#access,
+      certificates: options.certificates,
       serve: (message, out) => this.#serve(message, out),
     })
   }
 
   listen(address: GatewayAddress): Promise<{ url: string; port: number }> {
     return this.#listener.listen(address)
+  }
+
+  replaceCertificates(certificates: readonly TlsCertificate[]): void {
+    this.#listener.replaceCertificates(certificates)
   }
 
   async handleS3(request: S3Request): Promise<S3Response> {

@@ -72,8 +72,8 @@ export class Connections {
     return this.#waiting.used
   }
 
-  /** Returns false when it closed the connection. */
-  add(socket: Socket): boolean {
+  /** Counts a connection until it closes. Returns false when it closed the connection, because there are too many. */
+  admit(socket: Socket): boolean {
     const address = addressGroup(socket.remoteAddress ?? '')
     const lease = this.#open.take([{ name: address, share: this.#limits.shares.address }], 1)
     if (lease === undefined) {
@@ -81,14 +81,27 @@ export class Connections {
       socket.destroy()
       return false
     }
+    socket.once('close', () => lease.giveBack())
+    return true
+  }
+
+  /**
+   * From now on the connection may carry requests. Of TLS this is the socket of plain bytes, another one than that which
+   * was admitted.
+   */
+  opened(socket: Socket): void {
     this.#starts.connected()
+    const address = addressGroup(socket.remoteAddress ?? '')
     const connection: Connection = { address, busy: false, due: undefined, waiting: [] }
     this.#connections.set(socket, connection)
     socket.once('close', () => {
-      lease.giveBack()
       for (const each of connection.waiting.splice(0)) each.lease.giveBack()
     })
-    return true
+  }
+
+  /** Whether the connection may carry requests. */
+  isOpen(socket: Duplex): boolean {
+    return this.#connections.has(socket)
   }
 
   /** Serves a request once the earlier ones on its connection have been answered completely. */

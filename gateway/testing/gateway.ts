@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { GatewayMetrics } from '../admin/metrics.ts'
 import type { SigV2 } from '../auth/auth.ts'
+import type { TlsCertificate } from '../certificates.ts'
 import type { Backend } from '../port/backend.ts'
 import type { Credential } from '../port/identity.ts'
 import type { GatewayClock } from '../http/clock.ts'
@@ -44,6 +45,7 @@ export interface TestGatewayOptions {
   readonly backend?: (memory: MemoryBackend) => Backend
   readonly iam?: IamBackend
   readonly sigv2?: SigV2
+  readonly certificates?: readonly TlsCertificate[]
   readonly accessLog?: (line: string) => void
   /** Takes what is logged at `debug`. */
   readonly debug?: (fields: Record<string, unknown>) => void
@@ -63,6 +65,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     iam: options.iam,
     region: 'us-east-1',
     sigv2: options.sigv2,
+    certificates: options.certificates,
     hostSuffixes: ['s3.example.org'],
     clock,
     afterTurn: (run) => setImmediate(run),

@@ -111,6 +111,8 @@ function addStartCommand(program: Command, { terminal, clock, finish }: CommandC
     .description('run one node: a new cluster of one, or a member of an existing one')
     .option('--data <dir>', 'directory of this node (default: ./shoal-data)')
     .option('--s3 <host:port>', 'address of the S3 API (default: 127.0.0.1:9000)')
+    .option('--tls-cert <files>', 'certificates of the S3 API, PEM; with commas between several')
+    .option('--tls-key <files>', 'their private keys, PEM, in the same order')
     .option(
       '--admin <host:port>',
       'address of health, metrics and admin API (default: 127.0.0.1:9001)',

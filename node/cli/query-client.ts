@@ -5,6 +5,7 @@
 
 import { createHash } from 'node:crypto'
 import { request } from 'node:http'
+import { request as requestOverTls } from 'node:https'
 import { ALGORITHM, hmacHex, signingKey, stringToSign } from '../../gateway/auth/sigv4/canonical.ts'
 import { parseXml, type XmlElement } from '../../gateway/http/xml.ts'
 import { readCredentials } from '../process/credential-files.ts'
@@ -42,7 +43,8 @@ export type ClientEnvironment = Readonly<Record<string, string | undefined>>
 export function s3Url(options: QueryOptions): URL {
   if (options.s3 !== undefined) {
     const text = options.s3.includes('://') ? options.s3 : `http://${options.s3}`
-    if (URL.canParse(text) && new URL(text).protocol === 'http:') return new URL(text)
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
     throw new UsageError(`--s3: '${options.s3}' is not a URL, such as http://127.0.0.1:9000`)
   }
   const data = options.data ?? DEFAULT_DATA
@@ -52,6 +54,11 @@ export function s3Url(options: QueryOptions): URL {
   }
   if (node.addresses.s3 === undefined) {
     throw new UsageError(`the node of ${data} has never run: start it with --data ${data}`)
+  }
+  if (node.s3Tls === true) {
+    throw new UsageError(
+      `the S3 port of ${data} speaks TLS: give --s3 https://NAME:PORT with a name of its certificate`,
+    )
   }
   return new URL(`http://${node.addresses.s3.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`)
 }
@@ -142,7 +149,8 @@ export class QueryClient {
         reject(new Error(`no node answers at ${this.#base.host} (${why}): is it running?`))
       }
       const headers = { ...this.#headers(body), 'content-length': Buffer.byteLength(body) }
-      const asked = request(
+      const send = this.#base.protocol === 'https:' ? requestOverTls : request
+      const asked = send(
         new URL('/', this.#base),
         { method: 'POST', timeout: this.#timeoutMs, agent: false, headers },
         (response) => {

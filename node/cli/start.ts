@@ -73,7 +73,12 @@ export async function runStart(
       'the join token was an argument, which other users may have seen: use --join-file',
     )
   }
-  const signals = stopSignals({ supervised, force: () => process.exit(130) })
+  let serving: RunningNode | undefined
+  const signals = stopSignals({
+    supervised,
+    force: () => process.exit(130),
+    reload: () => reload(config, serving),
+  })
   for (const name of unknownVariables(process.env))
     logger.warn({ name }, 'unknown environment variable')
   const { startNode }: { startNode: StartNode } = await import('../start/start.ts')
@@ -92,6 +97,7 @@ export async function runStart(
   // A node that does not serve yet has nothing to finish: the next start recovers what it has flushed.
   if (typeof started === 'string') return 0
   terminal.draw([])
+  serving = started
   const isReady = started.ready.then(() => undefined)
   isReady.catch(() => {})
   try {
@@ -106,6 +112,12 @@ export async function runStart(
   const reason = await signals.first
   logger.info({ reason }, 'stopping')
   return stop(started, config, clock, logger)
+}
+
+/** What SIGHUP asks for: returns whether the node has anything to read again. */
+function reload(config: Config, node: RunningNode | undefined): boolean {
+  node?.reload?.()
+  return config.tlsCert.length > 0
 }
 
 /**

@@ -15,13 +15,20 @@ export interface StopSignals {
  * Listens to the signals that ask a process to stop. A second Ctrl-C calls `force`; a second SIGTERM
  * does not, because service managers repeat it.
  *
+ * SIGHUP stops the process too, unless `reload` has something for it to do: it returns whether it has.
+ *
  * With `supervised` the process also stops when `shoal cluster`, which started it, ends for any
  * reason: the IPC channel closes then, even after SIGKILL.
  */
-export function stopSignals(options: { supervised: boolean; force: () => void }): StopSignals {
+export function stopSignals(options: {
+  supervised: boolean
+  force: () => void
+  reload?: () => boolean
+}): StopSignals {
   let asked = false
   const first = new Promise<StopReason>((resolve) => {
     const stop = (reason: StopReason): void => {
+      if (reason === 'SIGHUP' && options.reload?.() === true) return
       if (asked && reason === 'SIGINT') options.force()
       asked = true
       resolve(reason)

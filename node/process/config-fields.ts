@@ -13,28 +13,13 @@ import {
   countValue,
   durationValue,
   hostNamesValue,
-  hostPortValue,
   shareValue,
   sizeValue,
   textValue,
 } from './config-values.ts'
+import { guides, type FieldGuide } from './config-guides.ts'
 import { NODE_NAME } from './node-name.ts'
-
-/** What people read about a field. Texts are Markdown; links are relative to the root of the repository. */
-export interface FieldGuide {
-  /** What the field decides, in whole sentences. */
-  readonly meaning: string
-  /** What a larger, smaller or other value costs. Absent where it costs nothing. */
-  readonly cost?: string
-  /** Which values it takes. */
-  readonly takes: string
-  /** What holds where no value is given. Absent where the schema has a default. */
-  readonly otherwise?: string
-  /** Where the node keeps a value that an earlier start was given. Absent where it does not. */
-  readonly remembered?: string
-}
-
-const guides = z.registry<FieldGuide>()
+import { servingFields } from './config-serving.ts'
 
 const MIN_SEGMENT_BYTES = 4 * 2 ** 20
 /** Offsets in a segment have 32 bits, and a batch may pass the limit by its own length. */
@@ -125,30 +110,7 @@ export const nodeFields = {
       meaning: 'Directory that holds everything of this node. One process at a time may use it.',
       takes: 'a directory',
     }),
-  s3: hostPortValue().prefault('127.0.0.1:9000').register(guides, {
-    meaning: 'Where the S3 API listens.',
-    takes: '`HOST:PORT`; port 0 is any free one',
-    remembered: 'yes',
-  }),
-  admin: hostPortValue()
-    .prefault('127.0.0.1:9001')
-    .register(guides, {
-      meaning:
-        'Where health, metrics and the admin API listen. It answers this machine only. All but health and metrics needs ' +
-        'the credential of the data directory.',
-      takes: '`HOST:PORT`; port 0 is any free one',
-      remembered: 'yes',
-    }),
-  listen: textValue(
-    /^\/(ip4|ip6|dns4|dns6|dns)\/[^/\s]+\/tcp\/\d{1,5}$/,
-    'is not a TCP multiaddress, such as /ip4/127.0.0.1/tcp/9002',
-  )
-    .default('/ip4/127.0.0.1/tcp/9002')
-    .register(guides, {
-      meaning: 'Multiaddress at which the other nodes reach this one.',
-      takes: '`/ip4/ADDRESS/tcp/PORT`, also `ip6`, `dns`, `dns4`, `dns6`',
-      remembered: 'yes',
-    }),
+  ...servingFields,
   join: textValue(/^\S{16,16384}$/, 'is not a join token: make one with `shoal token`')
     .optional()
     .register(guides, {
@@ -369,6 +331,8 @@ export type FieldName = keyof typeof configFields
 export const flagNames = [
   'data',
   's3',
+  'tlsCert',
+  'tlsKey',
   'admin',
   'listen',
   'join',

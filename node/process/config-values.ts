@@ -90,3 +90,14 @@ export function hostNamesValue(): z.ZodType<readonly string[]> {
     return z.NEVER
   })
 }
+
+/** Names of files; variables bring them as one text with commas. */
+export function fileNamesValue(): z.ZodType<readonly string[]> {
+  const problem = 'is not a list of file names'
+  return z.union([z.string(), z.array(z.string())], problem).transform((value, context) => {
+    const names = typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value
+    if (names.every((name) => /^[^\0]+$/.test(name))) return names
+    context.addIssue({ code: 'custom', message: problem })
+    return z.NEVER
+  })
+}

@@ -72,6 +72,8 @@ describe('defaults', () => {
       bucketsPerAccount: 100,
       data: './shoal-data',
       s3: { host: '127.0.0.1', port: 9000 },
+      tlsCert: [],
+      tlsKey: [],
       admin: { host: '127.0.0.1', port: 9001 },
       listen: '/ip4/127.0.0.1/tcp/9002',
       zone: 'default',
@@ -120,6 +122,20 @@ describe('precedence', () => {
       'a.org',
       'b.org',
     ])
+  })
+
+  it('takes certificates with their keys, and never one without the other', () => {
+    const env = { SHOAL_TLS_CERT: 'a.pem, b.pem', SHOAL_TLS_KEY: 'a.key,b.key' }
+    expect(resolveConfig({ env })).toMatchObject({
+      tlsCert: ['a.pem', 'b.pem'],
+      tlsKey: ['a.key', 'b.key'],
+    })
+    expect(refusal({ env: { SHOAL_TLS_CERT: 'a.pem' } })).toBe(
+      'tlsCert names 1 files and tlsKey 0: each certificate needs its key',
+    )
+    expect(refusal({ env: { ...env, SHOAL_TLS_KEY: 'a.key,' } })).toMatch(
+      /^SHOAL_TLS_KEY: .* list of/,
+    )
   })
 
   it('takes 0 where there need be no limit, as README says', () => {

@@ -90,6 +90,11 @@ export function resolveConfig(sources: ConfigSources): Config {
         : ['rootAccessKey', 'rootSecretKey']
     throw new UsageError(`${given} is set without ${missing}: set both or neither`)
   }
+  if (config.tlsCert.length !== config.tlsKey.length) {
+    throw new UsageError(
+      `tlsCert names ${config.tlsCert.length} files and tlsKey ${config.tlsKey.length}: each certificate needs its key`,
+    )
+  }
   return config
 }
 

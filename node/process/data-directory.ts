@@ -60,7 +60,14 @@ const UNKNOWN_LOG_ID = '0'.repeat(32)
 export type NodeChanges = Partial<
   Pick<
     NodeRecord,
-    'boot' | 'addresses' | 'zone' | 'capacityBytes' | 'clusterSecret' | 'moreSecrets' | 'logId'
+    | 'boot'
+    | 'addresses'
+    | 's3Tls'
+    | 'zone'
+    | 'capacityBytes'
+    | 'clusterSecret'
+    | 'moreSecrets'
+    | 'logId'
   >
 >
 

@@ -35,6 +35,8 @@ const nodeRecord = z.strictObject({
     admin: z.string().optional(),
     listen: z.string().optional(),
   }),
+  /** The S3 port spoke TLS when the node last served. */
+  s3Tls: z.boolean().optional(),
   zone: z.string().optional(),
   capacityBytes: z.int().min(0).optional(),
   /** 32 bytes, base64. Present once the node founded a cluster or was admitted to one. */

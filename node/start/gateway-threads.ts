@@ -11,6 +11,7 @@ import { getCompileCacheDir } from 'node:module'
 import { dirname } from 'node:path'
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import type { MetricsSnapshot } from '../../gateway/admin/metrics.ts'
+import { Certificates, type TlsCertificate } from '../../gateway/certificates.ts'
 import type { GatewayAddress } from '../../gateway/listener.ts'
 import { WorkQueue } from '../../gateway/http/work-queue.ts'
 import type { Backend } from '../../gateway/port/backend.ts'
@@ -61,8 +62,11 @@ export interface GatewayThreadsOptions {
   readonly random: Pick<Random, 'bytes'>
 }
 
+/** What a start uses of a gateway. */
+export type ServedGateway = Pick<Gateway, 'listen' | 'close' | 'replaceCertificates'>
+
 /** A gateway that is several threads: a connection is served by whichever the system gives it to. */
-export class GatewayThreads implements Pick<Gateway, 'listen' | 'close'> {
+export class GatewayThreads implements ServedGateway {
   readonly #options: GatewayThreadsOptions
   readonly #blocks: SharedBlocks
   #threads: readonly GatewayThread[]
@@ -108,6 +112,13 @@ export class GatewayThreads implements Pick<Gateway, 'listen' | 'close'> {
     const further = { host, port: bound.port, sharing: 'join' } as const
     await Promise.all(others.map((each) => each.listen(further)))
     return bound
+  }
+
+  /** See Gateway. */
+  replaceCertificates(certificates: readonly TlsCertificate[]): void {
+    // Throws here, so that no thread gets what is not valid.
+    void new Certificates(certificates)
+    for (const thread of this.#threads) thread.replaceCertificates(certificates)
   }
 
   async close({ drainMs }: { drainMs: number }): Promise<void> {
@@ -200,6 +211,10 @@ class GatewayThread {
   /** Rejects with the error of the system that the thread has met. */
   async listen(address: GatewayAddress): Promise<BoundAddress> {
     return (await this.#ask(['LISTEN', address])) as BoundAddress
+  }
+
+  replaceCertificates(certificates: readonly TlsCertificate[]): void {
+    this.#tell(['CERTIFICATES', certificates])
   }
 
   /** Resolves when no request of the thread is in flight any more. */

@@ -17,9 +17,11 @@ import { onFailedAssertion } from '../../protocol/assert.ts'
 import type { AdminBackend } from '../../gateway/port/admin.ts'
 import { createAdmin, type Admin } from '../../gateway/admin/api.ts'
 import { GatewayMetrics } from '../../gateway/admin/metrics.ts'
-import { createGateway, type Gateway } from '../../gateway/server.ts'
+import { Certificates, type TlsCertificate } from '../../gateway/certificates.ts'
+import { createGateway } from '../../gateway/server.ts'
 import type { NodeHooks, RunningNode, StartChoices } from '../process/running-node.ts'
 import type { Config } from '../process/config.ts'
+import { readCertificates } from '../process/certificate-files.ts'
 import { openDataDirectory, type DataDirectory } from '../process/data-directory.ts'
 import { LogError } from '../log/errors.ts'
 import { createDisk } from '../env/disk.ts'
@@ -28,13 +30,18 @@ import type { Clock, Environment, Logger, Random } from '../env/ports.ts'
 import { Ed25519Signer } from '../net/signer.ts'
 import { afterTurn, SystemClock, SystemRandom } from '../env/system.ts'
 import { JoseTokenSigner } from '../env/tokens.ts'
+import { CertificateWatch } from './certificate-watch.ts'
 import { checkFirstStart, emptyRefused, isStartRefusal } from './first-start.ts'
 import { placeToRemember } from '../process/given-place.ts'
 import { createRowCheck } from '../replica/row-check.ts'
 import { generateNodeKey } from '../net/identity.ts'
 import { createNetwork } from '../net/network.ts'
 import { ShoalNode } from '../assembly/node.ts'
-import { GatewayThreads, type GatewayThreadsOptions } from './gateway-threads.ts'
+import {
+  GatewayThreads,
+  type GatewayThreadsOptions,
+  type ServedGateway,
+} from './gateway-threads.ts'
 import { nodeOptionsOf, startProgress } from './node-settings.ts'
 import { processGauges } from './process-gauges.ts'
 import { rootCredentialsOf } from './root-credentials.ts'
@@ -78,6 +85,7 @@ async function startInDirectory(
   choices: StartChoices,
 ): Promise<RunningNode> {
   const random = new SystemRandom()
+  const certificates = certificatesOf(config)
   await checkFirstStart(config, new SystemClock())
   const directory = openDataDirectory(config.data, () => {
     const founds = config.join === undefined
@@ -93,7 +101,7 @@ async function startInDirectory(
     }
   })
   try {
-    return await serve(config, hooks, choices, directory, random)
+    return await serve(config, hooks, choices, directory, random, certificates)
   } catch (error) {
     if (directory.isNew && isStartRefusal(error)) throw emptyRefused(directory, error)
     directory.close()
@@ -111,6 +119,7 @@ async function serve(
   choices: StartChoices,
   directory: DataDirectory,
   random: Random,
+  certificates: readonly TlsCertificate[] | undefined,
 ): Promise<RunningNode> {
   const clock = new SystemClock()
   const metrics = new GatewayMetrics()
@@ -121,7 +130,7 @@ async function serve(
   const credential = directory.adminCredential(random.bytes(ADMIN_CREDENTIAL_BYTES))
   const admin = createAdmin({ backend: starting.backend, metrics, credential, logger })
   const { url: adminUrl } = await admin.listen(config.admin)
-  const threads = startThreads(config, { hooks, clock, random })
+  const threads = startThreads(config, certificates, { hooks, clock, random })
   if (threads !== undefined) metrics.others = () => threads.counts()
   try {
     // The address is written first: a command must not send the credential to a process that has an earlier run's port.
@@ -138,6 +147,7 @@ async function serve(
       metrics,
       gauges,
       threads,
+      certificates,
     }
     return await serveNode({ ...start, starting, admin, adminUrl })
   } catch (error) {
@@ -159,6 +169,8 @@ interface Start {
   readonly gauges: AdminBackend['gauges']
   /** Undefined when everything is to be on one thread. */
   readonly threads: GatewayThreads | undefined
+  /** Undefined when the S3 port speaks no TLS. */
+  readonly certificates: readonly TlsCertificate[] | undefined
 }
 
 /** A start whose admin port answers already. */
@@ -187,8 +199,10 @@ async function serveNode(start: StartWithAdmin): Promise<RunningNode> {
   starting.serves(node.admin)
   const gateway = openGateway(start, node)
   const letSpareRoom = keepSpareRoom(directory.path, clock, random)
+  const watch = watchCertificates(start, gateway)
   const stop = async (): Promise<void> => {
     letSpareRoom()
+    watch?.stop()
     await gateway.close({ drainMs: config.shutdownTimeout })
     await admin.close()
     await node.stop()
@@ -198,6 +212,7 @@ async function serveNode(start: StartWithAdmin): Promise<RunningNode> {
     const s3 = await gateway.listen(config.s3)
     directory.remember({
       addresses: { s3: addressOf(s3.url), admin: addressOf(adminUrl), listen: config.listen },
+      s3Tls: start.certificates === undefined ? undefined : true,
       ...placeToRemember(
         { zone: config.zone, capacityBytes: config.capacity },
         record,
@@ -213,6 +228,7 @@ async function serveNode(start: StartWithAdmin): Promise<RunningNode> {
       nodeId: node.nodeId,
       credentials: root === undefined ? undefined : { ...root, fresh },
       ready: node.ready(),
+      reload: watch && (() => watch.look()),
       stop,
     }
   } catch (error) {
@@ -255,13 +271,13 @@ async function openEnvironment({
 
 /** The S3 port's server, not listening yet: on this thread, or the threads that are there for it. */
 function openGateway(
-  { config, hooks, random, clock, metrics, threads }: Start,
+  { config, hooks, random, clock, metrics, threads, certificates }: Start,
   node: Pick<ShoalNode, 'backend' | 'iam' | 'rights'>,
-): Pick<Gateway, 'listen' | 'close'> {
+): ServedGateway {
   if (threads !== undefined) return threads.connect(node)
   const { backend, iam } = node
   return createGateway({
-    ...settingsOf(config),
+    ...settingsOf(config, certificates),
     backend,
     iam,
     clock,
@@ -276,13 +292,42 @@ function openGateway(
 /** Started early: the threads load their code while the node recovers. */
 function startThreads(
   config: Config,
+  certificates: readonly TlsCertificate[] | undefined,
   env: Pick<GatewayThreadsOptions, 'hooks' | 'clock' | 'random'>,
 ): GatewayThreads | undefined {
   if (config.gatewayThreads === 0) return undefined
-  return new GatewayThreads({ config, settings: settingsOf(config), ...env })
+  return new GatewayThreads({ config, settings: settingsOf(config, certificates), ...env })
 }
 
-function settingsOf(config: Config): GatewaySettings {
+/** Read and checked before anything is written. Throws UsageError. */
+function certificatesOf(config: Config): readonly TlsCertificate[] | undefined {
+  const certificates = readCertificates(config)
+  try {
+    if (certificates !== undefined) void new Certificates(certificates)
+  } catch (error) {
+    throw new UsageError(`tlsCert: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  return certificates
+}
+
+function watchCertificates(
+  { config, hooks, clock, certificates }: Start,
+  gateway: ServedGateway,
+): CertificateWatch | undefined {
+  if (certificates === undefined) return undefined
+  return new CertificateWatch({
+    current: certificates,
+    read: () => readCertificates(config),
+    replace: (next) => gateway.replaceCertificates(next),
+    clock,
+    logger: hooks.logger,
+  })
+}
+
+function settingsOf(
+  config: Config,
+  certificates: readonly TlsCertificate[] | undefined,
+): GatewaySettings {
   return {
     region: config.region,
     sigv2: config.sigv2,
@@ -292,6 +337,7 @@ function settingsOf(config: Config): GatewaySettings {
       shares: { address: config.addressShare, caller: config.callerShare },
     },
     debug: config.logLevel === 'debug',
+    certificates,
   }
 }
 
@@ -310,5 +356,5 @@ function logChanges({ closed, repairedFile }: DataDirectory, logger: Logger): vo
 
 /** 'HOST:PORT' of a URL. */
 function addressOf(url: string): string {
-  return url.replace(/^http:\/\//, '')
+  return url.replace(/^https?:\/\//, '')
 }

@@ -4,6 +4,7 @@
  *
  *   core: LISTEN       thread: LISTENING or REFUSED
  *   core: CLOSE        thread: CLOSED
+ *   core: CERTIFICATES
  *   core: COUNT        thread: COUNTS
  *   core: TAKEN        thread: LINES (thread-lines.ts)
  *                      thread: FAILED, and then it ends
@@ -11,6 +12,7 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import type { MetricsSnapshot } from '../../gateway/admin/metrics.ts'
+import type { TlsCertificate } from '../../gateway/certificates.ts'
 import type { GatewayAddress } from '../../gateway/listener.ts'
 import type { GatewayOptions } from '../../gateway/server.ts'
 import type { Config } from '../process/config.ts'
@@ -19,7 +21,7 @@ import type { ThreadLine } from './thread-lines.ts'
 /** What all gateways of a node have in common. */
 export type GatewaySettings = Pick<
   GatewayOptions,
-  'region' | 'sigv2' | 'hostSuffixes' | 'limits' | 'debug'
+  'region' | 'sigv2' | 'hostSuffixes' | 'limits' | 'debug' | 'certificates'
 >
 
 /** What a gateway thread is given when it is started (`workerData`). */
@@ -54,6 +56,7 @@ export interface BoundAddress {
 export type ToThread =
   | readonly [kind: 'LISTEN', address: GatewayAddress]
   | readonly [kind: 'CLOSE', drainMs: number]
+  | readonly [kind: 'CERTIFICATES', certificates: readonly TlsCertificate[]]
   | readonly [kind: 'COUNT']
   | readonly [kind: 'TAKEN', sizeBytes: number]
 

@@ -47,6 +47,10 @@ export function serveInThread(
       case 'CLOSE':
         void close(message[1])
         break
+      case 'CERTIFICATES':
+        // The core has checked them.
+        gateway.replaceCertificates(message[1])
+        break
       case 'COUNT':
         post(['COUNTS', metrics.snapshot()])
         break

@@ -59,7 +59,9 @@ describe('connections to others', () => {
   const opens = new RegExp(
     [
       String.raw`\b(request|get|connect|createConnection)\b[^'\n]*from 'node:(net|http|https|http2|tls)'`,
-      String.raw`from\s'(node:(dns|dgram|https|http2)|node:dns/promises|undici)'`,
+      String.raw`from\s'(node:(dns|dgram|http2)|node:dns/promises|undici)'`,
+      // A server is no connection to another.
+      String.raw`^(?!import \{ createServer\b).*from\s'node:https'`,
       String.raw`(?<![\w.#])fetch\(\s*['"\`\w]*(url|http|address)`,
       String.raw`\bnew (WebSocket|EventSource)\b`,
     ].join('|'),
@@ -76,12 +78,15 @@ describe('connections to others', () => {
       "import { request } from 'node:http'",
       "import { connect, type Socket } from 'node:net'",
       "import { lookup } from 'node:dns/promises'",
+      "import https from 'node:https'",
+      "import { createServer, request } from 'node:https'",
       'await fetch(url)',
       'fetch(`http://${host}/`)',
     ]
     expect(bad.filter((line) => !opens.test(line))).toEqual([])
     const good = [
       "import { createServer, type IncomingMessage } from 'node:http'",
+      "import { createServer as createTlsServer } from 'node:https'",
       "import type { Socket } from 'node:net'",
       'options.fetch(piece.key)',
     ]
