@@ -44,11 +44,6 @@ export class Certificates {
     const found = this.#entries.find(({ leaf }) => leaf.checkHost(serverName) !== undefined)
     return (found ?? this.#first).context
   }
-
-  /** When the certificate ends that ends first. */
-  get endsMs(): number {
-    return Math.min(...this.#entries.map(({ leaf }) => leaf.validToDate.getTime()))
-  }
 }
 
 function entryOf({ chain, key }: TlsCertificate, number: number): Entry {
