@@ -155,6 +155,8 @@ test('a request in flight keeps its certificate when all are replaced, and new o
   server.gateway.replaceCertificates([TWO])
   const later = await send(server, 'HEAD', '/bucket', { servername: 'two.example' })
   expect(later).toMatchObject({ status: 200, name: 'two.example' })
+  const nameless = { servername: '', rejectUnauthorized: false }
+  expect((await send(server, 'HEAD', '/bucket', nameless)).name).toBe('two.example')
   socket.write(body.subarray(200_000))
   const [answer] = (await once(socket, 'data')) as [Buffer]
   expect(answer.toString('latin1')).toMatch(/^HTTP\/1.1 200 /)
