@@ -2,6 +2,7 @@
  * The gate that every S3 request passes, below HTTP. Called by server.ts.
  *
  *   form of IAM or STS? → query-call.ts
+ *   preflight of a browser? → answered by the bucket's CORS rules, without authentication
  *   find the operation → authenticate → count the request for its caller → authorise
  *                      → refuse what is not implemented → check the expected owner → call the handler
  *
@@ -16,6 +17,7 @@ import { slowDown, type Admission } from './overload/admission.ts'
 import { auditLine } from './auth/audit.ts'
 import { ANONYMOUS } from './auth/authorize.ts'
 import type { Backend } from './port/backend.ts'
+import type { BucketAccess } from './port/buckets.ts'
 import type { GatewayClock } from './http/clock.ts'
 import { errorXml, fromStoreError, S3Error } from './http/errors.ts'
 import { reasonOf, type Refusals } from './overload/refusals.ts'
@@ -33,6 +35,14 @@ import { levelOf, methodsAt, route } from './routes/router.ts'
 import type { AuthOptions, SigV2 } from './auth/auth.ts'
 import { authenticate } from './auth/authenticate.ts'
 import { checkSupported } from './routes/support.ts'
+import {
+  answeringPreflight,
+  bucketNotFound,
+  requireOrigin,
+  isCrossOrigin,
+  isPreflight,
+  matchingRules,
+} from './s3/cross-origin.ts'
 
 export interface GateOptions {
   readonly backend: Backend
@@ -82,9 +92,11 @@ export class Gate {
     try {
       const response = await this.#run(request, exchange)
       this.addCommonHeaders(response.headers, exchange.requestId)
+      Object.assign(response.headers, exchange.crossOrigin)
       this.#addRegion(response.headers, request)
       return response
     } catch (error) {
+      await this.#findRules(error, request, exchange)
       return this.failure(error, request, exchange)
     }
   }
@@ -103,7 +115,8 @@ export class Gate {
       const about = { iam, admission, logger, workQueue, authentication, log, unavailable }
       return new QueryCall(exchange, about).answer(request)
     }
-    refuseBrowsers(request)
+    if (isPreflight(request)) return this.#preflight(request, exchange)
+    refuseForms(request)
     const operation = route(request)
     if (operation !== undefined) exchange.operation = operation.name
     const auth = await authenticate(request, { ...this.#lookup, nowMs })
@@ -115,6 +128,9 @@ export class Gate {
       throw identity === ANONYMOUS ? new S3Error('AccessDenied') : notAllowed(request)
     }
     const call = new GateCall(operation, request, auth, identity, exchange, this.options, nowMs)
+    if (isCrossOrigin(request)) {
+      await this.#applyRules(request, exchange, () => call.access(call.bucket))
+    }
     if (operation.audited === true) return this.#audited(call)
     return this.#answer(call)
   }
@@ -157,6 +173,61 @@ export class Gate {
     }
   }
 
+  /**
+   * Answers a preflight. Browsers never sign it, so nothing of a signature is looked at, and it counts as a request
+   * of an unknown caller. It reads the bucket's record as decisions do (T7), and never the object.
+   */
+  async #preflight(request: S3Request, exchange: Exchange): Promise<S3Response> {
+    const { backend, admission, workQueue } = this.options
+    exchange.operation = 'Preflight'
+    // The answer itself carries the headers of the rule.
+    exchange.crossOrigin = {}
+    admission.identified(exchange, ANONYMOUS)
+    requireOrigin(request)
+    let access: BucketAccess
+    try {
+      access = await backend.bucketAccess(exchange, request.bucket ?? '')
+    } catch (error) {
+      const isMissing = error instanceof StoreError && error.code === 'NoSuchBucket'
+      throw isMissing ? bucketNotFound(request) : error
+    }
+    const answering = answeringPreflight(request, access.settings.cors)
+    return { status: 200, headers: await workQueue.run(answering, exchange) }
+  }
+
+  /**
+   * Finds the headers of CORS for all answers of a request, also for its failure. `read` gives the record that the
+   * decision about the request uses. When it cannot be read there are none, and the request fails by its own.
+   */
+  async #applyRules(
+    request: S3Request,
+    exchange: Exchange,
+    read: () => Promise<BucketAccess>,
+  ): Promise<void> {
+    exchange.crossOrigin = {}
+    try {
+      const { cors } = (await read()).settings
+      if (cors === undefined) return
+      const headers = await this.options.workQueue.run(matchingRules(request, cors), exchange)
+      exchange.crossOrigin = headers ?? {}
+    } catch {
+      // The request reads the same record next, and reports why it cannot be read.
+    }
+  }
+
+  /**
+   * For a request of a browser that failed before its decision, as with a wrong signature: the page must be able to
+   * read why. Requests that were refused because of load, or ended, cause no reads.
+   */
+  async #findRules(error: unknown, request: S3Request, exchange: Exchange): Promise<void> {
+    if (exchange.crossOrigin !== undefined || !isCrossOrigin(request)) return
+    if (exchange.aborted !== undefined) return
+    if (error instanceof S3Error && error.status === 503) return
+    const { backend } = this.options
+    const { bucket = '' } = request
+    await this.#applyRules(request, exchange, () => backend.bucketAccess(exchange, bucket))
+  }
+
   /** `OPTIONS *` asks about the server, not about a resource (RFC 9110 9.3.7). */
   serverOptions(exchange: Exchange): S3Response {
     exchange.operation = 'ServerOptions'
@@ -176,7 +247,7 @@ export class Gate {
     if (failed.status === 503) this.options.refusals.note(why)
     // The first failure is the cause of later ones.
     exchange.failure ??= { code: failed.code, reason: why, details: failed.details }
-    const headers: ResponseHeaders = {}
+    const headers: ResponseHeaders = { ...exchange.crossOrigin }
     if (failed.headers !== undefined) Object.assign(headers, failed.headers)
     this.addCommonHeaders(headers, exchange.requestId)
     this.#addRegion(headers, request)
@@ -255,20 +326,13 @@ function withNames(failed: S3Error, request: S3Request | undefined): S3Error {
     : new S3Error(code, message, { resource, headers, details: { ...details, ...failed.details } })
 }
 
-/** Refuses unsigned requests of browsers that Shoal does not implement, before rights are checked. */
-function refuseBrowsers({ method, headers, bucket, key }: S3Request): void {
+/** Refuses unsigned forms of browsers, which Shoal does not implement, before rights are checked. */
+function refuseForms({ method, headers, bucket, key }: S3Request): void {
   if (bucket === undefined) return
   const isForm =
     method === 'POST' && /^multipart\/form-data(?:;|$)/i.test(headers['content-type'] ?? '')
   if (isForm && key === undefined) {
     throw new S3Error('NotImplemented', 'Uploads by an HTML form (POST) are not implemented')
-  }
-  const isPreflight =
-    method === 'OPTIONS' &&
-    headers['origin'] !== undefined &&
-    headers['access-control-request-method'] !== undefined
-  if (isPreflight) {
-    throw new S3Error('NotImplemented', 'CORS is not implemented: preflight requests are refused')
   }
 }
 

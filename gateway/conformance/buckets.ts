@@ -171,7 +171,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
       const bucket = `/${world.bucket}`
       const key = `${bucket}/k`
       await storeObject(world, 'k', 'old')
-      const settings = ['tagging', 'cors', 'encryption', 'website']
+      const settings = ['tagging', 'encryption', 'website']
       for (const name of [...settings, 'logging', 'notification', 'object-lock']) {
         const answer = await world.raw({ method: 'PUT', path: bucket, query: [[name, '']] })
         expectRefused(answer, 501, 'NotImplemented')

@@ -13,6 +13,7 @@ import { escapeXml, XML_DECLARATION } from './xml-text.ts'
  */
 const TABLE = {
   AccessDenied: [403, 'Access Denied'],
+  AccessForbidden: [403, 'Access Forbidden'],
   AccessControlListNotSupported: [400, 'The bucket does not allow ACLs'],
   AuthorizationHeaderMalformed: [400, 'The authorization header that you provided is not valid.'],
   AuthorizationQueryParametersError: [
@@ -23,6 +24,7 @@ const TABLE = {
     400,
     'The Content-MD5 or checksum value you specified did not match what we received.',
   ],
+  BadRequest: [400, 'Bad Request'],
   BucketAlreadyExists: [
     409,
     'The requested bucket name is not available. The bucket namespace is shared by all users of the system. Select a different name and try again.',

@@ -43,6 +43,8 @@ export class Exchange implements RequestContext {
   parsed: S3Request | undefined
   credential: Credential | undefined
   failure: Failed | undefined
+  /** The headers of CORS that every answer gets from now on. Empty when no rule matches; undefined before the look-up. */
+  crossOrigin: Readonly<Record<string, string>> | undefined
   /** Bytes of the answer's body that were sent. */
   sentBytes = 0
   /** When a body that is gathered as a whole must have arrived (admission.ts). */

@@ -90,7 +90,10 @@ Nothing that changes the meaning of a request is ignored, and what AWS ignores i
   declared checksums with them. An object without a declared checksum gets CRC64NVME. MD5, SHA-512 and XXHash
   get 501.
 - User metadata that is not ASCII is returned as an encoded word of RFC 2047, in UTF-8.
-- Every answer about a bucket has \`x-amz-bucket-region\`. Browser forms (POST) and CORS preflight requests get 501.
+- Every answer about a bucket has \`x-amz-bucket-region\`. Browser forms (POST) get 501.
+- CORS: preflight requests (\`OPTIONS\`) on buckets and objects are answered by the bucket's rules, without a signature.
+  Requests with an \`Origin\` get the headers of the first rule that matches, with errors too, except when they cannot be
+  parsed or are refused because of load. The query API of IAM and STS and the admin port have no CORS.
 - ACLs: \`private\` and \`bucket-owner-full-control\` are accepted, because they say what is always true; others get 501.
 - Storage classes are stored and shown as the client sent them. All data is stored the same way.
 - Versions: where an operation has two rights, a request that names a version needs the second. The null

@@ -4,6 +4,7 @@ import type { AbortRule } from '../port/buckets.ts'
 import { S3Error } from '../http/errors.ts'
 import { parseXml } from '../http/xml.ts'
 import { xmlDocument } from '../http/xml-text.ts'
+import { CORS_LIMITS, parseCors } from './cors.ts'
 import { LIFECYCLE_LIMITS, lifecycleXml, parseLifecycle } from './lifecycle.ts'
 import { BLOCK_LIMITS, parsePublicAccessBlock } from './policy.ts'
 import { parseVersioning, VERSIONING_LIMITS } from './versioning.ts'
@@ -55,28 +56,35 @@ describe('lifecycle', () => {
   })
 })
 
+/** Names of elements that the settings know, or that could be mistaken for something else. */
+const NAMES = [
+  'LifecycleConfiguration',
+  'Rule',
+  'ID',
+  'Filter',
+  'Prefix',
+  'And',
+  'Status',
+  'AbortIncompleteMultipartUpload',
+  'DaysAfterInitiation',
+  'Expiration',
+  'VersioningConfiguration',
+  'MfaDelete',
+  'PublicAccessBlockConfiguration',
+  'BlockPublicPolicy',
+  'CORSConfiguration',
+  'CORSRule',
+  'AllowedOrigin',
+  'AllowedMethod',
+  'MaxAgeSeconds',
+  '__proto__',
+  'constructor',
+]
+
 describe('random and damaged settings', () => {
-  const names = [
-    'LifecycleConfiguration',
-    'Rule',
-    'ID',
-    'Filter',
-    'Prefix',
-    'And',
-    'Status',
-    'AbortIncompleteMultipartUpload',
-    'DaysAfterInitiation',
-    'Expiration',
-    'VersioningConfiguration',
-    'MfaDelete',
-    'PublicAccessBlockConfiguration',
-    'BlockPublicPolicy',
-    '__proto__',
-    'constructor',
-  ]
   const { element } = fc.letrec<{ element: string; content: string }>((tie) => ({
     element: fc
-      .tuple(fc.constantFrom(...names), tie('content'))
+      .tuple(fc.constantFrom(...NAMES), tie('content'))
       .map(([name, content]) => `<${name}>${content}</${name}>`),
     content: fc.oneof(
       { maxDepth: 5, depthSize: 'small' },
@@ -112,6 +120,7 @@ describe('random and damaged settings', () => {
           refusedOr(() => parseVersioning(parseXml(body, VERSIONING_LIMITS))),
         )
         refusedOr(() => parsePublicAccessBlock(parseXml(body, BLOCK_LIMITS)))
+        refusedOr(() => parseCors(parseXml(body, CORS_LIMITS)))
         const rules = refusedOr(() => parseLifecycle(parseXml(body, LIFECYCLE_LIMITS))) as
           AbortRule[] | undefined
         for (const { days } of rules ?? []) expect(days).toBeGreaterThan(0)

@@ -48,6 +48,8 @@ const BODIES: Readonly<Record<string, (bucket: string, partChecksum: string) => 
     '<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>',
   PutBucketLifecycleConfiguration: () =>
     '<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>',
+  PutBucketCors: () =>
+    '<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>',
   CompleteMultipartUpload: (_, partChecksum) =>
     `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${ETAG}</ETag>${partChecksum}</Part></CompleteMultipartUpload>`,
 }
@@ -75,6 +77,7 @@ export async function prepareSample(
   const path = { service: '/', bucket: `/${bucket}`, object: `/${bucket}/key` }[level]
   let uploadId = ''
   if (name !== 'CreateBucket') await send(target, { method: 'PUT', path: `/${bucket}` })
+  if (name === 'GetBucketCors') await putCors(target, `/${bucket}`)
   if (level === 'object' || name === 'DeleteObjects') {
     for (const key of ['key', 'source']) {
       await send(target, { method: 'PUT', path: `/${bucket}/${key}`, body: [TEXT] })
@@ -94,7 +97,7 @@ export async function prepareSample(
       ? ''
       : `<Checksum${checksum}>${sumOf(checksum, TEXT).toString('base64')}</Checksum${checksum}>`
   const body = BODIES[name]?.(bucket, partChecksum)
-  if (name === 'DeleteObjects') headers['content-md5'] = md5(body ?? '')
+  if (name === 'DeleteObjects' || name === 'PutBucketCors') headers['content-md5'] = md5(body ?? '')
   return {
     method,
     path,
@@ -102,6 +105,18 @@ export async function prepareSample(
     headers,
     ...(body === undefined ? {} : { body: [Buffer.from(body)] }),
   }
+}
+
+async function putCors(target: ConformanceTarget, path: string): Promise<void> {
+  const body = BODIES['PutBucketCors']?.('', '') ?? ''
+  const headers = { 'content-md5': md5(body) }
+  await send(target, {
+    method: 'PUT',
+    path,
+    query: [['cors', '']],
+    headers,
+    body: [Buffer.from(body)],
+  })
 }
 
 /** The algorithm that a header of a completion belongs to. */

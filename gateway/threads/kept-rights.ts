@@ -108,6 +108,8 @@ function charactersOfPolicies(policies: readonly PolicyText[]): number {
   return policies.reduce((sum, { name, text }) => sum + name.length + text.length, 0)
 }
 
-function charactersOfAccess({ settings: { policy = '', principals = [] } }: BucketAccess): number {
-  return principals.reduce((sum, { arn, id }) => sum + arn.length + id.length, policy.length)
+function charactersOfAccess({ settings }: BucketAccess): number {
+  const { policy = '', principals = [], cors } = settings
+  const sum = policy.length + (cors === undefined ? 0 : JSON.stringify(cors).length)
+  return principals.reduce((before, { arn, id }) => before + arn.length + id.length, sum)
 }

@@ -2,6 +2,7 @@
 
 import type { Operation } from '../operation.ts'
 import { createBucket, deleteBucket, getBucketLocation, headBucket } from '../bucket.ts'
+import { deleteBucketCors, getBucketCors, putBucketCors } from '../cors.ts'
 import { deleteObjects } from '../delete.ts'
 import { deleteBucketLifecycle, getBucketLifecycle, putBucketLifecycle } from '../lifecycle.ts'
 import { listObjects, listObjectsV2 } from '../list.ts'
@@ -124,5 +125,18 @@ export const SETTING_OPERATIONS: readonly Operation[] = [
   defineOperation('DeleteBucketLifecycle', 'DELETE', 'bucket', deleteBucketLifecycle, {
     marks: ['lifecycle'],
     action: 's3:PutLifecycleConfiguration',
+  }),
+  defineOperation('GetBucketCors', 'GET', 'bucket', getBucketCors, {
+    marks: ['cors'],
+    action: 's3:GetBucketCORS',
+  }),
+  defineOperation('PutBucketCors', 'PUT', 'bucket', putBucketCors, {
+    marks: ['cors'],
+    action: 's3:PutBucketCORS',
+    headers: CHECKSUMS,
+  }),
+  defineOperation('DeleteBucketCors', 'DELETE', 'bucket', deleteBucketCors, {
+    marks: ['cors'],
+    action: 's3:PutBucketCORS',
   }),
 ]

@@ -34,9 +34,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
   }),
   probe('GetBucketAbac', 'bucket', 'abac', bucketHas('AbacStatus', '<Status>Disabled</Status>')),
   probe('GetBucketTagging', 'bucket', 'tagging', bucketLacks('NoSuchTagSet')),
-  probe('GetBucketCors', 'bucket', 'cors', bucketLacks('NoSuchCORSConfiguration'), {
-    action: 's3:GetBucketCORS',
-  }),
   probe(
     'GetBucketEncryption',
     'bucket',
@@ -87,7 +84,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
     bucketLacks('OwnershipControlsNotFoundError'),
   ),
   removal('DeleteBucketTagging', 'tagging', 's3:PutBucketTagging'),
-  removal('DeleteBucketCors', 'cors', 's3:PutBucketCORS'),
   removal('DeleteBucketEncryption', 'encryption', 's3:PutEncryptionConfiguration'),
   removal('DeleteBucketWebsite', 'website'),
   removal('DeleteBucketReplication', 'replication', 's3:PutReplicationConfiguration'),
@@ -121,7 +117,6 @@ export const ABSENT_OPERATIONS: readonly Operation[] = [
   missing('PostObject', 'POST', 'bucket', undefined, 's3:PutObject'),
   missing('CreateSession', 'GET', 'bucket', 'session'),
   missing('PutBucketTagging', 'PUT', 'bucket', 'tagging'),
-  missing('PutBucketCors', 'PUT', 'bucket', 'cors', 's3:PutBucketCORS'),
   missing('PutBucketEncryption', 'PUT', 'bucket', 'encryption', 's3:PutEncryptionConfiguration'),
   missing('PutBucketWebsite', 'PUT', 'bucket', 'website'),
   missing('PutBucketLogging', 'PUT', 'bucket', 'logging'),
