@@ -4,6 +4,7 @@
  * package. Plain JavaScript, so that it runs before anything is installed, and then says that it makes no bundle.
  *
  * Packages with native parts stay outside, and so do those that a start rarely needs (node/process/config-file.ts).
+ * Of hash-wasm only the hashes that are used come in: its ES modules, not the file that Node would take.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -23,6 +24,7 @@ async function bundle(rolldown, digest) {
     input: join(root, 'node/main.ts'),
     platform: 'node',
     external: OUTSIDE,
+    resolve: { alias: { 'hash-wasm': join(root, 'node_modules/hash-wasm/dist/index.esm.js') } },
     plugins: [separateFiles],
     logLevel: 'silent',
   })

@@ -7,10 +7,11 @@ import { listMembers, lowerCase, upperCase } from '../http/ascii.ts'
 import { createHash } from 'node:crypto'
 
 import type { ChecksumAlgorithm } from '../port/body.ts'
-import { CrcCombiner } from './crc-combine.ts'
+import { CrcCombiner, type CrcAlgorithm } from './crc-combine.ts'
 import { Crc32, Crc32c, Crc64Nvme } from './crc.ts'
 import { S3Error } from '../http/errors.ts'
 import type { S3Request } from '../http/request.ts'
+import { XxHash } from './xxhash.ts'
 
 export const CHECKSUM_ALGORITHMS: readonly ChecksumAlgorithm[] = [
   'CRC32',
@@ -18,6 +19,11 @@ export const CHECKSUM_ALGORITHMS: readonly ChecksumAlgorithm[] = [
   'CRC64NVME',
   'SHA1',
   'SHA256',
+  'SHA512',
+  'MD5',
+  'XXHASH64',
+  'XXHASH3',
+  'XXHASH128',
 ]
 
 /** The checksum of objects whose client did not choose one. */
@@ -29,16 +35,12 @@ const DIGEST_BYTES: Readonly<Record<ChecksumAlgorithm, number>> = {
   CRC64NVME: 8,
   SHA1: 20,
   SHA256: 32,
+  SHA512: 64,
+  MD5: 16,
+  XXHASH64: 8,
+  XXHASH3: 8,
+  XXHASH128: 16,
 }
-
-/** AWS added these in 2026. Shoal does not implement them and refuses them instead of ignoring them. */
-const LATER_ALGORITHMS: ReadonlySet<string> = new Set([
-  'MD5',
-  'SHA512',
-  'XXHASH3',
-  'XXHASH64',
-  'XXHASH128',
-])
 
 const PREFIX = 'x-amz-checksum-'
 /** x-amz-checksum-* headers that do not carry a checksum. */
@@ -66,9 +68,12 @@ export function isChecksumAlgorithm(text: string): text is ChecksumAlgorithm {
   return (CHECKSUM_ALGORITHMS as readonly string[]).includes(text)
 }
 
-/** Whether AWS has this algorithm and Shoal does not. */
-export function isLaterAlgorithm(text: string): boolean {
-  return LATER_ALGORITHMS.has(text)
+/**
+ * Whether the checksum of a whole can be computed from those of its parts. Only the CRCs can, so multipart objects have
+ * FULL_OBJECT checksums of these only, as in AWS.
+ */
+export function isCombinable(algorithm: ChecksumAlgorithm): algorithm is CrcAlgorithm {
+  return algorithm === 'CRC32' || algorithm === 'CRC32C' || algorithm === 'CRC64NVME'
 }
 
 const HEADERS: Readonly<Record<ChecksumAlgorithm, string>> = {
@@ -77,6 +82,11 @@ const HEADERS: Readonly<Record<ChecksumAlgorithm, string>> = {
   CRC64NVME: 'x-amz-checksum-crc64nvme',
   SHA1: 'x-amz-checksum-sha1',
   SHA256: 'x-amz-checksum-sha256',
+  SHA512: 'x-amz-checksum-sha512',
+  MD5: 'x-amz-checksum-md5',
+  XXHASH64: 'x-amz-checksum-xxhash64',
+  XXHASH3: 'x-amz-checksum-xxhash3',
+  XXHASH128: 'x-amz-checksum-xxhash128',
 }
 
 /** For example x-amz-checksum-crc32. */
@@ -93,8 +103,14 @@ export function createChecksum(algorithm: ChecksumAlgorithm): ChecksumHasher {
       return new Crc32c()
     case 'CRC64NVME':
       return new Crc64Nvme()
+    case 'XXHASH64':
+    case 'XXHASH3':
+    case 'XXHASH128':
+      return new XxHash(algorithm)
     case 'SHA1':
-    case 'SHA256': {
+    case 'SHA256':
+    case 'SHA512':
+    case 'MD5': {
       const hash = createHash(algorithm)
       return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest() }
     }
@@ -183,9 +199,6 @@ export function declaredOfObject(
 function algorithmOf(header: string): ChecksumAlgorithm {
   const algorithm = upperCase(header.slice(PREFIX.length))
   if (isChecksumAlgorithm(algorithm)) return algorithm
-  if (LATER_ALGORITHMS.has(algorithm)) {
-    throw new S3Error('NotImplemented', undefined, { details: { Header: header } })
-  }
   throw new S3Error(
     'InvalidRequest',
     'The algorithm type you specified in x-amz-checksum- header is invalid.',
@@ -227,7 +240,7 @@ export function combineFullObject(
   algorithm: ChecksumAlgorithm,
   parts: readonly { readonly checksum: string; readonly sizeBytes: number }[],
 ): string {
-  if (algorithm === 'SHA1' || algorithm === 'SHA256') {
+  if (!isCombinable(algorithm)) {
     throw new S3Error(
       'InvalidRequest',
       `The FULL_OBJECT checksum type cannot be used with the ${lowerCase(algorithm)} checksum algorithm.`,

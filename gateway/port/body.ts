@@ -1,7 +1,17 @@
 /** Bodies of objects and parts on their way into the store. */
 
 /** gateway/body/checksum.ts derives AWS's header names from these. */
-export type ChecksumAlgorithm = 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA256'
+export type ChecksumAlgorithm =
+  | 'CRC32'
+  | 'CRC32C'
+  | 'CRC64NVME'
+  | 'SHA1'
+  | 'SHA256'
+  | 'SHA512'
+  | 'MD5'
+  | 'XXHASH64'
+  | 'XXHASH3'
+  | 'XXHASH128'
 
 /** Base64 values by algorithm. */
 export type Checksums = Readonly<Partial<Record<ChecksumAlgorithm, string>>>

@@ -5,6 +5,7 @@
 
 import { upperCase } from '../http/ascii.ts'
 import type { SigV2 } from '../auth/auth.ts'
+import { CHECKSUM_ALGORITHMS } from '../body/checksum.ts'
 import { documentedNames } from './documented-names.ts'
 import type { QueryOperation } from '../iam/table.ts'
 import type { Operation } from '../s3/operation.ts'
@@ -60,7 +61,7 @@ export function capabilitiesResponse(
       'sigv4-chunked-trailer',
       ...SIGV2_METHODS[sigv2],
     ],
-    checksums: ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'],
+    checksums: CHECKSUM_ALGORITHMS,
     operations: [...entries, ...queries],
   })
 }
@@ -85,10 +86,11 @@ Nothing that changes the meaning of a request is ignored, and what AWS ignores i
 - aws-chunked: unknown extensions of chunks are ignored, and so is one empty line after the body. Every error of the
   framing, and a length other than \`x-amz-decoded-content-length\`, gets IncompleteBody.
 - As in S3, a plus in a path is a space; a plus itself is \`%2B\`.
-- Checksums: CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256, in headers and trailers; composite and full-object checksums
-  for multipart uploads. Shoal computes the checksums of all parts, and from these that of the object, and compares
-  declared checksums with them. An object without a declared checksum gets CRC64NVME. MD5, SHA-512 and XXHash
-  get 501.
+- Checksums: CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256, SHA-512, MD5, XXHash64, XXHash3, XXHash128, in headers and
+  trailers. Shoal computes the checksums of all parts, and from these that of the object, and compares
+  declared checksums with them. An object without a declared checksum gets CRC64NVME.
+- Multipart uploads: FULL_OBJECT is for the three CRCs, COMPOSITE for all but CRC64NVME. An upload with one of
+  the five of 2026 (SHA-512, MD5, XXHash) must name it when it is created.
 - User metadata that is not ASCII is returned as an encoded word of RFC 2047, in UTF-8.
 - Every answer about a bucket has \`x-amz-bucket-region\`. Browser forms (POST) get 501.
 - CORS: preflight requests (\`OPTIONS\`) on buckets and objects are answered by the bucket's rules, without a signature.

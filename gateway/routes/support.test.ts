@@ -74,7 +74,6 @@ describe('refused, because AWS documents it and Shoal does not implement it', ()
     ['PUT', '/b/k', { 'x-amz-website-redirect-location': '/x' }],
     ['PUT', '/b/k', { 'x-amz-grant-read': 'id=1' }],
     ['PUT', '/b/k', { 'x-amz-acl': 'public-read' }],
-    ['PUT', '/b/k', { 'x-amz-checksum-xxhash3': 'AAAAAAAAAAA=' }],
     ['POST', '/b/k?uploads', { 'x-amz-tagging': 'a=b' }],
     ['GET', '/b/k', { 'x-amz-server-side-encryption-customer-algorithm': 'AES256' }],
     ['DELETE', '/b/k', { 'x-amz-mfa': '1 2' }],

@@ -5,7 +5,7 @@
  *   created with               a part's checksum                    the object's
  *   no algorithm               CRC64NVME, and the one declared      FULL_OBJECT
  *   CRC, FULL_OBJECT           computed, declared or not            FULL_OBJECT: the parts' combined
- *   CRC or SHA, COMPOSITE      must be declared                     COMPOSITE: checksum of the parts' checksums
+ *   any but CRC64, COMPOSITE   must be declared                     COMPOSITE: checksum of the parts' checksums
  */
 
 import { lowerCase } from '../http/ascii.ts'
@@ -15,6 +15,7 @@ import {
   combineFullObject,
   compositeOf,
   DEFAULT_ALGORITHM,
+  isCombinable,
   type DeclaredChecksum,
 } from '../body/checksum.ts'
 import { S3Error } from '../http/errors.ts'
@@ -102,7 +103,7 @@ function algorithmOfObject(
     parts.every((part) => part.checksums[algorithm] !== undefined)
   if (wanted !== undefined) {
     // It can be checked if every part happens to have it.
-    if (wanted.startsWith('CRC') && isCarried(wanted)) return wanted
+    if (isCombinable(wanted) && isCarried(wanted)) return wanted
     throw new S3Error(
       'InvalidRequest',
       `The upload was not created using a ${lowerCase(wanted)} checksum.`,

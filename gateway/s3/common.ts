@@ -6,12 +6,7 @@ import { escapeXml } from '../http/xml-text.ts'
 import type { ObjectHeaders } from '../port/objects.ts'
 import type { ChecksumAlgorithm, Checksums, FinishedBody } from '../port/body.ts'
 import { storedContentEncoding } from '../body/body.ts'
-import {
-  CHECKSUM_ALGORITHMS,
-  checksumHeader,
-  isChecksumAlgorithm,
-  isLaterAlgorithm,
-} from '../body/checksum.ts'
+import { CHECKSUM_ALGORITHMS, checksumHeader, isChecksumAlgorithm } from '../body/checksum.ts'
 import { S3Error } from '../http/errors.ts'
 import { parameter, userMetadata, type HeaderRecord, type S3Request } from '../http/request.ts'
 import type { Call } from './operation.ts'
@@ -119,7 +114,7 @@ export function algorithmOf(checksums: Checksums): ChecksumAlgorithm | undefined
 
 /**
  * Reads a header that names a checksum algorithm, in upper or lower case; undefined without the header. Throws
- * InvalidRequest for an unknown name, NotImplemented for the algorithms that only AWS has.
+ * InvalidRequest for an unknown name.
  */
 export function algorithmHeader(
   headers: HeaderRecord,
@@ -128,9 +123,6 @@ export function algorithmHeader(
   const text = headers[name]
   if (text === undefined) return undefined
   const upper = upperCase(text)
-  if (isLaterAlgorithm(upper)) {
-    throw new S3Error('NotImplemented', undefined, { details: { Header: name } })
-  }
   if (!isChecksumAlgorithm(upper)) {
     throw new S3Error('InvalidRequest', 'Checksum algorithm provided is unsupported.')
   }

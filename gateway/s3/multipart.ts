@@ -10,7 +10,12 @@ import type { Meter } from '../../protocol/work.ts'
 import { lowerCase, upperCase } from '../http/ascii.ts'
 import type { UploadInfo } from '../port/uploads.ts'
 import type { ChecksumAlgorithm } from '../port/body.ts'
-import { checksumHeader, declaredChecksum, DEFAULT_ALGORITHM } from '../body/checksum.ts'
+import {
+  checksumHeader,
+  declaredChecksum,
+  DEFAULT_ALGORITHM,
+  isCombinable,
+} from '../body/checksum.ts'
 import { S3Error } from '../http/errors.ts'
 import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
@@ -71,9 +76,9 @@ interface ChecksumPlan {
 }
 
 /**
- * The checksum of an upload. SHA checksums cannot be combined into that of the whole object, so they are COMPOSITE;
+ * The checksum of an upload. Only CRCs can be combined into that of the whole object, so all others are COMPOSITE;
  * CRC64NVME has no composite form in AWS, so it is FULL_OBJECT. The other CRCs may be either and are COMPOSITE by
- * default, as in AWS. Throws InvalidRequest, NotImplemented.
+ * default, as in AWS. Throws InvalidRequest.
  */
 function checksumPlan(call: Call): ChecksumPlan {
   const { headers } = call.request
@@ -87,7 +92,7 @@ function checksumPlan(call: Call): ChecksumPlan {
     )
   }
   const wholeOnly = algorithm === 'CRC64NVME'
-  const compositeOnly = algorithm === 'SHA1' || algorithm === 'SHA256'
+  const compositeOnly = !isCombinable(algorithm)
   if ((type === 'FULL_OBJECT' && compositeOnly) || (type === 'COMPOSITE' && wholeOnly)) {
     throw new S3Error(
       'InvalidRequest',

@@ -18,6 +18,11 @@ export const CHECKSUMS = [
   'x-amz-checksum-crc64nvme',
   'x-amz-checksum-sha1',
   'x-amz-checksum-sha256',
+  'x-amz-checksum-sha512',
+  'x-amz-checksum-md5',
+  'x-amz-checksum-xxhash64',
+  'x-amz-checksum-xxhash3',
+  'x-amz-checksum-xxhash128',
 ]
 /** The headers that writes store with the object. */
 export const STORED = ['x-amz-meta-*', 'x-amz-storage-class', 'x-amz-acl']
