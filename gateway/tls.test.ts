@@ -183,7 +183,7 @@ test('certificates that are not valid are refused, and nothing changes', async (
 
 test('a connection without a handshake is counted, gets no answer and holds up no stop', async () => {
   const server = await start({
-    limits: { connectionsMax: 4, shares: { address: 0.5, caller: 0.5 } },
+    limits: { connectionsMax: 4, headTimeoutMs: 600_000, shares: { address: 0.5, caller: 0.5 } },
   })
   const http = await plainSocket(server)
   http.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
