@@ -79,16 +79,20 @@ export async function openBody(
   return { bytes, finish: () => check(expected, digestsOf(bytes, expected), decoded.trailers()) }
 }
 
-/** Reads and verifies the whole body of a document or form; empty when the request has none. */
+/** A body that was read as a whole and verified. */
+export interface WholeBody {
+  /** Empty when the request has none. */
+  readonly bytes: Uint8Array
+  /** Whether the request had a Content-MD5 or a checksum, as some operations require. It was right. */
+  readonly hasDigest: boolean
+}
+
+/** Reads and verifies the whole body of a document or form. */
 export async function readBody(
   request: S3Request,
   auth: AuthResult,
   options: ReadBodyOptions,
-): Promise<{
-  readonly bytes: Uint8Array
-  /** Whether the request had a Content-MD5 or a checksum, as DeleteObjects requires. It was right. */
-  readonly hasDigest: boolean
-}> {
+): Promise<WholeBody> {
   const declared = options.checksumsAreOfObject === true ? undefined : declaredChecksum(request)
   const expected = expectations(request, auth, declared)
   const hasBody = request.transferChunked || request.contentLength !== undefined

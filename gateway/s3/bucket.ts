@@ -2,7 +2,6 @@
 
 import { trimXml } from '../http/ascii.ts'
 import { StoreError } from '../../protocol/errors.ts'
-import { readBody } from '../body/body.ts'
 import { S3Error } from '../http/errors.ts'
 import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
@@ -11,7 +10,7 @@ import { childText, parsingXml, tag, xmlDate } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import type { XmlElement, XmlLimits } from '../http/xml.ts'
 import { isBucketName } from './bucket-name.ts'
-import { invalidArgument, ownerXml } from './common.ts'
+import { invalidArgument, ownerXml, gatherBody } from './common.ts'
 import { decodeListToken, encodeListToken } from './list.ts'
 
 /** AWS's maximum for one page of ListBuckets, and its default. */
@@ -74,11 +73,7 @@ function maxBuckets(text: string | undefined): number {
  * elements that Shoal would have to ignore.
  */
 export async function createBucket(call: Call): Promise<S3Response> {
-  call.wantBody(MAX_BODY_BYTES)
-  const { bytes } = await readBody(call.request, call.auth, {
-    maxBytes: MAX_BODY_BYTES,
-    onBytes: (count) => call.onBytes(count),
-  })
+  const { bytes } = await gatherBody(call, MAX_BODY_BYTES)
   if (!isBucketName(call.bucket)) {
     throw new S3Error('InvalidBucketName', undefined, { details: { BucketName: call.bucket } })
   }

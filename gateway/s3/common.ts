@@ -5,7 +5,12 @@ import { childText, type XmlElement } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import type { ObjectHeaders } from '../port/objects.ts'
 import type { ChecksumAlgorithm, Checksums, FinishedBody } from '../port/body.ts'
-import { storedContentEncoding } from '../body/body.ts'
+import {
+  readBody,
+  storedContentEncoding,
+  type ReadBodyOptions,
+  type WholeBody,
+} from '../body/body.ts'
 import { CHECKSUM_ALGORITHMS, checksumHeader, isChecksumAlgorithm } from '../body/checksum.ts'
 import { S3Error } from '../http/errors.ts'
 import { parameter, userMetadata, type HeaderRecord, type S3Request } from '../http/request.ts'
@@ -201,4 +206,27 @@ export async function mapBounded<Item, Value>(
   }
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker))
   return values
+}
+
+/**
+ * Asks the client for the body of a document, reads it as a whole, and verifies it. Throws MalformedXML above `maxBytes`,
+ * SlowDown when there is no memory for it, and the errors of a wrong digest.
+ */
+export async function gatherBody(
+  call: Call,
+  maxBytes: number,
+  options?: Pick<ReadBodyOptions, 'checksumsAreOfObject'>,
+): Promise<WholeBody> {
+  call.wantBody(maxBytes)
+  const onBytes = (count: number): Promise<void> | undefined => call.onBytes(count)
+  return readBody(call.request, call.auth, { ...options, maxBytes, onBytes })
+}
+
+/** AWS requires a digest where a damaged document would do harm. Throws InvalidRequest. */
+export function requireDigest({ hasDigest }: WholeBody): void {
+  if (hasDigest) return
+  throw new S3Error(
+    'InvalidRequest',
+    'Missing required header for this request: Content-MD5 OR x-amz-checksum-*',
+  )
 }

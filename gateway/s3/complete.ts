@@ -10,7 +10,6 @@ import { createHash } from 'node:crypto'
 import type { Work } from '../../protocol/work.ts'
 import type { CompletedPart, PartInfo, UploadInfo } from '../port/uploads.ts'
 import type { FinishedBody } from '../port/body.ts'
-import { readBody } from '../body/body.ts'
 import { CHECKSUM_ALGORITHMS, declaredOfObject } from '../body/checksum.ts'
 import { writeCondition } from './conditions.ts'
 import { S3Error } from '../http/errors.ts'
@@ -18,7 +17,7 @@ import type { Call } from './operation.ts'
 import { xmlResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
 import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import { checksumOfObject, type DeclaredOfObject } from './checksum-plan.ts'
-import { checksumsOf, checksumXml, invalidArgument, MAX_PARTS } from './common.ts'
+import { checksumsOf, checksumXml, invalidArgument, MAX_PARTS, gatherBody } from './common.ts'
 import { checksumTypeHeader, requestedUpload } from './multipart.ts'
 import { addVersionHeader } from './version.ts'
 
@@ -42,12 +41,7 @@ export async function completeMultipartUpload(call: Call): Promise<S3Response> {
   const { request, bucket, key } = call
   const condition = writeCondition(request.headers)
   const expected = expectedOf(call)
-  call.wantBody(MAX_BODY_BYTES)
-  const { bytes } = await readBody(request, call.auth, {
-    maxBytes: MAX_BODY_BYTES,
-    onBytes: (count) => call.onBytes(count),
-    checksumsAreOfObject: true,
-  })
+  const { bytes } = await gatherBody(call, MAX_BODY_BYTES, { checksumsAreOfObject: true })
   const parts = await call.inTurns(parsingParts(bytes))
   const result = await call.store.completeUpload(call.context, {
     ...requestedUpload(call),

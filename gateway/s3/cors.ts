@@ -5,11 +5,11 @@
  */
 
 import { trimXml } from '../http/ascii.ts'
-import { readBody } from '../body/body.ts'
 import { S3Error } from '../http/errors.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
 import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import type { CorsRule } from '../port/bucket-documents.ts'
+import { gatherBody, requireDigest } from './common.ts'
 import type { Call } from './operation.ts'
 
 /** AWS's limits. */
@@ -29,17 +29,10 @@ const KNOWN: ReadonlySet<string> = new Set([...LISTS, 'ID', 'MaxAgeSeconds'])
  * later request through any node obeys the rules (T8). Throws what `parseCors` throws, BadDigest, NoSuchBucket.
  */
 export async function putBucketCors(call: Call): Promise<S3Response> {
-  const { maxBytes } = CORS_LIMITS
-  call.wantBody(maxBytes)
-  const { bytes, hasDigest } = await readBody(call.request, call.auth, {
-    maxBytes,
-    onBytes: (count) => call.onBytes(count),
-  })
-  if (bytes.length === 0) throw new S3Error('MissingRequestBodyError')
-  if (!hasDigest) {
-    throw invalid('Missing required header for this request: Content-MD5 OR x-amz-checksum-*')
-  }
-  const cors = parseCors(await call.inTurns(parsingXml(bytes, CORS_LIMITS)))
+  const body = await gatherBody(call, CORS_LIMITS.maxBytes)
+  if (body.bytes.length === 0) throw new S3Error('MissingRequestBodyError')
+  requireDigest(body)
+  const cors = parseCors(await call.inTurns(parsingXml(body.bytes, CORS_LIMITS)))
   await call.store.changeBucket(call.context, { bucket: call.bucket, change: { cors } })
   return emptyResponse(200)
 }

@@ -9,7 +9,6 @@ import { trimXml } from '../http/ascii.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { isVersionId } from '../../protocol/object/version-id.ts'
 import type { DeleteResult, WriteCondition } from '../port/objects.ts'
-import { readBody } from '../body/body.ts'
 import { deleteCondition } from './conditions.ts'
 import { fromStoreError, S3Error } from '../http/errors.ts'
 import type { Call } from './operation.ts'
@@ -20,7 +19,7 @@ import {
   type S3Response,
 } from '../http/response.ts'
 import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
-import { mapBounded } from './common.ts'
+import { mapBounded, gatherBody, requireDigest } from './common.ts'
 import { requestedVersion } from './version.ts'
 
 /** AWS's maximum for one DeleteObjects. */
@@ -71,17 +70,8 @@ interface Target {
  * in the order of the request; keys are in the order of their first appearance.
  */
 export async function deleteObjects(call: Call): Promise<S3Response> {
-  call.wantBody(MAX_BODY_BYTES)
-  const body = await readBody(call.request, call.auth, {
-    maxBytes: MAX_BODY_BYTES,
-    onBytes: (count) => call.onBytes(count),
-  })
-  if (!body.hasDigest) {
-    throw new S3Error(
-      'InvalidRequest',
-      'Missing required header for this request: Content-MD5 OR x-amz-checksum-*',
-    )
-  }
+  const body = await gatherBody(call, MAX_BODY_BYTES)
+  requireDigest(body)
   const root = await call.inTurns(parsingXml(body.bytes, DELETE_LIMITS))
   if (root.name !== 'Delete') throw new S3Error('MalformedXML')
   const quiet = trimXml(childText(root, 'Quiet')) === 'true'

@@ -4,7 +4,6 @@
  * object exists, so that a probe of a missing one gets its 404. s3/table/unconfigured.ts lists them.
  */
 
-import { readBody } from '../body/body.ts'
 import { S3Error, type S3ErrorCode } from '../http/errors.ts'
 import type { Call, Handler } from './operation.ts'
 import {
@@ -14,7 +13,7 @@ import {
   type S3Response,
 } from '../http/response.ts'
 import { escapeXml } from '../http/xml-text.ts'
-import { bucketOwner, ownerXml } from './common.ts'
+import { bucketOwner, ownerXml, gatherBody } from './common.ts'
 import { addVersionHeader, requestedVersion } from './version.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
@@ -58,11 +57,7 @@ export async function getObjectAcl(call: Call): Promise<S3Response> {
 
 /** Accepts only what is always the case: the canned ACL `private` in the header, without a document. */
 export async function putAcl(call: Call): Promise<S3Response> {
-  call.wantBody(MAX_BODY_BYTES)
-  const { bytes } = await readBody(call.request, call.auth, {
-    maxBytes: MAX_BODY_BYTES,
-    onBytes: (count) => call.onBytes(count),
-  })
+  const { bytes } = await gatherBody(call, MAX_BODY_BYTES)
   if (bytes.length > 0 || call.request.headers['x-amz-acl'] === undefined) {
     throw new S3Error('NotImplemented', 'Only the canned ACL private is implemented')
   }

@@ -6,9 +6,9 @@
  */
 
 import { trimXml } from '../http/ascii.ts'
-import { readBody } from '../body/body.ts'
 import type { Versioning } from '../port/buckets.ts'
 import { S3Error } from '../http/errors.ts'
+import { gatherBody } from './common.ts'
 import type { Call } from './operation.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
 import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
@@ -37,11 +37,7 @@ export async function putBucketVersioning(call: Call): Promise<S3Response> {
  * when there is none, MalformedXML when it is larger, SlowDown.
  */
 export async function settingBody(call: Call, maxBytes: number): Promise<Uint8Array> {
-  call.wantBody(maxBytes)
-  const { bytes } = await readBody(call.request, call.auth, {
-    maxBytes,
-    onBytes: (count) => call.onBytes(count),
-  })
+  const { bytes } = await gatherBody(call, maxBytes)
   if (bytes.length === 0) throw new S3Error('MissingRequestBodyError')
   return bytes
 }
