@@ -83,21 +83,20 @@ export function shareValue(min: number, max: number): z.ZodType<number> {
 /** Host names; variables bring them as one text with commas. */
 export function hostNamesValue(): z.ZodType<readonly string[]> {
   const problem = 'is not a list of host names, such as s3.example.org'
-  return z.union([z.string(), z.array(z.string())], problem).transform((value, context) => {
-    const names = typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value
-    if (names.every((name) => /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(name))) return names
-    context.addIssue({ code: 'custom', message: `${problem} (lower case)` })
-    return z.NEVER
-  })
+  return namesValue(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/, problem, ' (lower case)')
 }
 
 /** Names of files; variables bring them as one text with commas. */
 export function fileNamesValue(): z.ZodType<readonly string[]> {
-  const problem = 'is not a list of file names'
+  return namesValue(/^[^\0]+$/, 'is not a list of file names')
+}
+
+/** `hint` is added where the value is a list, and a name in it does not fit. */
+function namesValue(pattern: RegExp, problem: string, hint = ''): z.ZodType<readonly string[]> {
   return z.union([z.string(), z.array(z.string())], problem).transform((value, context) => {
     const names = typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value
-    if (names.every((name) => /^[^\0]+$/.test(name))) return names
-    context.addIssue({ code: 'custom', message: problem })
+    if (names.every((name) => pattern.test(name))) return names
+    context.addIssue({ code: 'custom', message: `${problem}${hint}` })
     return z.NEVER
   })
 }
