@@ -82,6 +82,16 @@ test('files that cannot be used change nothing and are named once, and the next 
   expect(it.logged).toHaveLength(4)
 })
 
+test('files that are missing for a while, and again later, are named each time', () => {
+  const it = world()
+  for (const files of [new Error('gone'), A, new Error('gone'), new Error('gone')]) {
+    it.files = files
+    it.next()
+  }
+  expect(it.port).toEqual([])
+  expect(it.logged).toHaveLength(2)
+})
+
 test('a watch that was stopped looks no more', () => {
   const it = world()
   it.next()

@@ -24,8 +24,9 @@ export interface CertificateWatchOptions {
 
 export class CertificateWatch {
   readonly #options: CertificateWatchOptions
-  /** What was tried last, and what was wrong with it. */
+  /** The content that was tried last. */
   #seen: string
+  /** What was wrong at the last look. */
   #problem: string | undefined
   #cancel: () => void
 
@@ -44,11 +45,11 @@ export class CertificateWatch {
     const { read, replace, logger } = this.#options
     try {
       const certificates = read() ?? []
+      this.#problem = undefined
       const text = JSON.stringify(certificates)
       if (text === this.#seen) return
       this.#seen = text
       replace(certificates)
-      this.#problem = undefined
       logger.info({}, 'the S3 port has new certificates')
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
