@@ -6,7 +6,9 @@
 import { upperCase } from '../http/ascii.ts'
 import type { SigV2 } from '../auth/auth.ts'
 import { CHECKSUM_ALGORITHMS } from '../body/checksum.ts'
+import { awsPage } from './aws-pages.ts'
 import { documentedNames } from './documented-names.ts'
+import { PEERS } from './peers.ts'
 import type { QueryOperation } from '../iam/table.ts'
 import type { Operation } from '../s3/operation.ts'
 import { jsonResponse, type S3Response } from '../http/response.ts'
@@ -133,9 +135,19 @@ export function compatibilityMarkdown(
 ): string {
   const table = (support: Support): string => {
     const lines = operations.filter((operation) => supportOf(operation) === support).map(lineOf)
-    return ['| operation | request | IAM action |', '| --- | --- | --- |', ...lines].join('\n')
+    const columns = ['operation', 'request', 'IAM action', ...PEERS.map(({ name }) => name)]
+    return [rowOf(columns), rowOf(columns.map(() => '---')), ...lines].join('\n')
   }
+  const pages = PEERS.map(({ name, page }) => `[${name}](${page})`).join(',\n')
   return `${ABOUT}
+The name of each operation links to AWS's page, which decides what it means. What is refused within an operation, and
+with which error, is in docs/s3-parameters.md.
+
+The columns of other stores repeat what their own pages say: \`yes\`, \`no\`, or nothing when a page does not mention the
+operation. They were read in December 2026, and nothing of it was tried here. A \`yes\` says nothing about what happens
+within the operation: Garage, for one, has no conditional writes. The pages:
+${pages}.
+
 ## Implemented
 
 ${table('full')}
@@ -164,7 +176,7 @@ function queryMarkdown(queries: readonly QueryOperation[]): string {
 
 | operation | IAM action |
 | --- | --- |
-${full.map(({ name, action }) => `| ${name} | \`${action}\` |`).join('\n')}
+${full.map((query) => rowOf([linkOf(query), `\`${query.action}\``])).join('\n')}
 
 Not implemented, 501: ${none.map((action) => action.name).join(', ')}.
 `
@@ -175,7 +187,22 @@ Not implemented, 501: ${none.map((action) => action.name).join(', ')}.
 function lineOf(operation: Operation): string {
   const { name, action, versionAction } = operation
   const actions = versionAction === undefined ? [action] : [action, versionAction]
-  return `| ${name} | \`${requestOf(operation)}\` | ${actions.map((each) => `\`${each}\``).join(', ')} |`
+  const others = PEERS.map((peer) => {
+    if (peer.implements.has(name)) return 'yes'
+    return peer.lacks.has(name) ? 'no' : ''
+  })
+  const rights = actions.map((each) => `\`${each}\``).join(', ')
+  return rowOf([linkOf(operation), `\`${requestOf(operation)}\``, rights, ...others])
+}
+
+function rowOf(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`
+}
+
+/** The name of an operation, as a link to AWS's page about it. */
+function linkOf(operation: Pick<Operation, 'service' | 'name' | 'action'>): string {
+  const page = awsPage(operation)
+  return page === undefined ? operation.name : `[${operation.name}](${page})`
 }
 
 /** `PUT /{bucket}/{key}?partNumber&uploadId, x-amz-copy-source`. */
