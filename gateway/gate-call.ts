@@ -191,12 +191,21 @@ export class GateCall implements Call, Applicant {
 
   /**
    * x-amz-expected-bucket-owner: throws AccessDenied when the bucket belongs to another account, as in AWS. A bucket
-   * that is about to be created has no owner yet.
+   * that is about to be created has no owner yet. Where the handler checks rights, the caller's are not known yet:
+   * only callers who would have been let in are told that the bucket does not exist.
    */
   async checkOwner(expected: string): Promise<void> {
-    if (this.operation.name === 'CreateBucket') return
-    const { info } = await this.access(this.bucket)
-    if (info.ownerAccount !== expected) throw new S3Error('AccessDenied')
+    const { name, action } = this.operation
+    if (name === 'CreateBucket') return
+    let access: BucketAccess
+    try {
+      access = await this.access(this.bucket)
+    } catch (error) {
+      if (!isMissing(error, 'NoSuchBucket')) throw error
+      const isShown = await isAllowed({ action, resource: this.target }, this)
+      throw isShown ? error : new S3Error('AccessDenied')
+    }
+    if (access.info.ownerAccount !== expected) throw new S3Error('AccessDenied')
   }
 
   /**

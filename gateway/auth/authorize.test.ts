@@ -160,4 +160,14 @@ describe('missing objects and buckets', () => {
     expect(await expecting(CALLERS_ACCOUNT)).toBeUndefined()
     expect(await expecting(OTHER_ACCOUNT)).toBe('AccessDenied')
   })
+
+  test('a wrong owner and a missing bucket look the same to who may not delete, also in a list', async () => {
+    const headers = { 'x-amz-expected-bucket-owner': OTHER_ACCOUNT }
+    const query = [['delete', '']] as [string, string][]
+    for (const path of ['/bucket', '/no-bucket']) {
+      expect((await as(reader, 'POST', path, { headers, query })).code).toBe('AccessDenied')
+    }
+    const shown = await as(powerful, 'POST', '/no-bucket', { headers, query })
+    expect(shown.code).toBe('NoSuchBucket')
+  })
 })
