@@ -139,10 +139,13 @@ export class GateCall implements Call, Applicant {
     const versionId = versionAction === undefined ? undefined : this.request.query.get('versionId')
     const right = versionId === undefined ? action : (versionAction ?? action)
     // A new bucket has no owner and no policy yet.
-    if (resource === 'service' || name === 'CreateBucket') {
-      return authorize({ action: right, resource: this.target }, this)
-    }
+    if (resource === 'service' || name === 'CreateBucket') return this.authorizeNew(right)
     return this.#authorizeTarget(right, versionId)
+  }
+
+  /** See Call. */
+  authorizeNew(action: string): Promise<void> | void {
+    return authorize({ action, resource: this.target }, this)
   }
 
   async #authorizeTarget(action: string, versionId: string | undefined): Promise<void> {

@@ -25,7 +25,6 @@ const PROBES: readonly [subResource: string, status: number, code: string | unde
   ['requestPayment', 200, undefined],
   ['policy', 404, 'NoSuchBucketPolicy'],
   ['policyStatus', 404, 'NoSuchBucketPolicy'],
-  ['tagging', 404, 'NoSuchTagSet'],
   ['cors', 404, 'NoSuchCORSConfiguration'],
   ['encryption', 404, 'ServerSideEncryptionConfigurationNotFoundError'],
   ['lifecycle', 404, 'NoSuchLifecycleConfiguration'],
@@ -118,8 +117,8 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
         400,
         'InvalidLocationConstraint',
       )
-      const tags = configuration('<Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags>')
-      expectRefused(await world.raw({ method: 'PUT', path, body: tags }), 501, 'NotImplemented')
+      const kind = configuration('<Bucket><Type>Directory</Type></Bucket>')
+      expectRefused(await world.raw({ method: 'PUT', path, body: kind }), 501, 'NotImplemented')
       const lock = { 'x-amz-bucket-object-lock-enabled': 'true' }
       expectRefused(await world.raw({ method: 'PUT', path, headers: lock }), 501, 'NotImplemented')
       const open = { 'x-amz-acl': 'public-read' }
@@ -155,7 +154,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
       await storeObject(world, 'k', 'x')
       const { TagSet } = await s3.send(new GetObjectTaggingCommand({ Bucket, Key: 'k' }))
       assert.deepEqual(TagSet, [])
-      for (const name of ['policy', 'tagging', 'cors', 'lifecycle', 'website', 'encryption']) {
+      for (const name of ['policy', 'cors', 'lifecycle', 'website', 'encryption']) {
         const answer = await world.raw({
           method: 'DELETE',
           path: `/${Bucket}`,
@@ -171,7 +170,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
       const bucket = `/${world.bucket}`
       const key = `${bucket}/k`
       await storeObject(world, 'k', 'old')
-      const settings = ['tagging', 'encryption', 'website']
+      const settings = ['encryption', 'website']
       for (const name of [...settings, 'logging', 'notification', 'object-lock']) {
         const answer = await world.raw({ method: 'PUT', path: bucket, query: [[name, '']] })
         expectRefused(answer, 501, 'NotImplemented')

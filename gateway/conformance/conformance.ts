@@ -16,6 +16,7 @@ import {
 import { BUCKET_CASES } from './buckets.ts'
 import { CHECKSUM_CASES } from './checksums.ts'
 import { CONDITION_CASES } from './conditions.ts'
+import { BUCKET_TAG_CASES } from './bucket-tags.ts'
 import { CORS_CASES } from './cors.ts'
 import { LISTING_CASES } from './listing.ts'
 import { MULTIPART_CASES } from './multipart.ts'
@@ -33,6 +34,7 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...BUCKET_CASES,
   ...OBJECT_CASES,
   ...CONDITION_CASES,
+  ...BUCKET_TAG_CASES,
   ...CORS_CASES,
   ...LISTING_CASES,
   ...MULTIPART_CASES,

@@ -52,7 +52,7 @@ export class MemoryBuckets implements BucketBackend {
 
   async createBucket(
     context: RequestContext,
-    request: { bucket: string; ownerAccount: string; region: string },
+    request: Parameters<BucketBackend['createBucket']>[1],
   ): Promise<BucketInfo> {
     begin(context)
     const existing = this.#buckets.get(request.bucket)
@@ -73,7 +73,7 @@ export class MemoryBuckets implements BucketBackend {
     }
     this.#buckets.set(request.bucket, {
       info,
-      settings: {},
+      settings: request.tags === undefined ? {} : { tags: request.tags },
       objects: new Map(),
       uploads: new Map(),
       order: undefined,

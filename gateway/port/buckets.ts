@@ -2,7 +2,7 @@
 
 import type { RequestContext } from '../../protocol/context.ts'
 import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
-import type { BucketDocuments, DocumentChange } from './bucket-documents.ts'
+import type { BucketDocuments, DocumentChange, Tag } from './bucket-documents.ts'
 
 /** What never changes about a bucket. */
 export interface BucketInfo {
@@ -64,7 +64,13 @@ export interface BucketBackend {
   bucketAccess(context: RequestContext, bucket: string): Promise<BucketAccess>
   createBucket(
     context: RequestContext,
-    request: { bucket: string; ownerAccount: string; region: string },
+    request: {
+      bucket: string
+      ownerAccount: string
+      region: string
+      /** The tags that the bucket begins with. */
+      tags?: readonly Tag[] | undefined
+    },
   ): Promise<BucketInfo>
   /** Linearizable: reads the register, unless a fence protects the operation that follows. */
   headBucket(context: RequestContext, bucket: string): Promise<BucketInfo>

@@ -6,9 +6,11 @@ import { S3Error } from '../http/errors.ts'
 import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
-import { childText, parsingXml, tag, xmlDate } from '../http/xml.ts'
+import { parseTagSet } from '../http/tags.ts'
+import { childOf, childText, parsingXml, tag, xmlDate } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import type { XmlElement, XmlLimits } from '../http/xml.ts'
+import type { Tag } from '../port/bucket-documents.ts'
 import { isBucketName } from './bucket-name.ts'
 import { invalidArgument, ownerXml, gatherBody } from './common.ts'
 import { decodeListToken, encodeListToken } from './list.ts'
@@ -18,12 +20,14 @@ const MAX_LISTED = 10_000
 /** AWS's first region, which behaves unlike the others in two operations of buckets. */
 const OLDEST_REGION = 'us-east-1'
 const MAX_BODY_BYTES = 64 * 1024
-/** Room for the location, the kind of bucket and 50 tags, so that the refusal of these can name them. */
+/** Room for the location, the kind of bucket and more than 50 tags, so that a refusal can say what is wrong. */
 export const CREATE_BUCKET_LIMITS: XmlLimits = {
   maxBytes: MAX_BODY_BYTES,
-  maxElements: 200,
+  maxElements: 400,
   maxDepth: 4,
 }
+/** The elements of a configuration that are built. */
+const CONFIGURED: ReadonlySet<string> = new Set(['LocationConstraint', 'Tags'])
 
 /**
  * `GET /`: the buckets of the caller's account, by name. A cluster has one region, so `bucket-region` shows all of
@@ -69,22 +73,28 @@ function maxBuckets(text: string | undefined): number {
 
 /**
  * `PUT /bucket`: 200. The bucket belongs to the caller's account. Throws InvalidBucketName, BucketAlreadyExists,
- * BucketAlreadyOwnedByYou, TooManyBuckets, InvalidLocationConstraint, MalformedXML, NotImplemented for tags and other
- * elements that Shoal would have to ignore.
+ * BucketAlreadyOwnedByYou, TooManyBuckets, InvalidLocationConstraint, MalformedXML, what `parseTags` throws, AccessDenied
+ * for tags without the right s3:TagResource, NotImplemented for elements that Shoal would have to ignore.
  */
 export async function createBucket(call: Call): Promise<S3Response> {
   const { bytes } = await gatherBody(call, MAX_BODY_BYTES)
   if (!isBucketName(call.bucket)) {
     throw new S3Error('InvalidBucketName', undefined, { details: { BucketName: call.bucket } })
   }
+  let tags: Tag[] = []
   if (bytes.length > 0) {
-    checkLocation(await call.inTurns(parsingXml(bytes, CREATE_BUCKET_LIMITS)), call.region)
+    const root = await call.inTurns(parsingXml(bytes, CREATE_BUCKET_LIMITS))
+    checkLocation(root, call.region)
+    const set = childOf(root, 'Tags')
+    if (set !== undefined) tags = parseTagSet(set, 'Bucket')
   }
+  if (tags.length > 0) await call.authorizeNew('s3:TagResource')
   try {
     await call.store.createBucket(call.context, {
       bucket: call.bucket,
       ownerAccount: call.identity.accountId,
       region: call.region,
+      tags: tags.length === 0 ? undefined : tags,
     })
   } catch (error) {
     // As in AWS, the owner of a bucket may create it again in the oldest region.
@@ -102,7 +112,7 @@ function checkLocation(root: XmlElement, region: string): void {
   if (root.name !== 'CreateBucketConfiguration') throw new S3Error('MalformedXML')
   for (const child of root.children) {
     const isEmpty = child.children.length === 0 && child.text === ''
-    if (child.name !== 'LocationConstraint' && !isEmpty) {
+    if (!CONFIGURED.has(child.name) && !isEmpty) {
       throw new S3Error('NotImplemented', undefined, { details: { Element: child.name } })
     }
   }

@@ -50,6 +50,8 @@ export interface Call {
    * objects. `versionId` is the version, for conditions about it.
    */
   authorize(action: string, bucket: string, key: string, versionId?: string): Promise<void>
+  /** Throws AccessDenied unless the identity may do `action` on the bucket of this request, which is not created yet. */
+  authorizeNew(action: string): void | Promise<void>
   /** The owner and settings of a bucket, as decisions about this request use them: at most 1 s old (T7). */
   access(bucket: string): Promise<BucketAccess>
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { AbortRule } from '../port/buckets.ts'
 import { S3Error } from '../http/errors.ts'
+import { parseTags, TAGGING_LIMITS } from '../http/tags.ts'
 import { parseXml } from '../http/xml.ts'
 import { xmlDocument } from '../http/xml-text.ts'
 import { CORS_LIMITS, parseCors } from './cors.ts'
@@ -77,6 +78,11 @@ const NAMES = [
   'AllowedOrigin',
   'AllowedMethod',
   'MaxAgeSeconds',
+  'Tagging',
+  'TagSet',
+  'Tag',
+  'Key',
+  'Value',
   '__proto__',
   'constructor',
 ]
@@ -121,6 +127,7 @@ describe('random and damaged settings', () => {
         )
         refusedOr(() => parsePublicAccessBlock(parseXml(body, BLOCK_LIMITS)))
         refusedOr(() => parseCors(parseXml(body, CORS_LIMITS)))
+        refusedOr(() => parseTags(parseXml(body, TAGGING_LIMITS), 'Bucket'))
         const rules = refusedOr(() => parseLifecycle(parseXml(body, LIFECYCLE_LIMITS))) as
           AbortRule[] | undefined
         for (const { days } of rules ?? []) expect(days).toBeGreaterThan(0)

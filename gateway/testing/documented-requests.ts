@@ -37,6 +37,21 @@ const POLICY = (bucket: string): string =>
     ],
   })
 
+const TAGGING = '<Tagging><TagSet><Tag><Key>team</Key><Value>a</Value></Tag></TagSet></Tagging>'
+
+/** Operations whose body needs a digest. */
+const DIGESTED: ReadonlySet<string> = new Set([
+  'DeleteObjects',
+  'PutBucketCors',
+  'PutBucketTagging',
+])
+
+/** The setting that must be there before it can be read: the operation that puts it, and its parameter. */
+const SETTINGS: Readonly<Record<string, readonly [put: string, mark: string]>> = {
+  GetBucketCors: ['PutBucketCors', 'cors'],
+  GetBucketTagging: ['PutBucketTagging', 'tagging'],
+}
+
 const BODIES: Readonly<Record<string, (bucket: string, partChecksum: string) => string>> = {
   PutObject: () => TEXT.toString(),
   UploadPart: () => TEXT.toString(),
@@ -50,6 +65,7 @@ const BODIES: Readonly<Record<string, (bucket: string, partChecksum: string) => 
     '<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>',
   PutBucketCors: () =>
     '<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>',
+  PutBucketTagging: () => TAGGING,
   CompleteMultipartUpload: (_, partChecksum) =>
     `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${ETAG}</ETag>${partChecksum}</Part></CompleteMultipartUpload>`,
 }
@@ -77,7 +93,8 @@ export async function prepareSample(
   const path = { service: '/', bucket: `/${bucket}`, object: `/${bucket}/key` }[level]
   let uploadId = ''
   if (name !== 'CreateBucket') await send(target, { method: 'PUT', path: `/${bucket}` })
-  if (name === 'GetBucketCors') await putCors(target, `/${bucket}`)
+  const setting = SETTINGS[name]
+  if (setting !== undefined) await putSetting(target, `/${bucket}`, ...setting)
   if (level === 'object' || name === 'DeleteObjects') {
     for (const key of ['key', 'source']) {
       await send(target, { method: 'PUT', path: `/${bucket}/${key}`, body: [TEXT] })
@@ -97,7 +114,7 @@ export async function prepareSample(
       ? ''
       : `<Checksum${checksum}>${sumOf(checksum, TEXT).toString('base64')}</Checksum${checksum}>`
   const body = BODIES[name]?.(bucket, partChecksum)
-  if (name === 'DeleteObjects' || name === 'PutBucketCors') headers['content-md5'] = md5(body ?? '')
+  if (DIGESTED.has(name)) headers['content-md5'] = md5(body ?? '')
   return {
     method,
     path,
@@ -107,14 +124,18 @@ export async function prepareSample(
   }
 }
 
-async function putCors(target: ConformanceTarget, path: string): Promise<void> {
-  const body = BODIES['PutBucketCors']?.('', '') ?? ''
-  const headers = { 'content-md5': md5(body) }
+async function putSetting(
+  target: ConformanceTarget,
+  path: string,
+  name: string,
+  mark: string,
+): Promise<void> {
+  const body = BODIES[name]?.('', '') ?? ''
   await send(target, {
     method: 'PUT',
     path,
-    query: [['cors', '']],
-    headers,
+    query: [[mark, '']],
+    headers: { 'content-md5': md5(body) },
     body: [Buffer.from(body)],
   })
 }

@@ -37,6 +37,7 @@ export const CALLERS = {
   ]),
   blind: user('blind', [may('s3:GetObject', 'arn:aws:s3:::bucket/*')]),
   writer: user('writer', [may(['s3:PutObject', 's3:DeleteObject'], 'arn:aws:s3:::bucket/open/*')]),
+  creator: user('creator', [may('s3:CreateBucket', '*')]),
   copier: user('copier', [may(['s3:GetObject', 's3:PutObject'], 'arn:aws:s3:::bucket/open/*')]),
   lister: user('lister', [
     may('s3:ListBucket', 'arn:aws:s3:::bucket', {

@@ -4,6 +4,7 @@
  */
 
 import type { RequestContext } from '../../protocol/context.ts'
+import { DOCUMENT_NAMES } from '../port/bucket-documents.ts'
 import type { BucketAccess } from '../port/buckets.ts'
 import type { Credential, PolicyText } from '../port/identity.ts'
 import { RIGHTS_AGE_MS, type RightsSource, type Timed } from '../port/rights.ts'
@@ -109,7 +110,12 @@ function charactersOfPolicies(policies: readonly PolicyText[]): number {
 }
 
 function charactersOfAccess({ settings }: BucketAccess): number {
-  const { policy = '', principals = [], cors } = settings
-  const sum = policy.length + (cors === undefined ? 0 : JSON.stringify(cors).length)
-  return principals.reduce((before, { arn, id }) => before + arn.length + id.length, sum)
+  const { policy = '', principals = [] } = settings
+  let sum = policy.length
+  for (const { arn, id } of principals) sum += arn.length + id.length
+  for (const name of DOCUMENT_NAMES) {
+    const document = settings[name]
+    if (document !== undefined) sum += JSON.stringify(document).length
+  }
+  return sum
 }

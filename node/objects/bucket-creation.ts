@@ -11,6 +11,7 @@
  *   - a creation that dies between two steps leaves an intent, or a bucket that the next reader decides
  */
 
+import type { Tag } from '../../gateway/port/bucket-documents.ts'
 import type { BucketRecord } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
@@ -51,6 +52,7 @@ interface BucketRequest {
   readonly bucket: string
   readonly ownerAccount: string
   readonly region: string
+  readonly tags?: readonly Tag[] | undefined
 }
 
 export class BucketCreation {
@@ -157,16 +159,17 @@ export class BucketCreation {
   }
 
   /** With an incarnation of its own: a second creation under the name is another bucket. */
-  #newRecord({ bucket, ownerAccount, region }: BucketRequest): BucketRecord {
+  #newRecord({ bucket, ownerAccount, region, tags }: BucketRequest): BucketRecord {
     const { random, clock, memberCount } = this.#options
-    return newBucket({
+    const identity = {
       name: bucket,
       incarnation: random.bytes(16),
       ownerAccount,
       createdMs: clock.nowMs(),
       region,
       shards: shardsFor(memberCount()),
-    })
+    }
+    return newBucket(identity, { tags })
   }
 
   /** Repeats a step whose outcome is not known. */

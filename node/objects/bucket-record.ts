@@ -51,12 +51,13 @@ export function bucketValue(record: BucketRecord): Omit<RegisterValue, 'operatio
   }
 }
 
-/** A record in state "creating", without settings. */
+/** A record in state "creating", without other settings than `documents`. */
 export function newBucket(
   identity: Pick<
     BucketRecord,
     'name' | 'incarnation' | 'ownerAccount' | 'createdMs' | 'region' | 'shards'
   >,
+  documents: BucketDocuments = {},
 ): BucketRecord {
   return {
     ...identity,
@@ -67,7 +68,7 @@ export function newBucket(
     principals: [],
     publicAccessBlock: 0,
     abortRules: [],
-    documents: [],
+    documents: withDocuments([], documents),
   }
 }
 

@@ -9,6 +9,7 @@ import { LIFECYCLE_LIMITS, lifecycleXml, parseLifecycle } from '../../gateway/s3
 import { BLOCK_LIMITS, parsePublicAccessBlock } from '../../gateway/s3/policy.ts'
 import { parseVersioning, VERSIONING_LIMITS } from '../../gateway/s3/versioning.ts'
 import { ChunkedDecoder } from '../../gateway/body/chunked.ts'
+import { parseTags, tagSetXml, TAGGING_LIMITS } from '../../gateway/http/tags.ts'
 import { encodeUrl, parsingXml, type XmlElement } from '../../gateway/http/xml.ts'
 import { escapeXml, xmlDocument } from '../../gateway/http/xml-text.ts'
 import type { SmallRandom } from '../../protocol/iam/testing/cases.ts'
@@ -69,6 +70,9 @@ interface Document {
 
 const word = (random: SmallRandom): string => escapeXml(subjectText(random, TEXT, 12, 1))
 
+/** Only what a tag may have. */
+const tagWord = (random: SmallRandom): string => subjectText(random, `${WORD}+-=._:/@ é`, 12)
+
 const documents: Readonly<Record<string, Document>> = {
   keys: {
     limits: DELETE_LIMITS,
@@ -118,6 +122,34 @@ const documents: Readonly<Record<string, Document>> = {
       element('VersioningConfiguration', element('Status', random.pick(['Enabled', 'Suspended']))),
     read: (root) => promise(['Enabled', 'Suspended'].includes(parseVersioning(root)), 'no state'),
   },
+  tags: {
+    limits: TAGGING_LIMITS,
+    valid: (random) =>
+      element(
+        'Tagging',
+        element(
+          'TagSet',
+          ...Array.from({ length: random.below(5) }, (_, at) =>
+            element(
+              'Tag',
+              element('Key', `${at}${tagWord(random)}`),
+              element('Value', tagWord(random)),
+            ),
+          ),
+        ),
+      ),
+    read(root) {
+      const tags = parseTags(root, 'Object')
+      promise(tags.length <= 10, 'too many tags')
+      promise(new Set(tags.map(({ key }) => key)).size === tags.length, 'two tags with one key')
+      for (const { key, value } of tags) {
+        promise(key.length >= 1 && key.length <= 128 && value.length <= 256, 'a tag is too long')
+      }
+      const shown = Buffer.from(xmlDocument('Tagging', tagSetXml(tags)))
+      const again = parseTags(finish(parsingXml(shown, TAGGING_LIMITS)), 'Object')
+      promise(JSON.stringify(again) === JSON.stringify(tags), 'other tags when shown')
+    },
+  },
   block: {
     limits: BLOCK_LIMITS,
     valid: (random) =>
@@ -159,6 +191,7 @@ const ROOTS: Readonly<Record<string, string>> = {
   LifecycleConfiguration: 'rules',
   VersioningConfiguration: 'versioning',
   PublicAccessBlockConfiguration: 'block',
+  Tagging: 'tags',
 }
 
 /** In slices of a few KiB each. */

@@ -1,6 +1,7 @@
 /** Operations on buckets and their settings, as entries of the table (Operation says what the fields mean). */
 
 import type { Operation } from '../operation.ts'
+import { deleteBucketTagging, getBucketTagging, putBucketTagging } from '../bucket-tags.ts'
 import { createBucket, deleteBucket, getBucketLocation, headBucket } from '../bucket.ts'
 import { deleteBucketCors, getBucketCors, putBucketCors } from '../cors.ts'
 import { deleteObjects } from '../delete.ts'
@@ -138,5 +139,14 @@ export const SETTING_OPERATIONS: readonly Operation[] = [
   defineOperation('DeleteBucketCors', 'DELETE', 'bucket', deleteBucketCors, {
     marks: ['cors'],
     action: 's3:PutBucketCORS',
+  }),
+  defineOperation('GetBucketTagging', 'GET', 'bucket', getBucketTagging, { marks: ['tagging'] }),
+  defineOperation('PutBucketTagging', 'PUT', 'bucket', putBucketTagging, {
+    marks: ['tagging'],
+    headers: CHECKSUMS,
+  }),
+  defineOperation('DeleteBucketTagging', 'DELETE', 'bucket', deleteBucketTagging, {
+    marks: ['tagging'],
+    action: 's3:PutBucketTagging',
   }),
 ]

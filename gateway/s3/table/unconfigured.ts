@@ -33,7 +33,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
     headers: ['x-amz-acl', ...CHECKSUMS],
   }),
   probe('GetBucketAbac', 'bucket', 'abac', bucketHas('AbacStatus', '<Status>Disabled</Status>')),
-  probe('GetBucketTagging', 'bucket', 'tagging', bucketLacks('NoSuchTagSet')),
   probe(
     'GetBucketEncryption',
     'bucket',
@@ -83,7 +82,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
     'ownershipControls',
     bucketLacks('OwnershipControlsNotFoundError'),
   ),
-  removal('DeleteBucketTagging', 'tagging', 's3:PutBucketTagging'),
   removal('DeleteBucketEncryption', 'encryption', 's3:PutEncryptionConfiguration'),
   removal('DeleteBucketWebsite', 'website'),
   removal('DeleteBucketReplication', 'replication', 's3:PutReplicationConfiguration'),
@@ -116,7 +114,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
 export const ABSENT_OPERATIONS: readonly Operation[] = [
   missing('PostObject', 'POST', 'bucket', undefined, 's3:PutObject'),
   missing('CreateSession', 'GET', 'bucket', 'session'),
-  missing('PutBucketTagging', 'PUT', 'bucket', 'tagging'),
   missing('PutBucketEncryption', 'PUT', 'bucket', 'encryption', 's3:PutEncryptionConfiguration'),
   missing('PutBucketWebsite', 'PUT', 'bucket', 'website'),
   missing('PutBucketLogging', 'PUT', 'bucket', 'logging'),
