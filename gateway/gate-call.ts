@@ -13,7 +13,10 @@ import { matchPrincipal } from '../protocol/iam/principal.ts'
 import { Meter } from '../protocol/work.ts'
 import { ANONYMOUS, authorize, isAllowed, type Access, type Applicant } from './auth/authorize.ts'
 import type { Backend } from './port/backend.ts'
+import type { Fact, KnownFacts, NamedObject } from './auth/condition-values.ts'
+import { JudgedObjects } from './judged-objects.ts'
 import type { Identity } from './port/identity.ts'
+import type { ObjectChange, ObjectFacts, ObjectReader } from './port/objects.ts'
 import type { BucketAccess } from './port/buckets.ts'
 import { S3Error } from './http/errors.ts'
 import type { Admission } from './overload/admission.ts'
@@ -22,6 +25,7 @@ import type { TurnBytes } from './http/turn-bytes.ts'
 import type { WorkQueue } from './http/work-queue.ts'
 import type { InTurns } from './port/in-turns.ts'
 import type { Call, Level, Operation } from './s3/operation.ts'
+import { tagsInBody } from './s3/tagging.ts'
 import type { S3Request } from './http/request.ts'
 import type { AuthResult, SigV2 } from './auth/auth.ts'
 
@@ -68,6 +72,7 @@ export class GateCall implements Call, Applicant {
   readonly #accesses = new Map<string, Promise<BucketAccess>>()
   /** The bucket that a copy reads from, once its right was asked for. A missing key is then one of this bucket. */
   #sourceBucket: string | undefined
+  readonly #judged: JudgedObjects
 
   constructor(
     operation: Operation,
@@ -92,6 +97,7 @@ export class GateCall implements Call, Applicant {
     this.inTurns = (work) => options.workQueue.run(work, context)
     this.#admission = options.admission
     this.#received = options.received
+    this.#judged = new JudgedObjects(this.store, context)
   }
 
   /** The ARN that the operation is about. */
@@ -138,18 +144,22 @@ export class GateCall implements Call, Applicant {
     const { action, versionAction, resource, name } = this.operation
     const versionId = versionAction === undefined ? undefined : this.request.query.get('versionId')
     const right = versionId === undefined ? action : (versionAction ?? action)
-    // A new bucket has no owner and no policy yet.
-    if (resource === 'service' || name === 'CreateBucket') return this.authorizeNew(right)
+    if (resource === 'service' || name === 'CreateBucket') return this.authorizeAlso(right)
     return this.#authorizeTarget(right, versionId)
   }
 
-  /** See Call. */
-  authorizeNew(action: string): Promise<void> | void {
-    return authorize({ action, resource: this.target }, this)
+  /** See Call. A bucket that is about to be created has no owner and no policy. */
+  authorizeAlso(action: string): Promise<void> | void {
+    const { resource, name } = this.operation
+    const isNew = resource === 'service' || name === 'CreateBucket'
+    if (isNew) return authorize({ action, resource: this.target }, this)
+    return this.#authorize(this.bucket, { action, resource: this.target })
   }
 
   async #authorizeTarget(action: string, versionId: string | undefined): Promise<void> {
-    await this.#authorize(this.bucket, { action, resource: this.target, versionId })
+    const { bucket, key } = this
+    const object = this.operation.resource === 'object' ? { bucket, key, versionId } : undefined
+    await this.#authorize(bucket, { action, resource: this.target, object })
     if (!POLICY_OPERATIONS.has(this.operation.name)) return
     const { info } = await this.access(this.bucket)
     // As in AWS, no policy can allow other accounts to change policies.
@@ -174,22 +184,62 @@ export class GateCall implements Call, Applicant {
   }
 
   /** See Call. A copy asks only about its source. */
-  authorize(action: string, bucket: string, key: string, versionId?: string): Promise<void> {
+  authorize(action: string, object: NamedObject, facts?: ObjectFacts): Promise<void> {
+    const { bucket, key } = object
     if (this.operation.markHeader === 'x-amz-copy-source') this.#sourceBucket = bucket
     const resource = resourceArn('object', bucket, key)
-    return this.#authorize(bucket, { action, resource, versionId })
+    return this.#authorize(bucket, { action, resource, object }, { object: facts })
   }
 
-  async #authorize(bucket: string, wanted: Omit<Access, 'bucket'>): Promise<void> {
+  /** See Call. */
+  async may(action: string, object: NamedObject, facts: ObjectFacts): Promise<boolean> {
+    const bucket = await this.access(object.bucket)
+    const resource = resourceArn('object', object.bucket, object.key)
+    return isAllowed({ action, resource, object, bucket }, this, { object: facts })
+  }
+
+  /** What a decision lacks (Applicant). */
+  async fetch(fact: Fact, access: Access): Promise<KnownFacts> {
+    if (fact === 'bodyTags') return { bodyTags: await tagsInBody(this, 'Object') }
+    return {
+      object: access.object === undefined ? null : await this.#judged.facts(access, access.object),
+    }
+  }
+
+  /** See Call. */
+  async getObject(request: NamedObject & { readonly withData: boolean }): Promise<ObjectReader> {
+    const reader = await this.store.getObject(this.context, request)
+    const object = reader.info
+    for (const access of this.#judged.outdated(request, object)) {
+      await authorize(access, this, { object })
+    }
+    return reader
+  }
+
+  /** See Call. */
+  changeObject(
+    versionId: string | undefined,
+    change: ObjectChange,
+  ): ReturnType<Backend['changeObject']> {
+    const { bucket, key } = this
+    const judged = this.#judged.judged({ bucket, key, versionId })
+    return this.store.changeObject(this.context, { bucket, key, versionId, change, judged })
+  }
+
+  async #authorize(
+    bucket: string,
+    wanted: Omit<Access, 'bucket'>,
+    known?: KnownFacts,
+  ): Promise<void> {
     let access: BucketAccess
     try {
       access = await this.access(bucket)
     } catch (error) {
       if (!isMissing(error, 'NoSuchBucket')) throw error
       // Only callers who would have been let in are told that the bucket does not exist.
-      throw (await isAllowed(wanted, this)) ? error : new S3Error('AccessDenied')
+      throw (await isAllowed(wanted, this, known)) ? error : new S3Error('AccessDenied')
     }
-    await authorize({ ...wanted, bucket: access }, this)
+    await authorize({ ...wanted, bucket: access }, this, known)
   }
 
   /**
@@ -218,8 +268,10 @@ export class GateCall implements Call, Applicant {
   async shownFailure(error: unknown): Promise<unknown> {
     const { operation } = this
     const reads = operation.method === 'GET' || operation.method === 'HEAD'
+    // Changes of something that belongs to an object, as its tags, tell that it exists.
+    const ofObject = operation.marks.length > 0 && operation.versionAction !== undefined
     if (operation.resource !== 'object' || !isMissing(error, 'NoSuchKey')) return error
-    if (!reads && this.#sourceBucket === undefined) return error
+    if (!reads && !ofObject && this.#sourceBucket === undefined) return error
     const bucket = this.#sourceBucket ?? this.bucket
     const resource = resourceArn('bucket', bucket, '')
     try {

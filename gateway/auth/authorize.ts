@@ -17,7 +17,13 @@ import type { Caller } from '../../protocol/iam/principal.ts'
 import { BudgetError, Meter, type Work } from '../../protocol/work.ts'
 import type { Identity } from '../port/identity.ts'
 import type { BucketAccess } from '../port/buckets.ts'
-import { ConditionValues, type Circumstances } from './condition-values.ts'
+import {
+  ConditionValues,
+  type Asked,
+  type Circumstances,
+  type Fact,
+  type KnownFacts,
+} from './condition-values.ts'
 import { S3Error } from '../http/errors.ts'
 import { denied } from './explain.ts'
 import type { InTurns } from '../port/in-turns.ts'
@@ -33,52 +39,81 @@ export const ANONYMOUS: Identity = {
   policies: [],
 }
 
-/** One right that a request needs on one resource. */
-export interface Access {
-  readonly action: string
+/** One right that a request needs on one resource. `object` is what the resource names, and its version. */
+export interface Access extends Asked {
   /** ARN. */
   readonly resource: string
   /** The bucket that the resource belongs to. Absent for a new bucket and for resources of the caller's account. */
   readonly bucket?: BucketAccess | undefined
-  /** s3:VersionId. */
-  readonly versionId?: string | undefined
 }
 
 /** A request that asks for rights, with the queue for the evaluation of many policies. */
 export interface Applicant extends Circumstances {
   readonly inTurns: InTurns
+  /** Fetches what a decision lacks. Left out where there is nothing to fetch: conditions then find no values. */
+  readonly fetch?: ((fact: Fact, access: Access) => Promise<KnownFacts>) | undefined
 }
 
 /**
  * Throws AccessDenied, or rejects with it, unless `about` may do `access`. Returns nothing at once when the decision
- * needs no turn of the queue, so that the usual request pays for no promise. The error says why only to callers who
- * may know (explain.ts).
+ * needs no turn of the queue and no fact, so that the usual request pays for no promise. The error says why only to
+ * callers who may know (explain.ts). `known` is what the caller knows already.
  */
-export function authorize(access: Access, about: Applicant): void | Promise<void> {
-  return about.inTurns(authorizing(access, about))
+export function authorize(
+  access: Access,
+  about: Applicant,
+  known?: KnownFacts,
+): void | Promise<void> {
+  return withFacts(access, about, known, authorizing)
 }
 
 /** The decision without an error: for callers that choose between two answers. */
-export function isAllowed(access: Access, about: Applicant): boolean | Promise<boolean> {
-  return about.inTurns(allowing(access, about))
+export function isAllowed(
+  access: Access,
+  about: Applicant,
+  known?: KnownFacts,
+): boolean | Promise<boolean> {
+  return withFacts(access, about, known, allowing)
 }
 
-function* authorizing(access: Access, about: Applicant): Work<void> {
+/** Decides. When the decision lacks a fact it does not count: the fact is fetched, and the decision is made again. */
+function withFacts<Decided extends boolean | void>(
+  access: Access,
+  about: Applicant,
+  known: KnownFacts = {},
+  decide: (access: Access, about: Applicant, known: KnownFacts) => Work<Decided | Fact>,
+): Decided | Promise<Decided> {
+  const next = (outcome: Decided | Fact): Decided | Promise<Decided> => {
+    if (typeof outcome !== 'string') return outcome
+    const fetched = about.fetch?.(outcome, access) ?? Promise.resolve(NOTHING)
+    return fetched.then((more) => withFacts(access, about, { ...known, ...more }, decide))
+  }
+  const outcome = about.inTurns(decide(access, about, known))
+  return outcome instanceof Promise ? outcome.then(next) : next(outcome)
+}
+
+const NOTHING: KnownFacts = { object: null, bodyTags: [] }
+
+function* authorizing(access: Access, about: Applicant, known: KnownFacts): Work<void | Fact> {
   const meter = new Meter(DECISION_STEPS_MAX)
+  const values = new ConditionValues(about, access, known)
   try {
-    const question = yield* questionOf(access, about, meter)
+    const question = yield* questionOf(access, about, values, meter)
     const decision = yield* deciding(question, meter)
-    if (decision.allowed) return
+    if (values.lacking !== undefined) return values.lacking
+    if (decision.allowed) return undefined
     throw yield* denied(decision, question, access.bucket?.info, about, meter)
   } catch (error) {
     throw error instanceof BudgetError ? undecided(error) : error
   }
 }
 
-function* allowing(access: Access, about: Applicant): Work<boolean> {
+function* allowing(access: Access, about: Applicant, known: KnownFacts): Work<boolean | Fact> {
   const meter = new Meter(DECISION_STEPS_MAX)
+  const values = new ConditionValues(about, access, known)
   try {
-    return (yield* deciding(yield* questionOf(access, about, meter), meter)).allowed
+    const { allowed } = yield* deciding(yield* questionOf(access, about, values, meter), meter)
+    return values.lacking ?? allowed
   } catch (error) {
     if (error instanceof BudgetError) return false
     throw error
@@ -98,7 +133,12 @@ function undecided(cause: BudgetError): S3Error {
  * The question for protocol/iam. Without a bucket the resource belongs to the caller's account, and no resource
  * policy takes part.
  */
-function* questionOf(access: Access, about: Circumstances, meter: Meter): Work<Question> {
+function* questionOf(
+  access: Access,
+  about: Circumstances,
+  context: ConditionValues,
+  meter: Meter,
+): Work<Question> {
   const { identity } = about
   const subject = yield* subjectOf(identity, meter)
   const { bucket } = access
@@ -120,7 +160,7 @@ function* questionOf(access: Access, about: Circumstances, meter: Meter): Work<Q
     resourceAccount: bucket?.info.ownerAccount ?? identity.accountId,
     action: access.action,
     resource: access.resource,
-    context: new ConditionValues(about, access.versionId),
+    context,
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { CONDITION_KEYS } from '../../protocol/iam/condition-keys.ts'
-import { ConditionValues } from './condition-values.ts'
+import { ConditionValues, type Asked } from './condition-values.ts'
 import type { Identity } from '../port/identity.ts'
 import { session, user } from '../testing/callers.ts'
 import { parseCopySource } from '../http/copy-source.ts'
@@ -20,6 +20,10 @@ const SIGNED: AuthResult = {
   signedMs: NOW - 1_500,
 }
 
+function asked(action: string, versionId?: string): Asked {
+  return { action, object: { bucket: 'bucket', key: 'key', versionId } }
+}
+
 function values(
   message: FakeMessage,
   auth: AuthResult = SIGNED,
@@ -27,7 +31,7 @@ function values(
 ): Record<string, readonly string[]> {
   const request = fakeRequest(message)
   const about = { request, auth, identity, region: 'mars', nowMs: NOW, operation: route(request) }
-  const found = new ConditionValues(about, request.query.get('versionId'))
+  const found = new ConditionValues(about, asked('s3:GetObject', request.query.get('versionId')))
   const present = [...CONDITION_KEYS].filter((key) => found.has(key))
   return Object.fromEntries(present.map((key) => [key, found.get(key) ?? []]))
 }
@@ -200,6 +204,8 @@ test('each version has its own value', () => {
     region: 'mars',
     nowMs: NOW,
   }
-  expect(new ConditionValues(about, 'v7').get('s3:versionid')).toEqual(['v7'])
+  expect(
+    new ConditionValues(about, asked('s3:DeleteObjectVersion', 'v7')).get('s3:versionid'),
+  ).toEqual(['v7'])
   expect(new ConditionValues(about).has('s3:versionid')).toBe(false)
 })

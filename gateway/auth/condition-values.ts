@@ -6,12 +6,20 @@
  * X-Forwarded-For (F33).
  */
 
-import { isConditionKey } from '../../protocol/iam/condition-keys.ts'
+import {
+  conditionKeyOf,
+  EXISTING_TAG,
+  isConditionKey,
+  REQUEST_TAG,
+} from '../../protocol/iam/condition-keys.ts'
 import type { ContextValues } from '../../protocol/iam/template.ts'
 import { plainAddress } from '../http/address.ts'
+import type { Tag } from '../port/bucket-documents.ts'
 import type { Identity } from '../port/identity.ts'
+import type { ObjectFacts } from '../port/objects.ts'
 import { parseCopySource } from '../http/copy-source.ts'
 import type { S3Request } from '../http/request.ts'
+import { parseTagHeader } from '../http/tags.ts'
 import type { AuthResult } from './auth.ts'
 
 /** What conditions need to know of a request's operation: its name, and the names that it understands. */
@@ -36,25 +44,71 @@ export interface Circumstances {
   readonly operation?: JudgedOperation | undefined
 }
 
+/** An object that a right is asked for. */
+export interface NamedObject {
+  readonly bucket: string
+  readonly key: string
+  /** The version that is named. */
+  readonly versionId?: string | undefined
+}
+
+/** The right that is asked for, as far as values depend on it. */
+export interface Asked {
+  readonly action: string
+  /** Given where an object may be there already, and the right is about it. */
+  readonly object?: NamedObject | undefined
+}
+
+/** What is known of a request that is not in its head. */
+export interface KnownFacts {
+  /** The object's version as it is. */
+  readonly object?: ObjectFacts | undefined
+  /** The tags in the document that the body is. */
+  readonly bodyTags?: readonly Tag[] | undefined
+}
+
+/** Something that has to be fetched before a decision can be made. */
+export type Fact = keyof KnownFacts
+
+/** The actions for which AWS documents s3:ExistingObjectTag. Writing over an object and deleting it are not among them. */
+const EXISTING_TAG_ACTIONS: ReadonlySet<string> = new Set(
+  [
+    'GetObject GetObjectVersion GetObjectAttributes GetObjectVersionAttributes',
+    'GetObjectAcl GetObjectVersionAcl PutObjectAcl PutObjectVersionAcl',
+    'GetObjectTagging GetObjectVersionTagging PutObjectTagging PutObjectVersionTagging',
+    'DeleteObjectTagging DeleteObjectVersionTagging',
+  ].flatMap((line) => line.split(' ').map((name) => `s3:${name}`)),
+)
+/** Those that give an object tags. */
+const TAGGING_ACTIONS = ['s3:PutObjectTagging', 's3:PutObjectVersionTagging']
+
 /** Computes values on demand and keeps them for the other policies of the same decision. */
 export class ConditionValues implements ContextValues {
   readonly #about: Circumstances
-  readonly #versionId: string | undefined
+  readonly #asked: Asked | undefined
+  readonly #facts: KnownFacts
   /** Made for the first value: most decisions ask for none. */
   #known: Map<string, readonly string[] | undefined> | undefined
+  #lacking: Fact | undefined
 
-  /** `versionId` is that of the object asked for: one request may ask for several objects. */
-  constructor(about: Circumstances, versionId?: string) {
+  /** `asked` is the right: one request may ask for several. */
+  constructor(about: Circumstances, asked?: Asked, facts: KnownFacts = {}) {
     this.#about = about
-    this.#versionId = versionId
+    this.#asked = asked
+    this.#facts = facts
   }
 
-  /** The values of a key in lower case; undefined when the request has none. No key of a request has several. */
+  /** A condition asked for this fact, and found no value because it is not known: the decision does not count. */
+  get lacking(): Fact | undefined {
+    return this.#lacking
+  }
+
+  /** The values of a key in lower case; undefined when the request has none. */
   get(key: string): readonly string[] | undefined {
     const known = (this.#known ??= new Map())
     if (known.has(key)) return known.get(key)
-    const text = this.#find(key)
-    const values = text === undefined ? undefined : [text]
+    const found = this.#find(key)
+    const values = typeof found === 'string' ? [found] : found
     known.set(key, values)
     return values
   }
@@ -63,14 +117,62 @@ export class ConditionValues implements ContextValues {
     return this.get(key) !== undefined
   }
 
-  #find(key: string): string | undefined {
+  #find(key: string): string | readonly string[] | undefined {
     const about = this.#about
-    if (key === 's3:versionid') return this.#versionId
+    if (key === 's3:versionid') return this.#asked?.object?.versionId
+    if (key.startsWith(EXISTING_TAG)) {
+      return valuesOf(this.#existingTags(), key.slice(EXISTING_TAG.length))
+    }
+    if (key.startsWith(REQUEST_TAG))
+      return valuesOf(this.#requestTags(), key.slice(REQUEST_TAG.length))
+    if (key === 's3:requestobjecttagkeys') return present(this.#requestTags().map((tag) => tag.key))
     if (key.startsWith('aws:')) return globalValue(key, about)
     if (key.startsWith('s3:')) return s3Value(key.slice('s3:'.length), about)
     if (key === 'sts:externalid') return about.request.query.get('ExternalId')
     if (key === 'sts:rolesessionname') return about.request.query.get('RoleSessionName')
     return undefined
+  }
+
+  #existingTags(): readonly Tag[] {
+    const { action, object } = this.#asked ?? {}
+    if (object === undefined || !EXISTING_TAG_ACTIONS.has(action ?? '')) return []
+    const facts = this.#facts.object
+    if (facts === undefined) this.#lacking = 'object'
+    return facts?.tags ?? []
+  }
+
+  /** Those that the object would have. */
+  #requestTags(): readonly Tag[] {
+    const { operation } = this.#about
+    const action = this.#asked?.action ?? ''
+    const gives = TAGGING_ACTIONS.includes(action)
+    if (operation === undefined || !(gives || action === 's3:PutObject')) return []
+    if (operation.name !== 'PutObjectTagging') return headerTags(this.#about.request, operation)
+    const { bodyTags } = this.#facts
+    if (bodyTags === undefined) this.#lacking = 'bodyTags'
+    return bodyTags ?? []
+  }
+}
+
+/** The values of the tags with this key. Keys that differ in case alone count as the same one. */
+function valuesOf(tags: readonly Tag[], key: string): readonly string[] | undefined {
+  return present(tags.filter((tag) => conditionKeyOf(tag.key) === key).map((tag) => tag.value))
+}
+
+function present(values: readonly string[]): readonly string[] | undefined {
+  return values.length === 0 ? undefined : values
+}
+
+/** The tags of x-amz-tagging where it counts. A malformed header has none: the request is refused for it. */
+function headerTags({ headers }: S3Request, operation: JudgedOperation): readonly Tag[] {
+  const header = headers['x-amz-tagging']
+  if (header === undefined || !operation.headers.has('x-amz-tagging')) return []
+  const isCopy = operation.headers.has('x-amz-tagging-directive')
+  if (isCopy && headers['x-amz-tagging-directive'] !== 'REPLACE') return []
+  try {
+    return parseTagHeader(header)
+  } catch {
+    return []
   }
 }
 

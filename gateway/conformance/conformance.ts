@@ -21,6 +21,7 @@ import { CORS_CASES } from './cors.ts'
 import { LISTING_CASES } from './listing.ts'
 import { MULTIPART_CASES } from './multipart.ts'
 import { OBJECT_CASES } from './objects.ts'
+import { OBJECT_TAG_CASES } from './object-tags.ts'
 import { SETTING_CASES } from './settings.ts'
 import { STEERING_CASES } from './steering.ts'
 import { VERSION_LISTING_CASES } from './version-listing.ts'
@@ -35,6 +36,7 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...OBJECT_CASES,
   ...CONDITION_CASES,
   ...BUCKET_TAG_CASES,
+  ...OBJECT_TAG_CASES,
   ...CORS_CASES,
   ...LISTING_CASES,
   ...MULTIPART_CASES,

@@ -4,7 +4,7 @@
  */
 
 import type { Tag } from '../port/bucket-documents.ts'
-import { S3Error, type S3ErrorCode } from './errors.ts'
+import { S3Error } from './errors.ts'
 import { childText, tag, type XmlElement, type XmlLimits } from './xml.ts'
 
 /** What may have tags. */
@@ -38,7 +38,7 @@ export function parseTags(root: XmlElement, tagged: Tagged): Tag[] {
 
 /** The tags in an element that has only `<Tag>` in it. Throws what `parseTags` throws. */
 export function parseTagSet(set: XmlElement, tagged: Tagged): Tag[] {
-  return checkedTags(set.children.map(tagOf), tagged, 'InvalidTag')
+  return checkedTags(set.children.map(tagOf), tagged)
 }
 
 function tagOf(element: XmlElement): Tag {
@@ -50,14 +50,53 @@ function tagOf(element: XmlElement): Tag {
   return { key, value }
 }
 
+/** AWS's text for a header that is not understood. */
+const HEADER_TEXT =
+  "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates."
+
+/**
+ * The tags of an x-amz-tagging header, which has the form of a query: `team=storage&colour=`. A plus is a space, and the
+ * first `=` ends the key. Throws InvalidArgument for another form or a key twice, InvalidTag, BadRequest for too many.
+ */
+export function parseTagHeader(header: string): Tag[] {
+  // As everywhere, an empty value counts as absent.
+  if (header === '') return []
+  const tags = header.split('&', TAGS_MAX.Object + 1).map((pair) => {
+    const equals = pair.indexOf('=')
+    const [key, value] = equals < 0 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)]
+    return { key: decoded(key, header), value: decoded(value, header) }
+  })
+  if (tags.some(({ key }) => key === '')) throw badHeader(header)
+  const keys = new Set(tags.map(({ key }) => key))
+  if (keys.size < tags.length) throw badHeader(header)
+  return checkedTags(tags, 'Object')
+}
+
+function decoded(text: string, header: string): string {
+  // A header may only have ASCII characters here: others have to be encoded.
+  // oxlint-disable-next-line no-control-regex
+  if (!/^[\x20-\x7e]*$/.test(text)) throw badHeader(header)
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    throw badHeader(header)
+  }
+}
+
+function badHeader(header: string): S3Error {
+  return new S3Error('InvalidArgument', HEADER_TEXT, {
+    details: { ArgumentName: 'x-amz-tagging', ArgumentValue: header },
+  })
+}
+
 /** `<TagSet>`, as the tagging operations show it. */
 export function tagSetXml(tags: readonly Tag[]): string {
   const inner = tags.map(({ key, value }) => `<Tag>${tag('Key', key)}${tag('Value', value)}</Tag>`)
   return `<TagSet>${inner.join('')}</TagSet>`
 }
 
-/** Throws BadRequest, InvalidTag, and `duplicate` when two tags have the same key. */
-function checkedTags(tags: Tag[], tagged: Tagged, duplicate: S3ErrorCode): Tag[] {
+/** Throws BadRequest for too many, InvalidTag. */
+function checkedTags(tags: Tag[], tagged: Tagged): Tag[] {
   if (tags.length > TAGS_MAX[tagged]) {
     throw new S3Error('BadRequest', `${tagged} tags cannot be greater than ${TAGS_MAX[tagged]}`)
   }
@@ -65,7 +104,7 @@ function checkedTags(tags: Tag[], tagged: Tagged, duplicate: S3ErrorCode): Tag[]
   for (const { key, value } of tags) {
     checkTag(key, value, tagged)
     if (keys.has(key)) {
-      throw new S3Error(duplicate, 'Cannot provide multiple Tags with the same key', {
+      throw new S3Error('InvalidTag', 'Cannot provide multiple Tags with the same key', {
         details: { TagKey: key },
       })
     }

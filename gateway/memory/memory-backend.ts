@@ -16,6 +16,7 @@ import type {
   DeleteResult,
   ListPage,
   ListRequest,
+  ObjectBackend,
   ObjectHeaders,
   ObjectReader,
   PutResult,
@@ -31,6 +32,7 @@ import { foldPage } from './memory-listing.ts'
 import { MemoryMultipart } from './memory-multipart.ts'
 import { principalsOf } from './memory-principals.ts'
 import {
+  changeVersionOf,
   checkCondition,
   listedObject,
   listVersionsOf,
@@ -157,6 +159,17 @@ export class MemoryBackend implements Backend {
     }
     const made = this.#buckets.addVersion(bucket, { ...DELETE_MARKER, key }, [], true)
     return { versionId: made.versionId, deleteMarker: true }
+  }
+
+  async changeObject(
+    context: RequestContext,
+    request: Parameters<ObjectBackend['changeObject']>[1],
+  ): ReturnType<ObjectBackend['changeObject']> {
+    begin(context)
+    const bucket = this.#buckets.get(request.bucket)
+    const { changed, versionId } = changeVersionOf(bucket.objects.get(request.key) ?? [], request)
+    this.#buckets.replace(bucket, request.key, changed)
+    return { versionId, versioned: bucket.settings.versioning !== undefined }
   }
 
   async listObjects(context: RequestContext, request: ListRequest): Promise<ListPage> {

@@ -12,7 +12,13 @@ import {
   versionIdOf,
 } from '../../protocol/object/version-id.ts'
 import type { ListedVersion, ListVersionsPage, ListVersionsRequest } from '../port/versions.ts'
-import type { DeleteResult, ObjectInfo, WriteCondition } from '../port/objects.ts'
+import {
+  sameFacts,
+  type DeleteResult,
+  type ObjectBackend,
+  type ObjectInfo,
+  type WriteCondition,
+} from '../port/objects.ts'
 import type { ChecksumAlgorithm, Checksums } from '../port/body.ts'
 import type { Versioning } from '../port/buckets.ts'
 import { compareKeys, foldKey, foldPage } from './memory-listing.ts'
@@ -75,6 +81,24 @@ export function removeVersion(
   return {
     left: versions.filter((version) => version !== removed),
     result: { versionId, deleteMarker: removed.deleteMarker },
+  }
+}
+
+/**
+ * The versions after a change of one of them, which keeps its place. Throws as `readableVersion`, and Conflict when the
+ * change was judged by something else (ObjectBackend.changeObject).
+ */
+export function changeVersionOf(
+  versions: readonly StoredVersion[],
+  { versionId, change, judged }: Parameters<ObjectBackend['changeObject']>[1],
+): { changed: StoredVersion[]; versionId: string } {
+  const found = readableVersion(versions, versionId)
+  if (judged !== undefined && !sameFacts(judged, found.info)) throw new StoreError('Conflict')
+  const tags = change.tags.length === 0 ? undefined : change.tags
+  const after = { ...found, info: { ...found.info, tags } }
+  return {
+    changed: versions.map((each) => (each === found ? after : each)),
+    versionId: found.info.versionId,
   }
 }
 

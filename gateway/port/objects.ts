@@ -1,6 +1,7 @@
 /** Objects: writing, reading, deleting and listing their current versions. */
 
 import type { RequestContext } from '../../protocol/context.ts'
+import type { Tag } from './bucket-documents.ts'
 import type { ObjectBody, FinishedBody, SmallBody } from './body.ts'
 import type { ListedObjects } from './listed-objects.ts'
 
@@ -13,6 +14,8 @@ export interface ObjectHeaders {
   readonly user: Readonly<Record<string, string>>
   /** As the client sent it, by default STANDARD. */
   readonly storageClass: string
+  /** In the order in which the client sent them. Absent when there are none. */
+  readonly tags?: readonly Tag[] | undefined
 }
 
 /** ETags are without quotes; '*' matches any. All conditions that are given must hold. */
@@ -33,6 +36,29 @@ export interface ObjectInfo extends ObjectHeaders, FinishedBody {
   readonly versionId: string
   /** The parts of a multipart object, in order. Other objects have none. */
   readonly parts?: readonly ObjectPart[] | undefined
+}
+
+/**
+ * What decisions about requests may depend on of a version of an object. Null where there is no version, or a delete
+ * marker: nothing is known of it.
+ */
+export type ObjectFacts = Pick<ObjectInfo, 'versionId' | 'tags'> | null
+
+/** Whether a decision that was made by `judged` holds for what is there now. */
+export function sameFacts(judged: ObjectFacts, found: ObjectFacts): boolean {
+  if (judged === null || found === null) return judged === found
+  const [before, now] = [judged.tags ?? [], found.tags ?? []]
+  return (
+    judged.versionId === found.versionId &&
+    before.length === now.length &&
+    before.every(({ key, value }, at) => key === now[at]?.key && value === now[at]?.value)
+  )
+}
+
+/** What changes of a version of an object, all at once. */
+export interface ObjectChange {
+  /** Replace those of the version. */
+  readonly tags: readonly Tag[]
 }
 
 /** One part of an object, as it was uploaded. */
@@ -127,5 +153,20 @@ export interface ObjectBackend {
       condition?: WriteCondition | undefined
     },
   ): Promise<DeleteResult>
+  /**
+   * Changes the current version, unless one is named. Its ETag, its Last-Modified and the order of versions stay. Linearizable.
+   * `judged` is what the right to the change was decided by: throws Conflict when it is not true any more. Throws
+   * NoSuchKey, NoSuchVersion and IsDeleteMarker as `getObject`.
+   */
+  changeObject(
+    context: RequestContext,
+    request: {
+      bucket: string
+      key: string
+      versionId?: string | undefined
+      change: ObjectChange
+      judged?: ObjectFacts | undefined
+    },
+  ): Promise<Pick<PutResult, 'versionId' | 'versioned'>>
   listObjects(context: RequestContext, request: ListRequest): Promise<ListPage>
 }

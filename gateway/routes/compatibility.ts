@@ -104,8 +104,9 @@ Nothing that changes the meaning of a request is ignored, and what AWS ignores i
   version is \`null\`. MFA delete gets 501.
 - Lifecycle: at most 1,000 rules that abort open uploads, with or without a prefix. Any other action or filter gets
   501, and nothing changes.
-- Tags of buckets: at most 50, in the order in which they were sent. \`CreateBucket\` with tags needs the right
-  \`s3:TagResource\` too.
+- Tags: at most 50 of a bucket and 10 of a version, in the order in which they were sent. \`CreateBucket\` with tags needs
+  the right \`s3:TagResource\` too. \`x-amz-tagging\` needs \`s3:PutObjectTagging\` too. A copy takes the tags along, with
+  \`s3:GetObjectTagging\` on its source if that has any; other tags alone do not make a copy of an object to itself.
 - Bucket policies: at most 20 KiB. An unknown key, operator, action or resource is refused, and the error names its
   place.
 

@@ -67,14 +67,12 @@ describe('ignored, as in AWS', () => {
 
 describe('refused, because AWS documents it and Shoal does not implement it', () => {
   const refused: readonly Case[] = [
-    ['PUT', '/b/k', { 'x-amz-tagging': 'a=b' }],
     ['PUT', '/b/k', { 'x-amz-server-side-encryption': 'AES256' }],
     ['PUT', '/b/k', { 'x-amz-write-offset-bytes': '5' }],
     ['PUT', '/b/k', { 'x-amz-object-lock-mode': 'GOVERNANCE' }],
     ['PUT', '/b/k', { 'x-amz-website-redirect-location': '/x' }],
     ['PUT', '/b/k', { 'x-amz-grant-read': 'id=1' }],
     ['PUT', '/b/k', { 'x-amz-acl': 'public-read' }],
-    ['POST', '/b/k?uploads', { 'x-amz-tagging': 'a=b' }],
     ['GET', '/b/k', { 'x-amz-server-side-encryption-customer-algorithm': 'AES256' }],
     ['DELETE', '/b/k', { 'x-amz-mfa': '1 2' }],
     ['PUT', '/b', { 'x-amz-bucket-object-lock-enabled': 'true' }],

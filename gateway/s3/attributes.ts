@@ -27,13 +27,9 @@ export async function getObjectAttributes(call: Call): Promise<S3Response> {
   const wanted = wantedAttributes(headers['x-amz-object-attributes'])
   const { bucket, key } = call
   // As in AWS, the caller also needs the right to read the object.
-  await call.authorize(readAction(versionId), bucket, key, versionId)
-  const { info, versioned } = await call.store.getObject(call.context, {
-    bucket,
-    key,
-    versionId,
-    withData: false,
-  })
+  const object = { bucket, key, versionId }
+  await call.authorize(readAction(versionId), object)
+  const { info, versioned } = await call.getObject({ ...object, withData: false })
   const maxParts = countHeader(call, 'x-amz-max-parts') ?? MAX_PAGE
   const marker = countHeader(call, 'x-amz-part-number-marker') ?? 0
   let content = ''

@@ -88,7 +88,7 @@ export async function createBucket(call: Call): Promise<S3Response> {
     const set = childOf(root, 'Tags')
     if (set !== undefined) tags = parseTagSet(set, 'Bucket')
   }
-  if (tags.length > 0) await call.authorizeNew('s3:TagResource')
+  if (tags.length > 0) await call.authorizeAlso('s3:TagResource')
   try {
     await call.store.createBucket(call.context, {
       bucket: call.bucket,

@@ -27,11 +27,13 @@ import {
   objectHeaders,
 } from './common.ts'
 import { CapturedBody } from './put.ts'
+import { tagsAction, tagsInHeader } from './tagging.ts'
 import { addVersionHeader, checkedVersionId, markerAsSource, readAction } from './version.ts'
 
 /**
  * `PUT /bucket/key` with `x-amz-copy-source`. Metadata comes from the source, or with `x-amz-metadata-directive:
- * REPLACE` from the request. The checksum is computed again: with the algorithm of the request, else that of the
+ * REPLACE` from the request; tags likewise, with `x-amz-tagging-directive`. As in AWS, other tags alone do not make a
+ * copy of an object to itself, and x-amz-tagging is ignored unless it replaces the tags. The checksum is computed again: with the algorithm of the request, else that of the
  * source, else CRC64NVME.
  *
  * The answer names the version that was copied and the one that was made. Throws InvalidRequest for a copy that would
@@ -53,8 +55,11 @@ export async function copyObject(call: Call): Promise<S3Response> {
       "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
     )
   }
+  const replacesTags = headers['x-amz-tagging-directive'] === 'REPLACE'
+  const given = replacesTags ? await tagsInHeader(call) : undefined
   const reader = await openSource(call, named)
   const { info } = reader
+  const tags = replacesTags ? given : await tagsOfSource(call, named, info)
   if (info.sizeBytes > MAX_OBJECT_PUT_BYTES) {
     throw new S3Error(
       'InvalidRequest',
@@ -72,7 +77,7 @@ export async function copyObject(call: Call): Promise<S3Response> {
   const made = await call.store.putObject(call.context, {
     bucket: call.bucket,
     key: call.key,
-    headers: kept,
+    headers: { ...kept, tags },
     body: body.watched,
     condition,
   })
@@ -81,6 +86,21 @@ export async function copyObject(call: Call): Promise<S3Response> {
   const { finished } = body
   const result = copyResult(made.lastModifiedMs, finished.etag, checksumXml(finished))
   return xmlResponse('CopyObjectResult', result, answer)
+}
+
+/**
+ * The tags that a copy takes along. As in AWS, these need the right to read the tags of the source, and the right to put
+ * tags on the target. Throws AccessDenied.
+ */
+async function tagsOfSource(
+  call: Call,
+  { bucket, key, versionId }: NamedSource,
+  info: ObjectInfo,
+): Promise<ObjectInfo['tags']> {
+  if (info.tags === undefined) return undefined
+  await call.authorize(tagsAction(versionId), { bucket, key, versionId }, info)
+  await call.authorizeAlso('s3:PutObjectTagging')
+  return info.tags
 }
 
 /** Headers that name the version of the source that was copied. */
@@ -107,7 +127,7 @@ export function copySourceOf(call: Call): NamedSource {
  */
 export async function openSource(call: Call, named: NamedSource): Promise<ObjectReader> {
   const { bucket, key, versionId } = named
-  await call.authorize(readAction(versionId), bucket, key, versionId)
+  await call.authorize(readAction(versionId), { bucket, key, versionId })
   await checkSourceOwner(call, bucket)
   const reader = await readSource(call, named)
   evaluateCopySource(call.request.headers, reader.info, call.nowMs)
@@ -117,7 +137,7 @@ export async function openSource(call: Call, named: NamedSource): Promise<Object
 /** Reads the source. Its errors are those of a source, not of the object that the request names. */
 async function readSource(call: Call, named: NamedSource): Promise<ObjectReader> {
   try {
-    return await call.store.getObject(call.context, { ...named, withData: true })
+    return await call.getObject({ ...named, withData: true })
   } catch (error) {
     if (!(error instanceof StoreError)) throw error
     if (error.code === 'IsDeleteMarker') throw markerAsSource()

@@ -139,7 +139,7 @@ async function deleteOne(call: Call, target: Target, quiet: boolean): Promise<st
     if (Buffer.byteLength(key) > 1024) throw new S3Error('KeyTooLongError')
     // Deleting a version is another right, since it cannot be undone.
     const action = versionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion'
-    await call.authorize(action, bucket, key, versionId)
+    await call.authorize(action, { bucket, key, versionId })
     if (versionId !== undefined && !isVersionId(versionId)) throw new S3Error('NoSuchVersion')
     done = await call.store.deleteObject(call.context, { bucket, key, versionId, condition })
   } catch (error) {

@@ -29,6 +29,7 @@ import {
   requestedPart,
   SYSTEM_HEADERS,
 } from './common.ts'
+import { addTagCount } from './tagging.ts'
 import { addVersionHeader, requestedVersion } from './version.ts'
 
 /** The query parameters of GET and HEAD that set a header of the answer, also one that the object does not have. */
@@ -83,12 +84,13 @@ async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
       'Cannot specify both Range header and partNumber query parameter',
     )
   }
-  const reader = await call.store.getObject(call.context, { bucket, key, versionId, withData })
+  const reader = await call.getObject({ bucket, key, versionId, withData })
   const { info } = reader
   if (evaluateRead(headers, info, call.nowMs) === 'not-modified') {
     return { status: 304, headers: validators(reader) }
   }
   const answer = describe(reader)
+  if (info.tags !== undefined) await addTagCount(answer, call, info, versionId)
   const range =
     partNumber === undefined
       ? rangeOf(call, info)

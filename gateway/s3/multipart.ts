@@ -43,18 +43,20 @@ import { algorithmsOfPart, type ChecksumType } from './checksum-plan.ts'
 import { copyBody, copyResult, copySourceOf, openSource, sourceHeaders } from './copy.ts'
 import { listingOf, named, prefixesXml } from './list.ts'
 import { CapturedBody, receiveBody } from './put.ts'
+import { tagsInHeader } from './tagging.ts'
 
 /**
- * `POST /bucket/key?uploads`: the id of a new upload. Headers and metadata of the later object are those of this
+ * `POST /bucket/key?uploads`: the id of a new upload. Headers, metadata and tags of the later object are those of this
  * request. Throws InvalidRequest for a checksum type that does not go with its algorithm.
  */
 export async function createMultipartUpload(call: Call): Promise<S3Response> {
   const { request, bucket, key } = call
   const checksum = checksumPlan(call)
+  const tags = await tagsInHeader(call)
   const upload = await call.store.createUpload(call.context, {
     bucket,
     key,
-    headers: objectHeaders(request),
+    headers: { ...objectHeaders(request), tags },
     ...checksum,
   })
   const headers: ResponseHeaders = {}

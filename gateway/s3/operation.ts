@@ -3,11 +3,13 @@
 import type { Backend } from '../port/backend.ts'
 import type { Identity } from '../port/identity.ts'
 import type { BucketAccess } from '../port/buckets.ts'
+import type { ObjectBackend, ObjectChange, ObjectFacts, ObjectReader } from '../port/objects.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { InTurns } from '../port/in-turns.ts'
 import type { S3Request } from '../http/request.ts'
 import type { S3Response } from '../http/response.ts'
 import type { AuthResult, SigV2 } from '../auth/auth.ts'
+import type { NamedObject } from '../auth/condition-values.ts'
 
 /** What the path of a request names. */
 export type Level = 'service' | 'bucket' | 'object'
@@ -47,11 +49,23 @@ export interface Call {
   onPage(entries: number): Promise<void> | undefined
   /**
    * Throws AccessDenied unless the identity may do `action` on this object: the source of a copy, or one of many
-   * objects. `versionId` is the version, for conditions about it.
+   * objects. `facts` is what is known of it: otherwise it is read, if a condition asks for it.
    */
-  authorize(action: string, bucket: string, key: string, versionId?: string): Promise<void>
-  /** Throws AccessDenied unless the identity may do `action` on the bucket of this request, which is not created yet. */
-  authorizeNew(action: string): void | Promise<void>
+  authorize(action: string, object: NamedObject, facts?: ObjectFacts): Promise<void>
+  /** Throws AccessDenied unless the identity may do `action` too on the target of the request, as it will be. */
+  authorizeAlso(action: string): void | Promise<void>
+  /** Whether the identity may do `action` on an object of which `facts` is known. */
+  may(action: string, object: NamedObject, facts: ObjectFacts): Promise<boolean>
+  /**
+   * ObjectBackend.getObject. Handlers read objects only by this: when the right depended on the object, and the object
+   * has changed since, the right is decided again by what is returned. Throws AccessDenied too.
+   */
+  getObject(request: NamedObject & { readonly withData: boolean }): Promise<ObjectReader>
+  /** ObjectBackend.changeObject of the target. Throws Conflict too, when the right depended on what has changed since. */
+  changeObject(
+    versionId: string | undefined,
+    change: ObjectChange,
+  ): ReturnType<ObjectBackend['changeObject']>
   /** The owner and settings of a bucket, as decisions about this request use them: at most 1 s old (T7). */
   access(bucket: string): Promise<BucketAccess>
 }

@@ -9,6 +9,7 @@ import { writeCondition } from './conditions.ts'
 import type { Call } from './operation.ts'
 import { emptyResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
 import { addChecksums, MAX_OBJECT_PUT_BYTES, objectHeaders } from './common.ts'
+import { tagsInHeader } from './tagging.ts'
 import { addVersionHeader } from './version.ts'
 
 /**
@@ -21,7 +22,8 @@ import { addVersionHeader } from './version.ts'
 export async function putObject(call: Call): Promise<S3Response> {
   const { request } = call
   const condition = writeCondition(request.headers)
-  const headers = objectHeaders(request)
+  const tags = await tagsInHeader(call)
+  const headers = { ...objectHeaders(request), tags }
   const body = new CapturedBody(await receiveBody(call))
   const made = await call.store.putObject(call.context, {
     bucket: call.bucket,

@@ -66,17 +66,6 @@ export async function putAcl(call: Call): Promise<S3Response> {
   return emptyResponse(200)
 }
 
-/** `GET /bucket/key?tagging`: no tags, since PutObjectTagging and x-amz-tagging are not implemented. */
-export async function getObjectTagging(call: Call): Promise<S3Response> {
-  const headers = await findObject(call)
-  return xmlResponse('Tagging', '<TagSet></TagSet>', headers)
-}
-
-/** `DELETE /bucket/key?tagging`: 204 without a change, for an object that exists. */
-export async function deleteObjectTagging(call: Call): Promise<S3Response> {
-  return emptyResponse(204, await findObject(call))
-}
-
 /** Retention and legal hold need a bucket with object lock, which does not exist in Shoal. */
 export async function objectLockMissing(call: Call): Promise<S3Response> {
   await call.store.headBucket(call.context, call.bucket)
@@ -90,7 +79,7 @@ export async function objectLockMissing(call: Call): Promise<S3Response> {
 async function findObject(call: Call): Promise<ResponseHeaders> {
   const { bucket, key } = call
   const wanted = { bucket, key, versionId: requestedVersion(call), withData: false }
-  const { info, versioned } = await call.store.getObject(call.context, wanted)
+  const { info, versioned } = await call.getObject(wanted)
   const headers: ResponseHeaders = {}
   addVersionHeader(headers, { versioned, versionId: info.versionId })
   return headers

@@ -44,6 +44,7 @@ const DIGESTED: ReadonlySet<string> = new Set([
   'DeleteObjects',
   'PutBucketCors',
   'PutBucketTagging',
+  'PutObjectTagging',
 ])
 
 /** The setting that must be there before it can be read: the operation that puts it, and its parameter. */
@@ -66,6 +67,7 @@ const BODIES: Readonly<Record<string, (bucket: string, partChecksum: string) => 
   PutBucketCors: () =>
     '<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>',
   PutBucketTagging: () => TAGGING,
+  PutObjectTagging: () => TAGGING,
   CompleteMultipartUpload: (_, partChecksum) =>
     `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${ETAG}</ETag>${partChecksum}</Part></CompleteMultipartUpload>`,
 }
@@ -238,6 +240,7 @@ const SAMPLES: Readonly<Record<string, string>> = {
   'x-amz-request-payer': 'requester',
   'x-amz-source-expected-bucket-owner': ACCOUNT,
   'x-amz-storage-class': 'STANDARD_IA',
+  'x-amz-tagging': 'team=a',
   'x-amz-tagging-directive': 'COPY',
   'x-amz-transition-default-minimum-object-size': 'all_storage_classes_128K',
 }

@@ -51,6 +51,7 @@ export const METHODS = [
   'putObject',
   'getObject',
   'deleteObject',
+  'changeObject',
   'listObjects',
   'listVersions',
   'createUpload',

@@ -124,6 +124,7 @@ export class ThreadBackend implements Backend {
   changeBucket: Backend['changeBucket'] = (...args) => this.#pass('changeBucket', args)
   listBuckets: Backend['listBuckets'] = (...args) => this.#pass('listBuckets', args)
   deleteObject: Backend['deleteObject'] = (...args) => this.#pass('deleteObject', args)
+  changeObject: Backend['changeObject'] = (...args) => this.#pass('changeObject', args)
   listObjects: Backend['listObjects'] = async (...args) => {
     const page = await this.#pass('listObjects', args)
     // What was sent is plain data.

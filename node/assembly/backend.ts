@@ -36,6 +36,7 @@ export function createBackend(options: BackendOptions): Backend {
     putObject: (context, request) => objects.put(context, request),
     getObject: (context, request) => objects.get(context, request),
     deleteObject: (context, request) => objects.delete(context, request),
+    changeObject: (context, request) => objects.change(context, request),
     listObjects: (context, request) => objects.list(context, request),
     listVersions: (context, request) => objects.listVersions(context, request),
     createUpload: (context, request) => uploads.create(context, request),

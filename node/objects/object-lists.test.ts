@@ -78,6 +78,7 @@ beforeAll(() => {
     storageClass: '',
     system: [],
     user: [],
+    tags: [],
     checksums: [],
     checksumType: 0,
     sequence: 1,

@@ -31,7 +31,7 @@ import type { Bucket } from './bucket.ts'
 import { GoneError, type Pages } from './pages.ts'
 import type { PackedBlock } from '../replica/host-replies.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
-import { objectInfoOf, versionIdText } from './versions.ts'
+import { objectInfoOf, unreadable, versionIdText } from './versions.ts'
 
 export interface ObjectReadsOptions {
   readonly registers: RegisterClient
@@ -136,24 +136,23 @@ export class ObjectReads {
     name: string,
     versionId: string | undefined,
   ): Promise<VersionRecord> {
-    if (versionId === undefined) {
-      const newest = record.versions[0]
-      if (newest === undefined) throw new StoreError('NoSuchKey', undefined, { Key: name })
-      if (!newest.deleteMarker) return newest
-      const details = { Key: name, DeleteMarker: 'true', VersionId: versionIdText(newest) }
-      throw new StoreError('NoSuchKey', undefined, details)
-    }
+    const version =
+      versionId === undefined
+        ? record.versions[0]
+        : await this.#named(context, key, record, versionId)
+    const refusal = unreadable(name, versionId, version)
+    if (version === undefined || refusal !== undefined) throw refusal ?? new StoreError('NoSuchKey')
+    return version
+  }
+
+  async #named(
+    context: RequestContext,
+    key: RegisterKey,
+    record: ObjectRecord,
+    versionId: string,
+  ): Promise<VersionRecord | undefined> {
     const wanted = wantedOf(record, versionId)
-    const version = wanted && (await this.#options.pages.find(context, key, record, wanted))
-    if (version === undefined) {
-      throw new StoreError('NoSuchVersion', undefined, { Key: name, VersionId: versionId })
-    }
-    if (!version.deleteMarker) return version
-    throw new StoreError('IsDeleteMarker', undefined, {
-      Key: name,
-      VersionId: versionId,
-      LastModifiedMs: version.lastModifiedMs,
-    })
+    return wanted && this.#options.pages.find(context, key, record, wanted)
   }
 
   /** Whether the object still refers to this version, so that its data must exist. */

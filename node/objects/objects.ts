@@ -40,6 +40,7 @@ import type {
   DeleteResult,
   ListPage,
   ListRequest,
+  ObjectBackend,
   ObjectHeaders,
   ObjectReader,
   PutResult,
@@ -62,6 +63,7 @@ import { ObjectReads } from './object-reads.ts'
 import { Pages } from './pages.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import { releasedStorage } from './released.ts'
+import { changeVersion } from './version-changes.ts'
 import { versionIdText, versionRecordOf } from './versions.ts'
 
 export interface ObjectsOptions {
@@ -232,6 +234,16 @@ export class Objects {
     return request.versionId === undefined
       ? this.#deleteCurrent(context, bucket, key, request.condition)
       : this.#deleteVersion(context, bucket, key, request.versionId, request.condition)
+  }
+
+  /** Changes what may change of a version (version-changes.ts). Throws as `Backend.changeObject` says. */
+  async change(
+    context: RequestContext,
+    request: Parameters<ObjectBackend['changeObject']>[1],
+  ): ReturnType<ObjectBackend['changeObject']> {
+    const bucket = await this.#options.buckets.open(context, request.bucket)
+    const key = this.key(bucket, request.key)
+    return changeVersion(this.#changes, context, bucket, key, request)
   }
 
   /** One page of current versions (object-lists.ts). Throws NoSuchBucket and Unavailable. */

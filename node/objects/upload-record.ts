@@ -155,6 +155,7 @@ export function noUpload(key: string): UploadRecord {
     storageClass: '',
     system: [],
     user: [],
+    tags: [],
     checksumAlgorithm: '',
     checksumType: 0,
     request: new Uint8Array(0),

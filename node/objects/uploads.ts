@@ -63,7 +63,13 @@ import {
   UPLOAD_COMPLETING,
   UPLOAD_OPEN,
 } from '../../protocol/object/upload-state.ts'
-import { checksumTypeNumber, pairs, partInfoOf, type RecordedChecksumType } from './versions.ts'
+import {
+  checksumTypeNumber,
+  pairs,
+  tagPairs,
+  partInfoOf,
+  type RecordedChecksumType,
+} from './versions.ts'
 
 export interface UploadsOptions {
   readonly registers: RegisterClient
@@ -129,6 +135,7 @@ export class Uploads {
       storageClass: request.headers.storageClass,
       system: pairs(request.headers.system),
       user: pairs(request.headers.user),
+      tags: tagPairs(request.headers.tags),
       checksumAlgorithm: request.checksumAlgorithm ?? '',
       checksumType: checksumTypeNumber(request.checksumType),
       request: new Uint8Array(0),

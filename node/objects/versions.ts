@@ -15,8 +15,10 @@ import type {
   StorageRecord,
   VersionRecord,
 } from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
 import type { ByteString } from '../../protocol/ids.ts'
 import { NULL_VERSION_ID } from '../../protocol/object/version-id.ts'
+import type { Tag } from '../../gateway/port/bucket-documents.ts'
 import type { PartInfo } from '../../gateway/port/uploads.ts'
 import type { ListedVersion } from '../../gateway/port/versions.ts'
 import type { ObjectHeaders, ObjectInfo, ObjectPart } from '../../gateway/port/objects.ts'
@@ -54,6 +56,16 @@ export function unpaired(list: readonly PairRecord[]): Record<string, string> {
   return record
 }
 
+/** Tags as records store them. */
+export function tagPairs(tags: readonly Tag[] = []): PairRecord[] {
+  return tags.map(({ key, value }) => ({ name: key, value }))
+}
+
+/** Tags as the gateway names them. */
+export function tagsOf(list: readonly PairRecord[]): Tag[] | undefined {
+  return list.length === 0 ? undefined : list.map(({ name, value }) => ({ key: name, value }))
+}
+
 /** A version that is not placed yet: id, sequence and Last-Modified come from the change that writes it (T4, T5). */
 export function versionRecordOf(
   headers: ObjectHeaders,
@@ -69,10 +81,35 @@ export function versionRecordOf(
     storageClass: headers.storageClass === 'STANDARD' ? '' : headers.storageClass,
     system: pairs(headers.system),
     user: pairs(headers.user),
+    tags: tagPairs(headers.tags),
     checksums: pairs(finished.checksums),
     checksumType: checksumTypeNumber(finished.checksumType),
     ...body,
   }
+}
+
+/**
+ * Why a request for this version, or for the current one when it names none, finds nothing to return: NoSuchKey,
+ * NoSuchVersion or IsDeleteMarker, as Backend.getObject says. Undefined when it does.
+ */
+export function unreadable(
+  key: string,
+  asked: string | undefined,
+  version: VersionRecord | undefined,
+): StoreError | undefined {
+  if (version === undefined) {
+    return asked === undefined
+      ? new StoreError('NoSuchKey', undefined, { Key: key })
+      : new StoreError('NoSuchVersion', undefined, { Key: key, VersionId: asked })
+  }
+  if (!version.deleteMarker) return undefined
+  const details = { Key: key, VersionId: versionIdText(version) }
+  return asked === undefined
+    ? new StoreError('NoSuchKey', undefined, { ...details, DeleteMarker: 'true' })
+    : new StoreError('IsDeleteMarker', undefined, {
+        ...details,
+        LastModifiedMs: version.lastModifiedMs,
+      })
 }
 
 /** The version id as clients see it. */
@@ -82,11 +119,12 @@ export function versionIdText({ versionId }: Pick<VersionRecord, 'versionId'>): 
 
 /** The headers that the client stored with an object, a version or an upload. */
 export function objectHeadersOf(
-  record: Pick<VersionRecord, 'system' | 'user' | 'storageClass'>,
+  record: Pick<VersionRecord, 'system' | 'user' | 'storageClass' | 'tags'>,
 ): ObjectHeaders {
   return {
     system: unpaired(record.system),
     user: unpaired(record.user),
+    tags: tagsOf(record.tags),
     storageClass: record.storageClass === '' ? 'STANDARD' : record.storageClass,
   }
 }

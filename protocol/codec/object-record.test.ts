@@ -33,6 +33,7 @@ const version = fc.record({
   manifest: bytes(24),
   uploadId: bytes(16),
   sequence: number,
+  tags: pairs,
 })
 const ref = fc.record({
   dataId: bytes(24),

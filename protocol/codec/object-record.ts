@@ -109,6 +109,7 @@ function readVersion(reader: FieldReader): VersionRecord {
     manifest: EMPTY_BYTES,
     uploadId: EMPTY_BYTES,
     sequence: 0,
+    tags: [],
   }
   while (reader.next()) readVersionField(version, reader)
   return version
@@ -158,6 +159,9 @@ function readVersionField(version: VersionRecord, reader: FieldReader): void {
     case 14:
       version.sequence = reader.value
       break
+    case 15:
+      version.tags.push(readPair(reader.message()))
+      break
     default:
       break
   }
@@ -178,6 +182,7 @@ function writeVersion(to: FieldWriter, version: VersionRecord): void {
   to.bytes(12, version.manifest)
   to.bytes(13, version.uploadId)
   to.number(14, version.sequence)
+  for (const pair of version.tags) to.message(15, pair, writePair)
 }
 
 function readPair(reader: FieldReader): PairRecord {

@@ -63,6 +63,7 @@ export interface VersionRecord {
     manifest: Uint8Array<ArrayBuffer>;
     uploadId: Uint8Array<ArrayBuffer>;
     sequence: number;
+    tags: PairRecord[];
 }
 export declare namespace VersionRecord {
     const codec: () => Codec<VersionRecord>;
@@ -156,9 +157,19 @@ export declare namespace VersionRecord {
         field: '$.sequence';
         value: number;
     }
+    interface VersionRecordTagsNameFieldEvent {
+        field: '$.tags[].name';
+        value: string;
+        index: number;
+    }
+    interface VersionRecordTagsValueFieldEvent {
+        field: '$.tags[].value';
+        value: string;
+        index: number;
+    }
     function encode(obj: Partial<VersionRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): VersionRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): Generator<VersionRecordVersionIdFieldEvent | VersionRecordDeleteMarkerFieldEvent | VersionRecordSizeBytesFieldEvent | VersionRecordEtagFieldEvent | VersionRecordLastModifiedMsFieldEvent | VersionRecordStorageClassFieldEvent | VersionRecordSystemNameFieldEvent | VersionRecordSystemValueFieldEvent | VersionRecordUserNameFieldEvent | VersionRecordUserValueFieldEvent | VersionRecordChecksumsNameFieldEvent | VersionRecordChecksumsValueFieldEvent | VersionRecordChecksumTypeFieldEvent | VersionRecordStorageDataIdFieldEvent | VersionRecordStorageSizeBytesFieldEvent | VersionRecordStoragePackedFieldEvent | VersionRecordStorageChecksumFieldEvent | VersionRecordManifestFieldEvent | VersionRecordUploadIdFieldEvent | VersionRecordSequenceFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): Generator<VersionRecordVersionIdFieldEvent | VersionRecordDeleteMarkerFieldEvent | VersionRecordSizeBytesFieldEvent | VersionRecordEtagFieldEvent | VersionRecordLastModifiedMsFieldEvent | VersionRecordStorageClassFieldEvent | VersionRecordSystemNameFieldEvent | VersionRecordSystemValueFieldEvent | VersionRecordUserNameFieldEvent | VersionRecordUserValueFieldEvent | VersionRecordChecksumsNameFieldEvent | VersionRecordChecksumsValueFieldEvent | VersionRecordChecksumTypeFieldEvent | VersionRecordStorageDataIdFieldEvent | VersionRecordStorageSizeBytesFieldEvent | VersionRecordStoragePackedFieldEvent | VersionRecordStorageChecksumFieldEvent | VersionRecordManifestFieldEvent | VersionRecordUploadIdFieldEvent | VersionRecordSequenceFieldEvent | VersionRecordTagsNameFieldEvent | VersionRecordTagsValueFieldEvent>;
 }
 export interface PageRefRecord {
     dataId: Uint8Array<ArrayBuffer>;
@@ -299,6 +310,16 @@ export declare namespace PageRecord {
         value: number;
         index: number;
     }
+    interface PageRecordVersionsTagsNameFieldEvent {
+        field: '$.versions[].tags[].name';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsTagsValueFieldEvent {
+        field: '$.versions[].tags[].value';
+        value: string;
+        index: number;
+    }
     interface PageRecordPagesDataIdFieldEvent {
         field: '$.pages[].dataId';
         value: Uint8Array<ArrayBuffer>;
@@ -326,7 +347,7 @@ export declare namespace PageRecord {
     }
     function encode(obj: Partial<PageRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): PageRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): Generator<PageRecordVersionsVersionIdFieldEvent | PageRecordVersionsDeleteMarkerFieldEvent | PageRecordVersionsSizeBytesFieldEvent | PageRecordVersionsEtagFieldEvent | PageRecordVersionsLastModifiedMsFieldEvent | PageRecordVersionsStorageClassFieldEvent | PageRecordVersionsSystemNameFieldEvent | PageRecordVersionsSystemValueFieldEvent | PageRecordVersionsUserNameFieldEvent | PageRecordVersionsUserValueFieldEvent | PageRecordVersionsChecksumsNameFieldEvent | PageRecordVersionsChecksumsValueFieldEvent | PageRecordVersionsChecksumTypeFieldEvent | PageRecordVersionsStorageDataIdFieldEvent | PageRecordVersionsStorageSizeBytesFieldEvent | PageRecordVersionsStoragePackedFieldEvent | PageRecordVersionsStorageChecksumFieldEvent | PageRecordVersionsManifestFieldEvent | PageRecordVersionsUploadIdFieldEvent | PageRecordVersionsSequenceFieldEvent | PageRecordPagesDataIdFieldEvent | PageRecordPagesLevelFieldEvent | PageRecordPagesNewestFieldEvent | PageRecordPagesOldestFieldEvent | PageRecordPagesCountFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): Generator<PageRecordVersionsVersionIdFieldEvent | PageRecordVersionsDeleteMarkerFieldEvent | PageRecordVersionsSizeBytesFieldEvent | PageRecordVersionsEtagFieldEvent | PageRecordVersionsLastModifiedMsFieldEvent | PageRecordVersionsStorageClassFieldEvent | PageRecordVersionsSystemNameFieldEvent | PageRecordVersionsSystemValueFieldEvent | PageRecordVersionsUserNameFieldEvent | PageRecordVersionsUserValueFieldEvent | PageRecordVersionsChecksumsNameFieldEvent | PageRecordVersionsChecksumsValueFieldEvent | PageRecordVersionsChecksumTypeFieldEvent | PageRecordVersionsStorageDataIdFieldEvent | PageRecordVersionsStorageSizeBytesFieldEvent | PageRecordVersionsStoragePackedFieldEvent | PageRecordVersionsStorageChecksumFieldEvent | PageRecordVersionsManifestFieldEvent | PageRecordVersionsUploadIdFieldEvent | PageRecordVersionsSequenceFieldEvent | PageRecordVersionsTagsNameFieldEvent | PageRecordVersionsTagsValueFieldEvent | PageRecordPagesDataIdFieldEvent | PageRecordPagesLevelFieldEvent | PageRecordPagesNewestFieldEvent | PageRecordPagesOldestFieldEvent | PageRecordPagesCountFieldEvent>;
 }
 export interface ObjectRecord {
     sequence: number;
@@ -442,6 +463,16 @@ export declare namespace ObjectRecord {
         value: number;
         index: number;
     }
+    interface ObjectRecordVersionsTagsNameFieldEvent {
+        field: '$.versions[].tags[].name';
+        value: string;
+        index: number;
+    }
+    interface ObjectRecordVersionsTagsValueFieldEvent {
+        field: '$.versions[].tags[].value';
+        value: string;
+        index: number;
+    }
     interface ObjectRecordUploadsFieldEvent {
         field: '$.uploads[]';
         index: number;
@@ -482,7 +513,7 @@ export declare namespace ObjectRecord {
     }
     function encode(obj: Partial<ObjectRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): ObjectRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): Generator<ObjectRecordSequenceFieldEvent | ObjectRecordVersionsVersionIdFieldEvent | ObjectRecordVersionsDeleteMarkerFieldEvent | ObjectRecordVersionsSizeBytesFieldEvent | ObjectRecordVersionsEtagFieldEvent | ObjectRecordVersionsLastModifiedMsFieldEvent | ObjectRecordVersionsStorageClassFieldEvent | ObjectRecordVersionsSystemNameFieldEvent | ObjectRecordVersionsSystemValueFieldEvent | ObjectRecordVersionsUserNameFieldEvent | ObjectRecordVersionsUserValueFieldEvent | ObjectRecordVersionsChecksumsNameFieldEvent | ObjectRecordVersionsChecksumsValueFieldEvent | ObjectRecordVersionsChecksumTypeFieldEvent | ObjectRecordVersionsStorageDataIdFieldEvent | ObjectRecordVersionsStorageSizeBytesFieldEvent | ObjectRecordVersionsStoragePackedFieldEvent | ObjectRecordVersionsStorageChecksumFieldEvent | ObjectRecordVersionsManifestFieldEvent | ObjectRecordVersionsUploadIdFieldEvent | ObjectRecordVersionsSequenceFieldEvent | ObjectRecordUploadsFieldEvent | ObjectRecordLastModifiedMsFieldEvent | ObjectRecordPagesDataIdFieldEvent | ObjectRecordPagesLevelFieldEvent | ObjectRecordPagesNewestFieldEvent | ObjectRecordPagesOldestFieldEvent | ObjectRecordPagesCountFieldEvent | ObjectRecordNullSequenceFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): Generator<ObjectRecordSequenceFieldEvent | ObjectRecordVersionsVersionIdFieldEvent | ObjectRecordVersionsDeleteMarkerFieldEvent | ObjectRecordVersionsSizeBytesFieldEvent | ObjectRecordVersionsEtagFieldEvent | ObjectRecordVersionsLastModifiedMsFieldEvent | ObjectRecordVersionsStorageClassFieldEvent | ObjectRecordVersionsSystemNameFieldEvent | ObjectRecordVersionsSystemValueFieldEvent | ObjectRecordVersionsUserNameFieldEvent | ObjectRecordVersionsUserValueFieldEvent | ObjectRecordVersionsChecksumsNameFieldEvent | ObjectRecordVersionsChecksumsValueFieldEvent | ObjectRecordVersionsChecksumTypeFieldEvent | ObjectRecordVersionsStorageDataIdFieldEvent | ObjectRecordVersionsStorageSizeBytesFieldEvent | ObjectRecordVersionsStoragePackedFieldEvent | ObjectRecordVersionsStorageChecksumFieldEvent | ObjectRecordVersionsManifestFieldEvent | ObjectRecordVersionsUploadIdFieldEvent | ObjectRecordVersionsSequenceFieldEvent | ObjectRecordVersionsTagsNameFieldEvent | ObjectRecordVersionsTagsValueFieldEvent | ObjectRecordUploadsFieldEvent | ObjectRecordLastModifiedMsFieldEvent | ObjectRecordPagesDataIdFieldEvent | ObjectRecordPagesLevelFieldEvent | ObjectRecordPagesNewestFieldEvent | ObjectRecordPagesOldestFieldEvent | ObjectRecordPagesCountFieldEvent | ObjectRecordNullSequenceFieldEvent>;
 }
 export interface ManifestRecord {
     storage: StorageRecord[];
@@ -747,6 +778,7 @@ export interface UploadRecord {
     result?: VersionRecord;
     request: Uint8Array<ArrayBuffer>;
     bucket: string;
+    tags: PairRecord[];
 }
 export declare namespace UploadRecord {
     const codec: () => Codec<UploadRecord>;
@@ -884,6 +916,16 @@ export declare namespace UploadRecord {
         field: '$.result.sequence';
         value: number;
     }
+    interface UploadRecordResultTagsNameFieldEvent {
+        field: '$.result.tags[].name';
+        value: string;
+        index: number;
+    }
+    interface UploadRecordResultTagsValueFieldEvent {
+        field: '$.result.tags[].value';
+        value: string;
+        index: number;
+    }
     interface UploadRecordRequestFieldEvent {
         field: '$.request';
         value: Uint8Array<ArrayBuffer>;
@@ -892,9 +934,19 @@ export declare namespace UploadRecord {
         field: '$.bucket';
         value: string;
     }
+    interface UploadRecordTagsNameFieldEvent {
+        field: '$.tags[].name';
+        value: string;
+        index: number;
+    }
+    interface UploadRecordTagsValueFieldEvent {
+        field: '$.tags[].value';
+        value: string;
+        index: number;
+    }
     function encode(obj: Partial<UploadRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): UploadRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): Generator<UploadRecordStateFieldEvent | UploadRecordKeyFieldEvent | UploadRecordInitiatedMsFieldEvent | UploadRecordStorageClassFieldEvent | UploadRecordSystemNameFieldEvent | UploadRecordSystemValueFieldEvent | UploadRecordUserNameFieldEvent | UploadRecordUserValueFieldEvent | UploadRecordChecksumAlgorithmFieldEvent | UploadRecordChecksumTypeFieldEvent | UploadRecordResultVersionIdFieldEvent | UploadRecordResultDeleteMarkerFieldEvent | UploadRecordResultSizeBytesFieldEvent | UploadRecordResultEtagFieldEvent | UploadRecordResultLastModifiedMsFieldEvent | UploadRecordResultStorageClassFieldEvent | UploadRecordResultSystemNameFieldEvent | UploadRecordResultSystemValueFieldEvent | UploadRecordResultUserNameFieldEvent | UploadRecordResultUserValueFieldEvent | UploadRecordResultChecksumsNameFieldEvent | UploadRecordResultChecksumsValueFieldEvent | UploadRecordResultChecksumTypeFieldEvent | UploadRecordResultStorageDataIdFieldEvent | UploadRecordResultStorageSizeBytesFieldEvent | UploadRecordResultStoragePackedFieldEvent | UploadRecordResultStorageChecksumFieldEvent | UploadRecordResultManifestFieldEvent | UploadRecordResultUploadIdFieldEvent | UploadRecordResultSequenceFieldEvent | UploadRecordRequestFieldEvent | UploadRecordBucketFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): Generator<UploadRecordStateFieldEvent | UploadRecordKeyFieldEvent | UploadRecordInitiatedMsFieldEvent | UploadRecordStorageClassFieldEvent | UploadRecordSystemNameFieldEvent | UploadRecordSystemValueFieldEvent | UploadRecordUserNameFieldEvent | UploadRecordUserValueFieldEvent | UploadRecordChecksumAlgorithmFieldEvent | UploadRecordChecksumTypeFieldEvent | UploadRecordResultVersionIdFieldEvent | UploadRecordResultDeleteMarkerFieldEvent | UploadRecordResultSizeBytesFieldEvent | UploadRecordResultEtagFieldEvent | UploadRecordResultLastModifiedMsFieldEvent | UploadRecordResultStorageClassFieldEvent | UploadRecordResultSystemNameFieldEvent | UploadRecordResultSystemValueFieldEvent | UploadRecordResultUserNameFieldEvent | UploadRecordResultUserValueFieldEvent | UploadRecordResultChecksumsNameFieldEvent | UploadRecordResultChecksumsValueFieldEvent | UploadRecordResultChecksumTypeFieldEvent | UploadRecordResultStorageDataIdFieldEvent | UploadRecordResultStorageSizeBytesFieldEvent | UploadRecordResultStoragePackedFieldEvent | UploadRecordResultStorageChecksumFieldEvent | UploadRecordResultManifestFieldEvent | UploadRecordResultUploadIdFieldEvent | UploadRecordResultSequenceFieldEvent | UploadRecordResultTagsNameFieldEvent | UploadRecordResultTagsValueFieldEvent | UploadRecordRequestFieldEvent | UploadRecordBucketFieldEvent | UploadRecordTagsNameFieldEvent | UploadRecordTagsValueFieldEvent>;
 }
 export interface PartRecord {
     partNumber: number;

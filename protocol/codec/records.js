@@ -279,6 +279,12 @@ export var VersionRecord;
                     w.uint32(112);
                     w.uint64Number(obj.sequence);
                 }
+                if (obj.tags != null && obj.tags.length > 0) {
+                    for (const value of obj.tags) {
+                        w.uint32(122);
+                        PairRecord.codec().encode(value, w);
+                    }
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -297,7 +303,8 @@ export var VersionRecord;
                     storage: [],
                     manifest: uint8ArrayAlloc(0),
                     uploadId: uint8ArrayAlloc(0),
-                    sequence: 0
+                    sequence: 0,
+                    tags: []
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -379,6 +386,15 @@ export var VersionRecord;
                             obj.sequence = reader.uint64Number();
                             break;
                         }
+                        case 15: {
+                            if (opts.limits?.tags != null && obj.tags.length === opts.limits.tags) {
+                                throw new MaxLengthError('Decode error - repeated field "tags" had too many elements');
+                            }
+                            obj.tags.push(PairRecord.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.tags$
+                            }));
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -391,7 +407,8 @@ export var VersionRecord;
                     system: 0,
                     user: 0,
                     checksums: 0,
-                    storage: 0
+                    storage: 0,
+                    tags: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -525,6 +542,21 @@ export var VersionRecord;
                                 field: `${prefix}.sequence`,
                                 value: reader.uint64Number()
                             };
+                            break;
+                        }
+                        case 15: {
+                            if (opts.limits?.tags != null && obj.tags === opts.limits.tags) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "tags" had too many elements');
+                            }
+                            for (const evt of PairRecord.codec().stream(reader, reader.uint32(), `${prefix}.tags[]`, {
+                                limits: opts.limits?.tags$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.tags
+                                };
+                            }
+                            obj.tags++;
                             break;
                         }
                         default: {
@@ -1903,6 +1935,12 @@ export var UploadRecord;
                     w.uint32(90);
                     w.string(obj.bucket);
                 }
+                if (obj.tags != null && obj.tags.length > 0) {
+                    for (const value of obj.tags) {
+                        w.uint32(98);
+                        PairRecord.codec().encode(value, w);
+                    }
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -1917,7 +1955,8 @@ export var UploadRecord;
                     checksumAlgorithm: '',
                     checksumType: 0,
                     request: uint8ArrayAlloc(0),
-                    bucket: ''
+                    bucket: '',
+                    tags: []
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -1979,6 +2018,15 @@ export var UploadRecord;
                             obj.bucket = reader.string();
                             break;
                         }
+                        case 12: {
+                            if (opts.limits?.tags != null && obj.tags.length === opts.limits.tags) {
+                                throw new MaxLengthError('Decode error - repeated field "tags" had too many elements');
+                            }
+                            obj.tags.push(PairRecord.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.tags$
+                            }));
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -1989,7 +2037,8 @@ export var UploadRecord;
             }, function* (reader, length, prefix, opts = {}) {
                 const obj = {
                     system: 0,
-                    user: 0
+                    user: 0,
+                    tags: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -2085,6 +2134,21 @@ export var UploadRecord;
                                 field: `${prefix}.bucket`,
                                 value: reader.string()
                             };
+                            break;
+                        }
+                        case 12: {
+                            if (opts.limits?.tags != null && obj.tags === opts.limits.tags) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "tags" had too many elements');
+                            }
+                            for (const evt of PairRecord.codec().stream(reader, reader.uint32(), `${prefix}.tags[]`, {
+                                limits: opts.limits?.tags$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.tags
+                                };
+                            }
+                            obj.tags++;
                             break;
                         }
                         default: {

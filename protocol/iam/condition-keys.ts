@@ -35,6 +35,7 @@ const KEYS = [
   's3:max-keys',
   's3:ObjectCreationOperation',
   's3:prefix',
+  's3:RequestObjectTagKeys',
   's3:ResourceAccount',
   's3:signatureAge',
   's3:signatureversion',
@@ -57,8 +58,15 @@ const KEYS = [
 /** Lower case. */
 export const CONDITION_KEYS: ReadonlySet<string> = new Set(KEYS.map((key) => key.toLowerCase()))
 
-/** Families of keys, lower case: 's3:ExistingObjectTag/colour'. Objects have no tags: always absent. */
-const FAMILIES: readonly string[] = ['s3:existingobjecttag/']
+/** Families of keys, lower case: 's3:ExistingObjectTag/colour'. */
+export const EXISTING_TAG = 's3:existingobjecttag/'
+export const REQUEST_TAG = 's3:requestobjecttag/'
+const FAMILIES: readonly string[] = [EXISTING_TAG, REQUEST_TAG]
+
+/** A key as policies are compared by: the case of letters means nothing, also not in the key of a tag. */
+export function conditionKeyOf(text: string): string {
+  return text.toLowerCase()
+}
 
 /** `key` in lower case. */
 export function isConditionKey(key: string): boolean {

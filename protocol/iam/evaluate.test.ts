@@ -237,7 +237,7 @@ describe('conditions on several values or none', () => {
     ['operators', { stringequals: { 's3:prefix': 'a' } }],
     ['keys', { StringEquals: { 'aws:Unheard': 'true' } }],
     ['keys', { StringNotEquals: { 's3:ExistingObjectTag/': 'a' } }],
-    ['keys', { Null: { 's3:RequestObjectTagKeys': 'true' } }],
+    ['keys', { Null: { 's3:RequestedThing': 'true' } }],
   ])('with unknown %s never allow and always deny (F29): %j', (_, condition) => {
     const ask = { context: { 's3:prefix': 'a' } }
     expect(decide(when(condition), ask).allowed).toBe(false)

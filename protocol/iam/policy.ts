@@ -11,6 +11,7 @@
  */
 
 import { arnPattern, type ArnTemplate } from './arn.ts'
+import { conditionKeyOf } from './condition-keys.ts'
 import { CONDITION_OPERATORS, type Matcher, type OperatorName } from './condition.ts'
 import { compilePattern, wildcardUnits, type Pattern } from './pattern.ts'
 import { parsePrincipal, type PrincipalSet, type ResolvedPrincipal } from './principal.ts'
@@ -278,7 +279,7 @@ function conditionsAt(value: Json, place: string, variables: boolean): Condition
         operator,
         ifExists: match[3] !== undefined,
         set: match[1] === undefined ? undefined : match[1] === 'ForAnyValue' ? 'any' : 'all',
-        key: key.toLowerCase(),
+        key: conditionKeyOf(key),
         values,
         matchers: values.map((value) => matcherOf(operator, value)),
       }

@@ -59,6 +59,11 @@ export interface PagesEdit {
   readonly dropped: readonly PageRefRecord[]
 }
 
+/** An edit of one version. `taken` is the version as it was. */
+export interface VersionEdit extends PagesEdit {
+  readonly taken: VersionRecord
+}
+
 /** A version is found by its sequence; its id, '' of the null version, must be this one. */
 export interface Wanted {
   readonly sequence: number
@@ -133,15 +138,42 @@ export function find(
 /** Takes one version out, from the register or from a page. It may leave the register without any: see `refill`.
  * Undefined when there is no such version. */
 export function takeOut(
+  versions: Versions,
+  wanted: Wanted,
+  tools: PageTools,
+): VersionEdit | Lacking | undefined {
+  return editOne(versions, wanted, tools, () => [])
+}
+
+/** Puts another form of one version into its place. Undefined when there is no such version. */
+export function replace(
+  versions: Versions,
+  wanted: Wanted,
+  change: (version: VersionRecord) => VersionRecord,
+  tools: PageTools,
+): VersionEdit | Lacking | undefined {
+  return editOne(versions, wanted, tools, (version) => {
+    const changed = change(version)
+    assert(
+      changed.sequence === version.sequence && changed.versionId === version.versionId,
+      'a version that changes keeps its place',
+    )
+    return [changed]
+  })
+}
+
+/** `becomes`: what is there instead of the version. */
+function editOne(
   { versions, pages }: Versions,
   wanted: Wanted,
   tools: PageTools,
-): (PagesEdit & { readonly taken: VersionRecord }) | Lacking | undefined {
+  becomes: (version: VersionRecord) => VersionRecord[],
+): VersionEdit | Lacking | undefined {
   const at = versions.findIndex(({ sequence }) => sequence === wanted.sequence)
   const inline = versions[at]
   if (inline !== undefined) {
     if (inline.versionId !== wanted.versionId) return undefined
-    const kept = { versions: versions.toSpliced(at, 1), pages }
+    const kept = { versions: versions.toSpliced(at, 1, ...becomes(inline)), pages }
     return { kept, made: [], dropped: [], taken: inline }
   }
   const refAt = pages.findIndex((each) => covers(each, wanted))
@@ -149,7 +181,7 @@ export function takeOut(
   if (ref === undefined) return undefined
   const page = tools.known.get(pageIdOf(ref))
   if (page === undefined) return { lacking: ref }
-  const below = takeOut(page, wanted, tools)
+  const below = editOne(page, wanted, tools, becomes)
   if (below === undefined || isLacking(below)) return below
   const made = [...below.made]
   const replacement = makePage(below.kept, ref.level, tools, made)
@@ -220,7 +252,7 @@ function makePage(
 function versionBytes(version: VersionRecord): number {
   let sizeBytes = 32 + version.versionId.length + version.etag.length + version.storageClass.length
   sizeBytes += version.manifest.length + version.uploadId.length + 40 * version.storage.length
-  for (const pairs of [version.system, version.user, version.checksums]) {
+  for (const pairs of [version.system, version.user, version.checksums, version.tags]) {
     for (const { name, value } of pairs) sizeBytes += 6 + name.length + value.length
   }
   return sizeBytes

@@ -28,6 +28,7 @@ test('a summary says what the whole record says, whatever it has read before', (
         storage: [{ dataId: new Uint8Array(24), sizeBytes: one.sizeBytes, packed: false }],
         manifest: new Uint8Array(0),
         uploadId: new Uint8Array(0),
+        tags: [{ name: 'colour', value: 'red' }],
         sequence,
       }))
       const body = objectCodec.encode({ ...EMPTY, sequence, versions })

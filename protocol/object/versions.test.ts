@@ -13,6 +13,7 @@ import {
   withDeleteMarker,
   withoutVersion,
   withVersion,
+  withVersionChange,
   type Edited,
 } from './versions.ts'
 import { testVersion } from './testing/version.ts'
@@ -52,6 +53,21 @@ class World {
     const wanted = wantedOf(this.record, versionId)
     if (wanted === undefined) return false
     return this.edit((known) => withoutVersion(this.record, wanted, { known, draw: this.#draw }))
+  }
+
+  /** Another set of tags. False when there is no such version. */
+  tag(versionId: string, value: string, maySpill = true): boolean {
+    const wanted = wantedOf(this.record, versionId)
+    if (wanted === undefined) return false
+    const tags = [{ name: 'tag', value }]
+    return this.edit((known) =>
+      withVersionChange(
+        this.record,
+        wanted,
+        { tags },
+        { pages: { known, draw: this.#draw }, maySpill },
+      ),
+    )
   }
 
   /** As the node does: nothing but the pages that the edit asks for are read. */
@@ -114,6 +130,7 @@ function checkShape({ pages, versions }: ObjectRecord): void {
 interface ModelVersion {
   readonly id: string
   readonly etag: string
+  readonly tag?: string
 }
 
 const step = fc.oneof(
@@ -132,6 +149,14 @@ const step = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('remove' as const), at: fc.nat() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constant('tag' as const),
+      at: fc.nat(),
+      length: fc.constantFrom(0, 3, 900, 3_000),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('remove-newest' as const) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('remove-null' as const) }) },
 )
@@ -166,7 +191,17 @@ describe('versions and a plain list', () => {
             const sequence = world.record.sequence
             if (one.type === 'put') put(one.versioning, false)
             else if (one.type === 'marker') put(one.versioning, true)
-            else {
+            else if (one.type === 'tag') {
+              const target = model[one.at % Math.max(1, model.length)]?.id
+              if (target === undefined) continue
+              const tag = 't'.repeat(one.length)
+              expect(world.tag(target, tag, maySpill)).toBe(true)
+              model = model.map((each) => (each.id === target ? { ...each, tag } : each))
+              // It is no write: what comes next is numbered and timed as if it had not been.
+              expect(world.record.sequence).toBe(sequence)
+              checkShape(world.record)
+              continue
+            } else {
               const target =
                 one.type === 'remove-null'
                   ? 'null'
@@ -183,11 +218,12 @@ describe('versions and a plain list', () => {
             checkShape(world.record)
           }
           expect(world.all()).toEqual(model.map(({ id }) => id))
-          for (const { id, etag } of model) {
+          for (const { id, etag, tag } of model) {
             const wanted = wantedOf(world.record, id)!
             const known = new Map([...world.blocks].map(([name]) => [name, world.page(name)]))
             const found = find(world.record, wanted, known)
-            expect(found).toMatchObject({ etag })
+            const tags = tag === undefined ? [] : [{ name: 'tag', value: tag }]
+            expect(found).toMatchObject({ etag, tags })
           }
         },
       ),
@@ -233,6 +269,43 @@ describe('thousands of versions', () => {
     put(5)
     expect(times).toEqual([1_000, 1_001, 1_002, 1_003])
     expect(world.record.sequence).toBe(5)
+  })
+})
+
+describe('a change of tags', () => {
+  test('changes nothing else, in the register and deep in the pages', () => {
+    const world = new World()
+    for (let i = 0; i < 200; i++) world.put(VERSIONING.enabled)
+    const order = world.all()
+    for (const id of [order[0]!, order[1]!, order[150]!, order.at(-1)!]) {
+      const wanted = wantedOf(world.record, id)!
+      const pages = (): Map<DataId, PageRecord> =>
+        new Map([...world.blocks].map(([name]) => [name, world.page(name)]))
+      const before = find(world.record, wanted, pages())
+      const { sequence, lastModifiedMs, nullSequence } = world.record
+      world.pageReads = 0
+      expect(world.tag(id, 'red')).toBe(true)
+      expect(world.pageReads).toBeLessThan(6)
+      expect(world.record).toMatchObject({ sequence, lastModifiedMs, nullSequence })
+      expect(find(world.record, wanted, pages())).toEqual({
+        ...before,
+        tags: [{ name: 'tag', value: 'red' }],
+      })
+      expect(world.all()).toEqual(order)
+    }
+    expect(world.tag('fffffffffffffffe0123456789abcdef', 'x')).toBe(false)
+  })
+
+  test('leaves the register small, unless no majority has what it names', () => {
+    for (const maySpill of [true, false]) {
+      const world = new World()
+      for (let i = 0; i < 8; i++) world.put(VERSIONING.enabled)
+      for (const id of world.all()) expect(world.tag(id, 'x'.repeat(2_000), maySpill)).toBe(true)
+      const { body } = objectValue(KEY, world.record, { before: undefined, chosen: true })
+      if (maySpill) expect(body.length).toBeLessThan(6_000)
+      else expect(body.length).toBeGreaterThan(16_000)
+      expect(world.all()).toHaveLength(8)
+    }
   })
 })
 

@@ -18,6 +18,7 @@ import {
   countOf,
   isLacking,
   refill,
+  replace,
   spill,
   takeOut,
   type Lacking,
@@ -122,6 +123,30 @@ export function withoutVersion(
   }
 }
 
+/**
+ * Changes what may change of a version: its tags. It keeps its place, its time and everything else, wherever it is, and
+ * no sequence is used up. A delete marker has nothing to change. Undefined when there is no such version.
+ */
+export function withVersionChange(
+  record: ObjectRecord,
+  wanted: Wanted,
+  change: Pick<VersionRecord, 'tags'>,
+  { pages, maySpill }: Pick<VersionNeighbours, 'pages' | 'maySpill'>,
+): Edited | Lacking | undefined {
+  const edit = replace(record, wanted, (version) => ({ ...version, ...change }), pages)
+  if (edit === undefined || isLacking(edit)) return edit
+  // Longer tags may be too much for the register. What is in a page already leaves it as it was.
+  const spilled = maySpill && edit.made.length === 0 ? spill(edit.kept, pages) : undefined
+  const kept = spilled?.kept ?? edit.kept
+  checkInput(countOf(kept) === countOf(record), 'a version that changes is not lost')
+  return {
+    record: { ...record, ...kept },
+    made: [...edit.made, ...(spilled?.made ?? [])],
+    removed: [],
+    dropped: edit.dropped,
+  }
+}
+
 /** Where a version with this id ('null' included) would be; undefined when this key can't have one. */
 export function wantedOf(record: ObjectRecord, versionId: string): Wanted | undefined {
   if (versionId === NULL_VERSION_ID) {
@@ -157,6 +182,7 @@ export const EMPTY_VERSION: VersionRecord = {
   manifest: EMPTY_BYTES,
   uploadId: EMPTY_BYTES,
   sequence: 0,
+  tags: [],
 }
 
 /** `withVersion` fills in id, sequence and time. */

@@ -67,6 +67,29 @@ const threeVersions = scene(3, async ({ cluster, found }) => {
   }
 })
 
+/** Puts tags on versions of one key, then more versions, and reads all of it again. */
+const taggedVersions = scene(3, async ({ cluster, found }) => {
+  const change = { versioning: 'Enabled' } as const
+  await backendOf(cluster, 0).changeBucket(context(), { bucket: BUCKET, change })
+  const named = { bucket: BUCKET, key: 'key' }
+  const written: { versionId: string; lastModifiedMs: number }[] = []
+  for (let number = 0; number < 20; number++) {
+    const body = bodyOf(bytesLike(10, number))
+    const tags = [{ key: 'number', value: String(number) }]
+    const request = { ...named, headers: { ...HEADERS, tags }, body }
+    written.push(await backendOf(cluster, number % 3).putObject(context(), request))
+    const { versionId } = written[number >> 1]!
+    const changed = { tags: [{ key: 'number', value: String(number >> 1) }] }
+    await backendOf(cluster, 1).changeObject(context(), { ...named, versionId, change: changed })
+  }
+  for (const [number, { versionId, lastModifiedMs }] of written.entries()) {
+    const request = { ...named, versionId, withData: false }
+    const { info } = await backendOf(cluster, 2).getObject(context(), request)
+    if (info.tags?.[0]?.value !== String(number)) found.push('a version has lost its tags (T9)')
+    if (info.lastModifiedMs !== lastModifiedMs) found.push('tags have changed Last-Modified (T4)')
+  }
+})
+
 export const VERSION_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'last-modified-from-the-clock',
@@ -82,6 +105,42 @@ export const VERSION_MUTANTS: readonly NodeMutant[] = [
         (result) => result,
         (input) => ({ ...input, record: { ...input.record, lastModifiedMs: 0 } }),
       )
+    },
+  },
+  {
+    name: 'tags-change-last-modified',
+    rule: 'T4',
+    breaks: 'a change of tags is timed like a write',
+    by: 'versions of one key whose tags change',
+    scenario: taggedVersions,
+    caughtAs: /changed Last-Modified/,
+    seedsMax: 1,
+    patch: (patches) => {
+      edited(patches, (result, { record }) => {
+        const [newest, ...older] = result.record.versions
+        // Only a change of tags uses no sequence up.
+        if (newest === undefined || result.record.sequence !== record.sequence) return result
+        const versions = [{ ...newest, lastModifiedMs: newest.lastModifiedMs + 1 }, ...older]
+        return { ...result, record: { ...result.record, versions } }
+      })
+    },
+  },
+  {
+    name: 'tags-lost-in-pages',
+    rule: 'T9',
+    breaks: 'a version that moves into a page leaves its tags behind',
+    by: 'versions of one key whose tags change',
+    scenario: taggedVersions,
+    caughtAs: /lost its tags/,
+    seedsMax: 1,
+    patch: (patches) => {
+      edited(patches, (result) => ({
+        ...result,
+        made: result.made.map(({ dataId, page }) => {
+          const versions = page.versions.map((version) => ({ ...version, tags: [] }))
+          return { dataId, page: { ...page, versions } }
+        }),
+      }))
     },
   },
   {

@@ -17,6 +17,7 @@ import {
 } from '../../gateway/http/http-date.ts'
 import { parseCopySourceRange, parseRange } from '../../gateway/http/range.ts'
 import { httpDate } from '../../gateway/http/response.ts'
+import { parseTagHeader } from '../../gateway/http/tags.ts'
 import { decodeListToken, encodeListToken } from '../../gateway/s3/list.ts'
 import { isVersionId } from '../../protocol/object/version-id.ts'
 import { uriEncode } from '../../gateway/auth/sigv4/canonical.ts'
@@ -216,7 +217,41 @@ const values: Subject = {
   },
 }
 
+const tagging: Subject = {
+  name: 'x-amz-tagging',
+  pieces: /[^&=]+|[&=]/g,
+  share: 60,
+  sizeMax: HEAD_SIZE,
+  valid(random) {
+    const text = (most: number): string => {
+      const drawn = subjectText(random, `${WORD}+-=._:/@ é`, most)
+      const whole = encodeURIComponent(drawn)
+      return random.chance(0.5) ? whole.replaceAll('%20', '+') : whole
+    }
+    const tags = Array.from(
+      { length: 1 + random.below(4) },
+      (_, at) => `${at}${text(9)}=${text(12)}`,
+    )
+    return tags.join('&')
+  },
+  take(header) {
+    const tags = parseTagHeader(header)
+    promise(tags.length <= 10, 'too many tags')
+    promise(new Set(tags.map(({ key }) => key)).size === tags.length, 'two tags with one key')
+    for (const { key, value } of tags) {
+      promise(key.length >= 1 && key.length <= 128 && value.length <= 256, 'a tag is too long')
+    }
+    const again = tags
+      .map((tag) => [tag.key, tag.value].map(encodeURIComponent).join('='))
+      .join('&')
+    const read = JSON.stringify(parseTagHeader(again))
+    promise(read === JSON.stringify(tags), 'other tags when written again')
+    return true
+  },
+}
+
 export const HEADER_SUBJECTS: readonly Subject[] = [
+  tagging,
   ranges,
   copySources,
   conditions,

@@ -47,6 +47,7 @@ const CHANGES: ReadonlySet<string> = new Set([
   'createUpload',
   'deleteBucket',
   'deleteObject',
+  'changeObject',
   'putObject',
   'putPart',
 ])

@@ -2,6 +2,7 @@
 
 import { StoreError, type StoreErrorCode } from '../../protocol/errors.ts'
 import type { Backend } from '../../gateway/port/backend.ts'
+import type { Tag } from '../../gateway/port/bucket-documents.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { SimulatedCluster } from '../world/cluster.ts'
 
@@ -126,32 +127,64 @@ export function putRequest(
   bucket: string,
   key: string,
   tag: number,
+  label = 0,
 ): Parameters<Backend['putObject']>[1] {
   return {
     bucket,
     key,
-    headers: { system: {}, user: {}, storageClass: 'STANDARD' },
+    headers: {
+      system: {},
+      user: {},
+      storageClass: 'STANDARD',
+      tags: label === 0 ? undefined : labelled(label),
+    },
     body: writtenBody(writtenContent(tag), String(tag)),
   }
+}
+
+/** What a read has found. */
+export interface ReadVersion {
+  readonly tag: number
+  readonly versionId: string
+  readonly lastModifiedMs: number
+  /** What `labelled` has made its tags of; 0 when it has none. */
+  readonly label: number
+  readonly wrong?: string
+}
+
+/** Tags of an object that say a number, which is not 0. Some are so long that versions have to move into pages. */
+export function labelled(label: number): readonly Tag[] {
+  const key = 'label'
+  if (label % 3 > 0) return [{ key, value: String(label) }]
+  const value = String(label).padEnd(200, '-')
+  return [{ key, value }, ...[1, 2, 3].map((each) => ({ key: `more ${each}`, value }))]
+}
+
+/** NaN for tags that `labelled` does not make. */
+function labelOf(tags: readonly Tag[] = []): number {
+  if (tags.length === 0) return 0
+  const label = parseInt(tags[0]?.value ?? '', 10)
+  return JSON.stringify(tags) === JSON.stringify(labelled(label)) ? label : NaN
 }
 
 /** Reads all of it. The tag of what is there; undefined with a complaint when the bytes are wrong. */
 export async function readTag(
   backend: Backend,
   named: { bucket: string; key: string; versionId?: string | undefined },
-): Promise<{ tag: number; versionId: string; wrong?: string }> {
+): Promise<ReadVersion> {
   const reader = await backend.getObject(clientContext('GetObject'), { ...named, withData: true })
-  const { sizeBytes, etag, versionId } = reader.info
+  const { sizeBytes, etag, versionId, lastModifiedMs, tags } = reader.info
   const tag = Number(etag)
+  const read = { tag, versionId, lastModifiedMs, label: labelOf(tags) }
   const expected = writtenContent(tag)
   let at = 0
   const chunks = reader.bytes === undefined ? reader.read(0, sizeBytes) : [reader.bytes]
   for await (const chunk of chunks) {
     if (Buffer.compare(chunk, expected.subarray(at, at + chunk.length)) !== 0) {
-      return { tag, versionId, wrong: `wrong bytes at ${at}` }
+      return { ...read, wrong: `wrong bytes at ${at}` }
     }
     at += chunk.length
   }
-  if (at === expected.length) return { tag, versionId }
-  return { tag, versionId, wrong: `${at} bytes instead of ${expected.length}` }
+  if (at === expected.length) return read
+  return { ...read, wrong: `${at} bytes instead of ${expected.length}` }
 }

@@ -10,6 +10,7 @@ import {
   Clients,
   writtenContent,
   clientContext,
+  labelled,
   readTag,
   type Workload,
 } from './clients.ts'
@@ -60,7 +61,7 @@ export class UploadsWorkload implements Workload {
     const begun = await this.#clients.ask(`upload ${key} ${tag}`, (backend) =>
       backend.createUpload(clientContext('CreateMultipartUpload'), {
         ...named,
-        headers: { system: {}, user: {}, storageClass: 'STANDARD' },
+        headers: { system: {}, user: {}, storageClass: 'STANDARD', tags: labelled(tag) },
       }),
     )
     if (begun === 'unknown' || 'code' in begun) return
@@ -131,7 +132,8 @@ export class UploadsWorkload implements Workload {
         if (outcome.code === 'NoSuchKey' && last === undefined) continue
         this.violations.push(`${key}: ${outcome.code}, not ${last}`)
       } else {
-        const { tag, wrong } = outcome.value
+        const { tag, label, wrong } = outcome.value
+        if (label !== tag) this.violations.push(`${key}: tags ${label}, not ${tag}`)
         if (tag !== last && !doubtful.has(tag)) this.violations.push(`${key}: ${tag}, not ${last}`)
         if (wrong !== undefined) this.violations.push(`${key}: ${wrong}`)
       }

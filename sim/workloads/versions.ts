@@ -7,7 +7,7 @@
 import type { Backend } from '../../gateway/port/backend.ts'
 import type { ListedVersion } from '../../gateway/port/versions.ts'
 import type { SimulatedCluster } from '../world/cluster.ts'
-import { Clients, clientContext, putRequest, readTag, type Workload } from './clients.ts'
+import { Clients, clientContext, labelled, putRequest, readTag, type Workload } from './clients.ts'
 
 const BUCKET = 'versioned'
 const THINK_MS_MAX = 150
@@ -16,6 +16,11 @@ interface Known {
   readonly versionId: string
   /** Undefined for a delete marker. */
   readonly tag: number | undefined
+  readonly lastModifiedMs: number
+  /** What its tags say; 0 for none. */
+  label: number
+  /** Changes of its tags that are in doubt: they may have happened, or happen yet. */
+  readonly labels: Set<number>
 }
 
 interface Key {
@@ -76,8 +81,9 @@ export class VersionsWorkload implements Workload {
 
   async #step(key: Key): Promise<void> {
     const dice = this.#clients.cluster.random()
-    if (dice < 0.5) return this.#put(key)
-    if (dice < 0.6) return this.#mark(key)
+    if (dice < 0.42) return this.#put(key)
+    if (dice < 0.54) return this.#label(key)
+    if (dice < 0.62) return this.#mark(key)
     if (dice < 0.75) return this.#remove(key)
     if (dice < 0.9) return this.#readOne(key)
     return this.#list(key, undefined)
@@ -85,14 +91,43 @@ export class VersionsWorkload implements Workload {
 
   async #put(key: Key): Promise<void> {
     const tag = ++this.#tag
+    const label = tag % 2 === 0 ? tag : 0
     const outcome = await this.#clients.ask(`version put ${key.name} ${tag}`, (backend) =>
-      backend.putObject(clientContext('PutObject'), putRequest(BUCKET, key.name, tag)),
+      backend.putObject(clientContext('PutObject'), putRequest(BUCKET, key.name, tag, label)),
     )
     if (outcome === 'unknown') key.doubtful.add(tag)
     else if ('code' in outcome) this.violations.push(`put of ${key.name}: ${outcome.code}`)
     else if (key.versions.some(({ versionId }) => versionId === outcome.value.versionId)) {
       this.violations.push(`${key.name}: version id ${outcome.value.versionId} twice (T5)`)
-    } else key.versions.push({ versionId: outcome.value.versionId, tag })
+    } else {
+      const { versionId, lastModifiedMs } = outcome.value
+      key.versions.push({ versionId, tag, lastModifiedMs, label, labels: new Set() })
+    }
+  }
+
+  /** Other tags for one version, or none. */
+  async #label(key: Key): Promise<void> {
+    const version = this.#clients.pick(key.versions)
+    if (version === undefined) return
+    const { versionId } = version
+    const drawn = ++this.#tag
+    const label = drawn % 5 === 0 ? 0 : drawn
+    const outcome = await this.#clients.ask(
+      `version label ${key.name} ${versionId} ${label}`,
+      (backend) =>
+        backend.changeObject(clientContext('PutObjectTagging'), {
+          bucket: BUCKET,
+          key: key.name,
+          versionId,
+          change: { tags: label === 0 ? [] : labelled(label) },
+        }),
+    )
+    if (outcome === 'unknown') return void version.labels.add(label)
+    if (!('code' in outcome)) version.label = label
+    else if (outcome.code === 'NoSuchVersion' && key.dying.has(versionId)) return
+    else if (outcome.code !== 'IsDeleteMarker' || version.tag !== undefined) {
+      this.violations.push(`tags of ${key.name} version ${versionId}: ${outcome.code}`)
+    }
   }
 
   async #mark(key: Key): Promise<void> {
@@ -104,7 +139,15 @@ export class VersionsWorkload implements Workload {
     const { versionId, deleteMarker } = outcome.value
     if (versionId === undefined || !deleteMarker) {
       this.violations.push(`a delete of ${key.name} made no marker`)
-    } else key.versions.push({ versionId, tag: undefined })
+    } else {
+      key.versions.push({
+        versionId,
+        tag: undefined,
+        lastModifiedMs: 0,
+        label: 0,
+        labels: new Set(),
+      })
+    }
   }
 
   /** One version for good: also how a marker goes, which restores what was before. */
@@ -133,7 +176,8 @@ export class VersionsWorkload implements Workload {
     await this.#check(key, version, backend)
   }
 
-  async #check(key: Key, { versionId, tag }: Known, backend?: Backend): Promise<void> {
+  async #check(key: Key, version: Known, backend?: Backend): Promise<void> {
+    const { versionId, tag } = version
     const named = { bucket: BUCKET, key: key.name, versionId }
     const outcome = await this.#clients.ask(
       `version get ${key.name} ${versionId}`,
@@ -149,8 +193,14 @@ export class VersionsWorkload implements Workload {
     if (found !== (tag ?? 'IsDeleteMarker')) {
       this.violations.push(`${key.name} version ${versionId}: ${found}, not ${tag ?? 'a marker'}`)
     }
-    if (!('code' in outcome) && outcome.value.wrong !== undefined) {
-      this.violations.push(`${key.name} version ${versionId}: ${outcome.value.wrong}`)
+    if ('code' in outcome) return
+    const { wrong, label, lastModifiedMs } = outcome.value
+    if (wrong !== undefined) this.violations.push(`${key.name} version ${versionId}: ${wrong}`)
+    if (label !== version.label && !version.labels.has(label)) {
+      this.violations.push(`${key.name} version ${versionId}: tags ${label}, not ${version.label}`)
+    }
+    if (lastModifiedMs !== version.lastModifiedMs) {
+      this.violations.push(`${key.name} version ${versionId}: Last-Modified has changed`)
     }
   }
 

@@ -19,6 +19,7 @@ import {
   uploadPart,
   uploadPartCopy,
 } from '../multipart.ts'
+import { deleteObjectTagging, getObjectTagging, putObjectTagging } from '../object-tags.ts'
 import { putObject } from '../put.ts'
 import {
   CHECKSUMS,
@@ -39,7 +40,7 @@ import {
  */
 export const OBJECT_OPERATIONS: readonly Operation[] = [
   defineOperation('PutObject', 'PUT', 'object', putObject, {
-    headers: [...STORED, ...CHECKSUMS],
+    headers: [...STORED, 'x-amz-tagging', ...CHECKSUMS],
     conditions: WRITE_CONDITIONS,
   }),
   defineOperation('CopyObject', 'PUT', 'object', copyObject, {
@@ -49,6 +50,7 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
       ...COPY_SOURCE,
       ...STORED,
       'x-amz-metadata-directive',
+      'x-amz-tagging',
       'x-amz-tagging-directive',
       'x-amz-checksum-algorithm',
     ],
@@ -83,6 +85,22 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
     query: ['versionId'],
     headers: ['x-amz-object-attributes', 'x-amz-max-parts', 'x-amz-part-number-marker'],
   }),
+  defineOperation('GetObjectTagging', 'GET', 'object', getObjectTagging, {
+    marks: ['tagging'],
+    versionAction: 's3:GetObjectVersionTagging',
+    query: ['versionId'],
+  }),
+  defineOperation('PutObjectTagging', 'PUT', 'object', putObjectTagging, {
+    marks: ['tagging'],
+    versionAction: 's3:PutObjectVersionTagging',
+    query: ['versionId'],
+    headers: CHECKSUMS,
+  }),
+  defineOperation('DeleteObjectTagging', 'DELETE', 'object', deleteObjectTagging, {
+    marks: ['tagging'],
+    versionAction: 's3:DeleteObjectVersionTagging',
+    query: ['versionId'],
+  }),
 ]
 
 /** Everything that brings data to an upload, or completes it, needs the right to put the object. */
@@ -92,6 +110,7 @@ export const UPLOAD_OPERATIONS: readonly Operation[] = [
     action: 's3:PutObject',
     headers: [
       ...STORED,
+      'x-amz-tagging',
       'x-amz-checksum-algorithm',
       'x-amz-sdk-checksum-algorithm',
       'x-amz-checksum-type',

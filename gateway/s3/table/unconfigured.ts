@@ -11,10 +11,8 @@ import type { Method, Operation } from '../operation.ts'
 import {
   bucketHas,
   bucketLacks,
-  deleteObjectTagging,
   getBucketAcl,
   getObjectAcl,
-  getObjectTagging,
   objectLockMissing,
   putAcl,
 } from '../unconfigured.ts'
@@ -92,17 +90,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
     headers: ['x-amz-acl', ...CHECKSUMS],
     ...ofVersion('s3:PutObjectVersionAcl'),
   }),
-  probe(
-    'GetObjectTagging',
-    'object',
-    'tagging',
-    getObjectTagging,
-    ofVersion('s3:GetObjectVersionTagging'),
-  ),
-  probe('DeleteObjectTagging', 'object', 'tagging', deleteObjectTagging, {
-    method: 'DELETE',
-    ...ofVersion('s3:DeleteObjectVersionTagging'),
-  }),
   probe('GetObjectRetention', 'object', 'retention', objectLockMissing, { query: ['versionId'] }),
   probe('GetObjectLegalHold', 'object', 'legal-hold', objectLockMissing, { query: ['versionId'] }),
 ]
@@ -176,7 +163,6 @@ export const ABSENT_OPERATIONS: readonly Operation[] = [
   missing('PutObjectAnnotation', 'PUT', 'object', 'annotation'),
   missing('DeleteObjectAnnotation', 'DELETE', 'object', 'annotation'),
   missing('UpdateObjectEncryption', 'PUT', 'object', 'encryption'),
-  missing('PutObjectTagging', 'PUT', 'object', 'tagging'),
   missing('PutObjectRetention', 'PUT', 'object', 'retention'),
   missing('PutObjectLegalHold', 'PUT', 'object', 'legal-hold'),
   missing('GetObjectTorrent', 'GET', 'object', 'torrent'),

@@ -1,0 +1,63 @@
+/**
+ * Changes of what may change of a stored version: its tags. Called by objects.ts.
+ *
+ * The change is one of the object's register, so it is linearizable with writes, deletes and other changes. It makes no
+ * version: order, ETag and Last-Modified stay as they are.
+ */
+
+import type { VersionRecord } from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import type { RegisterKey } from '../../protocol/ids.ts'
+import { find, isLacking } from '../../protocol/object/pages.ts'
+import { VERSIONING, wantedOf, withVersionChange } from '../../protocol/object/versions.ts'
+import { sameFacts, type ObjectBackend } from '../../gateway/port/objects.ts'
+import type { RequestContext } from '../../protocol/context.ts'
+import type { Bucket } from './bucket.ts'
+import type { EditInput, ObjectChanges } from './object-changes.ts'
+import { tagPairs, tagsOf, unreadable, versionIdText } from './versions.ts'
+
+/**
+ * Changes the current version, or the one that the request names. Throws as `Backend.changeObject` says.
+ */
+export async function changeVersion(
+  changes: ObjectChanges,
+  context: RequestContext,
+  bucket: Bucket,
+  register: RegisterKey,
+  request: Parameters<ObjectBackend['changeObject']>[1],
+): ReturnType<ObjectBackend['changeObject']> {
+  const { key, versionId, change, judged } = request
+  let refusal: StoreError | undefined
+  const edit = (input: EditInput): ReturnType<typeof withVersionChange> => {
+    const { record, pages, chosen } = input
+    const wanted = versionId === undefined ? record.versions[0] : wantedOf(record, versionId)
+    const version = wanted && find(record, wanted, pages.known)
+    if (isLacking(version)) return version
+    refusal = unreadable(key, versionId, version) ?? misjudged(version, judged)
+    if (wanted === undefined || refusal !== undefined) return undefined
+    return withVersionChange(
+      record,
+      wanted,
+      { tags: tagPairs(change.tags) },
+      { pages, maySpill: chosen },
+    )
+  }
+  const { type, record } = await changes.run(context, bucket, register, edit)
+  if (type === 'kept') throw refusal ?? new StoreError('Unavailable')
+  return {
+    // Of the current version the chosen record tells which one it was: other calls of the edit may have met another.
+    versionId: versionId ?? versionIdText(record.versions[0] as VersionRecord),
+    versioned: bucket.record.versioning !== VERSIONING.never,
+  }
+}
+
+/** The right to the change was decided by something that is not true any more. */
+function misjudged(
+  version: VersionRecord | undefined,
+  judged: Parameters<typeof sameFacts>[0] | undefined,
+): StoreError | undefined {
+  if (judged === undefined) return undefined
+  const found = version && { versionId: versionIdText(version), tags: tagsOf(version.tags) }
+  if (sameFacts(judged, found ?? null)) return undefined
+  return new StoreError('Conflict', 'the object changed while the request was judged')
+}
