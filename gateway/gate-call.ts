@@ -72,7 +72,8 @@ export class GateCall implements Call, Applicant {
   readonly #accesses = new Map<string, Promise<BucketAccess>>()
   /** The bucket that a copy reads from, once its right was asked for. A missing key is then one of this bucket. */
   #sourceBucket: string | undefined
-  readonly #judged: JudgedObjects
+  /** Made for the first decision that asks for an object: most ask for none. */
+  #judged: JudgedObjects | undefined
 
   constructor(
     operation: Operation,
@@ -97,7 +98,6 @@ export class GateCall implements Call, Applicant {
     this.inTurns = (work) => options.workQueue.run(work, context)
     this.#admission = options.admission
     this.#received = options.received
-    this.#judged = new JudgedObjects(this.store, context)
   }
 
   /** The ARN that the operation is about. */
@@ -201,18 +201,27 @@ export class GateCall implements Call, Applicant {
   /** What a decision lacks (Applicant). */
   async fetch(fact: Fact, access: Access): Promise<KnownFacts> {
     if (fact === 'bodyTags') return { bodyTags: await tagsInBody(this, 'Object') }
-    return {
-      object: access.object === undefined ? null : await this.#judged.facts(access, access.object),
-    }
+    const { object } = access
+    if (object === undefined) return { object: null }
+    const judged = (this.#judged ??= new JudgedObjects(this.store, this.context))
+    return { object: await judged.facts(access, object) }
   }
 
   /** See Call. */
-  async getObject(request: NamedObject & { readonly withData: boolean }): Promise<ObjectReader> {
-    const reader = await this.store.getObject(this.context, request)
+  getObject(request: NamedObject & { readonly withData: boolean }): Promise<ObjectReader> {
+    const read = this.store.getObject(this.context, request)
+    const judged = this.#judged
+    return judged === undefined ? read : this.#confirmed(request, read, judged)
+  }
+
+  async #confirmed(
+    named: NamedObject,
+    read: Promise<ObjectReader>,
+    judged: JudgedObjects,
+  ): Promise<ObjectReader> {
+    const reader = await read
     const object = reader.info
-    for (const access of this.#judged.outdated(request, object)) {
-      await authorize(access, this, { object })
-    }
+    for (const access of judged.outdated(named, object)) await authorize(access, this, { object })
     return reader
   }
 
@@ -222,7 +231,7 @@ export class GateCall implements Call, Applicant {
     change: ObjectChange,
   ): ReturnType<Backend['changeObject']> {
     const { bucket, key } = this
-    const judged = this.#judged.judged({ bucket, key, versionId })
+    const judged = this.#judged?.judged({ bucket, key, versionId })
     return this.store.changeObject(this.context, { bucket, key, versionId, change, judged })
   }
 

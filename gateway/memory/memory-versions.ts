@@ -92,7 +92,9 @@ export function changeVersionOf(
   versions: readonly StoredVersion[],
   { versionId, change, judged }: Parameters<ObjectBackend['changeObject']>[1],
 ): { changed: StoredVersion[]; versionId: string } {
-  const found = readableVersion(versions, versionId)
+  // As in AWS, a delete marker has nothing to change, also when it is not named.
+  const marker = versions[0]?.deleteMarker === true ? versions[0].info.versionId : undefined
+  const found = readableVersion(versions, versionId ?? marker)
   if (judged !== undefined && !sameFacts(judged, found.info)) throw new StoreError('Conflict')
   const tags = change.tags.length === 0 ? undefined : change.tags
   const after = { ...found, info: { ...found.info, tags } }

@@ -156,7 +156,7 @@ export interface ObjectBackend {
   /**
    * Changes the current version, unless one is named. Its ETag, its Last-Modified and the order of versions stay. Linearizable.
    * `judged` is what the right to the change was decided by: throws Conflict when it is not true any more. Throws
-   * NoSuchKey, NoSuchVersion and IsDeleteMarker as `getObject`.
+   * NoSuchKey and NoSuchVersion as `getObject`, and IsDeleteMarker also when the current version is a delete marker.
    */
   changeObject(
     context: RequestContext,

@@ -14,7 +14,7 @@ import { addVersionHeader, requestedVersion } from './version.ts'
 
 /**
  * `PUT /bucket/key?tagging`: 200, replaces all tags. Neither the ETag nor Last-Modified changes. Throws what `tagsInBody`
- * throws, NoSuchKey, NoSuchVersion, MethodNotAllowed for a named delete marker, OperationAborted when the right depended
+ * throws, NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker, OperationAborted when the right depended
  * on tags that have changed meanwhile.
  */
 export async function putObjectTagging(call: Call): Promise<S3Response> {

@@ -33,7 +33,9 @@ export async function changeVersion(
     const wanted = versionId === undefined ? record.versions[0] : wantedOf(record, versionId)
     const version = wanted && find(record, wanted, pages.known)
     if (isLacking(version)) return version
-    refusal = unreadable(key, versionId, version) ?? misjudged(version, judged)
+    // As in AWS, a delete marker has nothing to change, also when it is not named.
+    const named = version?.deleteMarker === true ? versionIdText(version) : versionId
+    refusal = unreadable(key, named, version) ?? misjudged(version, judged)
     if (wanted === undefined || refusal !== undefined) return undefined
     return withVersionChange(
       record,

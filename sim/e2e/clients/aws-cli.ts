@@ -143,6 +143,22 @@ async function objectSteps(context: Context, { json }: Commands): Promise<void> 
 
 async function lastSteps(context: Context, { aws, json }: Commands): Promise<void> {
   const { scratch } = context
+  await context.step('tags of a bucket and an object', async () => {
+    const set = '{"TagSet":[{"Key":"team","Value":"a b"}]}'
+    const named = ['--bucket', bucket, '--key', 'tagged']
+    await aws('s3api', 'put-bucket-tagging', '--bucket', bucket, '--tagging', set)
+    const ofBucket = await json('get-bucket-tagging', '--bucket', bucket)
+    equal(JSON.stringify(ofBucket), set, 'tags of the bucket')
+    await json('put-object', ...named, '--tagging', 'team=a+b&x=y')
+    equal((await json('head-object', ...named))['TagCount'], 2, 'TagCount')
+    await aws('s3api', 'put-object-tagging', ...named, '--tagging', set)
+    const copy = ['--bucket', bucket, '--key', 'copy']
+    await json('copy-object', ...copy, '--copy-source', `${bucket}/tagged`)
+    equal(JSON.stringify(await json('get-object-tagging', ...copy)), set, 'tags of the copy')
+    await aws('s3api', 'delete-object-tagging', ...copy)
+    equal(JSON.stringify(await json('get-object-tagging', ...copy)), '{"TagSet":[]}', 'no tags')
+  })
+
   await context.step('presign', async () => {
     const url = (await aws('s3', 'presign', `s3://${bucket}/small`, '--expires-in', '60')).trim()
     equal((await fetch(url)).status, 404, 'status of a key that is not there')
