@@ -119,10 +119,11 @@ export class QueryCall implements QueryGate {
     resource: string,
     request: S3Request,
     auth: AuthResult,
+    known: ReadonlyMap<string, readonly string[]>,
   ): void | Promise<void> {
     this.#target = resource
     const { inTurns } = this
-    return authorize({ action, resource }, { ...this.#about(request, auth), inTurns })
+    return authorize({ action, resource }, { ...this.#about(request, auth), known, inTurns })
   }
 
   conditions(request: S3Request, auth: AuthResult): ConditionValues {

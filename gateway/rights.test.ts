@@ -15,6 +15,7 @@ import { OPERATIONS } from './routes/operations.ts'
 import {
   CALLERS_ACCOUNT,
   ALL,
+  bounded,
   DENY,
   document,
   OTHER_ACCOUNT,
@@ -34,6 +35,9 @@ const strangeRoot = rootOf(OTHER_ACCOUNT)
 const denied = user('denied', [ALL, DENY])
 const powerful = user('powerful', [ALL])
 const limited = session('limited', [ALL], [])
+/** They have all rights, and boundaries that leave them none: by saying nothing, and by a Deny. */
+const bound = bounded(powerful, [{ ...ALL, Action: 'ec2:*' }])
+const barred = bounded(user('barred', [ALL]), [ALL, DENY])
 const unreadable: Credential = {
   ...powerful,
   accessKeyId: 'AKIAUNREADABLE',
@@ -70,7 +74,8 @@ const iam: IamBackend = {
     touched.push(action)
     return Promise.resolve({})
   },
-  arnOf: (_, accountId, kind, name) => Promise.resolve(`arn:aws:iam::${accountId}:${kind}/${name}`),
+  entityOf: (_, accountId, kind, name) =>
+    Promise.resolve({ arn: `arn:aws:iam::${accountId}:${kind}/${name}` }),
 }
 
 const everybody = {
@@ -81,7 +86,17 @@ const everybody = {
 
 beforeAll(async () => {
   server = await startGateway({
-    credentials: [EXAMPLE_CREDENTIAL, nobody, elsewhere, strangeRoot, denied, powerful, unreadable],
+    credentials: [
+      EXAMPLE_CREDENTIAL,
+      nobody,
+      elsewhere,
+      strangeRoot,
+      denied,
+      powerful,
+      unreadable,
+      bound,
+      barred,
+    ],
     sessions: new Map([['limited', limited]]),
     backend: watched,
     iam,
@@ -156,6 +171,8 @@ describe('S3: without the right', () => {
       await refused(operation, nobody)
       await refused(operation, unreadable)
       await refused(operation, denied)
+      await refused(operation, bound)
+      await refused(operation, barred)
       await refused(operation, undefined)
       await refused(operation, EXAMPLE_CREDENTIAL, 'bucket', 'expired')
       await refused(operation, limited, 'bucket', 'limited')
@@ -255,6 +272,8 @@ describe('IAM and STS: without the right', () => {
       await refusedForm(nobody)
       await refusedForm(unreadable)
       await refusedForm(denied)
+      await refusedForm(bound)
+      await refusedForm(barred)
       await refusedForm(limited, 'limited')
       const byArn = 'PolicyArn' in action.parameters
       if (byArn) await refusedForm(elsewhere)

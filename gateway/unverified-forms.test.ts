@@ -22,8 +22,8 @@ describe.each(COUNTED_IN)(
     const { start, open } = overloadWorld(countedIn)
     const iam: IamBackend = {
       run: () => Promise.resolve({ UserId: 'me' }),
-      arnOf: (_context, accountId, kind, name) =>
-        Promise.resolve(`arn:aws:iam::${accountId}:${kind}/${name}`),
+      entityOf: (_context, accountId, kind, name) =>
+        Promise.resolve({ arn: `arn:aws:iam::${accountId}:${kind}/${name}` }),
     }
     const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
 

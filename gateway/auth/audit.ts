@@ -52,6 +52,7 @@ const NAMES: Readonly<Record<string, string>> = {
   RoleName: 'roleName',
   PolicyName: 'policyName',
   PolicyArn: 'policyArn',
+  PermissionsBoundary: 'permissionsBoundary',
   VersionId: 'versionId',
   AccessKeyId: 'accessKeyId',
   Status: 'status',

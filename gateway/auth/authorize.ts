@@ -155,6 +155,7 @@ function* questionOf(
     caller: subject.caller,
     identityPolicies: subject.policies,
     sessionPolicies: subject.sessionPolicies,
+    boundary: subject.boundary,
     resourcePolicy: resourcePolicies[0],
     restrictPublicBuckets: bucket?.settings.publicAccessBlock?.restrictPublicBuckets,
     resourceAccount: bucket?.info.ownerAccount ?? identity.accountId,
@@ -169,6 +170,7 @@ interface Subject {
   readonly caller: Caller
   readonly policies: readonly CompiledPolicy[]
   readonly sessionPolicies: readonly CompiledPolicy[] | undefined
+  readonly boundary: CompiledPolicy | undefined
 }
 
 /** Converted once for each identity: the backend caches identities, and they are used often. */
@@ -177,7 +179,7 @@ const subjects = new WeakMap<Identity, Subject>()
 function* subjectOf(identity: Identity, meter: Meter): Work<Subject> {
   let subject = subjects.get(identity)
   if (subject === undefined) {
-    const { type } = identity
+    const { type, boundary } = identity
     subject = {
       caller:
         type === 'Anonymous'
@@ -194,6 +196,7 @@ function* subjectOf(identity: Identity, meter: Meter): Work<Subject> {
       policies: yield* compilingPolicies(identity.policies, meter),
       sessionPolicies:
         identity.sessionPolicies && (yield* compilingPolicies(identity.sessionPolicies, meter)),
+      boundary: boundary && (yield* compilingPolicies([boundary], meter))[0],
     }
     subjects.set(identity, subject)
   }

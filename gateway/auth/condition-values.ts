@@ -42,6 +42,8 @@ export interface Circumstances {
   readonly nowMs: number
   /** Absent for requests of the query API. */
   readonly operation?: JudgedOperation | undefined
+  /** Values that only the action of the query API knows, by lower-case key. */
+  readonly known?: ReadonlyMap<string, readonly string[]> | undefined
 }
 
 /** An object that a right is asked for. */
@@ -107,7 +109,7 @@ export class ConditionValues implements ContextValues {
   get(key: string): readonly string[] | undefined {
     const known = (this.#known ??= new Map())
     if (known.has(key)) return known.get(key)
-    const found = this.#find(key)
+    const found = this.#find(key) ?? this.#about.known?.get(key)
     const values = typeof found === 'string' ? [found] : found
     known.set(key, values)
     return values

@@ -17,10 +17,11 @@ import { S3Error } from '../http/errors.ts'
 
 /** How AWS's text names the policies of each source. */
 const KINDS: Readonly<Record<PolicySource, readonly [kind: string, article: string]>> = {
-  account: ['identity-based', 'an'],
-  identity: ['identity-based', 'an'],
-  session: ['session', 'a'],
-  resource: ['resource-based', 'a'],
+  account: ['identity-based policy', 'an'],
+  identity: ['identity-based policy', 'an'],
+  session: ['session policy', 'a'],
+  boundary: ['permissions boundary', 'a'],
+  resource: ['resource-based policy', 'a'],
 }
 
 /**
@@ -42,16 +43,14 @@ export function* denied(
   const who = `User: ${about.identity.principalArn} is not authorized to perform: ${action} on resource: "${resource}"`
   const [kind, article] = KINDS[source]
   if (by === undefined) {
-    return new S3Error(
-      'AccessDenied',
-      `${who} because no ${kind} policy allows the ${action} action`,
-      { details: { Reason: 'no-allow' } },
-    )
+    return new S3Error('AccessDenied', `${who} because no ${kind} allows the ${action} action`, {
+      details: { Reason: 'no-allow' },
+    })
   }
   const place = by.statement === undefined ? 'cannot be read' : `Statement[${by.statement}]`
   return new S3Error(
     'AccessDenied',
-    `${who} with an explicit deny in ${article} ${kind} policy: ${by.policy}, ${place}`,
+    `${who} with an explicit deny in ${article} ${kind}: ${by.policy}, ${place}`,
     {
       details: {
         Reason: 'explicit-deny',

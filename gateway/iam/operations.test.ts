@@ -87,8 +87,8 @@ describe('actions of the query API', () => {
   })
 
   it('refuse unknown parameters, which could have been a limit', () => {
-    const boundary = { UserName: 'a', PermissionsBoundary: 'arn:aws:iam::1:policy/x' }
-    expect(refusal('CreateUser', boundary)).toMatch(/^501 NotImplemented .*PermissionsBoundary/)
+    const boundary = { GroupName: 'a', PermissionsBoundary: 'arn:aws:iam::1:policy/x' }
+    expect(refusal('CreateGroup', boundary)).toMatch(/^501 NotImplemented .*PermissionsBoundary/)
     expect(refusal('CreateUser', { UserName: 'a', ['__proto__']: 'x' })).toMatch(/^501/)
     expect(refusal('CreateUser', { UserName: 'a', toString: 'x' })).toMatch(/^501/)
     const inner = { UserName: 'a', 'Tags.member.1.Key': 'k', 'Tags.member.1.Kind': 'x' }

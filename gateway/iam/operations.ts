@@ -74,6 +74,7 @@ const onUser: ResourceRule = { of: 'entity', kind: 'user', parameter: 'UserName'
 const onUserOrCaller: ResourceRule = { ...onUser, orCaller: true }
 const onGroup: ResourceRule = { of: 'entity', kind: 'group', parameter: 'GroupName' }
 const onRole: ResourceRule = { of: 'entity', kind: 'role', parameter: 'RoleName' }
+const boundary = { PermissionsBoundary: plainText(2_048, POLICY_ARN, 20) }
 const onPolicy: ResourceRule = { of: 'arn', parameter: 'PolicyArn' }
 const onAnything: ResourceRule = { of: 'anything' }
 
@@ -102,7 +103,7 @@ const users: readonly IamAction[] = [
   iam(
     'CreateUser',
     { of: 'future', kind: 'user', name: 'UserName', path: 'Path' },
-    { ...user, Path: path, Tags: tags },
+    { ...user, Path: path, Tags: tags, ...boundary },
   ),
   iam('GetUser', onUserOrCaller, userOrCaller),
   iam('ListUsers', { of: 'kind', kind: 'user' }, { PathPrefix: pathPrefix, ...page }),
@@ -174,6 +175,19 @@ function holderActions(
   ]
 }
 
+/** The actions on the permissions boundary, which users and roles share. */
+function boundaryActions(
+  word: 'User' | 'Role',
+  on: ResourceRule,
+  holder: ParameterRules,
+): IamAction[] {
+  const PermissionsBoundary = required(boundary.PermissionsBoundary)
+  return [
+    iam(`Put${word}PermissionsBoundary`, on, { ...holder, PermissionsBoundary }),
+    iam(`Delete${word}PermissionsBoundary`, on, holder),
+  ]
+}
+
 const roles: readonly IamAction[] = [
   iam(
     'CreateRole',
@@ -185,6 +199,7 @@ const roles: readonly IamAction[] = [
       Description: plainText(1_000, undefined, 0),
       MaxSessionDuration: integer(3_600, 43_200),
       Tags: tags,
+      ...boundary,
     },
   ),
   iam('GetRole', onRole, role),
@@ -285,6 +300,7 @@ const simulation: ParameterRules = {
     }),
     100,
   ),
+  PermissionsBoundaryPolicyInputList: list(document, 1),
   ResourcePolicy: plainText(131_072),
   ResourceOwner: plainText(2_048),
   CallerArn: plainText(2_048),
@@ -365,9 +381,11 @@ const actions: readonly IamAction[] = [
   ...groups,
   ...accessKeys,
   ...holderActions('User', onUser, user),
+  ...boundaryActions('User', onUser, user),
   ...holderActions('Group', onGroup, group),
   ...roles,
   ...holderActions('Role', onRole, role),
+  ...boundaryActions('Role', onRole, role),
   ...policies,
   ...summaries,
   ...accounts,

@@ -14,13 +14,19 @@ import type { Identity } from '../port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import { fromStoreError, S3Error } from '../http/errors.ts'
 import { RequestAborted } from '../http/exchange.ts'
-import { IamError, type IamBackend, type QueryRecord } from '../port/iam-backend.ts'
+import {
+  IamError,
+  type IamBackend,
+  type JudgedEntity,
+  type QueryRecord,
+} from '../port/iam-backend.ts'
 import type { ContextValues } from '../../protocol/iam/template.ts'
 import type { InTurns } from '../port/in-turns.ts'
 import type { S3Request } from '../http/request.ts'
 import type { S3Response } from '../http/response.ts'
 import type { AuthResult } from '../auth/auth.ts'
 import { ABSENT_ACTIONS } from './absent.ts'
+import { actionConditions } from './conditions.ts'
 import { IAM_ACTIONS, type IamAction } from './operations.ts'
 import { checkParameters } from './parameters.ts'
 import { FORM_BYTES_MAX, parseForm } from './query.ts'
@@ -37,12 +43,13 @@ export interface QueryGate {
   readBody(request: S3Request, maxBytes: number): Promise<Uint8Array>
   /** Reads the form when it needs its hash: signatures of these services cover it, but no header tells it. */
   authenticate(request: S3Request, form: { readBody(): Promise<Uint8Array> }): Promise<AuthResult>
-  /** Throws S3Error AccessDenied. */
+  /** `known`: condition values that only the action knows, by lower-case key. Throws S3Error AccessDenied. */
   authorize(
     action: string,
     resource: string,
     request: S3Request,
     auth: AuthResult,
+    known: ReadonlyMap<string, readonly string[]>,
   ): void | Promise<void>
   readonly inTurns: InTurns
   conditions(request: S3Request, auth: AuthResult): ContextValues
@@ -179,10 +186,14 @@ async function authorize(
   }
   if (definition.authorizedBy !== 'gate') return
   for (const rule of definition.resources) {
-    const resource = await resourceOf(rule, parameters, identity, (accountId, kind, name) =>
-      gate.iam.arnOf(gate.context, accountId, kind, name),
-    )
-    if (resource !== undefined) await gate.authorize(definition.action, resource, request, auth)
+    let entity: JudgedEntity | undefined
+    const resource = await resourceOf(rule, parameters, identity, async (...named) => {
+      entity = await gate.iam.entityOf(gate.context, ...named)
+      return entity.arn
+    })
+    if (resource === undefined) continue
+    const known = actionConditions(definition.name, parameters, entity)
+    await gate.authorize(definition.action, resource, request, auth, known)
   }
 }
 

@@ -49,6 +49,14 @@ export interface IamCall {
 /** Entities whose ARN contains a path that requests do not name. */
 export type NamedKind = 'user' | 'group' | 'role'
 
+/** What a decision about a request for an entity depends on. */
+export interface JudgedEntity {
+  /** 'arn:aws:iam::123456789012:user/path/ann'. */
+  readonly arn: string
+  /** The ARN of its permissions boundary, if it has one. */
+  readonly boundary?: string | undefined
+}
+
 /** A failure of IAM or STS, with AWS's code, HTTP status and text. */
 export class IamError extends Error {
   override readonly name = 'IamError'
@@ -65,7 +73,11 @@ export class IamError extends Error {
 export interface IamBackend {
   /** Runs one action of the table of operations. Throws IamError, or StoreError Unavailable when the outcome is not known. */
   run(call: IamCall): Promise<IamResult>
-  /** For the decision about a request: 'arn:aws:iam::123456789012:user/path/ann'. The path is '/' when there is no
-   * entity of that name. */
-  arnOf(context: RequestContext, accountId: string, kind: NamedKind, name: string): Promise<string>
+  /** For the decision about a request. The path in the ARN is '/' when there is no entity of that name. */
+  entityOf(
+    context: RequestContext,
+    accountId: string,
+    kind: NamedKind,
+    name: string,
+  ): Promise<JudgedEntity>
 }

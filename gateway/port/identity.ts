@@ -24,6 +24,8 @@ export interface Identity {
   readonly policies: readonly PolicyText[]
   /** Policies that limit what a session may do. Absent when the session has no limit of its own. */
   readonly sessionPolicies?: readonly PolicyText[] | undefined
+  /** The permissions boundary of a user, or of a session's user or role. */
+  readonly boundary?: PolicyText | undefined
   /** The role of a role's session. Policies may name it as principal too. */
   readonly roleArn?: string | undefined
   /** When the token of a session was issued (aws:TokenIssueTime). */

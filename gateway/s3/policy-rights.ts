@@ -30,7 +30,7 @@ export function* judgingChange(
   before: BucketSettings,
   after: BucketSettings,
 ): Work<void> {
-  const { accountId, principalId, isRoot, policies, sessionPolicies } = identity
+  const { accountId, principalId, isRoot, policies, sessionPolicies, boundary } = identity
   const meter = new Meter(COVERING_STEPS_MAX)
   // The identity policies of a caller from another account do not say what this account may give.
   const own = accountId === ownerAccount
@@ -40,6 +40,7 @@ export function* judgingChange(
       isRoot: own && isRoot,
       identityPolicies: yield* compilingPolicies(own ? policies : [], meter),
       sessionPolicies: sessionPolicies && (yield* compilingPolicies(sessionPolicies, meter)),
+      boundary: boundary && (yield* compilingPolicies([boundary], meter)),
       before: policyOf(before),
       after: policyOf(after)?.policy,
       wasRestricted: isRestricted(before) && !isRestricted(after),

@@ -47,6 +47,16 @@ export function user(
   }
 }
 
+/** `who` within a permissions boundary. */
+export function bounded(who: Credential, statements: readonly CallerStatement[]): Credential {
+  const boundary = { name: 'boundary', text: document(...statements) }
+  return {
+    ...who,
+    accessKeyId: `${who.accessKeyId}BOUNDED`,
+    identity: { ...who.identity, boundary },
+  }
+}
+
 export function rootOf(accountId: string): Credential {
   return {
     accessKeyId: `AKIAROOT${accountId}`,

@@ -84,8 +84,8 @@ export function permissionWorld(): PermissionWorld {
       ]),
       iam: {
         run: ({ action, parameters }) => Promise.resolve({ Action: action, ...parameters }),
-        arnOf: (_, account, kind, name) =>
-          Promise.resolve(`arn:aws:iam::${account}:${kind}/${name}`),
+        entityOf: (_, account, kind, name) =>
+          Promise.resolve({ arn: `arn:aws:iam::${account}:${kind}/${name}` }),
       },
     })
     await as(root, 'PUT', '/bucket')

@@ -23,9 +23,9 @@ function join(run: (call: IamCall) => Promise<IamResult>): IamBackend {
       calls.push(call)
       return run(call)
     },
-    arnOf: (context, ...names) => {
+    entityOf: (context, ...names) => {
       context.rounds += 2
-      return Promise.resolve([context.operation, ...names].join(' '))
+      return Promise.resolve({ arn: [context.operation, ...names].join(' ') })
     },
   }
   joined = joinThreads(new MemoryBackend({ credentials: [], nowMs: () => 0 }), { iam })
@@ -122,7 +122,7 @@ describe('an action of IAM in the core', () => {
     })
     const context = contextOf('GetUser')
     await iam.run(callOf({ context }))
-    expect(await iam.arnOf(context, '1', 'user', 'ann')).toBe('GetUser 1 user ann')
+    expect(await iam.entityOf(context, '1', 'user', 'ann')).toEqual({ arn: 'GetUser 1 user ann' })
     expect(context.rounds).toBe(5)
   })
 

@@ -101,8 +101,9 @@ function whileWanted<T>(signal: AbortSignal, wait: () => Promise<T>): Promise<T>
 
 function charactersOfCredential(credential: Credential | undefined): number {
   if (credential === undefined) return 0
-  const { policies, sessionPolicies = [] } = credential.identity
-  return charactersOfPolicies(policies) + charactersOfPolicies(sessionPolicies)
+  const { policies, sessionPolicies = [], boundary } = credential.identity
+  const limits = boundary === undefined ? sessionPolicies : [...sessionPolicies, boundary]
+  return charactersOfPolicies(policies) + charactersOfPolicies(limits)
 }
 
 function charactersOfPolicies(policies: readonly PolicyText[]): number {

@@ -64,14 +64,14 @@ export const METHODS = [
   'timedCredential',
   'timedAccess',
   'runIam',
-  'arnOf',
+  'entityOf',
 ] as const
 
 export type PortMethod = (typeof METHODS)[number]
 
 /** All that a thread may ask: the port of storage, and beside it that of identities and what may be kept of rights. */
 export interface CorePort
-  extends Backend, Omit<RightsSource, 'onForget'>, Pick<IamBackend, 'arnOf'> {
+  extends Backend, Omit<RightsSource, 'onForget'>, Pick<IamBackend, 'entityOf'> {
   runIam: IamRun
 }
 

@@ -24,7 +24,7 @@ export class OtherPorts {
   ) => ReturnType<RightsSource['timedCredential']>
   readonly timedAccess: RightsSource['timedAccess']
   readonly runIam: IamRun
-  readonly arnOf: CorePort['arnOf']
+  readonly entityOf: CorePort['entityOf']
 
   constructor({ backend, rights, iam }: OtherPortsOptions) {
     this.timedCredential = async (_, accessKeyId, token, ageMs) => {
@@ -43,9 +43,9 @@ export class OtherPorts {
       if (iam === undefined) throw notServed()
       return iam.backend.run(servedCall(call, plain, iam.inTurns))
     }
-    this.arnOf = async (...args) => {
+    this.entityOf = async (...args) => {
       if (iam === undefined) throw notServed()
-      return iam.backend.arnOf(...args)
+      return iam.backend.entityOf(...args)
     }
   }
 }

@@ -86,7 +86,7 @@ export class ThreadBackend implements Backend {
   /** The actions of IAM and STS, for the gateway of this thread. */
   readonly iam: IamBackend = {
     run: (call) => this.#call('runIam', call.context, [plainCall(call)]),
-    arnOf: (...args) => this.#pass('arnOf', args),
+    entityOf: (...args) => this.#pass('entityOf', args),
   }
 
   /** Calls and downloads that are not over. */

@@ -3,7 +3,8 @@
  *
  * Invariants:
  *   - the holder's record decides what is attached; the policy's list of holders is a superset (T2)
- *   - a policy is deleted only when it has no holder, also when it is attached at the same moment
+ *   - a policy is deleted only when it has no holder and is nobody's permissions boundary, also when it is attached at the
+ *     same moment
  *
  * Attach: (1) enter the holder in the policy and check that the caller may give away what the policy says then, (2)
  * change the holder, (3) look at the policy again: a deletion that has begun is called off; after a deletion that is
@@ -16,28 +17,20 @@
 import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import { IamError, type IamCall, type IamResult } from '../../gateway/port/iam-backend.ts'
-import type { HolderRecord } from '../../protocol/iam/entity.ts'
+import type { BoundedRecord, HolderRecord } from '../../protocol/iam/entity.ts'
 import { POLICY_ARN } from '../../protocol/iam/identity.ts'
-import { HOLDERS_MAX, policyTextOf, type PolicyRecord } from '../../protocol/iam/policy-record.ts'
+import { policyTextOf, type PolicyRecord } from '../../protocol/iam/policy-record.ts'
 import type { AttachedPolicy } from '../../protocol/iam/record.ts'
 import type { Random } from '../env/ports.ts'
 import { compareTexts } from './directory.ts'
 import { concurrentModification, deleteConflict, limitExceeded, noSuchEntity } from './errors.ts'
-import { POLICY, POLICY_NAME_KIND, ROLE } from './holdings.ts'
+import { POLICY, ROLE } from './holdings.ts'
 import { drawToken } from './ids.ts'
-import { BUILT_IN_POLICIES, type BuiltInPolicy } from './managed.ts'
+import { BUILT_IN_POLICIES } from './managed.ts'
 import { pageOf, readPage } from './page.ts'
 import { textParameter } from './parameters.ts'
-import {
-  byId,
-  byName,
-  GROUP,
-  readAll,
-  USER,
-  type RecordEdit,
-  type RecordKind,
-  type Records,
-} from './records.ts'
+import type { PolicyUses } from './policy-uses.ts'
+import { byId, GROUP, readAll, USER, type RecordKind, type Records } from './records.ts'
 
 /** What can hold a managed policy. The kind is also readable from the first letters of the id. */
 export type HolderKind = 'user' | 'group' | 'role'
@@ -49,6 +42,19 @@ export interface AttachmentHolder {
   readonly id: string
   /** For messages. The record is found by `id`. */
   readonly name: string
+  /** Its permissions boundary when rights were compared: with another one, nothing is attached. */
+  readonly boundary?: AttachedPolicy | undefined
+}
+
+/** The record of any holder. */
+type Held = HolderRecord & BoundedRecord
+
+/** A user, group or role that uses a managed policy, in one way or both. */
+export interface PolicyHolder {
+  readonly kind: HolderKind
+  readonly record: HolderRecord
+  readonly isAttached: boolean
+  readonly isBoundary: boolean
 }
 
 /** AWS's default quota. */
@@ -61,10 +67,12 @@ const ATTACHED_MAX = 10
 export class Attachments {
   readonly #records: Records
   readonly #random: Random
+  readonly #uses: PolicyUses
 
-  constructor(records: Records, random: Random) {
+  constructor(records: Records, random: Random, uses: PolicyUses) {
     this.#records = records
     this.#random = random
+    this.#uses = uses
   }
 
   /**
@@ -81,15 +89,16 @@ export class Attachments {
     arn: string,
     mayGrant: (policy: PolicyText) => Promise<void>,
   ): Promise<void> {
-    const found = await this.find(context, holder.accountId, arn)
+    const found = await this.#uses.find(context, holder.accountId, arn)
     const token = drawToken(this.#random)
-    const policy = await this.#enter(context, found, holder, token)
+    const policy = await this.#uses.enter(context, found, 'holders', holder.id, token)
     let kept = false
     try {
       // The policy as it is with a holder: from now on it gets no text that its changer could not give away.
       const text = BUILT_IN_POLICIES.get(arn)?.text ?? policyTextOf(policy)
       await mayGrant({ name: arn, text })
-      await this.#changeHolder(context, holder, (attached) => {
+      await this.#changeHolder(context, holder, ({ attached, boundary }) => {
+        if (boundary?.token !== holder.boundary?.token) throw concurrentModification()
         kept = attached.some(({ id }) => id === policy.id)
         if (kept) return undefined
         if (attached.length >= ATTACHED_MAX) {
@@ -101,12 +110,12 @@ export class Attachments {
       })
     } catch (error) {
       // After any other failure it is not known whether the change has happened: the list is a superset.
-      if (error instanceof IamError) await this.#leave(context, policy, holder, token)
+      if (error instanceof IamError) await this.#leave(context, policy, holder.id, token)
       throw error
     }
-    if (kept) return this.#leave(context, policy, holder, token)
-    if (await this.#exists(context, policy)) return
-    await this.#changeHolder(context, holder, (attached) => {
+    if (kept) return this.#leave(context, policy, holder.id, token)
+    if (await this.#uses.exists(context, policy)) return
+    await this.#changeHolder(context, holder, ({ attached }) => {
       const left = attached.filter((each) => each.token !== token)
       return left.length === attached.length ? undefined : left
     })
@@ -136,7 +145,8 @@ export class Attachments {
    */
   async detach(context: RequestContext, holder: AttachmentHolder, arn: string): Promise<void> {
     let dropped: AttachedPolicy | undefined
-    await this.#changeHolder(context, holder, (attached) => {
+    await this.#changeHolder(context, holder, ({ attached, boundary }) => {
+      if (boundary?.token !== holder.boundary?.token) throw concurrentModification()
       dropped = attached.find((each) => each.arn === arn)
       return dropped && attached.filter((each) => each !== dropped)
     })
@@ -146,43 +156,37 @@ export class Attachments {
       throw noSuchEntity('policy', `${arn} attached to ${holder.kind} ${holder.name}`)
     }
     const { accountId } = holder
-    await this.#leave(context, { accountId, id: gone.id }, holder, gone.token)
+    await this.#leave(context, { accountId, id: gone.id }, holder.id, gone.token)
   }
 
   /**
-   * The users, groups and roles that really have this policy attached, of those in its list. Reads
-   * each record once.
+   * The users, groups and roles that really have this policy attached, or as their permissions boundary, of those in its
+   * lists. Reads each record once.
    */
   async holders(
     context: RequestContext,
-    { accountId, holders, id }: PolicyRecord,
-  ): Promise<{ readonly kind: HolderKind; readonly record: HolderRecord }[]> {
-    const ids = [...new Set(holders.map((holder) => holder.id))]
+    { accountId, holders, bounded = [], id }: PolicyRecord,
+  ): Promise<PolicyHolder[]> {
+    const ids = [...new Set([...holders, ...bounded].map((holder) => holder.id))]
     const found = await readAll(ids, async (each) => {
       const kind = kindOf(each)
       const record = await this.#readHolder(context, kind, byId(accountId, each))
-      return record?.attached.some((policy) => policy.id === id) === true
-        ? { kind, record }
-        : undefined
+      if (record === undefined) return undefined
+      const isAttached = record.attached.some((policy) => policy.id === id)
+      const isBoundary = record.boundary?.id === id
+      return isAttached || isBoundary ? { kind, record, isAttached, isBoundary } : undefined
     })
     return found.filter((each) => each !== undefined)
   }
 
-  /** The record of an account's own policy, or of the account's use of a built-in one. Throws NoSuchEntity. */
-  async find(context: RequestContext, accountId: string, arn: string): Promise<PolicyRecord> {
-    const builtIn = BUILT_IN_POLICIES.get(arn)
-    if (builtIn !== undefined) {
-      const used = await this.#records.read(context, POLICY, byId(accountId, builtIn.id))
-      return used ?? useOf(builtIn, accountId)
-    }
-    const [, account, path, name] = POLICY_ARN.exec(arn) ?? []
-    if (account === accountId && name !== undefined) {
-      const pointer = await this.#records.read(context, POLICY_NAME_KIND, byName(accountId, name))
-      const policy =
-        pointer && (await this.#records.read(context, POLICY, byId(accountId, pointer.id)))
-      if (policy !== undefined && policy.name === name && policy.path === path) return policy
-    }
-    throw noSuchEntity('policy', arn)
+  /** Takes an entry out of the policy's list of holders. */
+  #leave(
+    context: RequestContext,
+    policy: Pick<PolicyRecord, 'accountId' | 'id'>,
+    holderId: string,
+    token: string,
+  ): Promise<void> {
+    return this.#uses.leave(context, policy, 'holders', holderId, token)
   }
 
   /**
@@ -199,97 +203,23 @@ export class Attachments {
     remove: (mark: string) => Promise<void>,
   ): Promise<void> {
     const mark = drawToken(this.#random)
-    const { after } = await this.#changePolicy(context, policy, (current) => ({
+    const { after } = await this.#uses.change(context, policy, (current) => ({
       write: { ...current, deleting: mark },
     }))
     if (after === undefined) throw noSuchEntity('policy', policy.name)
     const held = await this.holders(context, after)
     if (held.length === 0) return remove(mark)
-    await this.#changePolicy(context, policy, (current) =>
+    await this.#uses.change(context, policy, (current) =>
       current.deleting === mark ? { write: { ...current, deleting: '' } } : { keep: true },
     )
     throw deleteConflict('Cannot delete a policy attached to entities.')
-  }
-
-  /**
-   * Step (1) of an attachment: adds the holder to the policy's list. Returns the policy with this
-   * entry. Throws IamError LimitExceeded when the list is full.
-   */
-  async #enter(
-    context: RequestContext,
-    policy: PolicyRecord,
-    { id }: AttachmentHolder,
-    token: string,
-  ): Promise<PolicyRecord> {
-    const { accountId } = policy
-    const { after } = await this.#records.change(
-      context,
-      POLICY,
-      byId(accountId, policy.id),
-      (stored) => {
-        // The account's first use of a built-in policy.
-        const current = stored ?? (isBuiltIn(policy) ? policy : undefined)
-        if (current === undefined) return { keep: true }
-        if (current.holders.length >= HOLDERS_MAX) {
-          throw limitExceeded(`Cannot exceed quota for EntitiesPerPolicy: ${HOLDERS_MAX}`)
-        }
-        return { write: { ...current, holders: [...current.holders, { id, token }] } }
-      },
-    )
-    if (after === undefined) throw noSuchEntity('policy', policy.name)
-    return after
-  }
-
-  /**
-   * Takes back this one entry, known by its token. Another attachment of the same policy keeps its
-   * own entry.
-   */
-  async #leave(
-    context: RequestContext,
-    policy: Pick<PolicyRecord, 'accountId' | 'id'>,
-    holder: AttachmentHolder,
-    token: string,
-  ): Promise<void> {
-    await this.#changePolicy(context, policy, (current) => {
-      const holders = current.holders.filter(
-        (each) => each.id !== holder.id || each.token !== token,
-      )
-      if (holders.length === current.holders.length) return { keep: true }
-      return { write: { ...current, holders } }
-    })
-  }
-
-  /**
-   * Step (3) of an attachment: removes the token of a deletion that has begun, which then fails.
-   * False when the policy is already deleted.
-   */
-  async #exists(context: RequestContext, policy: PolicyRecord): Promise<boolean> {
-    const { accountId, id } = policy
-    const current = await this.#records.read(context, POLICY, byId(accountId, id))
-    if (current === undefined) return false
-    if (current.deleting === '') return true
-    const { after } = await this.#changePolicy(context, policy, (now) => ({
-      write: { ...now, deleting: '' },
-    }))
-    return after !== undefined
-  }
-
-  /** Changes the policy's record. Nothing happens when it is gone. */
-  #changePolicy(
-    context: RequestContext,
-    { accountId, id }: Pick<PolicyRecord, 'accountId' | 'id'>,
-    edit: (current: PolicyRecord) => RecordEdit<PolicyRecord>,
-  ) {
-    return this.#records.change(context, POLICY, byId(accountId, id), (current) =>
-      current === undefined ? { keep: true } : edit(current),
-    )
   }
 
   /** No change when `edit` returns undefined. Throws NoSuchEntity. */
   #changeHolder(
     context: RequestContext,
     holder: AttachmentHolder,
-    edit: (attached: readonly AttachedPolicy[]) => readonly AttachedPolicy[] | undefined,
+    edit: (current: Held) => readonly AttachedPolicy[] | undefined,
   ): Promise<void> {
     switch (holder.kind) {
       case 'user':
@@ -309,20 +239,16 @@ export class Attachments {
     context: RequestContext,
     kind: RecordKind<T>,
     { accountId, id, name, kind: word }: AttachmentHolder,
-    edit: (attached: readonly AttachedPolicy[]) => readonly AttachedPolicy[] | undefined,
+    edit: (current: Held) => readonly AttachedPolicy[] | undefined,
   ): Promise<void> {
     await this.#records.change(context, kind, byId(accountId, id), (current) => {
       if (current === undefined) throw noSuchEntity(word, name)
-      const attached = edit(current.attached)
+      const attached = edit(current)
       return attached === undefined ? { keep: true } : { write: { ...current, attached } }
     })
   }
 
-  #readHolder(
-    context: RequestContext,
-    kind: HolderKind,
-    name: string,
-  ): Promise<HolderRecord | undefined> {
+  #readHolder(context: RequestContext, kind: HolderKind, name: string): Promise<Held | undefined> {
     switch (kind) {
       case 'user':
         return this.#records.read(context, USER, name)
@@ -332,30 +258,6 @@ export class Attachments {
         return this.#records.read(context, ROLE, name)
     }
   }
-}
-
-/** Records of built-in policies only list their holders in the account: their text is part of the program. */
-function useOf(builtIn: BuiltInPolicy, accountId: string): PolicyRecord {
-  return {
-    accountId,
-    id: builtIn.id,
-    name: builtIn.name,
-    path: '/',
-    createdMs: builtIn.createdMs,
-    updatedMs: builtIn.createdMs,
-    description: '',
-    defaultVersion: 1,
-    nextVersion: 2,
-    versions: [{ number: 1, text: builtIn.text, createdMs: builtIn.createdMs }],
-    holders: [],
-    deleting: '',
-    tags: [],
-  }
-}
-
-function isBuiltIn({ id }: PolicyRecord): boolean {
-  for (const builtIn of BUILT_IN_POLICIES.values()) if (builtIn.id === id) return true
-  return false
 }
 
 /** By the prefixes of protocol/iam/identity.ts: AIDA, AGPA, and AROA for the rest. */

@@ -25,6 +25,8 @@ export interface PolicyBearer {
   readonly namedAbroad?: true | undefined
   /** Identity policies, those of its groups included. */
   readonly policies: readonly PolicyText[]
+  /** Its permissions boundary: what its identity policies allow counts only within it. */
+  readonly boundary?: PolicyText | undefined
 }
 
 /**
@@ -33,8 +35,11 @@ export interface PolicyBearer {
  * administrators always pass. Implemented by rights.ts.
  */
 export interface RightsCheck {
-  /** These policies are given to a principal that may have others. Called before the change is made. */
-  mustCover(call: IamCall, granted: readonly PolicyText[]): Promise<void>
+  /**
+   * These policies are given to a principal that may have others. `boundary` is that of the principal, when it is known
+   * to keep it. Called before the change is made.
+   */
+  mustCover(call: IamCall, granted: readonly PolicyText[], boundary?: PolicyText): Promise<void>
   /**
    * Everything that the bearer may do, also by its name and as the roles that it may assume. `bearer`
    * is the principal as it will be after the change.

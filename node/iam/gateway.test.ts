@@ -117,6 +117,7 @@ function sample(action: string): Record<string, string> {
 
 const SAMPLES: Record<string, string> = {
   AccountId: '123456789012',
+  PermissionsBoundary: `arn:aws:iam::${FIRST_ACCOUNT}:policy/p`,
   PolicyArn: `arn:aws:iam::${FIRST_ACCOUNT}:policy/p`,
   PolicySourceArn: `arn:aws:iam::${FIRST_ACCOUNT}:user/ann`,
   RoleArn: `arn:aws:iam::${FIRST_ACCOUNT}:role/r`,

@@ -32,7 +32,7 @@ import { pageOf, readPage } from './page.ts'
 import { requiredText, textParameter } from './parameters.ts'
 import { byId, GROUP, readAll, READS_AT_ONCE, USER } from './records.ts'
 import { denies } from './rights.ts'
-import type { IamActions } from './service.ts'
+import type { EntityOf, IamActions } from './service.ts'
 import { shown as shownUser, type Users } from './users.ts'
 
 /** AWS's default quota for an account. */
@@ -93,17 +93,9 @@ export class Groups {
     return this.names.get(call.context, call.caller.accountId, requiredText(call, 'GroupName'))
   }
 
-  /**
-   * The path of a group, for the ARN that a request is authorised by. Undefined when the account has
-   * no such group.
-   */
-  async pathOf(
-    context: RequestContext,
-    accountId: string,
-    name: string,
-  ): Promise<string | undefined> {
-    return (await this.names.find(context, accountId, name))?.path
-  }
+  /** A group as requests for it are judged. Undefined when the account has no such group. */
+  readonly entityOf: EntityOf = (context, accountId, name) =>
+    this.names.find(context, accountId, name)
 
   async #create(call: IamCall): Promise<IamResult> {
     const group: GroupRecord = {

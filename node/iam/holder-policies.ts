@@ -9,7 +9,7 @@
 import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
-import type { HolderRecord } from '../../protocol/iam/entity.ts'
+import type { BoundedRecord, HolderRecord } from '../../protocol/iam/entity.ts'
 import {
   attachedPage,
   type Attachments,
@@ -30,7 +30,7 @@ import type { IamActions } from './service.ts'
  * What differs between users, groups and roles as holders of policies. Each of the three modules
  * gives one.
  */
-export interface HolderSource<T extends HolderRecord> {
+export interface HolderSource<T extends HolderRecord & BoundedRecord> {
   /** As AWS's actions and limits spell it: PutUserPolicy, UserPolicySizePerUser. */
   readonly word: 'User' | 'Group' | 'Role'
   readonly kind: HolderKind
@@ -54,7 +54,7 @@ export interface HolderPoliciesOptions {
 }
 
 /** The seven actions for one kind of holder, by AWS's names: PutUserPolicy, PutGroupPolicy, … */
-export function holderPolicyActions<T extends HolderRecord>(
+export function holderPolicyActions<T extends HolderRecord & BoundedRecord>(
   source: HolderSource<T>,
   options: HolderPoliciesOptions,
 ): IamActions {
@@ -71,7 +71,7 @@ export function holderPolicyActions<T extends HolderRecord>(
   }
 }
 
-class HolderPolicies<T extends HolderRecord> {
+class HolderPolicies<T extends HolderRecord & BoundedRecord> {
   readonly #source: HolderSource<T>
   readonly #options: HolderPoliciesOptions
 
@@ -93,10 +93,12 @@ class HolderPolicies<T extends HolderRecord> {
     const before = textIn(holder, name)
     const inline = this.#inlineName(holder, name)
     const given = { name: inline, text }
-    await this.#options.rights.mustCover(call, [given])
+    await this.#options.rights.mustCover(call, [given], await this.#boundary(call, holder))
     await this.#mayLift(call, holder, inline, before, [given])
     await this.#source.change(call.context, holder, (current) => {
-      if (textIn(current, name) !== before) throw concurrentModification()
+      if (textIn(current, name) !== before || !sameBoundary(current, holder)) {
+        throw concurrentModification()
+      }
       const others = current.policies.filter((policy) => policy.name !== name)
       const policies = [...others, { name, text }]
       const texts = policies.map((policy) => policy.text)
@@ -126,7 +128,9 @@ class HolderPolicies<T extends HolderRecord> {
     if (before === undefined) throw noSuchEntity(`${this.#source.kind} policy`, name)
     await this.#mayLift(call, holder, this.#inlineName(holder, name), before)
     await this.#source.change(call.context, holder, (current) => {
-      if (textIn(current, name) !== before) throw concurrentModification()
+      if (textIn(current, name) !== before || !sameBoundary(current, holder)) {
+        throw concurrentModification()
+      }
       const policies = current.policies.filter((policy) => policy.name !== name)
       return { write: { ...current, policies } }
     })
@@ -150,8 +154,9 @@ class HolderPolicies<T extends HolderRecord> {
     const { attachments, rights } = this.#options
     const arn = requiredText(call, 'PolicyArn')
     const holder = await this.#source.find(call)
+    const boundary = await this.#boundary(call, holder)
     await attachments.attach(call.context, this.#attachmentHolder(holder), arn, (policy) =>
-      rights.mustCover(call, [policy]),
+      rights.mustCover(call, [policy], boundary),
     )
     return {}
   }
@@ -202,9 +207,21 @@ class HolderPolicies<T extends HolderRecord> {
     return `${this.#source.kind}/${holder.name}/${name}`
   }
 
-  #attachmentHolder({ accountId, id, name }: T): AttachmentHolder {
-    return { kind: this.#source.kind, accountId, id, name }
+  #attachmentHolder({ accountId, id, name, boundary }: T): AttachmentHolder {
+    return { kind: this.#source.kind, accountId, id, name, boundary }
   }
+
+  /** The boundary of the holder; undefined when it has none. */
+  async #boundary(call: IamCall, holder: T): Promise<PolicyText | undefined> {
+    if (holder.boundary === undefined) return undefined
+    const [bearer] = await this.#source.bearers(call, holder)
+    return bearer?.boundary
+  }
+}
+
+/** What was given is limited by the boundary that the holder had when rights were compared. */
+function sameBoundary(a: BoundedRecord, b: BoundedRecord): boolean {
+  return a.boundary?.token === b.boundary?.token
 }
 
 /** The text of an inline policy; undefined when the holder has none of this name. */

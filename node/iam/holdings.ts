@@ -1,6 +1,7 @@
 /** The policies that users, groups and roles hold, as texts with the names that explanations use. */
 
 import type { PolicyText } from '../../gateway/port/identity.ts'
+import type { BoundedRecord, EntityRecord } from '../../protocol/iam/entity.ts'
 import type { GroupRecord } from '../../protocol/iam/group-record.ts'
 import { POLICY_ARN } from '../../protocol/iam/identity.ts'
 import type { NameRecord } from '../../protocol/iam/name-record.ts'
@@ -58,6 +59,19 @@ export async function rolePolicies(read: RecordReader, role: RoleRecord): Promis
     ...inlineTexts('role', role.name, role.policies),
     ...(await attachedTexts(read, role.accountId, role.attached)),
   ]
+}
+
+/**
+ * The permissions boundary of a user or role. Undefined when it has none. One whose policy is gone can't be read, and so
+ * denies everything.
+ */
+export async function boundaryText(
+  read: RecordReader,
+  { accountId, boundary }: EntityRecord & BoundedRecord,
+): Promise<PolicyText | undefined> {
+  if (boundary === undefined) return undefined
+  const { arn, id } = boundary
+  return (await managedText(read, accountId, arn, id)) ?? { name: arn, text: '' }
 }
 
 /**

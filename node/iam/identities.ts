@@ -12,9 +12,11 @@ import type { RegisterClient } from '../quorum/register-client.ts'
 import { AccessKeys } from './access-keys.ts'
 import { Accounts, type Holdings } from './accounts.ts'
 import { Attachments } from './attachments.ts'
+import { Boundaries } from './boundaries.ts'
 import { Groups } from './groups.ts'
 import type { NamedEntity, Names } from './names.ts'
 import { Policies } from './policies.ts'
+import { PolicyUses } from './policy-uses.ts'
 import { Principals } from './principals.ts'
 import { Records } from './records.ts'
 import { Resolver, rootIdentity } from './resolve.ts'
@@ -92,13 +94,15 @@ export class Identities {
     records.onChange((kind, name) => this.resolver.changed(kind, name))
     this.principals = new Principals(records)
     const { principals } = this
-    const attachments = new Attachments(records, random)
+    const uses = new PolicyUses(records)
+    const attachments = new Attachments(records, random, uses)
+    const boundaries = new Boundaries(uses, random)
     const rights = new Rights({
       records,
       bucketPolicies: options.bucketPolicies,
       roles: (context, accountId) => roles.all(context, accountId),
     })
-    const common = { records, clock, random, rights, attachments }
+    const common = { records, clock, random, rights, attachments, boundaries, uses }
     const users = new Users(common)
     const groups = new Groups({ ...common, users })
     const roles: Roles = new Roles({ ...common, principals })
@@ -131,11 +135,7 @@ export class Identities {
     ]
     this.service = new IamService({
       modules: modules.map((module) => module.actions()),
-      paths: {
-        user: (context, accountId, name) => users.pathOf(context, accountId, name),
-        group: (context, accountId, name) => groups.pathOf(context, accountId, name),
-        role: roles.pathOf,
-      },
+      entities: { user: users.entityOf, group: groups.entityOf, role: roles.entityOf },
     })
   }
 }

@@ -9,7 +9,6 @@
  *     (attachments.ts)
  */
 
-import type { RequestContext } from '../../protocol/context.ts'
 import type { IamCall, IamResult, ResultValue } from '../../gateway/port/iam-backend.ts'
 import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
 import {
@@ -42,15 +41,17 @@ import { BUILT_IN_POLICIES } from './managed.ts'
 import type { Names } from './names.ts'
 import { pageOf, readPage } from './page.ts'
 import { booleanOf, requiredText, textParameter } from './parameters.ts'
-import { type RecordEdit } from './records.ts'
+import type { PolicyUses } from './policy-uses.ts'
 import { denies } from './rights.ts'
 import type { IamActions } from './service.ts'
 
 /** AWS's default quota. */
 const POLICIES_MAX = 1_500
+const BOUNDARY = 'PermissionsBoundary'
 
 export interface PoliciesOptions extends ModuleOptions {
   readonly attachments: Attachments
+  readonly uses: PolicyUses
 }
 
 /** Answers the actions about managed policies. Holds no state: everything is in registers. */
@@ -133,11 +134,11 @@ export class Policies {
         const policy =
           arn === undefined
             ? await this.names.ofEntry(context, accountId, entry as DirectoryEntry)
-            : await this.#options.attachments.find(context, accountId, arn)
+            : await this.#options.uses.find(context, accountId, arn)
         if (policy === undefined || !policy.path.startsWith(prefix)) return undefined
         if (attachedOnly && policy.holders.length === 0) return undefined
-        // There are no permissions boundaries yet, so no policy is used as one.
-        return usage === 'PermissionsBoundary' ? undefined : listed(policy)
+        if (usage === BOUNDARY && !policy.bounded?.length) return undefined
+        return listed(policy)
       },
     )
     return { Policies: items, ...more }
@@ -176,7 +177,7 @@ export class Policies {
     const check = setAsDefault ? await this.#mayGrant(call, policy, text) : () => {}
     const createdMs = clock.nowMs()
     let number = 0
-    await this.#change(call.context, policy, (current) => {
+    await this.names.change(call.context, policy, (current) => {
       check(current)
       if (current.versions.length >= POLICY_VERSIONS_MAX) {
         throw limitExceeded(
@@ -226,7 +227,7 @@ export class Policies {
   async #deleteVersion(call: IamCall): Promise<IamResult> {
     const policy = await this.#own(call)
     const { number } = versionOf(policy, requiredText(call, 'VersionId'))
-    await this.#change(call.context, policy, (current) => {
+    await this.names.change(call.context, policy, (current) => {
       if (current.defaultVersion === number) {
         throw deleteConflict('Cannot delete the default version of a policy.')
       }
@@ -241,7 +242,7 @@ export class Policies {
     const policy = await this.#own(call)
     const { number, text } = versionOf(policy, requiredText(call, 'VersionId'))
     const check = await this.#mayGrant(call, policy, text)
-    await this.#change(call.context, policy, (current) => {
+    await this.names.change(call.context, policy, (current) => {
       check(current)
       if (!current.versions.some((version) => version.number === number)) {
         throw noVersion(policy, number)
@@ -255,12 +256,14 @@ export class Policies {
   async #listEntities(call: IamCall): Promise<IamResult> {
     const policy = await this.#named(call)
     const filter = textParameter(call, 'EntityFilter')
+    const usage = textParameter(call, 'PolicyUsageFilter')
     const prefix = textParameter(call, 'PathPrefix') ?? '/'
     const holders = await this.#options.attachments.holders(call.context, policy)
     const wanted = holders
-      .filter(({ kind, record }) => {
+      .filter(({ kind, record, isAttached, isBoundary }) => {
         const fits = filter === undefined || filter === FILTERS[kind]
-        return fits && record.path.startsWith(prefix)
+        const fitsUse = usage === undefined || (usage === BOUNDARY ? isBoundary : isAttached)
+        return fits && fitsUse && record.path.startsWith(prefix)
       })
       .sort((a, b) => compareTexts(a.kind + a.record.name, b.kind + b.record.name))
     const { items, more } = await readPage(
@@ -303,21 +306,13 @@ export class Policies {
     }
   }
 
-  async #change(
-    context: RequestContext,
-    policy: PolicyRecord,
-    edit: (current: PolicyRecord) => RecordEdit<PolicyRecord>,
-  ): Promise<void> {
-    await this.names.change(context, policy, edit)
-  }
-
   /**
    * The policy that the call names: the caller's account's own, or a built-in one. Throws IamError
    * NoSuchEntity.
    */
   #named(call: IamCall): Promise<PolicyRecord> {
     const arn = requiredText(call, 'PolicyArn')
-    return this.#options.attachments.find(call.context, call.caller.accountId, arn)
+    return this.#options.uses.find(call.context, call.caller.accountId, arn)
   }
 
   /** A policy that can be changed. Throws IamError InvalidInput for a built-in one. */
@@ -388,7 +383,7 @@ function listed(policy: PolicyRecord): { readonly [name: string]: ResultValue } 
     Path: policy.path,
     DefaultVersionId: `v${policy.defaultVersion}`,
     AttachmentCount: new Set(policy.holders.map(({ id }) => id)).size,
-    PermissionsBoundaryUsageCount: 0,
+    PermissionsBoundaryUsageCount: new Set(policy.bounded?.map(({ id }) => id)).size,
     IsAttachable: true,
     CreateDate: new Date(policy.createdMs),
     UpdateDate: new Date(policy.updatedMs),

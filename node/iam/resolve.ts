@@ -22,7 +22,14 @@ import { RIGHTS_AGE_MS, type Timed } from '../../gateway/port/rights.ts'
 import type { Clock, Network } from '../env/ports.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import { FreshCache, type Fresh } from '../tools/fresh.ts'
-import { managedText, ROLE, rolePolicies, userPolicies, type RecordReader } from './holdings.ts'
+import {
+  boundaryText,
+  managedText,
+  ROLE,
+  rolePolicies,
+  userPolicies,
+  type RecordReader,
+} from './holdings.ts'
 import { ACCESS_KEY, ACCOUNT, byId, USER, type RecordKind, type Records } from './records.ts'
 import { unsealed, type SealingSecrets } from '../layout/secret-encryption.ts'
 import type { Session, Sessions } from './sessions.ts'
@@ -343,6 +350,7 @@ export async function userIdentity(read: RecordReader, user: UserRecord): Promis
     type: 'User',
     isRoot: false,
     policies: await userPolicies(read, user),
+    boundary: await boundaryText(read, user),
   }
 }
 
@@ -363,6 +371,7 @@ export async function roleIdentity(
     type: 'AssumedRole',
     isRoot: false,
     policies: await rolePolicies(read, role),
+    boundary: await boundaryText(read, role),
     roleArn: entityArn(role.accountId, 'role', role.path, role.name),
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Callers give away only rights that they have themselves (F31). The check is made on the principals whose rights a
  * change would widen: afterwards they may do no more than the caller may, by identity policies, by the bucket
- * policies of the account, and within the policies of the caller's session. A principal that may act as another one
+ * policies of the account, and within the policies of the caller's session and its permissions boundary. A principal that may act as another one
  * (by its keys, or by a role that trusts it) has the rights of that one.
  *
  * The root of an account and administrators, whom their identity policies allow everything, always pass.
@@ -23,7 +23,7 @@ import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { IamCall } from '../../gateway/port/iam-backend.ts'
 import type { PolicyBearer, RightsCheck } from './common.ts'
 import { accessDenied } from './errors.ts'
-import { rolePolicies, type RecordReader } from './holdings.ts'
+import { boundaryText, rolePolicies, type RecordReader } from './holdings.ts'
 import type { Records } from './records.ts'
 import {
   surroundingsOf,
@@ -51,11 +51,15 @@ export function denies(text: string): boolean {
   return policy === undefined || policy.statements.some(({ effect }) => effect === 'Deny')
 }
 
-/** The caller's rights: what both sets allow. A set that is left out does not limit. */
+/** The caller's rights: what all sets allow. A set that is left out does not limit. */
 interface Limits {
   readonly identity?: readonly Policy[]
   readonly session?: readonly Policy[]
+  readonly boundary?: readonly Policy[]
 }
+
+/** What a principal may do by its own policies: what `policies` allow, within the boundary. */
+type Holdings = Pick<PolicyBearer, 'policies' | 'boundary'>
 
 /** What the checks of one call have in common. */
 interface Check {
@@ -82,13 +86,14 @@ export class Rights implements RightsCheck {
     this.#options = options
   }
 
-  mustCover(call: IamCall, granted: readonly PolicyText[]): Promise<void> {
+  mustCover(call: IamCall, granted: readonly PolicyText[], boundary?: PolicyText): Promise<void> {
     if (granted.length === 0) return Promise.resolve()
     return this.#checking(call, async (check) => {
       const anybody: Bearer = { accountId: call.caller.accountId }
       const surroundings = await this.#surroundingsOf(check)
+      const given = { policies: granted, boundary }
       // A role that trusts some principals of its account may become open to the principal that is given this policy.
-      const roles = await call.inTurns(judging(check, surroundings, anybody, granted))
+      const roles = await call.inTurns(judging(check, surroundings, anybody, given))
       if (roles === undefined) throw refused(call, granted)
       await this.#mustCoverRoles(check, surroundings, roles)
     })
@@ -97,7 +102,7 @@ export class Rights implements RightsCheck {
   mustCoverBearer(call: IamCall, bearer: PolicyBearer): Promise<void> {
     return this.#checking(call, async (check) => {
       const surroundings = await this.#surroundingsOf(check)
-      const roles = await call.inTurns(judging(check, surroundings, bearer, bearer.policies))
+      const roles = await call.inTurns(judging(check, surroundings, bearer, bearer))
       if (roles === undefined) throw refused(call, bearer.policies, bearer.name)
       await this.#mustCoverRoles(check, surroundings, roles)
     })
@@ -151,9 +156,10 @@ export class Rights implements RightsCheck {
     const read: RecordReader = (kind, name) => this.#options.records.read(call.context, kind, name)
     const followed = new Map(roles.map((each) => [each.role.id, each]))
     for (const { role, arn } of followed.values()) {
-      const texts = await rolePolicies(read, role)
-      const more = await call.inTurns(judging(check, surroundings, role, texts))
-      if (more === undefined) throw refused(call, texts, arn)
+      const policies = await rolePolicies(read, role)
+      const held = { policies, boundary: await boundaryText(read, role) }
+      const more = await call.inTurns(judging(check, surroundings, role, held))
+      if (more === undefined) throw refused(call, policies, arn)
       // Iterating over a map also visits what is added meanwhile.
       for (const each of more) followed.set(each.role.id, each)
     }
@@ -176,7 +182,7 @@ function* beginning(call: IamCall): Work<Check> {
   const limits = yield* limitsOf(call, meter)
   const all = (yield* policiesOf([EVERYTHING], meter)) ?? []
   let isAdministrator = limits !== undefined
-  for (const limit of [limits?.identity, limits?.session]) {
+  for (const limit of [limits?.identity, limits?.session, limits?.boundary]) {
     if (limit !== undefined && !(yield* covering(limit, all, meter))) isAdministrator = false
   }
   return { call, meter, limits, isAdministrator }
@@ -184,38 +190,46 @@ function* beginning(call: IamCall): Work<Check> {
 
 /** The caller's rights as policies. Undefined when one of them can't be read. */
 function* limitsOf({ caller }: IamCall, meter: Meter): Work<Limits | undefined> {
-  const { isRoot, policies, sessionPolicies } = caller
+  const { isRoot, policies, sessionPolicies, boundary } = caller
   const identity = yield* policiesOf(policies, meter)
   const session = yield* policiesOf(sessionPolicies ?? [], meter)
-  if (identity === undefined || session === undefined) return undefined
-  return { ...(!isRoot && { identity }), ...(sessionPolicies !== undefined && { session }) }
+  const bounds = yield* policiesOf(boundary === undefined ? [] : [boundary], meter)
+  if (identity === undefined || session === undefined || bounds === undefined) return undefined
+  return {
+    ...(!isRoot && { identity }),
+    ...(sessionPolicies !== undefined && { session }),
+    ...(boundary !== undefined && { boundary: bounds }),
+  }
 }
 
 /**
- * May the bearer of these identity policies do no more than the caller? If so, returns the roles that it may assume,
+ * May the bearer of these policies do no more than the caller? If so, returns the roles that it may assume,
  * which have to be checked as well. Undefined when it may do more, or when that is not known.
  */
 function* judging(
   { call: { caller }, limits, meter }: Check,
   { bucketPolicies, roles }: BucketSurroundings,
   bearer: Bearer & Pick<PolicyBearer, 'namedAbroad'>,
-  texts: readonly PolicyText[],
+  held: Holdings,
 ): Work<TrustingRole[] | undefined> {
-  const policies = yield* policiesOf(texts, meter)
+  const policies = yield* policiesOf(held.policies, meter)
   if (limits === undefined || policies === undefined || bearer.namedAbroad === true) {
     return undefined
   }
+  const bounds = held.boundary && (yield* policiesOf([held.boundary], meter))
   const self: Bearer = {
     accountId: caller.accountId,
     id: entityIdOf(caller.principalId),
     userId: caller.principalId,
   }
-  const { identity, session } = limits
-  const granted = [...policies, ...bucketPolicies.map((policy) => mostRights(policy, bearer))]
-  if (session !== undefined && !(yield* covering(session, granted, meter))) return undefined
-  if (identity !== undefined) {
-    const byName = bucketPolicies.map((policy) => leastRights(policy, self))
-    if (!(yield* covering([...identity, ...byName], granted, meter))) return undefined
+  const { identity, session, boundary } = limits
+  const forms = formsOf(policies, bounds).map((own) => [
+    ...own,
+    ...bucketPolicies.map((policy) => mostRights(policy, bearer)),
+  ])
+  const byName = bucketPolicies.map((policy) => leastRights(policy, self))
+  for (const limit of [session, boundary, identity && [...identity, ...byName]]) {
+    if (limit !== undefined && !(yield* coversOne(limit, forms, meter))) return undefined
   }
   const assumed: TrustingRole[] = []
   for (const each of roles) {
@@ -223,6 +237,31 @@ function* judging(
     if (yield* assuming(each.trust, each.arn, bearer, policies, meter)) assumed.push(each)
   }
   return assumed
+}
+
+/** What policies allow within a boundary is within each of these: the policies, and the boundary, each with all Denies. */
+function formsOf(
+  policies: readonly Policy[],
+  bounds: readonly Policy[] | undefined,
+): (readonly Policy[])[] {
+  if (bounds === undefined) return [policies]
+  return [
+    [...policies, ...bounds.map(deniesOf)],
+    [...bounds, ...policies.map(deniesOf)],
+  ]
+}
+
+function deniesOf({ statements, kind }: Policy): Policy {
+  return { kind, statements: statements.filter(({ effect }) => effect === 'Deny') }
+}
+
+function* coversOne(
+  limit: readonly Policy[],
+  forms: readonly (readonly Policy[])[],
+  meter: Meter,
+): Work<boolean> {
+  for (const granted of forms) if (yield* covering(limit, granted, meter)) return true
+  return false
 }
 
 function notAuthorized({ caller, action }: IamCall): string {

@@ -9,6 +9,7 @@ import type { Policy } from '../../protocol/iam/policy.ts'
 import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
 import { ROLE_SESSION_SECONDS_MIN, type RoleRecord } from '../../protocol/iam/role-record.ts'
 import type { Attachments } from './attachments.ts'
+import { shownBoundary, type Boundaries } from './boundaries.ts'
 import {
   shownTags,
   iamTagsOf,
@@ -25,19 +26,20 @@ import {
   TRUST_POLICY_CHARACTERS,
 } from './documents.ts'
 import { concurrentModification, deleteConflict, limitExceeded, malformedPolicy } from './errors.ts'
-import { ROLE, rolePolicies, type RecordReader } from './holdings.ts'
-import { holderPolicyActions } from './holder-policies.ts'
+import { boundaryText, ROLE, rolePolicies, type RecordReader } from './holdings.ts'
+import { holderPolicyActions, type HolderSource } from './holder-policies.ts'
 import { uniqueId } from './ids.ts'
 import type { Names } from './names.ts'
 import { readAll } from './records.ts'
 import { integerParameter, requiredText, textParameter } from './parameters.ts'
-import type { IamActions, PathOf } from './service.ts'
+import type { EntityOf, IamActions } from './service.ts'
 
 /** AWS's default quota. */
 const ROLES_MAX = 1_000
 
 export interface RolesOptions extends ModuleOptions {
   readonly attachments: Attachments
+  readonly boundaries: Boundaries
   /** Turns the ARNs of trust policies into ids, which are what is stored. */
   readonly principals: PrincipalDirectory
 }
@@ -58,12 +60,9 @@ export class Roles {
     })
   }
 
-  /**
-   * The path of a role, for the ARN that a request is authorised by. Undefined when the account has
-   * no such role.
-   */
-  readonly pathOf: PathOf = async (context, accountId, name) =>
-    (await this.names.find(context, accountId, name))?.path
+  /** A role as requests for it are judged. Undefined when the account has no such role. */
+  readonly entityOf: EntityOf = (context, accountId, name) =>
+    this.names.find(context, accountId, name)
 
   /**
    * The role that has this ARN now, in any account: AssumeRole and simulations name roles by ARN.
@@ -85,6 +84,13 @@ export class Roles {
 
   /** The handlers of this module, for service.ts, those for the policies of roles included. */
   actions(): IamActions {
+    const holders: HolderSource<RoleRecord> = {
+      word: 'Role',
+      kind: 'role',
+      find: (call) => this.#named(call),
+      change: (context, role, edit) => this.names.change(context, role, edit),
+      bearers: async ({ context }, role) => [await this.#bearer(context, role)],
+    }
     return {
       CreateRole: (call) => this.#create(call),
       GetRole: async (call) => ({ Role: await this.#shown(call, await this.#named(call)) }),
@@ -104,16 +110,8 @@ export class Roles {
       UntagRole: (call) =>
         this.#edit(call, (role) => ({ ...role, tags: withoutTags(role.tags, call) })),
       ListRoleTags: (call) => this.#listTags(call),
-      ...holderPolicyActions(
-        {
-          word: 'Role',
-          kind: 'role',
-          find: (call) => this.#named(call),
-          change: (context, role, edit) => this.names.change(context, role, edit),
-          bearers: async ({ context }, role) => [await this.#bearer(context, role)],
-        },
-        this.#options,
-      ),
+      ...holderPolicyActions(holders, this.#options),
+      ...this.#options.boundaries.actions(holders, this.#options),
     }
   }
 
@@ -142,8 +140,14 @@ export class Roles {
     // The role has no policies yet, so this checks what other policies give to its name.
     await this.#options.rights.mustCoverBearer(call, await this.#bearer(call.context, role))
     await this.#markTrusted(call, principals)
-    await this.names.create(call.context, role)
-    return { Role: await this.#shown(call, role) }
+    let created = role
+    await this.#options.boundaries.whileEntered(
+      call,
+      role.id,
+      (bounded) => this.names.create(call.context, (created = { ...role, ...bounded })),
+      () => this.names.remove(call.context, role, () => {}),
+    )
+    return { Role: await this.#shown(call, created) }
   }
 
   async #list(call: IamCall): Promise<IamResult> {
@@ -190,6 +194,8 @@ export class Roles {
         throw deleteConflict('Cannot delete entity, must delete policies first.')
       }
     })
+    const { accountId, id, boundary } = role
+    await this.#options.boundaries.left(call.context, accountId, id, boundary)
     return {}
   }
 
@@ -230,7 +236,11 @@ export class Roles {
 
   /** The Role element of an answer. */
   async #shown(call: IamCall, role: RoleRecord): Promise<IamResult> {
-    return { ...(await this.#listed(call, role)), Tags: shownTags(role.tags) }
+    return {
+      ...(await this.#listed(call, role)),
+      PermissionsBoundary: shownBoundary(role),
+      Tags: shownTags(role.tags),
+    }
   }
 
   /** The Role element of lists. The trust policy is shown with the present ARNs of its principals. */
@@ -250,6 +260,7 @@ export class Roles {
       name: entityArn(accountId, 'role', path, name),
       namedAbroad: role.namedAbroad,
       policies: await rolePolicies(read, role),
+      boundary: await boundaryText(read, role),
     }
   }
 }
@@ -269,7 +280,9 @@ function checkTrust(text: string): Policy {
 
 /** Whether both give the same rights. */
 function sameHoldings(a: RoleRecord, b: RoleRecord): boolean {
-  return JSON.stringify([a.policies, a.attached]) === JSON.stringify([b.policies, b.attached])
+  const held = ({ policies, attached, boundary }: RoleRecord): string =>
+    JSON.stringify([policies, attached, boundary])
+  return held(a) === held(b)
 }
 
 /** The Role element. `trust` is the trust policy as it is shown. */

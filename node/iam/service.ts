@@ -6,26 +6,28 @@ import {
   type IamBackend,
   type IamCall,
   type IamResult,
+  type JudgedEntity,
   type NamedKind,
 } from '../../gateway/port/iam-backend.ts'
+import type { BoundedRecord, EntityRecord } from '../../protocol/iam/entity.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 
 /** Answers one action. The caller was authorised, and the parameters fit the table of operations. */
 export type IamHandler = (call: IamCall) => Promise<IamResult>
 /** Handlers by AWS's name of the action. */
 export type IamActions = Readonly<Record<string, IamHandler>>
-/** The path of an entity, '/' or '/a/b/'; undefined when the account has none of that name. */
-export type PathOf = (
+/** What decisions about an entity need of its record; undefined when the account has none of that name. */
+export type EntityOf = (
   context: RequestContext,
   accountId: string,
   name: string,
-) => Promise<string | undefined>
+) => Promise<(Pick<EntityRecord, 'path'> & BoundedRecord) | undefined>
 
 export interface IamServiceOptions {
   /** The actions of each module. No two have one in common. */
   readonly modules: readonly IamActions[]
-  /** How the path is found for each kind of entity that a request names by its name. */
-  readonly paths: Readonly<Record<NamedKind, PathOf>>
+  /** How each kind of entity is found that a request names by its name. */
+  readonly entities: Readonly<Record<NamedKind, EntityOf>>
 }
 
 /** The gateway's port for the query API. */
@@ -58,16 +60,19 @@ export class IamService implements IamBackend {
   }
 
   /**
-   * The ARN that decides about a request for this entity. A name that belongs to nothing gets the
-   * path '/', so that callers without the right are not told that there is none.
+   * What decides about a request for this entity. A name that belongs to nothing gets the path '/', so that callers
+   * without the right are not told that there is none.
    */
-  async arnOf(
+  async entityOf(
     context: RequestContext,
     accountId: string,
     kind: NamedKind,
     name: string,
-  ): Promise<string> {
-    const path = await this.#options.paths[kind](context, accountId, name)
-    return entityArn(accountId, kind, path ?? '/', name)
+  ): Promise<JudgedEntity> {
+    const entity = await this.#options.entities[kind](context, accountId, name)
+    return {
+      arn: entityArn(accountId, kind, entity?.path ?? '/', name),
+      boundary: entity?.boundary?.arn,
+    }
   }
 }

@@ -24,7 +24,13 @@ import {
 import { entityIdOf, type Principal, type ResolvedPrincipal } from '../../protocol/iam/principal.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import { invalidInput, noSuchEntity } from './errors.ts'
-import { groupPolicies, rolePolicies, userPolicies, type RecordReader } from './holdings.ts'
+import {
+  boundaryText,
+  groupPolicies,
+  rolePolicies,
+  userPolicies,
+  type RecordReader,
+} from './holdings.ts'
 import { BudgetError, Meter, type Work } from '../../protocol/work.ts'
 import { markerOf, pageOf } from './page.ts'
 import { recordsOf, requiredText, textParameter, textsOf } from './parameters.ts'
@@ -48,6 +54,8 @@ interface Source {
   readonly caller: Principal
   /** The policies that the principal really holds. */
   readonly policies: readonly PolicyText[]
+  /** The permissions boundary that it really has. */
+  readonly boundary?: PolicyText | undefined
 }
 
 /** Answers the two actions. Nothing is changed, and nothing that is simulated is stored or cached. */
@@ -91,6 +99,7 @@ export class Simulations {
         return {
           caller: { ...userOf(accountId, callerArn), userId: user.id, userName: user.name },
           policies: await userPolicies(read, user),
+          boundary: await boundaryText(read, user),
         }
       }
       case 'group': {
@@ -114,6 +123,7 @@ export class Simulations {
             userId: `${role.id}:simulated`,
           },
           policies: await rolePolicies(read, role),
+          boundary: await boundaryText(read, role),
         }
       }
       case undefined:
@@ -152,7 +162,13 @@ function* simulating(call: IamCall, source: Source): Work<IamResult> {
       const action = actions[Math.floor(at / resources.length)] as string
       const resource = resources[at % resources.length] as string
       const question = { ...policies, caller, resourceAccount, action, resource }
-      items.push(shown(action, resource, yield* deciding(question, meter)))
+      const decision = yield* deciding(question, meter)
+      // Without it: does the boundary allow what is asked for?
+      const alone = { ...question, ...ALONE, resourceAccount: caller.accountId }
+      const { boundary } = policies
+      const within =
+        boundary && (yield* deciding({ ...alone, identityPolicies: [boundary] }, meter)).allowed
+      items.push(shown(action, resource, decision, within))
     }
   } catch (error) {
     if (!(error instanceof BudgetError)) throw error
@@ -165,6 +181,13 @@ function* simulating(call: IamCall, source: Source): Work<IamResult> {
   return { EvaluationResults: items, IsTruncated: true, Marker: markerOf(String(next)) }
 }
 
+/** A question to one policy. */
+const ALONE = {
+  sessionPolicies: undefined,
+  boundary: undefined,
+  resourcePolicy: undefined,
+} as const
+
 /** Where the next page begins. Throws InvalidInput. */
 function placeOf(after: string, count: number): number {
   if (!/^[1-9][0-9]{0,5}$/.test(after) || Number(after) >= count) {
@@ -176,9 +199,9 @@ function placeOf(after: string, count: number): number {
 /** The simulated policies, parsed. No identity holds them, so no cache keeps them. */
 function* tried(
   call: IamCall,
-  { caller, policies }: Source,
+  { caller, policies, boundary }: Source,
   meter: Meter,
-): Work<Pick<Question, 'identityPolicies' | 'resourcePolicy' | 'context'>> {
+): Work<Pick<Question, 'identityPolicies' | 'boundary' | 'resourcePolicy' | 'context'>> {
   const inputs: CompiledPolicy[] = []
   for (const [at, text] of textsOf(call, 'PolicyInputList').entries()) {
     const name = `PolicyInputList.${at + 1}`
@@ -186,10 +209,18 @@ function* tried(
     inputs.push({ name, policy: checked(name, text, 'identity') })
     if (meter.isDue()) yield
   }
+  const [limit] = textsOf(call, 'PermissionsBoundaryPolicyInputList')
+  const limitName = 'PermissionsBoundaryPolicyInputList.1'
+  if (limit !== undefined) meter.take(limit.length * PARSING_STEPS)
   const text = textParameter(call, 'ResourcePolicy')
   const stored = yield* compilingPolicies(policies, meter)
   return {
     identityPolicies: [...stored, ...inputs],
+    // As in AWS, one that is given takes the place of the principal's own.
+    boundary:
+      limit === undefined
+        ? boundary && (yield* compilingPolicies([boundary], meter))[0]
+        : { name: limitName, policy: checked(limitName, limit, 'identity') },
     resourcePolicy:
       text === undefined
         ? undefined
@@ -281,8 +312,16 @@ const DECISIONS: Readonly<Record<Decision['kind'], string>> = {
   'default-deny': 'implicitDeny',
 }
 
-/** Show the statement that decided: those after it changed nothing. */
-function shown(action: string, resource: string, { kind, by, source }: Decision): IamResult {
+/**
+ * Show the statement that decided: those after it changed nothing. `within`: what the permissions boundary says; undefined
+ * without one.
+ */
+function shown(
+  action: string,
+  resource: string,
+  { kind, by, source }: Decision,
+  within: boolean | undefined,
+): IamResult {
   const statement =
     by === undefined
       ? []
@@ -293,6 +332,8 @@ function shown(action: string, resource: string, { kind, by, source }: Decision)
     EvalDecision: DECISIONS[kind],
     MatchedStatements: statement,
     MissingContextValues: [],
+    PermissionsBoundaryDecisionDetail:
+      within === undefined ? undefined : { AllowedByPermissionsBoundary: within },
   }
 }
 

@@ -21,6 +21,7 @@ interface Subject {
   readonly identityPolicies: readonly CompiledPolicy[]
   /** Undefined for credentials without limits of their own. */
   readonly sessionPolicies: readonly CompiledPolicy[] | undefined
+  readonly boundary: CompiledPolicy | undefined
 }
 
 /**
@@ -33,11 +34,12 @@ export function* decidingFor(
   meter = new Meter(DECISION_STEPS_MAX),
 ): Work<Decision> {
   try {
-    const { policies, sessionPolicies } = identity
+    const { policies, sessionPolicies, boundary } = identity
     const subject: Subject = {
       caller: principalOf(identity),
       identityPolicies: yield* compilingPolicies(policies, meter),
       sessionPolicies: sessionPolicies && (yield* compilingPolicies(sessionPolicies, meter)),
+      boundary: boundary && (yield* compilingPolicies([boundary], meter))[0],
     }
     return yield* deciding({ ...question, ...subject }, meter)
   } catch (error) {

@@ -5,6 +5,7 @@ import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import { entityArn, principalArn } from '../../protocol/iam/identity.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import type { Attachments } from './attachments.ts'
+import { shownBoundary, type Boundaries } from './boundaries.ts'
 import {
   shownTags,
   iamTagsOf,
@@ -15,20 +16,21 @@ import {
 } from './common.ts'
 import { entityNames, entityPage, tagPage } from './entities.ts'
 import { concurrentModification, deleteConflict } from './errors.ts'
-import { userPolicies, type RecordReader } from './holdings.ts'
-import { holderPolicyActions } from './holder-policies.ts'
+import { boundaryText, userPolicies, type RecordReader } from './holdings.ts'
+import { holderPolicyActions, type HolderSource } from './holder-policies.ts'
 import { uniqueId } from './ids.ts'
 import type { Names } from './names.ts'
 import { mustOwn } from './ownership.ts'
 import { requiredText, subjectOf, textParameter } from './parameters.ts'
 import { ACCESS_KEY, ACCOUNT, byId, GROUP, USER } from './records.ts'
-import type { IamActions } from './service.ts'
+import type { EntityOf, IamActions } from './service.ts'
 
 /** AWS's default quota. */
 const USERS_MAX = 5_000
 
 export interface UsersOptions extends ModuleOptions {
   readonly attachments: Attachments
+  readonly boundaries: Boundaries
   /** Another limit than AWS's, for tests. */
   readonly usersMax?: number | undefined
 }
@@ -51,6 +53,13 @@ export class Users {
 
   /** The handlers of this module, for service.ts, those for the policies of users included. */
   actions(): IamActions {
+    const holders: HolderSource<UserRecord> = {
+      word: 'User',
+      kind: 'user',
+      find: (call) => this.find(call),
+      change: (context, user, edit) => this.names.change(context, user, edit),
+      bearers: async ({ context }, user) => [await this.bearer(context, user)],
+    }
     return {
       CreateUser: (call) => this.#create(call),
       GetUser: (call) => this.#get(call),
@@ -62,16 +71,8 @@ export class Users {
       UntagUser: (call) =>
         this.#change(call, (user) => ({ ...user, tags: withoutTags(user.tags, call) })),
       ListUserTags: (call) => this.#listTags(call),
-      ...holderPolicyActions(
-        {
-          word: 'User',
-          kind: 'user',
-          find: (call) => this.find(call),
-          change: (context, user, edit) => this.names.change(context, user, edit),
-          bearers: async ({ context }, user) => [await this.bearer(context, user)],
-        },
-        this.#options,
-      ),
+      ...holderPolicyActions(holders, this.#options),
+      ...this.#options.boundaries.actions(holders, this.#options),
     }
   }
 
@@ -93,20 +94,13 @@ export class Users {
       name: entityArn(accountId, 'user', path, name),
       namedAbroad: user.namedAbroad,
       policies: await userPolicies(read, user),
+      boundary: await boundaryText(read, user),
     }
   }
 
-  /**
-   * The path of a user, for the ARN that a request is authorised by. Undefined when the account has
-   * no such user.
-   */
-  async pathOf(
-    context: RequestContext,
-    accountId: string,
-    name: string,
-  ): Promise<string | undefined> {
-    return (await this.names.find(context, accountId, name))?.path
-  }
+  /** A user as requests for it are judged. Undefined when the account has no such user. */
+  readonly entityOf: EntityOf = (context, accountId, name) =>
+    this.names.find(context, accountId, name)
 
   async #create(call: IamCall): Promise<IamResult> {
     const { random } = this.#options
@@ -123,8 +117,14 @@ export class Users {
       accessKeys: [],
       tags: iamTagsOf(call),
     }
-    await this.names.create(call.context, user)
-    return { User: { ...shown(user), Tags: shownTags(user.tags) } }
+    let created = user
+    await this.#options.boundaries.whileEntered(
+      call,
+      user.id,
+      (bounded) => this.names.create(call.context, (created = { ...user, ...bounded })),
+      () => this.names.remove(call.context, user, () => {}),
+    )
+    return { User: shownFully(created) }
   }
 
   async #get(call: IamCall): Promise<IamResult> {
@@ -132,7 +132,7 @@ export class Users {
     const name = subjectOf(call)
     if (name === undefined) return { User: await this.#root(call) }
     const user = await this.names.get(context, caller.accountId, name)
-    return { User: { ...shown(user), Tags: shownTags(user.tags) } }
+    return { User: shownFully(user) }
   }
 
   /** The root of the caller's account, which GetUser shows like a user. */
@@ -168,7 +168,9 @@ export class Users {
     const { rights } = this.#options
     const bearer = await this.bearer(call.context, user)
     await mustOwn(call, 'user', bearer.name)
-    if (await rights.dependsOnName(call, bearer.policies)) {
+    const { policies, boundary } = bearer
+    const held = boundary === undefined ? policies : [...policies, boundary]
+    if (await rights.dependsOnName(call, held)) {
       await rights.mustCoverBearer(call, bearer)
     }
   }
@@ -201,6 +203,8 @@ export class Users {
         throw inUse('remove the user from all groups first')
       }
     })
+    const { accountId, id, boundary } = user
+    await this.#options.boundaries.left(call.context, accountId, id, boundary)
     return {}
   }
 
@@ -220,7 +224,16 @@ function inUse(what: string): Error {
   return deleteConflict(`Cannot delete entity, must ${what}.`)
 }
 
-/** The User element of an answer, without tags. */
+/** The User element of the answers about one user. */
+function shownFully(user: UserRecord): IamResult {
+  return {
+    ...shown(user),
+    PermissionsBoundary: shownBoundary(user),
+    Tags: shownTags(user.tags),
+  }
+}
+
+/** The User element of lists, without boundary and tags. */
 export function shown({ accountId, id, name, path, createdMs }: UserRecord): IamResult {
   return {
     Path: path,

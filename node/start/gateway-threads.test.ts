@@ -51,7 +51,7 @@ async function start(limits: Partial<GatewayLimits>): Promise<void> {
     hooks: { logger: { debug: ignore, info: ignore, warn, error: fail }, failed: fail },
     clock,
     random: { bytes: (length) => new Uint8Array(randomBytes(length)) },
-  }).connect({ backend, iam: { run: fail, arnOf: fail }, rights: rightsOf(backend).rights })
+  }).connect({ backend, iam: { run: fail, entityOf: fail }, rights: rightsOf(backend).rights })
   const { url } = await threads.listen({ host: '127.0.0.1', port: 0 })
   const { accessKeyId, secretAccessKey } = EXAMPLE_CREDENTIAL
   target = { endpoint: url, region: 'us-east-1', accessKeyId, secretAccessKey }

@@ -28,6 +28,8 @@ const KEYS = [
   'aws:userid',
   'aws:username',
   'aws:ViaAWSService',
+  'iam:PermissionsBoundary',
+  'iam:PolicyARN',
   's3:authType',
   's3:delimiter',
   's3:if-match',

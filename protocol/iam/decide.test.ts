@@ -277,7 +277,7 @@ describe('a slow oracle', () => {
     expect(differing).toBeUndefined()
     // The generator must reach every answer often, or agreement means little.
     for (const [kind, count] of counts) expect([kind, count > 300]).toEqual([kind, true])
-    expect(counts.size).toBe(9)
+    expect(counts.size).toBe(11)
   })
 
   it('says the same of a user of the account, whatever else is drawn', () => {

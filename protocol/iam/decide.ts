@@ -9,7 +9,9 @@
  *   3. A caller of another account: both must allow.
  *   4. A caller without a signature: the resource policy decides.
  *   5. Session policies must allow it in every case.
- *   6. Otherwise it is denied.
+ *   6. The permissions boundary of a user or role must allow it too, unless a resource policy of the caller's account
+ *      gives it to this very user or session, or to everybody. A Deny in it counts as one of rule 1.
+ *   7. Otherwise it is denied.
  *
  * The root of the account that owns a bucket may always read and replace the bucket's policy, so that a
  * policy can't lock out all callers for good. A public policy of a bucket that restricts public access allows its
@@ -20,7 +22,7 @@ import { finish, Meter, type Work } from '../work.ts'
 import { isPublicPolicy } from './bucket-policy.ts'
 import { statementVerdict } from './evaluate.ts'
 import type { Policy, Statement } from './policy.ts'
-import { matchPrincipal, type Caller } from './principal.ts'
+import { matchPrincipal, type Caller, type PrincipalMatch } from './principal.ts'
 import type { ContextValues } from './template.ts'
 
 /** A policy as an explanation names it. Without `policy`: it can't be read, and may have held a deny. */
@@ -34,6 +36,8 @@ export interface Question {
   readonly identityPolicies: readonly CompiledPolicy[]
   /** Absent when there is no session, or one without limits of its own. */
   readonly sessionPolicies?: readonly CompiledPolicy[] | undefined
+  /** The permissions boundary of the user or role. */
+  readonly boundary?: CompiledPolicy | undefined
   /** The policy of a bucket, or the trust policy of a role. */
   readonly resourcePolicy?: CompiledPolicy | undefined
   /** True for roles: identity policies alone let no caller in, not even the account's root. */
@@ -54,7 +58,7 @@ export interface Question {
 }
 
 /** Kind of policy. `account`: no policy, the account's root. */
-export type PolicySource = 'identity' | 'session' | 'resource' | 'account'
+export type PolicySource = 'identity' | 'session' | 'boundary' | 'resource' | 'account'
 
 export interface Decision {
   readonly allowed: boolean
@@ -88,7 +92,8 @@ export function decide(question: Question): Decision {
 
 /** Throws BudgetError of the meter. */
 export function* deciding(question: Question, meter: Meter): Work<Decision> {
-  const { caller, identityPolicies, sessionPolicies, resourcePolicy, resourceAccount } = question
+  const { caller, identityPolicies, sessionPolicies, boundary, resourcePolicy } = question
+  const { resourceAccount } = question
   const known = caller === 'anonymous' ? undefined : caller
   const own = known !== undefined && known.accountId === resourceAccount
   const isOwner = own && known.isRoot && question.resourceMustAllow !== true
@@ -103,9 +108,11 @@ export function* deciding(question: Question, meter: Meter): Work<Decision> {
   }
   const identity = yield* weigh(identityPolicies, subject)
   const session = sessionPolicies === undefined ? undefined : yield* weigh(sessionPolicies, subject)
+  const limit = boundary === undefined ? undefined : yield* weigh([boundary], subject)
   const bucket = resourcePolicy === undefined ? NOTHING : yield* weigh([resourcePolicy], subject)
   if (identity.deny !== undefined) return denied('identity', identity.deny)
   if (session?.deny !== undefined) return denied('session', session.deny)
+  if (limit?.deny !== undefined) return denied('boundary', limit.deny)
   const locksOut = !(isOwner && POLICY_ACTIONS.has(subject.action))
   if (bucket.deny !== undefined && locksOut) return denied('resource', bucket.deny)
 
@@ -113,6 +120,7 @@ export function* deciding(question: Question, meter: Meter): Work<Decision> {
     known?.isRoot === true ? BY_ACCOUNT : allowed('identity', identity.allow)
   const counts = own || !isRestricted(question)
   const byName = counts ? allowed('resource', bucket.allow) : undefined
+  const byRole = counts ? allowed('resource', bucket.allowRole) : undefined
   const byAccount = counts ? allowed('resource', bucket.allowAccount) : undefined
   const decision = combine()
   if (decision.allowed && session !== undefined && session.allow === undefined) {
@@ -122,13 +130,22 @@ export function* deciding(question: Question, meter: Meter): Work<Decision> {
 
   function combine(): Decision {
     if (known === undefined) return byName ?? missing('resource')
-    const byResource = byName ?? byAccount
     if (own && question.resourceMustAllow !== true) {
-      return byIdentity ?? byName ?? missing('identity')
+      return within(byIdentity) ?? byName ?? within(byRole) ?? lacking(byIdentity ?? byRole)
     }
-    if (byResource === undefined) return missing('resource')
+    if ((byName ?? byRole ?? byAccount) === undefined) return missing('resource')
     if (own && byName !== undefined) return byName
-    return byIdentity ?? missing('identity')
+    const granted = own ? (byRole ?? byIdentity) : byIdentity
+    return within(granted) ?? lacking(granted)
+  }
+
+  /** What the boundary leaves of it. */
+  function within(granted: Decision | undefined): Decision | undefined {
+    return limit === undefined || limit.allow !== undefined ? granted : undefined
+  }
+
+  function lacking(granted: Decision | undefined): Decision {
+    return missing(granted === undefined ? 'identity' : 'boundary')
   }
 }
 
@@ -155,6 +172,8 @@ interface Subject {
 interface Weighed {
   readonly deny?: DecidingStatement | undefined
   readonly allow?: DecidingStatement | undefined
+  /** Allows it to the role whose session asks. */
+  readonly allowRole?: DecidingStatement | undefined
   /** Allows only what the caller's account allows as well. */
   readonly allowAccount?: DecidingStatement | undefined
 }
@@ -166,6 +185,7 @@ const STATEMENT_STEPS = 64
 function* weigh(policies: readonly CompiledPolicy[], subject: Subject): Work<Weighed> {
   const { action, resource, context, meter } = subject
   let allow: DecidingStatement | undefined
+  let allowRole: DecidingStatement | undefined
   let allowAccount: DecidingStatement | undefined
   for (const { name, policy } of policies) {
     if (policy === undefined) return { deny: { policy: name } }
@@ -181,21 +201,22 @@ function* weigh(policies: readonly CompiledPolicy[], subject: Subject): Work<Wei
         if (verdict !== 'no') return { deny: where }
       } else if (verdict === 'yes') {
         if (match === 'named') allow = where
+        else if (match === 'role') allowRole ??= where
         else allowAccount ??= where
       }
     }
   }
-  return { allow, allowAccount }
+  return { allow, allowRole, allowAccount }
 }
 
 /** NotPrincipal: an account in it means its root only, and a user of that account is not excepted. */
-function principalMatch(statement: Statement, caller: Caller): 'named' | 'account' | 'none' {
+function principalMatch(statement: Statement, caller: Caller): PrincipalMatch {
   if (statement.principals === undefined) return 'named'
   // Whom an unresolved ARN means is not known: it denies, and it does not except from a Deny.
   const byName = (statement.effect === 'Deny') !== statement.exceptPrincipals
   const match = matchPrincipal(statement.principals, caller, byName)
   if (!statement.exceptPrincipals) return match
-  return match === 'named' ? 'none' : 'named'
+  return match === 'named' || match === 'role' ? 'none' : 'named'
 }
 
 /** The request's own values, and what the question tells of who asks for what. */

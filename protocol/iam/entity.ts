@@ -4,6 +4,7 @@ import { matchOf, type Fields } from '../layout/json.ts'
 import { ACCOUNT_ID, PATH, UNIQUE_ID } from './identity.ts'
 import {
   attachedOf,
+  attachmentOf,
   inlineOf,
   instantOf,
   tokenOf,
@@ -27,6 +28,12 @@ export interface HolderRecord extends EntityRecord {
   readonly policies: readonly NamedPolicy[]
   /** Managed policies. */
   readonly attached: readonly AttachedPolicy[]
+}
+
+/** A user or role: it can have a permissions boundary. */
+export interface BoundedRecord {
+  /** The managed policy that limits what its other policies allow. Absent: nothing does. */
+  readonly boundary?: AttachedPolicy
 }
 
 /** A user or group. */
@@ -63,6 +70,11 @@ export function holderOf(
     policies: inlineOf(fields.policies),
     attached: attachedOf(fields.attached),
   }
+}
+
+/** Throws ShapeError. */
+export function boundaryOf(value: unknown): BoundedRecord {
+  return value === undefined ? {} : { boundary: attachmentOf(value) }
 }
 
 /** Throws ShapeError. */

@@ -4,6 +4,8 @@ import { accessKeyCodec } from './access-key-record.ts'
 import { groupCodec } from './group-record.ts'
 import { entityArn, PATH, POLICY_ARN, principalArn } from './identity.ts'
 import { directoryCodec, nameCodec } from './name-record.ts'
+import { policyCodec } from './policy-record.ts'
+import { roleCodec } from './role-record.ts'
 import { userCodec } from './user-record.ts'
 
 const token = '0123456789abcdef'
@@ -42,6 +44,32 @@ describe('identity records', () => {
     expect(nameCodec.decode(nameCodec.encode(name))).toEqual(name)
     const directory = { entries: [{ id: user.id, name: 'ann', createdMs: 7 }] }
     expect(directoryCodec.decode(directoryCodec.encode(directory))).toEqual(directory)
+  })
+
+  it('keep a permissions boundary, and are as before without one', () => {
+    const bounded = { ...user, boundary: user.attached[0] as (typeof user.attached)[0] }
+    expect(userCodec.decode(userCodec.encode(bounded))).toEqual(bounded)
+    expect(userCodec.decode(userCodec.encode(user))).not.toHaveProperty('boundary')
+    const other = { ...bounded, boundary: { ...bounded.boundary, token: '' } }
+    expect(() => userCodec.decode(userCodec.encode(other))).toThrow(/another form/)
+    const { groups: _1, accessKeys: _2, renaming: _3, ...holder } = bounded
+    const role = { ...holder, description: '', maxSessionSeconds: 3_600, trust: '{}' }
+    const named = { ...role, id: 'AROAABCDEFGHIJKLMNOPQ' }
+    expect(roleCodec.decode(roleCodec.encode(named))).toEqual(named)
+    const { policies: _4, attached: _5, boundary: _6, ...entity } = holder
+    const policy = {
+      ...entity,
+      id: 'ANPAABCDEFGHIJKLMNOPQ',
+      updatedMs: 5,
+      description: '',
+      defaultVersion: 1,
+      nextVersion: 2,
+      versions: [{ number: 1, text: '{}', createdMs: 5 }],
+      holders: [],
+      bounded: [{ id: user.id, token }],
+      deleting: '',
+    }
+    expect(policyCodec.decode(policyCodec.encode(policy))).toEqual(policy)
   })
 
   it('of a later version or another shape are refused (F20)', () => {

@@ -2,8 +2,7 @@
  * May a caller who has the right to write a bucket's policy make this change to it (F31)? It may when:
  *
  *   - all that the policy newly allows, to any principal, is allowed to the caller itself, by its identity
- *   policies or by
- *     the present policy, and within the policies of its session
+ *     policies or by the present policy, and within the policies of its session and its permissions boundary
  *   - no Deny of the policy is removed
  *
  * Statements that are the same before and after change nothing. The root of the bucket's account and administrators,
@@ -22,6 +21,8 @@ export interface PolicyChange {
   readonly identityPolicies: readonly CompiledPolicy[]
   /** Absent when there is no session, or one without limits of its own. */
   readonly sessionPolicies?: readonly CompiledPolicy[] | undefined
+  /** The permissions boundary, if there is one. */
+  readonly boundary?: readonly CompiledPolicy[] | undefined
   /** Undefined when there is no policy. */
   readonly before: CompiledPolicy | undefined
   readonly after: Policy | undefined
@@ -48,9 +49,9 @@ function* judging(change: PolicyChange, meter: Meter): Work<'gives' | 'lifts' | 
   const { who, isRoot, before, after, wasRestricted } = change
   const identity = isRoot ? [ALL] : readable(change.identityPolicies)
   const session = readable(change.sessionPolicies ?? [{ name: '', policy: ALL }])
-  if (identity === undefined || session === undefined) return 'gives'
-  const ofAll = yield* covering(identity, [ALL], meter)
-  if (ofAll && (yield* covering(session, [ALL], meter))) return undefined
+  const boundary = readable(change.boundary ?? [{ name: '', policy: ALL }])
+  if (identity === undefined || session === undefined || boundary === undefined) return 'gives'
+  if (yield* eachCovers([identity, session, boundary], ALL, meter)) return undefined
   const old = before === undefined ? EMPTY : before.policy
   // It is not known what it denied.
   if (old === undefined) return 'lifts'
@@ -69,9 +70,16 @@ function* judging(change: PolicyChange, meter: Meter): Work<'gives' | 'lifts' | 
   )
   const granted: Policy = { kind: 'identity', statements: [...given, ...denied] }
   const own = [...identity, leastRights(old, who)]
-  const isCovered =
-    (yield* covering(own, [granted], meter)) && (yield* covering(session, [granted], meter))
-  return isCovered ? undefined : 'gives'
+  return (yield* eachCovers([own, session, boundary], granted, meter)) ? undefined : 'gives'
+}
+
+function* eachCovers(
+  limits: readonly (readonly Policy[])[],
+  granted: Policy,
+  meter: Meter,
+): Work<boolean> {
+  for (const limit of limits) if (!(yield* covering(limit, [granted], meter))) return false
+  return true
 }
 
 const EMPTY: Policy = { kind: 'resource', statements: [] }

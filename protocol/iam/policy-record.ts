@@ -40,6 +40,8 @@ export interface PolicyRecord extends EntityRecord {
   readonly versions: readonly PolicyVersion[]
   /** Ids of users, groups and roles, a superset (T2): the holder's record decides what is attached. */
   readonly holders: readonly Reference[]
+  /** Ids of users and roles whose permissions boundary it is, a superset as `holders` is. Absent: none. */
+  readonly bounded?: readonly Reference[]
   /** Token of a deletion that is checking whether the policy has holders; '' when there is none. */
   readonly deleting: string
   readonly tags: readonly IamTag[]
@@ -47,17 +49,21 @@ export interface PolicyRecord extends EntityRecord {
 
 /** Decoding throws RecordVersionError or ShapeError. */
 export const policyCodec: RecordCodec<PolicyRecord> = jsonCodec((value) => {
-  const fields = fieldsOf(value, [
-    ...ENTITY_FIELDS,
-    'updatedMs',
-    'description',
-    'defaultVersion',
-    'nextVersion',
-    'versions',
-    'holders',
-    'deleting',
-    'tags',
-  ])
+  const fields = fieldsOf(
+    value,
+    [
+      ...ENTITY_FIELDS,
+      'updatedMs',
+      'description',
+      'defaultVersion',
+      'nextVersion',
+      'versions',
+      'holders',
+      'deleting',
+      'tags',
+    ],
+    ['bounded'],
+  )
   const versions = listOf(fields.versions, POLICY_VERSIONS_MAX, (item) => {
     const version = fieldsOf(item, ['number', 'text', 'createdMs'])
     return {
@@ -78,6 +84,7 @@ export const policyCodec: RecordCodec<PolicyRecord> = jsonCodec((value) => {
     nextVersion: numberOf(fields.nextVersion),
     versions,
     holders: referencesOf(fields.holders, HOLDERS_MAX),
+    ...(fields.bounded !== undefined && { bounded: referencesOf(fields.bounded, HOLDERS_MAX) }),
     deleting: matchOf(fields.deleting, /^(?:[0-9a-f]{16})?$/),
     tags: recordTags(fields.tags),
   }

@@ -45,25 +45,21 @@ export interface PrincipalSet {
 }
 
 /**
- * `account`: only the caller's account is named, which then decides by identity policies who may. `named`: the caller
- * itself, its role or all callers are named, or it is the root of a named account.
+ * `account`: only the caller's account is named, which then decides by identity policies who may. `role`: the role is
+ * named whose session the caller is. `named`: the caller itself or all callers are named, or it is the root of a named
+ * account.
  */
-export type PrincipalMatch = 'named' | 'account' | 'none'
+export type PrincipalMatch = 'named' | 'role' | 'account' | 'none'
 
 /** @param byName whether an unresolved ARN counts as its present holder: only where that grants nothing */
 export function matchPrincipal(set: PrincipalSet, caller: Caller, byName: boolean): PrincipalMatch {
   if (set.everyone) return 'named'
   if (caller === 'anonymous') return 'none'
   const { userId, arn, roleArn } = caller
-  if (userId !== undefined && (set.ids.has(userId) || set.ids.has(entityIdOf(userId)))) {
-    return 'named'
-  }
-  if (
-    byName &&
-    (set.unresolved.has(arn) || (roleArn !== undefined && set.unresolved.has(roleArn)))
-  ) {
-    return 'named'
-  }
+  if (userId !== undefined && set.ids.has(userId)) return 'named'
+  if (byName && set.unresolved.has(arn)) return 'named'
+  if (userId !== undefined && set.ids.has(entityIdOf(userId))) return 'role'
+  if (byName && roleArn !== undefined && set.unresolved.has(roleArn)) return 'role'
   if (!set.accounts.has(caller.accountId)) return 'none'
   return caller.isRoot ? 'named' : 'account'
 }

@@ -97,14 +97,16 @@ export function inlineOf(value: unknown): NamedPolicy[] {
 }
 
 export function attachedOf(value: unknown): AttachedPolicy[] {
-  return listOf(value, ATTACHED_MAX, (item) => {
-    const { arn, id, token } = fieldsOf(item, ['arn', 'id', 'token'])
-    return {
-      arn: matchOf(arn, POLICY_ARN),
-      id: matchOf(id, UNIQUE_ID),
-      token: tokenOf(token),
-    }
-  })
+  return listOf(value, ATTACHED_MAX, attachmentOf)
+}
+
+export function attachmentOf(value: unknown): AttachedPolicy {
+  const { arn, id, token } = fieldsOf(value, ['arn', 'id', 'token'])
+  return {
+    arn: matchOf(arn, POLICY_ARN),
+    id: matchOf(id, UNIQUE_ID),
+    token: tokenOf(token),
+  }
 }
 
 export function referencesOf(value: unknown, lengthMax: number): Reference[] {

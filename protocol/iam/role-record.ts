@@ -2,7 +2,13 @@
 
 import type { RecordCodec } from '../codec/versioned.ts'
 import { fieldsOf, integerOf, textOf } from '../layout/json.ts'
-import { HOLDER_FIELDS, holderOf, type HolderRecord } from './entity.ts'
+import {
+  boundaryOf,
+  HOLDER_FIELDS,
+  holderOf,
+  type BoundedRecord,
+  type HolderRecord,
+} from './entity.ts'
 import { USER_NAME } from './identity.ts'
 import { POLICY_CHARACTERS_MAX } from './policy.ts'
 import type { ResolvedPrincipal } from './principal.ts'
@@ -13,7 +19,7 @@ export const ROLE_SESSION_SECONDS_MIN = 3_600
 export const ROLE_SESSION_SECONDS_MAX = 43_200
 export const DESCRIPTION_MAX = 1_000
 
-export interface RoleRecord extends HolderRecord {
+export interface RoleRecord extends HolderRecord, BoundedRecord {
   /** '' when there is none. */
   readonly description: string
   /** The longest duration of sessions that AssumeRole creates. */
@@ -32,7 +38,7 @@ export const roleCodec: RecordCodec<RoleRecord> = jsonCodec((value) => {
   const fields = fieldsOf(
     value,
     [...HOLDER_FIELDS, 'description', 'maxSessionSeconds', 'trust', 'tags'],
-    ['principals', 'namedAbroad'],
+    ['principals', 'namedAbroad', 'boundary'],
   )
   return {
     ...holderOf(fields, USER_NAME),
@@ -46,5 +52,6 @@ export const roleCodec: RecordCodec<RoleRecord> = jsonCodec((value) => {
     ...(fields.principals !== undefined && { principals: resolvedOf(fields.principals) }),
     tags: recordTags(fields.tags),
     ...markOf('namedAbroad', fields.namedAbroad),
+    ...boundaryOf(fields.boundary),
   }
 })

@@ -5,7 +5,13 @@
 
 import type { RecordCodec } from '../codec/versioned.ts'
 import { fieldsOf, listOf, matchOf } from '../layout/json.ts'
-import { RENAMABLE_FIELDS, renamableOf, type RenamableRecord } from './entity.ts'
+import {
+  boundaryOf,
+  RENAMABLE_FIELDS,
+  renamableOf,
+  type BoundedRecord,
+  type RenamableRecord,
+} from './entity.ts'
 import { ACCESS_KEY_ID, USER_NAME } from './identity.ts'
 import {
   jsonCodec,
@@ -20,7 +26,7 @@ const GROUPS_MAX = 20
 /** A superset: it also has ids of keys that were never made, until the list is cleaned. */
 const KEYS_MAX = 16
 
-export interface UserRecord extends RenamableRecord {
+export interface UserRecord extends RenamableRecord, BoundedRecord {
   /** Decides membership. The group's list of members is a superset. */
   readonly groups: readonly Reference[]
   /** Ids, a superset: the register of each key decides. */
@@ -35,7 +41,7 @@ export const userCodec: RecordCodec<UserRecord> = jsonCodec((value) => {
   const fields = fieldsOf(
     value,
     [...RENAMABLE_FIELDS, 'groups', 'accessKeys', 'tags'],
-    ['namedAbroad'],
+    ['namedAbroad', 'boundary'],
   )
   return {
     ...renamableOf(fields, USER_NAME),
@@ -43,5 +49,6 @@ export const userCodec: RecordCodec<UserRecord> = jsonCodec((value) => {
     accessKeys: listOf(fields.accessKeys, KEYS_MAX, (item) => matchOf(item, ACCESS_KEY_ID)),
     tags: recordTags(fields.tags),
     ...markOf('namedAbroad', fields.namedAbroad),
+    ...boundaryOf(fields.boundary),
   }
 })

@@ -59,10 +59,9 @@ const managed = (PolicyName: string, PolicyDocument: string): AccountStep => [
 ]
 
 export const ACCOUNT_STEPS: readonly AccountStep[] = [
-  ...['mallory', 'trusted', 'deputy', 'puppet', 'victim', 'broker'].map((UserName): AccountStep => [
-    'CreateUser',
-    { UserName },
-  ]),
+  ...['mallory', 'trusted', 'deputy', 'puppet', 'tame', 'victim', 'broker'].map(
+    (UserName): AccountStep => ['CreateUser', { UserName }],
+  ),
   managed('held', allow('s3:ListBucket', 'arn:aws:s3:::open')),
   managed('unheld', allow('*')),
   managed('wall', deny('s3:GetObject', objects('open', 'wall/*'))),
@@ -75,6 +74,10 @@ export const ACCOUNT_STEPS: readonly AccountStep[] = [
   putPolicy('User', 'victim', 'x', allow('s3:*', objects('vault'))),
   ['AttachUserPolicy', { UserName: 'mallory', PolicyArn: policyArn('held') }],
   ['AttachUserPolicy', { UserName: 'mallory', PolicyArn: policyArn('wall') }],
+  // May do everything, within what mallory has.
+  ['AttachUserPolicy', { UserName: 'tame', PolicyArn: ADMIN }],
+  ['PutUserPermissionsBoundary', { UserName: 'tame', PermissionsBoundary: policyArn('limit') }],
+  ['PutUserPermissionsBoundary', { UserName: 'puppet', PermissionsBoundary: policyArn('limit') }],
   ['CreateGroup', { GroupName: 'staff' }],
   putPolicy('Group', 'staff', 'deny', deny('s3:DeleteObject', objects('ledger'))),
   ['AttachGroupPolicy', { GroupName: 'staff', PolicyArn: policyArn('fence') }],

@@ -20,11 +20,12 @@ function valuesOf(action: string, lostKeys: readonly string[], other: string) {
   // An entity that does not exist can only be created.
   const ghost = action.startsWith('Create') ? ['ghost'] : []
   const values: Readonly<Record<string, readonly string[]>> = {
-    UserName: ['mallory', 'puppet', 'trusted', 'deputy', 'victim', ...ghost],
+    UserName: ['mallory', 'puppet', 'tame', 'trusted', 'deputy', 'victim', ...ghost],
     GroupName: ['staff', 'admins', ...ghost],
     RoleName: ['worker', 'boss', 'apart', ...ghost],
     PolicyName: ['deny', 'x'],
     PolicyArn: [...['held', 'unheld', 'fence', 'wall', 'limit'].map(policyArn), ADMIN],
+    PermissionsBoundary: [policyArn('limit'), policyArn('unheld'), ADMIN],
     PolicyDocument: action === 'UpdateAssumeRolePolicy' ? trusting : [EVERYTHING, LITTLE, DENIED],
     AssumeRolePolicyDocument: trusting,
     NewUserName: ['ghost', 'other'],
@@ -47,6 +48,7 @@ const OPTIONAL: ReadonlySet<string> = new Set([
   'NewUserName',
   'NewPath',
   'NewGroupName',
+  'PermissionsBoundary',
   'UserName',
 ])
 
@@ -62,7 +64,11 @@ function queryAttempts(lostKeys: readonly string[], other: string): EscalationAt
       if (rule.required === true || parameter === 'SetAsDefault') {
         forms = combined(forms, parameter, known, rule)
       } else if (OPTIONAL.has(parameter) && known !== undefined) {
-        const without = ['NewPath', 'NewUserName', 'NewGroupName'].includes(parameter) ? forms : []
+        const without = ['NewPath', 'NewUserName', 'NewGroupName', 'PermissionsBoundary'].includes(
+          parameter,
+        )
+          ? forms
+          : []
         forms = [...without, ...combined(forms, parameter, known, rule)]
       }
     }

@@ -63,6 +63,8 @@ export class EscalationWorld {
   #mallory = ''
   /** The key of a user without rights. Mallory has it too. */
   #puppet = ''
+  /** The key of an administrator within the boundary `limit`, which mallory has as well. */
+  #tame = ''
   /** Gives mallory sessions of an administrator's role that the policy `limit` limits. */
   #broker!: Identity
   /** A user of another account who does what mallory asks for. */
@@ -130,6 +132,7 @@ export class EscalationWorld {
     await world.#change('shared', { publicAccessBlock })
     world.#mallory = await iam.key(iam.root, 'mallory')
     world.#puppet = await iam.key(iam.root, 'puppet')
+    world.#tame = await iam.key(iam.root, 'tame')
     world.lostKeys = [await iam.key(iam.root, 'trusted'), await iam.key(iam.root, 'victim')]
     for (const [at, UserName] of ['trusted', 'victim'].entries()) {
       const AccessKeyId = world.lostKeys[at] as string
@@ -174,6 +177,7 @@ export class EscalationWorld {
       { id: this.#mallory },
       limited,
       { id: this.#puppet },
+      { id: this.#tame },
       ...this.lostKeys.map((id) => ({ id })),
     ]
     const before = await this.#rights(signers)
@@ -264,6 +268,7 @@ export class EscalationWorld {
       const decision = decide({
         caller: identity === undefined ? 'anonymous' : callerOf(identity),
         identityPolicies: compiled(identity?.policies ?? []),
+        boundary: identity?.boundary && compiled([identity.boundary])[0],
         sessionPolicies: identity?.sessionPolicies && compiled(identity.sessionPolicies),
         resourcePolicy:
           policy === undefined ? undefined : compiledPolicy('', policy, 'resource', principals),

@@ -278,7 +278,7 @@ function randomContext(random: SmallRandom): Map<string, readonly string[]> {
 export type Case = Omit<RawQuestion, 'known' | 'ids'>
 type Policies = Pick<
   Case,
-  'identityPolicies' | 'sessionPolicies' | 'resourcePolicy' | 'resourceMustAllow'
+  'identityPolicies' | 'sessionPolicies' | 'boundary' | 'resourcePolicy' | 'resourceMustAllow'
 >
 
 function randomPolicies(random: SmallRandom): Policies {
@@ -290,6 +290,7 @@ function randomPolicies(random: SmallRandom): Policies {
   return {
     identityPolicies: random.chance(0.02) ? [...identityPolicies, 'broken'] : identityPolicies,
     sessionPolicies: random.chance(0.7) ? undefined : policies('identity', [1, 1, 2, 0]),
+    boundary: random.chance(0.4) ? undefined : randomPolicy(random, 'identity', 3),
     resourcePolicy: random.chance(0.02) ? 'broken' : resourcePolicy,
     resourceMustAllow,
   }
@@ -298,12 +299,18 @@ function randomPolicies(random: SmallRandom): Policies {
 /** Several requests meet the same policies. */
 export function randomCases(random: SmallRandom, count: number): Case[] {
   const policies = randomPolicies(random)
-  return Array.from({ length: count }, () => ({
-    ...policies,
-    caller: random.pick(CALLERS),
-    restrictPublicBuckets: random.chance(0.3),
-    ...randomRequest(random),
-  }))
+  return Array.from({ length: count }, () => {
+    const caller = random.pick(CALLERS)
+    const isBounded = caller !== 'anonymous' && !caller.isRoot
+    return {
+      ...policies,
+      // Only users and roles can have one.
+      boundary: isBounded ? policies.boundary : undefined,
+      caller,
+      restrictPublicBuckets: random.chance(0.3),
+      ...randomRequest(random),
+    }
+  })
 }
 
 function randomRequest(
@@ -332,11 +339,12 @@ function compiled(raw: RawPolicy | 'broken', kind: PolicyKind): CompiledPolicy {
 }
 
 export function questionOf(raw: Case): Question {
-  const { identityPolicies, sessionPolicies, resourcePolicy, resourceMustAllow } = raw
+  const { identityPolicies, sessionPolicies, boundary, resourcePolicy, resourceMustAllow } = raw
   return {
     ...raw,
     identityPolicies: identityPolicies.map((each) => compiled(each, 'identity')),
     sessionPolicies: sessionPolicies?.map((each) => compiled(each, 'identity')),
+    boundary: boundary && compiled(boundary, 'identity'),
     resourcePolicy:
       resourcePolicy === undefined
         ? undefined

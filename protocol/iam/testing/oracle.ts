@@ -46,6 +46,7 @@ export interface RawQuestion {
   /** 'broken': a text that is no policy. */
   identityPolicies: readonly (RawPolicy | 'broken')[]
   sessionPolicies: readonly RawPolicy[] | undefined
+  boundary: RawPolicy | undefined
   resourcePolicy: RawPolicy | 'broken' | undefined
   resourceMustAllow: boolean
   restrictPublicBuckets: boolean
@@ -67,7 +68,8 @@ export function oracle(question: RawQuestion): 'deny' | 'allow' | 'none' {
   const owner = own && root && !question.resourceMustAllow
 
   // An explicit deny anywhere.
-  const personal = [...question.identityPolicies, ...(sessionPolicies ?? [])]
+  const limits = question.boundary === undefined ? [] : [question.boundary]
+  const personal = [...question.identityPolicies, ...(sessionPolicies ?? []), ...limits]
   if (personal.some((each) => each === 'broken' || denies(each, request, caller))) return 'deny'
   const guarded = /^s3:(get|put|delete)bucketpolicy$/i.test(action)
   if (resourcePolicy !== undefined && !(owner && guarded)) {
@@ -91,13 +93,17 @@ export function oracle(question: RawQuestion): 'deny' | 'allow' | 'none' {
         )
   const ways = granting.map((each) => how(each, caller, request.ids))
   const itself = ways.includes('itself')
-  const account = itself || ways.includes('account')
+  const role = ways.includes('role')
+  const account = ways.some((way) => way !== 'no')
+  // A boundary gives nothing. It limits all but what is given to this very user or session.
+  const bounded = limits.every((each) => allows(each, request))
   if (caller === 'anonymous') return itself ? 'allow' : 'none'
   if (question.resourceMustAllow) {
-    return (own && itself) || (account && identity) ? 'allow' : 'none'
+    if (own && itself) return 'allow'
+    return ((own && role) || (account && identity)) && bounded ? 'allow' : 'none'
   }
-  if (own) return identity || itself ? 'allow' : 'none'
-  return identity && account ? 'allow' : 'none'
+  if (own) return itself || ((identity || role) && bounded) ? 'allow' : 'none'
+  return identity && account && bounded ? 'allow' : 'none'
 }
 
 function requestOf(question: RawQuestion): OracleRequest {
@@ -140,22 +146,27 @@ function how(
   { Effect, Principal, NotPrincipal }: RawStatement,
   caller: RawQuestion['caller'],
   ids: ReadonlyMap<string, string>,
-): 'itself' | 'account' | 'no' {
-  if (NotPrincipal !== undefined) return named(NotPrincipal) === 'itself' ? 'no' : 'itself'
+): 'itself' | 'role' | 'account' | 'no' {
+  if (NotPrincipal !== undefined) {
+    return ['itself', 'role'].includes(named(NotPrincipal)) ? 'no' : 'itself'
+  }
   return Principal === undefined ? 'itself' : named(Principal)
 
-  function named(principal: RawPrincipal): 'itself' | 'account' | 'no' {
+  function named(principal: RawPrincipal): 'itself' | 'role' | 'account' | 'no' {
     const words = principal === '*' ? ['*'] : listed(principal['AWS'] ?? [])
     if (words.includes('*')) return 'itself'
     if (caller === 'anonymous') return 'no'
     const { accountId, arn, roleArn, isRoot, userId = '' } = caller
-    for (const word of words) {
+    // It is not known who it was: it is taken for its namesake only where that grants nothing.
+    const restricts = NotPrincipal === undefined ? Effect === 'Deny' : Effect === 'Allow'
+    const meant = words.map((word) => {
       const id = ids.get(word)
-      if (id !== undefined && (userId === id || userId.startsWith(`${id}:`))) return 'itself'
-      // It is not known who it was: it is taken for its namesake only where that grants nothing.
-      const restricts = NotPrincipal === undefined ? Effect === 'Deny' : Effect === 'Allow'
-      if (id === undefined && restricts && (word === arn || word === roleArn)) return 'itself'
-    }
+      if (id === undefined && !restricts) return 'no'
+      if (id === undefined ? word === arn : userId === id) return 'itself'
+      return (id === undefined ? word === roleArn : userId.startsWith(`${id}:`)) ? 'role' : 'no'
+    })
+    if (meant.includes('itself')) return 'itself'
+    if (meant.includes('role')) return 'role'
     const ofAccount = [accountId, `arn:aws:iam::${accountId}:root`]
     if (!words.some((word) => ofAccount.includes(word))) return 'no'
     return isRoot ? 'itself' : 'account'
