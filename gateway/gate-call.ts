@@ -141,18 +141,22 @@ export class GateCall implements Call, Applicant {
    * to versions. Throws AccessDenied; NoSuchBucket for callers who would have been let in.
    */
   authorizeTarget(): Promise<void> | void {
-    const { action, versionAction, resource, name } = this.operation
+    const { action, versionAction } = this.operation
     const versionId = versionAction === undefined ? undefined : this.request.query.get('versionId')
     const right = versionId === undefined ? action : (versionAction ?? action)
-    if (resource === 'service' || name === 'CreateBucket') return this.authorizeAlso(right)
+    if (!this.#hasBucket()) return this.authorizeAlso(right)
     return this.#authorizeTarget(right, versionId)
   }
 
-  /** See Call. A bucket that is about to be created has no owner and no policy. */
-  authorizeAlso(action: string): Promise<void> | void {
+  /** False for operations of the service. A bucket that is about to be created has no owner and no policy either. */
+  #hasBucket(): boolean {
     const { resource, name } = this.operation
-    const isNew = resource === 'service' || name === 'CreateBucket'
-    if (isNew) return authorize({ action, resource: this.target }, this)
+    return resource !== 'service' && name !== 'CreateBucket'
+  }
+
+  /** See Call. */
+  authorizeAlso(action: string): Promise<void> | void {
+    if (!this.#hasBucket()) return authorize({ action, resource: this.target }, this)
     return this.#authorize(this.bucket, { action, resource: this.target })
   }
 
@@ -240,34 +244,34 @@ export class GateCall implements Call, Applicant {
     wanted: Omit<Access, 'bucket'>,
     known?: KnownFacts,
   ): Promise<void> {
-    let access: BucketAccess
+    const access = await this.#existing(bucket, wanted, known)
+    await authorize({ ...wanted, bucket: access }, this, known)
+  }
+
+  /** Only callers who would have been let in are told that the bucket does not exist; others get AccessDenied. */
+  async #existing(
+    bucket: string,
+    wanted: Omit<Access, 'bucket'>,
+    known?: KnownFacts,
+  ): Promise<BucketAccess> {
     try {
-      access = await this.access(bucket)
+      return await this.access(bucket)
     } catch (error) {
       if (!isMissing(error, 'NoSuchBucket')) throw error
-      // Only callers who would have been let in are told that the bucket does not exist.
       throw (await isAllowed(wanted, this, known)) ? error : new S3Error('AccessDenied')
     }
-    await authorize({ ...wanted, bucket: access }, this, known)
   }
 
   /**
    * x-amz-expected-bucket-owner: throws AccessDenied when the bucket belongs to another account, as in AWS. A bucket
-   * that is about to be created has no owner yet. Where the handler checks rights, the caller's are not known yet:
-   * only callers who would have been let in are told that the bucket does not exist.
+   * that is about to be created has no owner yet. Where the handler checks rights, the caller's are not known yet, so
+   * a missing bucket is hidden here too.
    */
   async checkOwner(expected: string): Promise<void> {
     const { name, action } = this.operation
     if (name === 'CreateBucket') return
-    let access: BucketAccess
-    try {
-      access = await this.access(this.bucket)
-    } catch (error) {
-      if (!isMissing(error, 'NoSuchBucket')) throw error
-      const isShown = await isAllowed({ action, resource: this.target }, this)
-      throw isShown ? error : new S3Error('AccessDenied')
-    }
-    if (access.info.ownerAccount !== expected) throw new S3Error('AccessDenied')
+    const { info } = await this.#existing(this.bucket, { action, resource: this.target })
+    if (info.ownerAccount !== expected) throw new S3Error('AccessDenied')
   }
 
   /**

@@ -30,6 +30,18 @@ export function s3ErrorCode(reply: S3Reply): string {
   return /<Code>([^<]+)<\/Code>/.exec(reply.body.toString('utf8'))?.[1] ?? String(reply.status)
 }
 
+/** The texts of all elements of this name, with references resolved. */
+export function xmlTexts(xml: string, name: string): string[] {
+  return [...xml.matchAll(new RegExp(`<${name}>([^<]*)</${name}>`, 'g'))].map(([, text = '']) =>
+    text
+      .replaceAll('&quot;', '"')
+      .replaceAll('&#34;', '"')
+      .replaceAll('&lt;', '<')
+      .replaceAll('&gt;', '>')
+      .replaceAll('&amp;', '&'),
+  )
+}
+
 export class RawClient {
   readonly endpoint: string
   readonly #credentials: Credentials

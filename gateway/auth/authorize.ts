@@ -6,7 +6,7 @@
  * than its budget is a denial (F27b).
  */
 
-import { compilingPolicies } from '../../protocol/iam/compiled.ts'
+import { compilingPolicies, compilingPolicy } from '../../protocol/iam/compiled.ts'
 import {
   deciding,
   DECISION_STEPS_MAX,
@@ -196,7 +196,7 @@ function* subjectOf(identity: Identity, meter: Meter): Work<Subject> {
       policies: yield* compilingPolicies(identity.policies, meter),
       sessionPolicies:
         identity.sessionPolicies && (yield* compilingPolicies(identity.sessionPolicies, meter)),
-      boundary: boundary && (yield* compilingPolicies([boundary], meter))[0],
+      boundary: yield* compilingPolicy(boundary, meter),
     }
     subjects.set(identity, subject)
   }

@@ -18,7 +18,7 @@ import {
   type RawResponse,
 } from './world.ts'
 
-const TAGS: Tag[] = [
+export const SAMPLE_TAGS: Tag[] = [
   { Key: 'team', Value: 'storage' },
   { Key: 'Größe @+-=._:/', Value: '' },
   { Key: 'b', Value: 'два слова' },
@@ -69,14 +69,14 @@ export const BUCKET_TAG_CASES: readonly ConformanceCase[] = [
       const put = (TagSet: Tag[]) =>
         s3.send(new PutBucketTaggingCommand({ Bucket, Tagging: { TagSet } }))
       await fails(s3.send(get), 404, 'NoSuchTagSet')
-      const stored = await put(TAGS)
+      const stored = await put(SAMPLE_TAGS)
       assert.equal(stored.$metadata.httpStatusCode, 204)
-      assert.deepEqual((await s3.send(get)).TagSet, TAGS)
-      await put(TAGS.slice(1))
-      assert.deepEqual((await s3.send(get)).TagSet, TAGS.slice(1))
+      assert.deepEqual((await s3.send(get)).TagSet, SAMPLE_TAGS)
+      await put(SAMPLE_TAGS.slice(1))
+      assert.deepEqual((await s3.send(get)).TagSet, SAMPLE_TAGS.slice(1))
       await put([])
       await fails(s3.send(get), 404, 'NoSuchTagSet')
-      await put(TAGS)
+      await put(SAMPLE_TAGS)
       for (let again = 0; again < 2; again++) {
         const removed = await s3.send(new DeleteBucketTaggingCommand({ Bucket }))
         assert.equal(removed.$metadata.httpStatusCode, 204)
@@ -115,9 +115,9 @@ export const BUCKET_TAG_CASES: readonly ConformanceCase[] = [
         s3.send(new CreateBucketCommand({ Bucket, CreateBucketConfiguration: { Tags } }))
       await fails(create([{ Key: 'aws:x', Value: '' }]), 400, 'InvalidTag')
       await fails(s3.send(new GetBucketTaggingCommand({ Bucket })), 404, 'NoSuchBucket')
-      await create(TAGS)
+      await create(SAMPLE_TAGS)
       const { TagSet } = await s3.send(new GetBucketTaggingCommand({ Bucket }))
-      assert.deepEqual(TagSet, TAGS)
+      assert.deepEqual(TagSet, SAMPLE_TAGS)
       await s3.send(new DeleteBucketCommand({ Bucket }))
     },
   },

@@ -16,7 +16,7 @@ import {
   UploadPartCommand,
   type Tag,
 } from '@aws-sdk/client-s3'
-import { taggingOf, WRONG_TAGS } from './bucket-tags.ts'
+import { SAMPLE_TAGS, taggingOf, WRONG_TAGS } from './bucket-tags.ts'
 import { putVersion, setVersioning } from './versions.ts'
 import {
   expectRefused,
@@ -27,11 +27,6 @@ import {
   type RawResponse,
 } from './world.ts'
 
-const TAGS: Tag[] = [
-  { Key: 'team', Value: 'storage' },
-  { Key: 'Größe @+-=._:/', Value: '' },
-  { Key: 'b', Value: 'два слова' },
-]
 const HEADER = 'team=storage&Gr%C3%B6%C3%9Fe+%40%2B-%3D._:%2F=&b=%D0%B4%D0%B2%D0%B0%20слова'
 const ENCODED = HEADER.replace('слова', encodeURIComponent('слова'))
 
@@ -74,25 +69,28 @@ export const OBJECT_TAG_CASES: readonly ConformanceCase[] = [
       const { ETag, LastModified, Metadata, TagCount } = await head()
       assert.equal(TagCount, undefined)
       assert.deepEqual(await tagsOf(world, Key), [])
-      const put = await putTags(world, Key, TAGS)
+      const put = await putTags(world, Key, SAMPLE_TAGS)
       assert.equal(put.$metadata.httpStatusCode, 200)
       assert.equal(put.VersionId, undefined)
-      assert.deepEqual(await tagsOf(world, Key), TAGS)
+      assert.deepEqual(await tagsOf(world, Key), SAMPLE_TAGS)
       const tagged = await head()
       assert.deepEqual(
         [tagged.ETag, tagged.LastModified, tagged.Metadata, tagged.TagCount],
-        [ETag, LastModified, Metadata, TAGS.length],
+        [ETag, LastModified, Metadata, SAMPLE_TAGS.length],
       )
       const got = await s3.send(new GetObjectCommand({ Bucket, Key }))
-      assert.equal(`${got.TagCount} ${await got.Body?.transformToString()}`, `${TAGS.length} x`)
-      await putTags(world, Key, TAGS.slice(1))
-      assert.deepEqual(await tagsOf(world, Key), TAGS.slice(1))
+      assert.equal(
+        `${got.TagCount} ${await got.Body?.transformToString()}`,
+        `${SAMPLE_TAGS.length} x`,
+      )
+      await putTags(world, Key, SAMPLE_TAGS.slice(1))
+      assert.deepEqual(await tagsOf(world, Key), SAMPLE_TAGS.slice(1))
       for (let again = 0; again < 2; again++) {
         const removed = await s3.send(new DeleteObjectTaggingCommand({ Bucket, Key }))
         assert.equal(removed.$metadata.httpStatusCode, 204)
       }
       assert.deepEqual(await tagsOf(world, Key), [])
-      await putTags(world, Key, TAGS)
+      await putTags(world, Key, SAMPLE_TAGS)
       // Writing over the object leaves none of them.
       await s3.send(new PutObjectCommand({ Bucket, Key, Body: 'y' }))
       assert.deepEqual(await tagsOf(world, Key), [])
@@ -136,20 +134,20 @@ export const OBJECT_TAG_CASES: readonly ConformanceCase[] = [
       const ids: string[] = []
       for (let i = 0; i < 24; i++) ids.push(await putVersion(world, Key, `version ${i}`))
       const old = ids[1] ?? ''
-      const put = await putTags(world, Key, TAGS, old)
+      const put = await putTags(world, Key, SAMPLE_TAGS, old)
       assert.equal(put.VersionId, old)
-      const newest = await putTags(world, Key, TAGS.slice(1))
+      const newest = await putTags(world, Key, SAMPLE_TAGS.slice(1))
       assert.equal(newest.VersionId, ids.at(-1))
-      assert.deepEqual(await tagsOf(world, Key, old), TAGS)
+      assert.deepEqual(await tagsOf(world, Key, old), SAMPLE_TAGS)
       assert.deepEqual(await tagsOf(world, Key, ids[2]), [])
       assert.deepEqual(await tagsOf(world, Key, 'null'), [{ Key: 'n', Value: '0' }])
-      assert.deepEqual(await tagsOf(world, Key), TAGS.slice(1))
+      assert.deepEqual(await tagsOf(world, Key), SAMPLE_TAGS.slice(1))
       // Versions keep their tags when others are written, and their order when tags change.
       for (let i = 0; i < 12; i++) ids.push(await putVersion(world, Key, `later ${i}`))
-      await putTags(world, Key, TAGS.slice(2), ids[3])
-      assert.deepEqual(await tagsOf(world, Key, ids[23]), TAGS.slice(1))
-      assert.deepEqual(await tagsOf(world, Key, ids[3]), TAGS.slice(2))
-      assert.deepEqual(await tagsOf(world, Key, old), TAGS)
+      await putTags(world, Key, SAMPLE_TAGS.slice(2), ids[3])
+      assert.deepEqual(await tagsOf(world, Key, ids[23]), SAMPLE_TAGS.slice(1))
+      assert.deepEqual(await tagsOf(world, Key, ids[3]), SAMPLE_TAGS.slice(2))
+      assert.deepEqual(await tagsOf(world, Key, old), SAMPLE_TAGS)
       const got = await s3.send(new GetObjectCommand({ Bucket, Key, VersionId: old }))
       assert.equal(`${got.TagCount} ${await got.Body?.transformToString()}`, '3 version 1')
       const current = await s3.send(new HeadObjectCommand({ Bucket, Key }))
@@ -157,7 +155,7 @@ export const OBJECT_TAG_CASES: readonly ConformanceCase[] = [
       const removed = await s3.send(new DeleteObjectTaggingCommand({ Bucket, Key, VersionId: old }))
       assert.deepEqual([removed.VersionId, await tagsOf(world, Key, old)], [old, []])
       await fails(tagsOf(world, Key, NO_VERSION), 404, 'NoSuchVersion')
-      await fails(putTags(world, Key, TAGS, NO_VERSION), 404, 'NoSuchVersion')
+      await fails(putTags(world, Key, SAMPLE_TAGS, NO_VERSION), 404, 'NoSuchVersion')
     },
   },
   {
@@ -167,20 +165,20 @@ export const OBJECT_TAG_CASES: readonly ConformanceCase[] = [
       const Key = 'k'
       await setVersioning(world, 'Enabled')
       const id = await putVersion(world, Key, 'x')
-      await putTags(world, Key, TAGS)
+      await putTags(world, Key, SAMPLE_TAGS)
       const { VersionId = '' } = await s3.send(new DeleteObjectCommand({ Bucket, Key }))
       await fails(tagsOf(world, Key), 404, 'NoSuchKey')
-      await fails(putTags(world, Key, TAGS), 405, 'MethodNotAllowed')
+      await fails(putTags(world, Key, SAMPLE_TAGS), 405, 'MethodNotAllowed')
       await fails(s3.send(new DeleteObjectTaggingCommand({ Bucket, Key })), 405, 'MethodNotAllowed')
       for (const call of [
         (version?: string) => tagsOf(world, Key, version),
-        (version?: string) => putTags(world, Key, TAGS, version),
+        (version?: string) => putTags(world, Key, SAMPLE_TAGS, version),
         (version?: string) =>
           s3.send(new DeleteObjectTaggingCommand({ Bucket, Key, VersionId: version })),
       ]) {
         await fails(call(VersionId), 405, 'MethodNotAllowed')
       }
-      assert.deepEqual(await tagsOf(world, Key, id), TAGS)
+      assert.deepEqual(await tagsOf(world, Key, id), SAMPLE_TAGS)
     },
   },
   {
@@ -194,7 +192,7 @@ export const OBJECT_TAG_CASES: readonly ConformanceCase[] = [
           body: [Buffer.from('x')],
         })
       assert.equal((await put(ENCODED)).status, 200)
-      assert.deepEqual(await tagsOf(world, 'k'), TAGS)
+      assert.deepEqual(await tagsOf(world, 'k'), SAMPLE_TAGS)
       assert.equal((await put('a=b=c&d')).status, 200)
       const forms = [
         { Key: 'a', Value: 'b=c' },
@@ -225,10 +223,13 @@ export const OBJECT_TAG_CASES: readonly ConformanceCase[] = [
         await s3.send(new CopyObjectCommand({ Bucket, Key: 't', CopySource, ...more }))
         return tagsOf(world, 't')
       }
-      assert.deepEqual(await copy({}), TAGS)
-      assert.deepEqual(await copy({ TaggingDirective: 'COPY', MetadataDirective: 'REPLACE' }), TAGS)
+      assert.deepEqual(await copy({}), SAMPLE_TAGS)
+      assert.deepEqual(
+        await copy({ TaggingDirective: 'COPY', MetadataDirective: 'REPLACE' }),
+        SAMPLE_TAGS,
+      )
       // Without the directive the header means nothing.
-      assert.deepEqual(await copy({ Tagging: 'a=b' }), TAGS)
+      assert.deepEqual(await copy({ Tagging: 'a=b' }), SAMPLE_TAGS)
       const replaced = await copy({ TaggingDirective: 'REPLACE', Tagging: 'a=b' })
       assert.deepEqual(replaced, [{ Key: 'a', Value: 'b' }])
       assert.deepEqual(await copy({ TaggingDirective: 'REPLACE' }), [])
@@ -236,10 +237,10 @@ export const OBJECT_TAG_CASES: readonly ConformanceCase[] = [
       await fails(copy({ TaggingDirective: 'REPLACE', Tagging: 'a=b&a=c' }), 400, 'InvalidArgument')
       const toItself = { Key: 's', TaggingDirective: 'REPLACE', Tagging: 'a=b' }
       await fails(copy(toItself), 400, 'InvalidRequest')
-      assert.deepEqual(await tagsOf(world, 's'), TAGS)
+      assert.deepEqual(await tagsOf(world, 's'), SAMPLE_TAGS)
       await setVersioning(world, 'Enabled')
       await s3.send(new PutObjectCommand({ Bucket, Key: 's', Body: 'y', Tagging: 'n=1' }))
-      assert.deepEqual(await copy({ CopySource: `${Bucket}/s?versionId=null` }), TAGS)
+      assert.deepEqual(await copy({ CopySource: `${Bucket}/s?versionId=null` }), SAMPLE_TAGS)
       assert.deepEqual(await copy({}), [{ Key: 'n', Value: '1' }])
     },
   },
@@ -258,11 +259,11 @@ export const OBJECT_TAG_CASES: readonly ConformanceCase[] = [
       )
       const MultipartUpload = { Parts: [{ PartNumber: 1, ETag }] }
       await s3.send(new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload }))
-      assert.deepEqual(await tagsOf(world, Key), TAGS)
-      await putTags(world, Key, TAGS.slice(1))
+      assert.deepEqual(await tagsOf(world, Key), SAMPLE_TAGS)
+      await putTags(world, Key, SAMPLE_TAGS.slice(1))
       // A repeat of the completion brings nothing back.
       await s3.send(new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload }))
-      assert.deepEqual(await tagsOf(world, Key), TAGS.slice(1))
+      assert.deepEqual(await tagsOf(world, Key), SAMPLE_TAGS.slice(1))
     },
   },
 ]

@@ -32,9 +32,9 @@ import { addVersionHeader, checkedVersionId, markerAsSource, readAction } from '
 
 /**
  * `PUT /bucket/key` with `x-amz-copy-source`. Metadata comes from the source, or with `x-amz-metadata-directive:
- * REPLACE` from the request; tags likewise, with `x-amz-tagging-directive`. As in AWS, other tags alone do not make a
- * copy of an object to itself, and x-amz-tagging is ignored unless it replaces the tags. The checksum is computed again: with the algorithm of the request, else that of the
- * source, else CRC64NVME.
+ * REPLACE` from the request. Tags likewise, with `x-amz-tagging-directive`; as in AWS, `x-amz-tagging` is ignored unless
+ * it replaces the tags, and other tags alone do not make a copy of an object to itself. The checksum is computed again:
+ * with the algorithm of the request, else that of the source, else CRC64NVME.
  *
  * The answer names the version that was copied and the one that was made. Throws InvalidRequest for a copy that would
  * change nothing and for a source above 5 GiB, PreconditionFailed for a condition of the source or of the write, and

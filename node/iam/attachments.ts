@@ -17,16 +17,15 @@
 import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import { IamError, type IamCall, type IamResult } from '../../gateway/port/iam-backend.ts'
-import type { BoundedRecord, HolderRecord } from '../../protocol/iam/entity.ts'
+import type { BoundedHolder, HolderRecord } from '../../protocol/iam/entity.ts'
 import { POLICY_ARN } from '../../protocol/iam/identity.ts'
-import { policyTextOf, type PolicyRecord } from '../../protocol/iam/policy-record.ts'
+import type { PolicyRecord } from '../../protocol/iam/policy-record.ts'
 import type { AttachedPolicy } from '../../protocol/iam/record.ts'
 import type { Random } from '../env/ports.ts'
 import { compareTexts } from './directory.ts'
 import { concurrentModification, deleteConflict, limitExceeded, noSuchEntity } from './errors.ts'
-import { POLICY, ROLE } from './holdings.ts'
+import { managedText, ROLE, sameBoundary, textOfManaged, type RecordReader } from './holdings.ts'
 import { drawToken } from './ids.ts'
-import { BUILT_IN_POLICIES } from './managed.ts'
 import { pageOf, readPage } from './page.ts'
 import { textParameter } from './parameters.ts'
 import type { PolicyUses } from './policy-uses.ts'
@@ -45,9 +44,6 @@ export interface AttachmentHolder {
   /** Its permissions boundary when rights were compared: with another one, nothing is attached. */
   readonly boundary?: AttachedPolicy | undefined
 }
-
-/** The record of any holder. */
-type Held = HolderRecord & BoundedRecord
 
 /** A user, group or role that uses a managed policy, in one way or both. */
 export interface PolicyHolder {
@@ -95,10 +91,10 @@ export class Attachments {
     let kept = false
     try {
       // The policy as it is with a holder: from now on it gets no text that its changer could not give away.
-      const text = BUILT_IN_POLICIES.get(arn)?.text ?? policyTextOf(policy)
-      await mayGrant({ name: arn, text })
-      await this.#changeHolder(context, holder, ({ attached, boundary }) => {
-        if (boundary?.token !== holder.boundary?.token) throw concurrentModification()
+      await mayGrant(textOfManaged(arn, policy))
+      await this.#changeHolder(context, holder, (current) => {
+        if (!sameBoundary(current, holder)) throw concurrentModification()
+        const { attached } = current
         kept = attached.some(({ id }) => id === policy.id)
         if (kept) return undefined
         if (attached.length >= ATTACHED_MAX) {
@@ -133,10 +129,8 @@ export class Attachments {
   ): Promise<string | undefined> {
     const held = attached.find((each) => each.arn === arn)
     if (held === undefined) return undefined
-    const builtIn = BUILT_IN_POLICIES.get(arn)
-    if (builtIn !== undefined) return builtIn.text
-    const policy = await this.#records.read(context, POLICY, byId(accountId, held.id))
-    return policy && policyTextOf(policy)
+    const read: RecordReader = (kind, name) => this.#records.read(context, kind, name)
+    return (await managedText(read, accountId, arn, held.id))?.text
   }
 
   /**
@@ -145,8 +139,9 @@ export class Attachments {
    */
   async detach(context: RequestContext, holder: AttachmentHolder, arn: string): Promise<void> {
     let dropped: AttachedPolicy | undefined
-    await this.#changeHolder(context, holder, ({ attached, boundary }) => {
-      if (boundary?.token !== holder.boundary?.token) throw concurrentModification()
+    await this.#changeHolder(context, holder, (current) => {
+      if (!sameBoundary(current, holder)) throw concurrentModification()
+      const { attached } = current
       dropped = attached.find((each) => each.arn === arn)
       return dropped && attached.filter((each) => each !== dropped)
     })
@@ -219,7 +214,7 @@ export class Attachments {
   #changeHolder(
     context: RequestContext,
     holder: AttachmentHolder,
-    edit: (current: Held) => readonly AttachedPolicy[] | undefined,
+    edit: (current: BoundedHolder) => readonly AttachedPolicy[] | undefined,
   ): Promise<void> {
     switch (holder.kind) {
       case 'user':
@@ -239,7 +234,7 @@ export class Attachments {
     context: RequestContext,
     kind: RecordKind<T>,
     { accountId, id, name, kind: word }: AttachmentHolder,
-    edit: (current: Held) => readonly AttachedPolicy[] | undefined,
+    edit: (current: BoundedHolder) => readonly AttachedPolicy[] | undefined,
   ): Promise<void> {
     await this.#records.change(context, kind, byId(accountId, id), (current) => {
       if (current === undefined) throw noSuchEntity(word, name)
@@ -248,7 +243,11 @@ export class Attachments {
     })
   }
 
-  #readHolder(context: RequestContext, kind: HolderKind, name: string): Promise<Held | undefined> {
+  #readHolder(
+    context: RequestContext,
+    kind: HolderKind,
+    name: string,
+  ): Promise<BoundedHolder | undefined> {
     switch (kind) {
       case 'user':
         return this.#records.read(context, USER, name)

@@ -10,19 +10,17 @@
 
 import type { RequestContext } from '../../protocol/context.ts'
 import { IamError, type IamCall, type IamResult } from '../../gateway/port/iam-backend.ts'
-import type { BoundedRecord, HolderRecord } from '../../protocol/iam/entity.ts'
-import { policyTextOf, type PolicyRecord } from '../../protocol/iam/policy-record.ts'
+import type { BoundedHolder, BoundedRecord } from '../../protocol/iam/entity.ts'
+import type { PolicyRecord } from '../../protocol/iam/policy-record.ts'
 import type { AttachedPolicy } from '../../protocol/iam/record.ts'
 import type { Random } from '../env/ports.ts'
 import { concurrentModification, noSuchEntity } from './errors.ts'
 import type { HolderPoliciesOptions, HolderSource } from './holder-policies.ts'
+import { sameHoldings, textOfManaged } from './holdings.ts'
 import { drawToken } from './ids.ts'
-import { BUILT_IN_POLICIES } from './managed.ts'
 import { requiredText, textParameter } from './parameters.ts'
 import type { PolicyUses } from './policy-uses.ts'
 import type { IamActions } from './service.ts'
-
-type Bounded = HolderRecord & BoundedRecord
 
 /** Sets and removes boundaries. Holds no state. */
 export class Boundaries {
@@ -35,7 +33,7 @@ export class Boundaries {
   }
 
   /** PutUserPermissionsBoundary and DeleteUserPermissionsBoundary, or those of roles. */
-  actions<T extends Bounded>(
+  actions<T extends BoundedHolder>(
     source: HolderSource<T>,
     options: Pick<HolderPoliciesOptions, 'rights'>,
   ): IamActions {
@@ -82,7 +80,7 @@ export class Boundaries {
     await this.#uses.leave(context, policy, 'bounded', id, boundary.token)
   }
 
-  async #put<T extends Bounded>(
+  async #put<T extends BoundedHolder>(
     call: IamCall,
     source: HolderSource<T>,
     { rights }: Pick<HolderPoliciesOptions, 'rights'>,
@@ -92,16 +90,15 @@ export class Boundaries {
     const holder = await source.find(call)
     const { accountId, id, boundary: before } = holder
     const { policy, boundary } = await this.#enter(call, id, arn)
-    const text = BUILT_IN_POLICIES.get(arn)?.text ?? policyTextOf(policy)
     try {
       // The first boundary only takes away.
       if (before !== undefined) {
         for (const bearer of await source.bearers(call, holder)) {
-          await rights.mustCoverBearer(call, { ...bearer, boundary: { name: arn, text } })
+          await rights.mustCoverBearer(call, { ...bearer, boundary: textOfManaged(arn, policy) })
         }
       }
       await source.change(context, holder, (current) => {
-        if (!sameHeld(current, holder)) throw concurrentModification()
+        if (!sameHoldings(current, holder)) throw concurrentModification()
         return { write: { ...current, boundary } }
       })
     } catch (error) {
@@ -116,13 +113,13 @@ export class Boundaries {
     // A boundary that is gone denies everything. What was given under it meanwhile must not be without it.
     await source.change(context, holder, (current) => {
       if (current.boundary?.token !== boundary.token) return { keep: true }
-      if (!sameHeld({ ...current, boundary: before } as T, holder)) return { keep: true }
+      if (!sameHoldings({ ...current, boundary: before } as T, holder)) return { keep: true }
       return { write: withBoundary(current, before) }
     })
     throw concurrentModification()
   }
 
-  async #delete<T extends Bounded>(
+  async #delete<T extends BoundedHolder>(
     call: IamCall,
     source: HolderSource<T>,
     { rights }: Pick<HolderPoliciesOptions, 'rights'>,
@@ -135,7 +132,7 @@ export class Boundaries {
       await rights.mustCoverBearer(call, { ...bearer, boundary: undefined })
     }
     await source.change(context, holder, (current) => {
-      if (!sameHeld(current, holder)) throw concurrentModification()
+      if (!sameHoldings(current, holder)) throw concurrentModification()
       return { write: withBoundary(current, undefined) }
     })
     await this.left(context, accountId, id, boundary)
@@ -164,15 +161,8 @@ export function shownBoundary({ boundary }: BoundedRecord): IamResult | undefine
   return boundary && { PermissionsBoundaryType: 'Policy', PermissionsBoundaryArn: boundary.arn }
 }
 
-/** Whether both have the same policies of their own and the same boundary. */
-function sameHeld(a: Bounded, b: Bounded): boolean {
-  const held = ({ policies, attached, boundary }: Bounded): string =>
-    JSON.stringify([policies, attached, boundary])
-  return held(a) === held(b)
-}
-
 /** A field without a value is left out of the record. */
-function withBoundary<T extends Bounded>(record: T, boundary: AttachedPolicy | undefined): T {
+function withBoundary<T extends BoundedHolder>(record: T, boundary: AttachedPolicy | undefined): T {
   const { boundary: _, ...rest } = record
   return { ...rest, ...(boundary !== undefined && { boundary }) } as T
 }

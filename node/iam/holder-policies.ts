@@ -9,7 +9,7 @@
 import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
-import type { BoundedRecord, HolderRecord } from '../../protocol/iam/entity.ts'
+import type { BoundedHolder, HolderRecord } from '../../protocol/iam/entity.ts'
 import {
   attachedPage,
   type Attachments,
@@ -20,6 +20,7 @@ import type { PolicyBearer, RightsCheck } from './common.ts'
 import { compareTexts } from './directory.ts'
 import { checkDocument, checkSize, encodedDocument, INLINE_POLICY_CHARACTERS } from './documents.ts'
 import { concurrentModification, noSuchEntity } from './errors.ts'
+import { sameBoundary } from './holdings.ts'
 import { pageOf, readPage } from './page.ts'
 import { requiredText } from './parameters.ts'
 import { denies } from './rights.ts'
@@ -30,7 +31,7 @@ import type { IamActions } from './service.ts'
  * What differs between users, groups and roles as holders of policies. Each of the three modules
  * gives one.
  */
-export interface HolderSource<T extends HolderRecord & BoundedRecord> {
+export interface HolderSource<T extends BoundedHolder> {
   /** As AWS's actions and limits spell it: PutUserPolicy, UserPolicySizePerUser. */
   readonly word: 'User' | 'Group' | 'Role'
   readonly kind: HolderKind
@@ -54,7 +55,7 @@ export interface HolderPoliciesOptions {
 }
 
 /** The seven actions for one kind of holder, by AWS's names: PutUserPolicy, PutGroupPolicy, … */
-export function holderPolicyActions<T extends HolderRecord & BoundedRecord>(
+export function holderPolicyActions<T extends BoundedHolder>(
   source: HolderSource<T>,
   options: HolderPoliciesOptions,
 ): IamActions {
@@ -71,7 +72,7 @@ export function holderPolicyActions<T extends HolderRecord & BoundedRecord>(
   }
 }
 
-class HolderPolicies<T extends HolderRecord & BoundedRecord> {
+class HolderPolicies<T extends BoundedHolder> {
   readonly #source: HolderSource<T>
   readonly #options: HolderPoliciesOptions
 
@@ -217,11 +218,6 @@ class HolderPolicies<T extends HolderRecord & BoundedRecord> {
     const [bearer] = await this.#source.bearers(call, holder)
     return bearer?.boundary
   }
-}
-
-/** What was given is limited by the boundary that the holder had when rights were compared. */
-function sameBoundary(a: BoundedRecord, b: BoundedRecord): boolean {
-  return a.boundary?.token === b.boundary?.token
 }
 
 /** The text of an inline policy; undefined when the holder has none of this name. */

@@ -1,7 +1,7 @@
 /** The policies that users, groups and roles hold, as texts with the names that explanations use. */
 
 import type { PolicyText } from '../../gateway/port/identity.ts'
-import type { BoundedRecord, EntityRecord } from '../../protocol/iam/entity.ts'
+import type { BoundedHolder, BoundedRecord, EntityRecord } from '../../protocol/iam/entity.ts'
 import type { GroupRecord } from '../../protocol/iam/group-record.ts'
 import { POLICY_ARN } from '../../protocol/iam/identity.ts'
 import type { NameRecord } from '../../protocol/iam/name-record.ts'
@@ -74,6 +74,21 @@ export async function boundaryText(
   return (await managedText(read, accountId, arn, id)) ?? { name: arn, text: '' }
 }
 
+/** Whether both have the same boundary, put by the same request. */
+export function sameBoundary(
+  a: BoundedRecord,
+  b: { readonly boundary?: AttachedPolicy | undefined },
+): boolean {
+  return a.boundary?.token === b.boundary?.token
+}
+
+/** Whether both have the same policies of their own and the same boundary, so that they give the same rights. */
+export function sameHoldings(a: BoundedHolder, b: BoundedHolder): boolean {
+  const held = ({ policies, attached, boundary }: BoundedHolder): string =>
+    JSON.stringify([policies, attached, boundary])
+  return held(a) === held(b)
+}
+
 /**
  * A managed policy by ARN and id, in its default version. The id tells it from a new policy under the
  * ARN of a deleted one. Undefined when it is gone.
@@ -88,6 +103,11 @@ export async function managedText(
   if (builtIn !== undefined) return { name: arn, text: builtIn.text }
   const policy = await read(POLICY, byId(accountId, id))
   return policy === undefined ? undefined : { name: arn, text: policyTextOf(policy) }
+}
+
+/** The same of a record that was read. The text of a built-in policy is that of the program. */
+export function textOfManaged(arn: string, policy: PolicyRecord): PolicyText {
+  return { name: arn, text: BUILT_IN_POLICIES.get(arn)?.text ?? policyTextOf(policy) }
 }
 
 /**

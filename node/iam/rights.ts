@@ -1,8 +1,8 @@
 /**
  * Callers give away only rights that they have themselves (F31). The check is made on the principals whose rights a
- * change would widen: afterwards they may do no more than the caller may, by identity policies, by the bucket
- * policies of the account, and within the policies of the caller's session and its permissions boundary. A principal that may act as another one
- * (by its keys, or by a role that trusts it) has the rights of that one.
+ * change would widen: afterwards they may do no more than the caller may, by identity policies, by the bucket policies of
+ * the account, and within the policies of the caller's session and its permissions boundary. A principal that may act
+ * as another one (by its keys, or by a role that trusts it) has the rights of that one.
  *
  * The root of an account and administrators, whom their identity policies allow everything, always pass.
  */

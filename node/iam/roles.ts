@@ -26,7 +26,7 @@ import {
   TRUST_POLICY_CHARACTERS,
 } from './documents.ts'
 import { concurrentModification, deleteConflict, limitExceeded, malformedPolicy } from './errors.ts'
-import { boundaryText, ROLE, rolePolicies, type RecordReader } from './holdings.ts'
+import { boundaryText, ROLE, rolePolicies, sameHoldings, type RecordReader } from './holdings.ts'
 import { holderPolicyActions, type HolderSource } from './holder-policies.ts'
 import { uniqueId } from './ids.ts'
 import type { Names } from './names.ts'
@@ -276,13 +276,6 @@ function checkTrust(text: string): Policy {
     throw limitExceeded(`Cannot exceed quota for ACLSizePerRole: ${TRUST_POLICY_CHARACTERS}`)
   }
   return policy
-}
-
-/** Whether both give the same rights. */
-function sameHoldings(a: RoleRecord, b: RoleRecord): boolean {
-  const held = ({ policies, attached, boundary }: RoleRecord): string =>
-    JSON.stringify([policies, attached, boundary])
-  return held(a) === held(b)
 }
 
 /** The Role element. `trust` is the trust policy as it is shown. */

@@ -5,7 +5,7 @@
 
 import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
-import { compilingPolicies, PARSING_STEPS } from '../../protocol/iam/compiled.ts'
+import { compilingPolicies, compilingPolicy, PARSING_STEPS } from '../../protocol/iam/compiled.ts'
 import {
   deciding,
   DECISION_STEPS_MAX,
@@ -219,7 +219,7 @@ function* tried(
     // As in AWS, one that is given takes the place of the principal's own.
     boundary:
       limit === undefined
-        ? boundary && (yield* compilingPolicies([boundary], meter))[0]
+        ? yield* compilingPolicy(boundary, meter)
         : { name: limitName, policy: checked(limitName, limit, 'identity') },
     resourcePolicy:
       text === undefined

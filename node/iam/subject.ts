@@ -4,7 +4,7 @@
  */
 
 import type { Identity } from '../../gateway/port/identity.ts'
-import { compilingPolicies } from '../../protocol/iam/compiled.ts'
+import { compilingPolicies, compilingPolicy } from '../../protocol/iam/compiled.ts'
 import {
   deciding,
   DECISION_STEPS_MAX,
@@ -39,7 +39,7 @@ export function* decidingFor(
       caller: principalOf(identity),
       identityPolicies: yield* compilingPolicies(policies, meter),
       sessionPolicies: sessionPolicies && (yield* compilingPolicies(sessionPolicies, meter)),
-      boundary: boundary && (yield* compilingPolicies([boundary], meter))[0],
+      boundary: yield* compilingPolicy(boundary, meter),
     }
     return yield* deciding({ ...question, ...subject }, meter)
   } catch (error) {

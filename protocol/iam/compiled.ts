@@ -83,6 +83,14 @@ export function* compilingPolicies(
   return policies
 }
 
+/** The same of one policy, where there may be none. */
+export function* compilingPolicy(
+  source: NamedText | undefined,
+  meter: Meter,
+): Work<CompiledPolicy | undefined> {
+  return source && (yield* compilingPolicies([source], meter))[0]
+}
+
 /** The principals are part of it: the same text may mean others elsewhere. */
 function readingOf(kind: PolicyKind, principals: readonly ResolvedPrincipal[]): string {
   return principals.length === 0 ? kind : kind + JSON.stringify(principals)

@@ -36,6 +36,9 @@ export interface BoundedRecord {
   readonly boundary?: AttachedPolicy
 }
 
+/** A user, group or role. Groups have no boundary. */
+export type BoundedHolder = HolderRecord & BoundedRecord
+
 /** A user or group. */
 export interface RenamableRecord extends HolderRecord {
   /** Token of a rename under way: only that rename may set another name. '' when there is none. */

@@ -1,6 +1,6 @@
 /** All keys of a bucket with their sizes, page by page, by the raw client. */
 
-import type { RawClient } from '../../bench/harness/s3.ts'
+import { xmlTexts, type RawClient } from '../../bench/harness/s3.ts'
 
 export async function listAll(client: RawClient, bucket: string): Promise<Map<string, number>> {
   const found = new Map<string, number>()
@@ -10,15 +10,11 @@ export async function listAll(client: RawClient, bucket: string): Promise<Map<st
     if (token !== undefined) query['continuation-token'] = token
     const xml = (await client.must({ method: 'GET', bucket, query })).body.toString('utf8')
     for (const [, entry = ''] of xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
-      const key = decodeURIComponent((field(entry, 'Key') ?? '').replaceAll('+', ' '))
+      const key = decodeURIComponent((xmlTexts(entry, 'Key')[0] ?? '').replaceAll('+', ' '))
       if (found.has(key)) throw new Error(`${key} is listed twice`)
-      found.set(key, Number(field(entry, 'Size')))
+      found.set(key, Number(xmlTexts(entry, 'Size')[0]))
     }
-    token = field(xml, 'NextContinuationToken')
+    token = xmlTexts(xml, 'NextContinuationToken')[0]
   } while (token !== undefined)
   return found
-}
-
-function field(xml: string, name: string): string | undefined {
-  return new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1]?.replaceAll('&amp;', '&')
 }

@@ -43,14 +43,16 @@ function valuesOf(action: string, lostKeys: readonly string[], other: string) {
 
 const policyArn = (name: string): string => iamArn(`policy/${name}`)
 
-/** Parameters that may be left out, and that change what the operation does. */
+/** Parameters that are tried both given and left out: each changes what the operation does. */
 const OPTIONAL: ReadonlySet<string> = new Set([
   'NewUserName',
   'NewPath',
   'NewGroupName',
   'PermissionsBoundary',
-  'UserName',
 ])
+
+/** Parameters that may be left out, and that are always given. */
+const GIVEN: ReadonlySet<string> = new Set(['SetAsDefault', 'UserName'])
 
 /** Operations of IAM and STS that change or give something. */
 function queryAttempts(lostKeys: readonly string[], other: string): EscalationAttempt[] {
@@ -61,15 +63,10 @@ function queryAttempts(lostKeys: readonly string[], other: string): EscalationAt
     let forms: Record<string, string>[] = [{}]
     for (const [parameter, rule] of Object.entries(parameters)) {
       const known = values[parameter]
-      if (rule.required === true || parameter === 'SetAsDefault') {
+      if (rule.required === true || GIVEN.has(parameter)) {
         forms = combined(forms, parameter, known, rule)
       } else if (OPTIONAL.has(parameter) && known !== undefined) {
-        const without = ['NewPath', 'NewUserName', 'NewGroupName', 'PermissionsBoundary'].includes(
-          parameter,
-        )
-          ? forms
-          : []
-        forms = [...without, ...combined(forms, parameter, known, rule)]
+        forms = [...forms, ...combined(forms, parameter, known, rule)]
       }
     }
     attempts.push(...forms.map((form) => ({ action: name, parameters: form })))

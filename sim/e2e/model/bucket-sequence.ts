@@ -1,9 +1,9 @@
 /** A life of a bucket with its settings, each step with the answer that must come. */
 
-import type { BenchRequest } from '../../../bench/harness/s3.ts'
+import { xmlTexts, type BenchRequest } from '../../../bench/harness/s3.ts'
 import { md5 } from './objects-model.ts'
-import type { Draws } from './draws.ts'
-import { texts, unlike, type ModelStep } from './step.ts'
+import type { SmallRandom } from '../../../protocol/iam/testing/cases.ts'
+import { unlike, type ModelStep } from './step.ts'
 
 const POLICY = (bucket: string): string =>
   JSON.stringify({
@@ -24,10 +24,10 @@ const CORS =
 type Sent = Pick<ModelStep, 'name' | 'request'>
 
 /** In the order in which they are sent. Where two orders are drawn, both are right. */
-export function bucketLife(draws: Draws, bucket: string): ModelStep[] {
+export function bucketLife(random: SmallRandom, bucket: string): ModelStep[] {
   const settings = [policySteps(bucket), versioningSteps(bucket), corsSteps(bucket)]
-  const first = draws.below(settings.length)
-  const second = draws.chance(0.5) ? (settings[(first + 1) % settings.length] ?? []) : []
+  const first = random.below(settings.length)
+  const second = random.chance(0.5) ? (settings[(first + 1) % settings.length] ?? []) : []
   const drawn = [...(settings[first] ?? []), ...second]
   const isVersioned = drawn.some(({ name }) => name === 'PutBucketVersioning')
   const request = { bucket, key: 'a/b', method: 'GET' as const }
@@ -58,7 +58,7 @@ function put(bucket: string, name: string, mark: string, text: string): Sent {
 function shows(what: string, element: string): Pick<ModelStep, 'status' | 'check'> {
   return {
     status: 200,
-    check: (reply) => unlike(texts(reply.body.toString('utf8'), element), [what], element),
+    check: (reply) => unlike(xmlTexts(reply.body.toString('utf8'), element), [what], element),
   }
 }
 

@@ -1,56 +1,35 @@
-/** Everything that a sequence draws, from its seed alone. */
+/** What a sequence draws besides numbers: bodies, and what a client says of an object. */
 
-import { seededRandom } from '../../world/seeded-random.ts'
+import type { SmallRandom } from '../../../protocol/iam/testing/cases.ts'
 import type { Described } from './objects-model.ts'
 
-export class Draws {
-  readonly #random: () => number
+/** One of the list, or undefined when there is none. */
+export function pickAny<Item>(random: SmallRandom, items: readonly Item[]): Item | undefined {
+  return items.length === 0 ? undefined : random.pick(items)
+}
 
-  constructor(seed: number) {
-    this.#random = seededRandom(seed)
-  }
+/** Often empty or tiny, sometimes above what is stored with the metadata. */
+export function drawBody(random: SmallRandom): Buffer {
+  const sizeBytes = random.pick([0, 1, 17, 300, 300, 4096, 65_537])
+  const body = Buffer.alloc(sizeBytes)
+  const first = random.below(256)
+  for (let i = 0; i < sizeBytes; i++) body[i] = (first + i * 31) & 255
+  return body
+}
 
-  /** 0 … below − 1. */
-  below(below: number): number {
-    return Math.floor(this.#random() * below)
-  }
-
-  chance(share: number): boolean {
-    return this.#random() < share
-  }
-
-  of<Item>(items: readonly [Item, ...Item[]]): Item {
-    return items[this.below(items.length)] ?? items[0]
-  }
-
-  /** Undefined for an empty list. */
-  any<Item>(items: readonly Item[]): Item | undefined {
-    return items[this.below(items.length)]
-  }
-
-  /** Often empty or tiny, sometimes above what is stored with the metadata. */
-  body(): Buffer {
-    const sizeBytes = this.of([0, 1, 17, 300, 300, 4096, 65_537] as const)
-    const body = Buffer.alloc(sizeBytes)
-    const first = this.below(256)
-    for (let i = 0; i < sizeBytes; i++) body[i] = (first + i * 31) & 255
-    return body
-  }
-
-  described(): Described {
-    const meta: Record<string, string> = {}
-    if (this.chance(0.3)) meta['colour'] = this.of(['red', 'green blue', ''])
-    if (this.chance(0.1)) meta['x-y'] = String(this.below(1000))
-    return {
-      contentType: this.of([
-        'binary/octet-stream',
-        'text/plain',
-        'application/json; charset=utf-8',
-      ]),
-      cacheControl: this.chance(0.2) ? 'max-age=60' : undefined,
-      meta,
-      storageClass: this.chance(0.15) ? 'STANDARD_IA' : 'STANDARD',
-    }
+export function drawDescribed(random: SmallRandom): Described {
+  const meta: Record<string, string> = {}
+  if (random.chance(0.3)) meta['colour'] = random.pick(['red', 'green blue', ''])
+  if (random.chance(0.1)) meta['x-y'] = String(random.below(1000))
+  return {
+    contentType: random.pick([
+      'binary/octet-stream',
+      'text/plain',
+      'application/json; charset=utf-8',
+    ]),
+    cacheControl: random.chance(0.2) ? 'max-age=60' : undefined,
+    meta,
+    storageClass: random.chance(0.15) ? 'STANDARD_IA' : 'STANDARD',
   }
 }
 

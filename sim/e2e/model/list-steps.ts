@@ -1,15 +1,16 @@
 /** Draws listings of the keys below a prefix: objects, versions and open uploads. */
 
-import type { Draws } from './draws.ts'
+import { xmlTexts } from '../../../bench/harness/s3.ts'
+import type { SmallRandom } from '../../../protocol/iam/testing/cases.ts'
 import type { ModelBucket } from './objects-model.ts'
-import { texts, unlike, type ModelStep } from './step.ts'
+import { unlike, type ModelStep } from './step.ts'
 
 /** ListObjects or ListObjectsV2, the first page. */
-export function listStep(draws: Draws, bucket: ModelBucket, prefix: string): ModelStep {
-  const isSecond = draws.chance(0.7)
-  const delimiter = draws.chance(0.5) ? '/' : undefined
-  const maxKeys = draws.of([1000, 1, 2, 0] as const)
-  const after = draws.chance(0.2) ? `${prefix}b` : undefined
+export function listStep(random: SmallRandom, bucket: ModelBucket, prefix: string): ModelStep {
+  const isSecond = random.chance(0.7)
+  const delimiter = random.chance(0.5) ? '/' : undefined
+  const maxKeys = random.pick([1000, 1, 2, 0] as const)
+  const after = random.chance(0.2) ? `${prefix}b` : undefined
   const query: Record<string, string> = {
     prefix,
     'max-keys': String(maxKeys),
@@ -34,12 +35,12 @@ export function listStep(draws: Draws, bucket: ModelBucket, prefix: string): Mod
       }
       const contents = xml.split('<Contents>').slice(1)
       const found = {
-        keys: contents.map((entry) => decoded(texts(entry, 'Key')[0])),
-        prefixes: texts(xml.split('<CommonPrefixes>').slice(1).join(''), 'Prefix').map(decoded),
-        truncated: texts(xml, 'IsTruncated')[0],
+        keys: contents.map((entry) => decoded(xmlTexts(entry, 'Key')[0])),
+        prefixes: xmlTexts(xml.split('<CommonPrefixes>').slice(1).join(''), 'Prefix').map(decoded),
+        truncated: xmlTexts(xml, 'IsTruncated')[0],
       }
-      const tags = contents.map((entry) => texts(entry, 'ETag')[0])
-      const sizes = contents.map((entry) => Number(texts(entry, 'Size')[0]))
+      const tags = contents.map((entry) => xmlTexts(entry, 'ETag')[0])
+      const sizes = contents.map((entry) => Number(xmlTexts(entry, 'Size')[0]))
       const versions = wanted.keys.map((key) => bucket.current(key))
       return (
         unlike(found, wanted, 'page') ??
@@ -59,8 +60,12 @@ export function listStep(draws: Draws, bucket: ModelBucket, prefix: string): Mod
 }
 
 /** ListObjectVersions, the first page. */
-export function listVersionsStep(draws: Draws, bucket: ModelBucket, prefix: string): ModelStep {
-  const maxKeys = draws.of([1000, 3] as const)
+export function listVersionsStep(
+  random: SmallRandom,
+  bucket: ModelBucket,
+  prefix: string,
+): ModelStep {
+  const maxKeys = random.pick([1000, 3] as const)
   const query = { versions: '', prefix, 'max-keys': String(maxKeys), 'encoding-type': 'url' }
   const all = bucket
     .keys()
@@ -82,16 +87,16 @@ export function listVersionsStep(draws: Draws, bucket: ModelBucket, prefix: stri
       const xml = reply.body.toString('utf8')
       const elements = [...xml.matchAll(/<(Version|DeleteMarker)>(.*?)<\/\1>/gs)]
       const found = elements.map(([, kind, entry = '']) => ({
-        key: decoded(texts(entry, 'Key')[0]),
-        id: texts(entry, 'VersionId')[0],
-        latest: texts(entry, 'IsLatest')[0],
+        key: decoded(xmlTexts(entry, 'Key')[0]),
+        id: xmlTexts(entry, 'VersionId')[0],
+        latest: xmlTexts(entry, 'IsLatest')[0],
         kind,
-        etag: texts(entry, 'ETag')[0],
+        etag: xmlTexts(entry, 'ETag')[0],
       }))
       const truncated = all.length > maxKeys ? 'true' : 'false'
       return (
         unlike(found, all.slice(0, maxKeys), 'versions') ??
-        unlike(texts(xml, 'IsTruncated')[0], truncated, 'IsTruncated')
+        unlike(xmlTexts(xml, 'IsTruncated')[0], truncated, 'IsTruncated')
       )
     },
   }
@@ -105,7 +110,7 @@ export function listUploadsStep(bucket: ModelBucket, prefix: string): ModelStep 
     request: { method: 'GET', bucket: bucket.name, query: { uploads: '', prefix } },
     status: 200,
     check: (reply) => {
-      const found = texts(reply.body.toString('utf8'), 'UploadId').sort()
+      const found = xmlTexts(reply.body.toString('utf8'), 'UploadId').sort()
       return unlike(found, open.map(([id]) => id).sort(), 'uploads')
     },
   }

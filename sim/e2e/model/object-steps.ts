@@ -1,7 +1,8 @@
 /** Draws requests about single objects: writing, reading, copying, deleting. */
 
-import type { BenchRequest } from '../../../bench/harness/s3.ts'
-import { describing, type Draws } from './draws.ts'
+import { xmlTexts, type BenchRequest } from '../../../bench/harness/s3.ts'
+import type { SmallRandom } from '../../../protocol/iam/testing/cases.ts'
+import { describing, drawBody, drawDescribed, pickAny } from './draws.ts'
 import {
   md5,
   UNDESCRIBED,
@@ -9,7 +10,7 @@ import {
   type ModelBucket,
   type ModelVersion,
 } from './objects-model.ts'
-import { shownHeaders, texts, unlike, type ModelStep } from './step.ts'
+import { shownHeaders, unlike, type ModelStep } from './step.ts'
 
 /** A well-formed ETag, and a version id, that nothing has. */
 const NO_ETAG = '00000000000000000000000000000000'
@@ -41,34 +42,25 @@ export function applyWrite(
 }
 
 /** PutObject, often with a condition. */
-export function putStep(draws: Draws, target: Target): ModelStep {
+export function putStep(random: SmallRandom, target: Target): ModelStep {
   const { bucket, key } = target
   const current = bucket.current(key)
-  const body = draws.body()
-  const described = draws.described()
-  const headers = describing(described)
-  const { condition, status, code } = drawCondition(draws, current)
-  const isDamaged = draws.chance(0.03)
-  if (isDamaged) headers['content-md5'] = Buffer.from(NO_ETAG, 'hex').toString('base64')
+  const body = drawBody(random)
+  const described = drawDescribed(random)
+  const { condition, ...ending } = drawCondition(random, current)
+  const headers = { ...describing(described), ...condition }
   const etag = md5(body)
-  const base = { name: 'PutObject', request: { ...at(target), method: 'PUT' as const, body } }
-  const request = { ...base.request, headers: { ...headers, ...condition } }
-  if (isDamaged && status === 200) {
-    return { ...base, request, status: 400, code: 'BadDigest' }
+  const put = { ...at(target), method: 'PUT' as const, body }
+  // Only where nothing else is wrong: which of two errors comes first is not documented.
+  if (ending.status === 200 && random.chance(0.03)) {
+    const wrong = { ...headers, 'content-md5': Buffer.from(NO_ETAG, 'hex').toString('base64') }
+    const request = { ...put, headers: wrong }
+    return { name: 'PutObject', request, status: 400, code: 'BadDigest' }
   }
-  if (status !== 200) {
-    // Which of two errors comes first is not documented.
-    return {
-      ...base,
-      request: { ...request, headers: { ...describing(described), ...condition } },
-      status,
-      code,
-    }
-  }
+  const step = { name: 'PutObject', request: { ...put, headers }, ...ending }
+  if (ending.status !== 200) return step
   return {
-    ...base,
-    request,
-    status,
+    ...step,
     headers: { etag: `"${etag}"`, ...writtenId(bucket) },
     apply: (reply) =>
       applyWrite(target, { body, etag, described }, reply.headers['x-amz-version-id']),
@@ -82,9 +74,9 @@ interface DrawnCondition {
 }
 
 /** A condition of a write on a key with this current version, and how it ends. */
-export function drawCondition(draws: Draws, current: ModelVersion | undefined): DrawnCondition {
+function drawCondition(random: SmallRandom, current: ModelVersion | undefined): DrawnCondition {
   const failed = { status: 412, code: 'PreconditionFailed' }
-  switch (draws.below(8)) {
+  switch (random.below(8)) {
     case 0:
       return { condition: { 'if-none-match': '*' }, ...(current ? failed : { status: 200 }) }
     case 1:
@@ -102,12 +94,12 @@ export function drawCondition(draws: Draws, current: ModelVersion | undefined): 
 }
 
 /** GetObject or HeadObject of the current version or a named one, with a range or a condition. */
-export function readStep(draws: Draws, target: Target): ModelStep {
+export function readStep(random: SmallRandom, target: Target): ModelStep {
   const { bucket, key } = target
-  const method = draws.of(['GET', 'GET', 'HEAD'] as const)
+  const method = random.pick(['GET', 'GET', 'HEAD'] as const)
   const name = method === 'GET' ? 'GetObject' : 'HeadObject'
   const hasVersions = bucket.versioning !== 'never'
-  const named = draws.chance(0.35) ? draws.any(bucket.versions(key)) : undefined
+  const named = random.chance(0.35) ? pickAny(random, bucket.versions(key)) : undefined
   const request: BenchRequest = { ...at(target), method }
   if (named !== undefined) {
     const query = { versionId: named.id }
@@ -116,10 +108,10 @@ export function readStep(draws: Draws, target: Target): ModelStep {
       const refused = { status: 405, code: 'MethodNotAllowed', headers }
       return { name, request: { ...request, query }, ...refused }
     }
-    return foundStep(draws, { ...request, query }, named, hasVersions)
+    return foundStep(random, { ...request, query }, named, hasVersions)
   }
   const current = bucket.current(key)
-  if (current !== undefined) return foundStep(draws, request, current, hasVersions)
+  if (current !== undefined) return foundStep(random, request, current, hasVersions)
   const [newest] = bucket.versions(key)
   const headers = {
     'x-amz-delete-marker': newest === undefined ? undefined : 'true',
@@ -130,7 +122,7 @@ export function readStep(draws: Draws, target: Target): ModelStep {
 
 /** Reads a version that exists. */
 function foundStep(
-  draws: Draws,
+  random: SmallRandom,
   plain: BenchRequest,
   version: ModelVersion,
   hasVersions: boolean,
@@ -143,15 +135,15 @@ function foundStep(
     request: { ...plain, headers },
   })
   const sent = (bytes: Buffer): Buffer | undefined => (plain.method === 'GET' ? bytes : undefined)
-  switch (draws.below(8)) {
+  switch (random.below(8)) {
     case 0:
       return { ...asking({ 'if-none-match': `"${etag}"` }), status: 304 }
     case 1:
       return { ...asking({ 'if-match': `"${NO_ETAG}"` }), status: 412, code: 'PreconditionFailed' }
     case 2:
     case 3: {
-      const from = draws.below(body.length + 2)
-      const last = from + draws.below(body.length + 2)
+      const from = random.below(body.length + 2)
+      const last = from + random.below(body.length + 2)
       const range = asking({ range: `bytes=${from}-${last}` })
       if (from >= body.length) return { ...range, status: 416, code: 'InvalidRange' }
       const bytes = body.subarray(from, last + 1)
@@ -171,11 +163,11 @@ function foundStep(
 }
 
 /** DeleteObject of the current version or a named one. */
-export function deleteStep(draws: Draws, target: Target): ModelStep {
+export function deleteStep(random: SmallRandom, target: Target): ModelStep {
   const { bucket, key } = target
   const name = 'DeleteObject'
   const request: BenchRequest = { ...at(target), method: 'DELETE' }
-  const named = draws.chance(0.4) ? draws.any(bucket.versions(key)) : undefined
+  const named = random.chance(0.4) ? pickAny(random, bucket.versions(key)) : undefined
   if (named !== undefined) {
     return {
       name,
@@ -200,17 +192,17 @@ export function deleteStep(draws: Draws, target: Target): ModelStep {
 }
 
 /** CopyObject from a version that exists, or from a key that does not. */
-export function copyStep(draws: Draws, target: Target, sourceKey: string): ModelStep {
+export function copyStep(random: SmallRandom, target: Target, sourceKey: string): ModelStep {
   const { bucket, key } = target
   const name = 'CopyObject'
-  const named = draws.chance(0.3) ? draws.any(bucket.versions(sourceKey)) : undefined
+  const named = random.chance(0.3) ? pickAny(random, bucket.versions(sourceKey)) : undefined
   const source = named ?? bucket.current(sourceKey)
   const path = `/${bucket.name}/${sourceKey.split('/').map(encodeURIComponent).join('/')}`
   const isOntoItself = key === sourceKey && named === undefined
   // Not documented: a missing object onto itself, and one that would only leave another storage class.
   const isUnclear = isOntoItself && source?.storageClass !== UNDESCRIBED.storageClass
-  const replaces = draws.chance(0.4) || isUnclear
-  const described = draws.described()
+  const replaces = random.chance(0.4) || isUnclear
+  const described = drawDescribed(random)
   const headers: Record<string, string> = {
     'x-amz-copy-source': named === undefined ? path : `${path}?versionId=${named.id}`,
     ...(replaces ? { ...describing(described), 'x-amz-metadata-directive': 'REPLACE' } : {}),
@@ -222,7 +214,7 @@ export function copyStep(draws: Draws, target: Target, sourceKey: string): Model
   if (isOntoItself && !replaces) {
     return { name, request, status: 400, code: 'InvalidRequest' }
   }
-  if (draws.chance(0.1)) {
+  if (random.chance(0.1)) {
     const conditional = { ...headers, 'x-amz-copy-source-if-match': `"${NO_ETAG}"` }
     const failed = { status: 412, code: 'PreconditionFailed' }
     return { name, request: { ...request, headers: conditional }, ...failed }
@@ -238,7 +230,7 @@ export function copyStep(draws: Draws, target: Target, sourceKey: string): Model
       ...writtenId(bucket),
       'x-amz-copy-source-version-id': bucket.versioning === 'never' ? undefined : source.id,
     },
-    check: (reply) => unlike(texts(reply.body.toString('utf8'), 'ETag'), [`"${etag}"`], 'ETag'),
+    check: (reply) => unlike(xmlTexts(reply.body.toString('utf8'), 'ETag'), [`"${etag}"`], 'ETag'),
     apply: (reply) => {
       const content = { body: source.body, etag, described: copied }
       applyWrite(target, content, reply.headers['x-amz-version-id'])
@@ -247,8 +239,12 @@ export function copyStep(draws: Draws, target: Target, sourceKey: string): Model
 }
 
 /** DeleteObjects of a current version, a named version and a key that does not exist. */
-export function deleteManyStep(draws: Draws, { bucket, key }: Target, missing: string): ModelStep {
-  const named = draws.any(bucket.versions(key))
+export function deleteManyStep(
+  random: SmallRandom,
+  { bucket, key }: Target,
+  missing: string,
+): ModelStep {
+  const named = pickAny(random, bucket.versions(key))
   const byVersion = named === undefined ? '' : `<VersionId>${named.id}</VersionId>`
   const object = (name: string, more = ''): string => `<Object><Key>${name}</Key>${more}</Object>`
   const body = Buffer.from(`<Delete>${object(key, byVersion)}${object(missing)}</Delete>`)
@@ -266,12 +262,12 @@ export function deleteManyStep(draws: Draws, { bucket, key }: Target, missing: s
     check: (reply) => {
       const xml = reply.body.toString('utf8')
       if (xml.includes('<Error>')) return `an error in the answer: ${xml}`
-      return unlike(texts(xml, 'Key'), [key, missing], 'keys that were deleted')
+      return unlike(xmlTexts(xml, 'Key'), [key, missing], 'keys that were deleted')
     },
     apply: (reply) => {
       const xml = reply.body.toString('utf8')
       const entries = xml.split('<Deleted>').slice(1)
-      const markerOf = (entry = ''): string => texts(entry, 'DeleteMarkerVersionId')[0] ?? 'null'
+      const markerOf = (entry = ''): string => xmlTexts(entry, 'DeleteMarkerVersionId')[0] ?? 'null'
       if (named === undefined) bucket.remove(key, markerOf(entries[0]))
       else bucket.removeVersion(key, named.id)
       bucket.remove(missing, markerOf(entries[1]))

@@ -9,7 +9,8 @@
 import { pauseMs } from '../../../bench/harness/process.ts'
 import type { BenchRequest, S3Reply } from '../../../bench/harness/s3.ts'
 import { bucketLife } from './bucket-sequence.ts'
-import { Draws } from './draws.ts'
+import { randomOf, type SmallRandom } from '../../../protocol/iam/testing/cases.ts'
+import { pickAny } from './draws.ts'
 import { listStep, listUploadsStep, listVersionsStep } from './list-steps.ts'
 import { ModelBucket, type ModelVersioning } from './objects-model.ts'
 import { copyStep, deleteManyStep, deleteStep, putStep, readStep } from './object-steps.ts'
@@ -38,52 +39,52 @@ const RETRY_PAUSE_MS = 250
 
 /** Runs the sequence of this seed. Throws an error with all its steps when an answer is not the one of the model. */
 export async function runSequence(seed: number, send: SendRequest): Promise<Outcome> {
-  const draws = new Draws(seed)
+  const random = randomOf(seed)
   const run = new Run(seed, send)
-  if (draws.chance(BUCKET_SEQUENCES_SHARE)) {
-    const steps = bucketLife(draws, `model-own-${seed}`)
+  if (random.chance(BUCKET_SEQUENCES_SHARE)) {
+    const steps = bucketLife(random, `model-own-${seed}`)
     for (const step of steps) if (!(await run.take(step))) return run.outcome(true)
     return run.outcome(false)
   }
-  const [name, versioning] = draws.of(SHARED_BUCKETS as [(typeof SHARED_BUCKETS)[number]])
+  const [name, versioning] = random.pick(SHARED_BUCKETS as [(typeof SHARED_BUCKETS)[number]])
   const bucket = new ModelBucket(name, versioning)
   const prefix = `s${seed}/`
   const keys = ['a', 'b/c', 'b/ü n+k'].map((key) => prefix + key) as [string, string, string]
   for (let i = 0; i < STEPS; i++) {
-    const step = drawStep(draws, bucket, prefix, keys, run)
+    const step = drawStep(random, bucket, prefix, keys, run)
     if (!(await run.take(step, bucket))) return run.outcome(true)
   }
-  for (const step of [listVersionsStep(draws, bucket, prefix), listUploadsStep(bucket, prefix)]) {
+  for (const step of [listVersionsStep(random, bucket, prefix), listUploadsStep(bucket, prefix)]) {
     await run.take(step)
   }
   return run.outcome(false)
 }
 
 function drawStep(
-  draws: Draws,
+  random: SmallRandom,
   bucket: ModelBucket,
   prefix: string,
   keys: [string, string, string],
   run: Run,
 ): ModelStep {
-  const target = { bucket, key: draws.of(keys) }
+  const target = { bucket, key: random.pick(keys) }
   const open = [...bucket.uploads]
-  const which = draws.below(20)
-  if (which < 6) return putStep(draws, target)
-  if (which < 10) return readStep(draws, target)
-  if (which < 12) return deleteStep(draws, target)
-  if (which === 12) return copyStep(draws, target, draws.of(keys))
-  if (which === 13) return deleteManyStep(draws, target, `${prefix}none`)
-  if (which === 14) return listStep(draws, bucket, prefix)
-  if (which === 15) return listVersionsStep(draws, bucket, prefix)
-  const found = draws.any(open)
+  const which = random.below(20)
+  if (which < 6) return putStep(random, target)
+  if (which < 10) return readStep(random, target)
+  if (which < 12) return deleteStep(random, target)
+  if (which === 12) return copyStep(random, target, random.pick(keys))
+  if (which === 13) return deleteManyStep(random, target, `${prefix}none`)
+  if (which === 14) return listStep(random, bucket, prefix)
+  if (which === 15) return listVersionsStep(random, bucket, prefix)
+  const found = pickAny(random, open)
   if (found !== undefined) {
     run.uploads.set(found[0], found[1].key)
-    return uploadStep(draws, bucket, ...found)
+    return uploadStep(random, bucket, ...found)
   }
-  const gone = draws.any([...run.uploads])
-  if (gone !== undefined && draws.chance(0.3)) return goneUploadStep(bucket, gone[1], gone[0])
-  return createUploadStep(draws, bucket, target.key)
+  const gone = pickAny(random, [...run.uploads])
+  if (gone !== undefined && random.chance(0.3)) return goneUploadStep(bucket, gone[1], gone[0])
+  return createUploadStep(random, bucket, target.key)
 }
 
 class Run {

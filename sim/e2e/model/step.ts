@@ -53,18 +53,6 @@ export function shownHeaders(
   }
 }
 
-/** The texts of all elements of this name, with references resolved. */
-export function texts(xml: string, name: string): string[] {
-  return [...xml.matchAll(new RegExp(`<${name}>([^<]*)</${name}>`, 'g'))].map(([, text = '']) =>
-    text
-      .replaceAll('&quot;', '"')
-      .replaceAll('&#34;', '"')
-      .replaceAll('&lt;', '<')
-      .replaceAll('&gt;', '>')
-      .replaceAll('&amp;', '&'),
-  )
-}
-
 /** Undefined when both are the same as JSON. */
 export function unlike(found: unknown, wanted: unknown, what: string): string | undefined {
   const [a, b] = [JSON.stringify(found), JSON.stringify(wanted)]

@@ -1,12 +1,14 @@
 /** Draws requests about multipart uploads. All parts are below 5 MiB, so only an upload of one part can be completed. */
 
-import { describing, type Draws } from './draws.ts'
+import { xmlTexts } from '../../../bench/harness/s3.ts'
+import type { SmallRandom } from '../../../protocol/iam/testing/cases.ts'
+import { describing, drawBody, drawDescribed } from './draws.ts'
 import { md5, multipartEtag, type ModelBucket, type ModelUpload } from './objects-model.ts'
 import { applyWrite } from './object-steps.ts'
-import { texts, unlike, type ModelStep } from './step.ts'
+import { unlike, type ModelStep } from './step.ts'
 
-export function createUploadStep(draws: Draws, bucket: ModelBucket, key: string): ModelStep {
-  const described = draws.described()
+export function createUploadStep(random: SmallRandom, bucket: ModelBucket, key: string): ModelStep {
+  const described = drawDescribed(random)
   return {
     name: 'CreateMultipartUpload',
     request: {
@@ -17,9 +19,10 @@ export function createUploadStep(draws: Draws, bucket: ModelBucket, key: string)
       headers: describing(described),
     },
     status: 200,
-    check: (reply) => unlike(texts(reply.body.toString('utf8'), 'UploadId').length, 1, 'UploadIds'),
+    check: (reply) =>
+      unlike(xmlTexts(reply.body.toString('utf8'), 'UploadId').length, 1, 'UploadIds'),
     apply: (reply) => {
-      const [id = ''] = texts(reply.body.toString('utf8'), 'UploadId')
+      const [id = ''] = xmlTexts(reply.body.toString('utf8'), 'UploadId')
       bucket.uploads.set(id, { ...described, key, parts: new Map() })
     },
   }
@@ -27,21 +30,21 @@ export function createUploadStep(draws: Draws, bucket: ModelBucket, key: string)
 
 /** Something with an open upload: a part, a list of its parts, its completion or its end. */
 export function uploadStep(
-  draws: Draws,
+  random: SmallRandom,
   bucket: ModelBucket,
   id: string,
   upload: ModelUpload,
 ): ModelStep {
-  switch (draws.below(7)) {
+  switch (random.below(7)) {
     case 0:
     case 1:
     case 2:
-      return partStep(draws, bucket, id, upload)
+      return partStep(random, bucket, id, upload)
     case 3:
       return listPartsStep(bucket, id, upload)
     case 4:
     case 5:
-      return completeStep(draws, bucket, id, upload)
+      return completeStep(random, bucket, id, upload)
     default:
       return {
         name: 'AbortMultipartUpload',
@@ -67,9 +70,14 @@ export function goneUploadStep(bucket: ModelBucket, key: string, id: string): Mo
   }
 }
 
-function partStep(draws: Draws, bucket: ModelBucket, id: string, upload: ModelUpload): ModelStep {
-  const body = draws.body()
-  const number = draws.of([1, 1, 2, 7] as const)
+function partStep(
+  random: SmallRandom,
+  bucket: ModelBucket,
+  id: string,
+  upload: ModelUpload,
+): ModelStep {
+  const body = drawBody(random)
+  const number = random.pick([1, 1, 2, 7] as const)
   return {
     name: 'UploadPart',
     request: {
@@ -95,12 +103,12 @@ function listPartsStep(bucket: ModelBucket, id: string, upload: ModelUpload): Mo
       const xml = reply.body.toString('utf8')
       return (
         unlike(
-          texts(xml, 'PartNumber').map(Number),
+          xmlTexts(xml, 'PartNumber').map(Number),
           parts.map(([number]) => number),
           'parts',
         ) ??
         unlike(
-          texts(xml, 'ETag'),
+          xmlTexts(xml, 'ETag'),
           parts.map(([, body]) => `"${md5(body)}"`),
           'ETags',
         )
@@ -111,7 +119,7 @@ function listPartsStep(bucket: ModelBucket, id: string, upload: ModelUpload): Mo
 
 /** Completes with all parts, with a part that does not exist, or in the wrong order. */
 function completeStep(
-  draws: Draws,
+  random: SmallRandom,
   bucket: ModelBucket,
   id: string,
   upload: ModelUpload,
@@ -119,10 +127,10 @@ function completeStep(
   const { key } = upload
   const parts = partsOf(upload)
   const named = parts.map(([number, body]) => ({ number, etag: md5(body) }))
-  const isWrong = draws.chance(0.2)
+  const isWrong = random.chance(0.2)
   // Alone: which of two errors comes first is not documented.
   if (isWrong) named.splice(0, named.length, { number: 9, etag: md5(Buffer.from('none')) })
-  const isTurned = !isWrong && named.length > 1 && draws.chance(0.3)
+  const isTurned = !isWrong && named.length > 1 && random.chance(0.3)
   if (isTurned) named.reverse()
   const list = named.map(
     ({ number, etag }) => `<Part><PartNumber>${number}</PartNumber><ETag>"${etag}"</ETag></Part>`,
@@ -145,7 +153,7 @@ function completeStep(
   return {
     ...base,
     status: 200,
-    check: (reply) => unlike(texts(reply.body.toString('utf8'), 'ETag'), [`"${etag}"`], 'ETag'),
+    check: (reply) => unlike(xmlTexts(reply.body.toString('utf8'), 'ETag'), [`"${etag}"`], 'ETag'),
     apply: (reply) => {
       const content = { body: Buffer.concat(bodies), etag, described: upload }
       applyWrite({ bucket, key }, content, reply.headers['x-amz-version-id'])
