@@ -149,7 +149,7 @@ export class RegisterClient {
           // A majority of the R − 1 others is R − F of them.
           const sets = base.sets.map((set) => set.filter((node) => node !== self))
           if (sets.some((set) => set.length === 0)) throw new StoreError('DataLost')
-          return identityProposer({ ...base, sets, above, rewrite: true })
+          return identityProposer({ ...base, sets, isPartial: true, above, rewrite: true })
         },
       })
       if (outcome.type !== 'kept') throw unavailable()

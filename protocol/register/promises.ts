@@ -1,8 +1,11 @@
-/** What a quorum of promises shows: the state that a proposer has to go on from. Called by RegisterProposer. */
+/** What promises show: the state that a proposer has to go on from. Called by RegisterProposer. */
 
 import type { NodeId } from '../ids.ts'
-import { type Ballot, compareBallots } from './ballot.ts'
+import { type Ballot, compareBallots, sameBallot } from './ballot.ts'
+import type { ProposerOptions } from './proposer-options.ts'
+import { isQuorum, membersOf } from './quorum.ts'
 import type { Accepted } from './types.ts'
+import { namesLost } from './value.ts'
 
 /** The promise of one replica. */
 export interface Promised {
@@ -17,10 +20,76 @@ export interface Promised {
  * The state accepted at the highest ballot. If any state was chosen, it is this one or an earlier one that this one followed
  * (A2, P1). Undefined when the register is absent on the whole quorum.
  */
-export function highestAccepted(promises: readonly Promised[]): Accepted | undefined {
+function highestAccepted(promises: readonly Promised[]): Accepted | undefined {
   let top: Accepted | undefined
   for (const { accepted } of promises) {
     if (accepted && (!top || compareBallots(accepted.ballot, top.ballot) > 0)) top = accepted
   }
   return top
+}
+
+/** What a proposer goes on from. */
+export interface Standing {
+  /** Undefined when the register is absent. */
+  readonly current: Accepted | undefined
+  /** A majority of each set shows this very state, or all that promised show that there is none. */
+  readonly isAgreed: boolean
+  /** More promises can show that another state is to be followed: wait for those of all replicas. */
+  readonly isOpen: boolean
+}
+
+/**
+ * The state to go on from. It is the one accepted at the highest ballot, unless it names blocks that no replica has any more
+ * and is known not to have been chosen (A5). Then the next one is followed: an accept that never counted, and whose data
+ * is gone, must not replace what counts.
+ *
+ * It is known when every replica has promised, and those that can have accepted the state are no majority. These are the
+ * ones that show it, and the ones that show a later state.
+ */
+export function standingOf(
+  promises: readonly Promised[],
+  {
+    sets,
+    lost,
+    isPartial,
+    operation,
+  }: Pick<ProposerOptions, 'sets' | 'lost' | 'isPartial' | 'operation'>,
+): Standing {
+  // The proposer's own value is not lost: its blocks are at hand.
+  const isLost = ({ value }: Accepted): boolean =>
+    isPartial !== true && value.operation !== operation && namesLost(value, lost)
+  const top = highestAccepted(promises)
+  const isAgreed = top === undefined || isQuorum(sets, holders(promises, top.ballot, 'exactly'))
+  if (top === undefined || isAgreed || !isLost(top)) {
+    return { current: top, isAgreed, isOpen: false }
+  }
+  if (promises.length < membersOf(sets).length) return { current: top, isAgreed, isOpen: true }
+  let current: Accepted | undefined = top
+  while (
+    current !== undefined &&
+    isLost(current) &&
+    !isQuorum(sets, holders(promises, current.ballot, 'orLater'))
+  ) {
+    const { ballot }: Accepted = current
+    current = highestAccepted(
+      promises.filter(({ accepted }) => accepted && compareBallots(accepted.ballot, ballot) < 0),
+    )
+  }
+  // When nothing is left, there is nothing to write in its place.
+  return { current: current ?? top, isAgreed, isOpen: false }
+}
+
+/** Those that show a state of this ballot, or also those that show a later one. */
+function holders(
+  promises: readonly Promised[],
+  ballot: Ballot,
+  which: 'exactly' | 'orLater',
+): NodeId[] {
+  return promises
+    .filter(({ accepted }) => {
+      if (accepted === undefined) return false
+      if (which === 'exactly') return sameBallot(accepted.ballot, ballot)
+      return compareBallots(accepted.ballot, ballot) >= 0
+    })
+    .map(({ from }) => from)
 }

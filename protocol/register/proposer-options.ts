@@ -43,6 +43,8 @@ export interface ProposerOptions {
   /** The proposer uses only counters above this (D3: the mark). */
   readonly above?: number | undefined
   /** Blocks that no replica has any more (A5): what is proposed does not name them, so that they hold up
-   * nothing. Looked at again for each accept. */
+   * nothing. Looked at again for each round. */
   readonly lost?: ReadonlySet<BlockKey> | undefined
+  /** The sets leave out a replica whose state is damaged (D3): what it has accepted is not known. */
+  readonly isPartial?: boolean | undefined
 }

@@ -24,7 +24,7 @@ import type { NodeId } from '../ids.ts'
 import { checkInput } from '../input.ts'
 import { type Ballot, compareBallots, maxBallot, sameBallot, ZERO_BALLOT } from './ballot.ts'
 import { lineageOf, originAfter, valueInLineage } from './lineage.ts'
-import { isQuorum, membersOf, Quorum } from './quorum.ts'
+import { membersOf, Quorum } from './quorum.ts'
 import type { Attempt, ProposerOutcome, Step } from './step.ts'
 import type {
   Accepted,
@@ -37,7 +37,7 @@ import type {
 } from './types.ts'
 import type { ProposerOptions } from './proposer-options.ts'
 import { isSameValue, withoutLost } from './value.ts'
-import { type Promised, highestAccepted } from './promises.ts'
+import { standingOf, type Promised } from './promises.ts'
 
 /** After so many rounds in a row without a quorum and without a conflict, the replicas count as gone. */
 export const FAILED_ROUNDS_MAX = 3
@@ -190,9 +190,11 @@ export class RegisterProposer {
   /** A quorum has promised: what to propose (P3, P4)? */
   #decide(ballot: Ballot): ProposerStep {
     assert(this.#phase === 'prepare', 'a value is chosen once, upon promises (P1)')
+    const { current, isAgreed, isOpen } = standingOf(this.#promises, this.#options)
+    if (isOpen)
+      return this.#members.every((node) => this.#quorum.answered(node)) ? this.#retry() : NOTHING
     this.#failedRounds = 0
     const { operation, change } = this.#options
-    const current = highestAccepted(this.#promises)
     if (current && current.value.operation === operation) {
       return this.#accept(ballot, current.value, 'written')
     }
@@ -209,14 +211,13 @@ export class RegisterProposer {
     const again = this.#proposedUpon(current)
     if (again) return this.#write(ballot, current, again)
     this.#proposed = undefined
-    const agreed = current === undefined || this.#agreeOn(current)
-    const result = change(current?.value, agreed)
+    const result = change(current?.value, isAgreed)
     if ('write' in result) return this.#write(ballot, current, result.write)
     if (!current)
       return this.#finish(this.#attempt ? { type: 'unknown' } : { type: 'kept', ballot })
     // Without an accept of ours, the value on which the replicas agree stays as it is. After one, it is accepted again at
     // this ballot: a replica that has our earlier accept could otherwise still bring that up.
-    const chosen = agreed && !this.#attempt
+    const chosen = isAgreed && !this.#attempt
     if (chosen && result.rewrite !== true) {
       return this.#finish({ type: 'kept', current, ballot: current.ballot })
     }
@@ -255,13 +256,6 @@ export class RegisterProposer {
 
   #highestFloor(): Ballot {
     return this.#promises.reduce((top, { floor }) => maxBallot(top, floor), ZERO_BALLOT)
-  }
-
-  #agreeOn(current: Accepted): boolean {
-    const nodes = this.#promises
-      .filter(({ accepted }) => accepted && sameBallot(accepted.ballot, current.ballot))
-      .map(({ from }) => from)
-    return isQuorum(this.#options.sets, nodes)
   }
 
   #write(
@@ -354,7 +348,9 @@ export class RegisterProposer {
   #voteLost(from: NodeId, request: RegisterRequest): ProposerStep {
     if (request !== this.#request || this.#phase === 'backoff') return NOTHING
     this.#quorum.fail(from)
-    return this.#quorum.impossible ? this.#retry() : NOTHING
+    // A quorum that has promised and decided nothing waits for all replicas (A5).
+    const waits = this.#phase === 'prepare' && this.#quorum.reached
+    return waits || this.#quorum.impossible ? this.#retry() : NOTHING
   }
 
   #retry(): ProposerStep {

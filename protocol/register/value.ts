@@ -11,8 +11,13 @@ export function withoutLost(
   value: RegisterValue,
   lost: ReadonlySet<BlockKey> | undefined,
 ): RegisterValue {
-  if (lost === undefined || !value.blocks.some((block) => lost.has(block))) return value
-  return { ...value, blocks: value.blocks.filter((block) => !lost.has(block)) }
+  if (!namesLost(value, lost)) return value
+  return { ...value, blocks: value.blocks.filter((block) => lost?.has(block) !== true) }
+}
+
+/** Whether the value names a block that no replica has any more. */
+export function namesLost(value: RegisterValue, lost: ReadonlySet<BlockKey> | undefined): boolean {
+  return lost !== undefined && lost.size > 0 && value.blocks.some((block) => lost.has(block))
 }
 
 /** Whether one change that is made of either gives the same value: body, blocks and lineage are equal, byte for byte. */

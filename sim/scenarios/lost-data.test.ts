@@ -21,6 +21,7 @@ import {
   calmSleep,
   untilLevel,
 } from '../testing/calm-cluster.ts'
+import { Wiretap } from '../testing/wiretap.ts'
 
 const ALL = [0, 1, 2]
 
@@ -132,6 +133,33 @@ test('a lost block holds up no replica that missed the state which names it', as
     await put(backendOf(cluster, 2), 'key', bytesLike(20))
     expect(await codeOf(get(backendOf(cluster, 1), 'key'))).toBe('ok')
   })
+})
+
+test('a write that one replica alone has, and whose data it has lost, replaces nothing', async () => {
+  const wiretap = new Wiretap()
+  await onCluster(
+    3,
+    async (cluster) => {
+      await put(backendOf(cluster, 0), 'key', bytesLike(1_000, 1))
+      await untilLevel(cluster)
+      const before = blocksOf(nodeOf(cluster, 0))
+      wiretap.filter = (from, to, { type }) =>
+        type === 'accept' && from === 0 && to !== cluster.idOf(0) ? 'drop' : 'pass'
+      const written = codeOf(put(backendOf(cluster, 0), 'key', bytesLike(1_000, 2)))
+      expect(await written).toBe('Unavailable')
+      wiretap.filter = () => 'pass'
+      const stray = blocksOf(nodeOf(cluster, 0)).filter((key) => !before.includes(key))
+      expect(stray).toHaveLength(1)
+      await lose(cluster, stray, [0])
+      await untilLevel(cluster)
+      for (const node of ALL) {
+        expect(await get(backendOf(cluster, node), 'key')).toEqual(bytesLike(1_000, 1))
+      }
+      await scrub(cluster, 0)
+      expect(await lostOf(cluster, 0)).toEqual([])
+    },
+    { adapt: wiretap.adapt },
+  )
 })
 
 test('a page of versions that is lost holds up nothing but what was in it', async () => {
