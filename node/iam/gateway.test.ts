@@ -247,6 +247,42 @@ describe.each(PLACES)('rights in the query API, %s', (place) => {
   })
 })
 
+describe.each(PLACES)('conditions of the query API, %s', (place) => {
+  beforeEach(() => start(place))
+
+  it('tell the boundary that is given or there, and the policy that is attached', async () => {
+    const PermissionsBoundary = sample('PutUserPermissionsBoundary')[
+      'PermissionsBoundary'
+    ] as string
+    const PolicyArn = 'arn:aws:iam::aws:policy/IAMReadOnlyAccess'
+    await run(ROOT, 'CreatePolicy', { PolicyName: 'p', PolicyDocument: allow('iam:Get*') })
+    const when = (Action: string[], keys: object) => ({
+      Effect: 'Allow',
+      Action,
+      Resource: '*',
+      Condition: { StringEquals: keys },
+    })
+    const within = { 'iam:PermissionsBoundary': PermissionsBoundary }
+    const Statement = [
+      { Effect: 'Allow', Action: 'iam:Get*', Resource: '*' },
+      when(['iam:CreateUser'], within),
+      when(['iam:AttachUserPolicy'], { ...within, 'iam:PolicyARN': PolicyArn }),
+    ]
+    const lead = await signerOf('lead', JSON.stringify({ Version: '2012-10-17', Statement }))
+    const create = (UserName: string, more = {}) =>
+      codeOf(lead, 'CreateUser', { UserName, ...more })
+    expect(await create('free')).toBe('AccessDenied')
+    const other = { PermissionsBoundary: PolicyArn }
+    expect(await create('other', other)).toBe('AccessDenied')
+    expect(await create('bound', { PermissionsBoundary })).toBeUndefined()
+    const attach = (UserName: string, arn: string) =>
+      codeOf(lead, 'AttachUserPolicy', { UserName, PolicyArn: arn })
+    expect(await attach('bound', PolicyArn)).toBeUndefined()
+    expect(await attach('bound', PermissionsBoundary)).toBe('AccessDenied')
+    expect(await attach('lead', PolicyArn)).toBe('AccessDenied')
+  })
+})
+
 describe.each(PLACES)('the audit of the query API, %s', (place) => {
   beforeEach(() => start(place))
 
