@@ -21,6 +21,10 @@ export type StoreErrorCode =
   | 'EntityTooSmall'
   | 'EntityTooLarge'
   | 'PreconditionFailed'
+  /** 403: object lock protects the version (T10). */
+  | 'ObjectLocked'
+  /** 409: versioning and object lock of a bucket do not go together. */
+  | 'InvalidBucketState'
   /** 409: a concurrent operation got in the way (ConditionalRequestConflict, OperationAborted). */
   | 'Conflict'
   /** 503 with the reason: no quorum, an outcome that is unknown (P4), or overload. The client retries. */

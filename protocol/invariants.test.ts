@@ -45,6 +45,7 @@ const env: AcceptorEnv = {
   epoch: 1,
   minimumGeneration: 0,
   holdsBlock: () => true,
+  clockMs: 1,
   faulty: false,
 }
 

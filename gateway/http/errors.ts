@@ -249,6 +249,8 @@ const STORE_CODES: Readonly<Record<StoreErrorCode, S3ErrorCode>> = {
   EntityTooSmall: 'EntityTooSmall',
   EntityTooLarge: 'EntityTooLarge',
   PreconditionFailed: 'PreconditionFailed',
+  ObjectLocked: 'AccessDenied',
+  InvalidBucketState: 'InvalidBucketState',
   Conflict: 'OperationAborted',
   Unavailable: 'ServiceUnavailable',
   InsufficientStorage: 'InsufficientStorage',
@@ -282,9 +284,13 @@ function codeOf(error: StoreError, conditional: boolean): S3ErrorCode {
   return error instanceof OverloadedError ? 'SlowDown' : STORE_CODES[error.code]
 }
 
+/** AWS's text for what object lock protects. */
+const LOCKED = 'Access Denied because object protected by object lock.'
+
 /** Adds to AWS's text why a request gets 503, and that data is lost. */
 function textOf(error: StoreError): string | undefined {
   if (error.code === 'Unavailable') return unavailableText(error)
+  if (error.code === 'ObjectLocked') return LOCKED
   return error.code === 'DataLost' && error.message !== error.code ? error.message : undefined
 }
 

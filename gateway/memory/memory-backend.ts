@@ -139,17 +139,18 @@ export class MemoryBackend implements Backend {
       key: string
       versionId?: string | undefined
       condition?: WriteCondition | undefined
+      bypassGovernance?: boolean | undefined
     },
   ): Promise<DeleteResult> {
     begin(context)
-    const { key, versionId, condition } = request
+    const { key, versionId, condition, bypassGovernance } = request
     const bucket = this.#buckets.get(request.bucket)
     const versions = bucket.objects.get(key) ?? []
     if (versionId !== undefined) {
       const judged = versions.find((version) => version.info.versionId === versionId)
       checkCondition(judged, condition, 'delete version')
       const { left, result } = removeVersion(versions, versionId)
-      this.#buckets.replace(bucket, key, left)
+      this.#buckets.replace(bucket, key, left, { bypassGovernance })
       return result
     }
     checkCondition(versions[0], condition, 'delete')
@@ -168,7 +169,11 @@ export class MemoryBackend implements Backend {
     begin(context)
     const bucket = this.#buckets.get(request.bucket)
     const { changed, versionId } = changeVersionOf(bucket.objects.get(request.key) ?? [], request)
-    this.#buckets.replace(bucket, request.key, changed)
+    const { bypassGovernance, legalHold } = request.change
+    this.#buckets.replace(bucket, request.key, changed, {
+      bypassGovernance,
+      liftsHold: legalHold === false,
+    })
     return { versionId, versioned: bucket.settings.versioning !== undefined }
   }
 

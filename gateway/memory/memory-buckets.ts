@@ -13,6 +13,12 @@ import type {
 } from '../port/buckets.ts'
 import type { ObjectInfo, PutResult } from '../port/objects.ts'
 import { compareKeys, foldPage } from './memory-listing.ts'
+import {
+  checkMemoryLocks,
+  checkMemoryLockSetting,
+  lockOfMemory,
+  type MemoryLockRights,
+} from './memory-locks.ts'
 import type { StoredUpload } from './memory-uploads.ts'
 import { addMemoryVersion, newVersionId, type StoredVersion } from './memory-versions.ts'
 
@@ -73,7 +79,10 @@ export class MemoryBuckets implements BucketBackend {
     }
     this.#buckets.set(request.bucket, {
       info,
-      settings: request.tags === undefined ? {} : { tags: request.tags },
+      settings: {
+        ...(request.tags !== undefined && { tags: request.tags }),
+        ...(request.objectLock === true && { versioning: 'Enabled', objectLock: {} }),
+      },
       objects: new Map(),
       uploads: new Map(),
       order: undefined,
@@ -109,6 +118,7 @@ export class MemoryBuckets implements BucketBackend {
     if (request.judged !== undefined && !sameAccess(request.judged, settings)) {
       throw new StoreError('Conflict', 'the settings were changed meanwhile')
     }
+    checkMemoryLockSetting(settings, request.change)
     bucket.settings = {
       ...changedDocuments(settings, request.change),
       versioning: versioning ?? settings.versioning,
@@ -146,19 +156,26 @@ export class MemoryBuckets implements BucketBackend {
     pieces: readonly Uint8Array[],
     deleteMarker = false,
   ): PutResult {
-    const { versioning } = bucket.settings
+    const { versioning, objectLock } = bucket.settings
     const lastModifiedMs = this.tick()
     const sequence = ++this.#sequence
     const versionId = newVersionId(versioning, sequence)
-    const info: ObjectInfo = { ...fields, lastModifiedMs, versionId }
+    const lock = deleteMarker ? undefined : lockOfMemory(fields.lock, objectLock, lastModifiedMs)
+    const info: ObjectInfo = { ...fields, lock, lastModifiedMs, versionId }
     const made: StoredVersion = { info, pieces, sequence, deleteMarker }
     const before = bucket.objects.get(fields.key) ?? []
     this.replace(bucket, fields.key, addMemoryVersion(before, made, versioning))
     return { versionId, versioned: versioning !== undefined, lastModifiedMs }
   }
 
-  /** Replaces the versions of a key. Without versions the key is removed. */
-  replace(bucket: StoredBucket, key: string, versions: readonly StoredVersion[]): void {
+  /** Replaces the versions of a key. Without versions the key is removed. Throws ObjectLocked. */
+  replace(
+    bucket: StoredBucket,
+    key: string,
+    versions: readonly StoredVersion[],
+    rights: MemoryLockRights = {},
+  ): void {
+    checkMemoryLocks(bucket.objects.get(key) ?? [], versions, this.#nowMs(), rights)
     if (bucket.objects.has(key) !== versions.length > 0) bucket.order = undefined
     if (versions.length > 0) bucket.objects.set(key, versions)
     else bucket.objects.delete(key)

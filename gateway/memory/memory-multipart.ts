@@ -129,7 +129,7 @@ export class MemoryMultipart implements UploadBackend {
     checkCondition(bucket.objects.get(request.key)?.[0], request.condition, 'put')
     const infos = parts.map((part) => part.info)
     const sizeBytes = infos.reduce((sum, part) => sum + part.sizeBytes, 0)
-    const { system, user, storageClass, tags } = upload.info
+    const { system, user, storageClass, tags, lock } = upload.info
     const result = this.#buckets.addVersion(
       bucket,
       {
@@ -138,6 +138,7 @@ export class MemoryMultipart implements UploadBackend {
         user,
         storageClass,
         tags,
+        lock,
         key: request.key,
         sizeBytes,
         parts: infos.map((part) => objectPartOf(part, finished)),

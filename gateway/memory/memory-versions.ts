@@ -22,6 +22,7 @@ import {
 import type { ChecksumAlgorithm, Checksums } from '../port/body.ts'
 import type { Versioning } from '../port/buckets.ts'
 import { compareKeys, foldKey, foldPage } from './memory-listing.ts'
+import { changedMemoryLock } from './memory-locks.ts'
 
 /** One version of a key, or a delete marker, with its bytes. */
 export interface StoredVersion {
@@ -96,8 +97,11 @@ export function changeVersionOf(
   const marker = versions[0]?.deleteMarker === true ? versions[0].info.versionId : undefined
   const found = readableVersion(versions, versionId ?? marker)
   if (judged !== undefined && !sameFacts(judged, found.info)) throw new StoreError('Conflict')
-  const tags = change.tags.length === 0 ? undefined : change.tags
-  const after = { ...found, info: { ...found.info, tags } }
+  const { tags: given, retention, legalHold } = change
+  const { info } = found
+  const tags = given === undefined ? info.tags : given.length === 0 ? undefined : given
+  const lock = changedMemoryLock(info.lock, retention, legalHold)
+  const after = { ...found, info: { ...info, tags, lock } }
   return {
     changed: versions.map((each) => (each === found ? after : each)),
     versionId: found.info.versionId,

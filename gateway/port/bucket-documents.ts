@@ -22,10 +22,25 @@ export interface CorsRule {
   readonly maxAgeSeconds?: number | undefined
 }
 
+/** Object lock of a bucket. It stays for good. */
+export interface ObjectLockSetting {
+  /** What new versions get that bring no retention of their own: days or years. */
+  readonly defaultRetention?:
+    | {
+        readonly mode: LockMode
+        readonly days?: number | undefined
+        readonly years?: number | undefined
+      }
+    | undefined
+}
+
+export type LockMode = 'governance' | 'compliance'
+
 /** A setting that was never made, or was removed, is absent. */
 export interface BucketDocuments {
   readonly tags?: readonly Tag[] | undefined
   readonly cors?: readonly CorsRule[] | undefined
+  readonly objectLock?: ObjectLockSetting | undefined
 }
 
 /** Null removes a setting, undefined leaves it unchanged. */
@@ -33,7 +48,11 @@ export type DocumentChange = {
   readonly [Name in keyof BucketDocuments]?: BucketDocuments[Name] | null
 }
 
-export const DOCUMENT_NAMES = ['tags', 'cors'] as const satisfies readonly (keyof BucketDocuments)[]
+export const DOCUMENT_NAMES = [
+  'tags',
+  'cors',
+  'objectLock',
+] as const satisfies readonly (keyof BucketDocuments)[]
 
 /** The settings after a change. */
 export function changedDocuments(before: BucketDocuments, change: DocumentChange): BucketDocuments {

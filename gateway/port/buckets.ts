@@ -70,6 +70,8 @@ export interface BucketBackend {
       region: string
       /** The tags that the bucket begins with. */
       tags?: readonly Tag[] | undefined
+      /** The bucket begins with object lock, and so with versioning. */
+      objectLock?: boolean | undefined
     },
   ): Promise<BucketInfo>
   /** Linearizable: reads the register, unless a fence protects the operation that follows. */
@@ -79,7 +81,8 @@ export interface BucketBackend {
   getBucketSettings(context: RequestContext, bucket: string): Promise<BucketSettings>
   /**
    * Resolves when every later operation, through any node, obeys the change (T8). `judged` are the settings that
-   * the change was checked against: throws Conflict when the policy or the public access block differs by now.
+   * the change was checked against: throws Conflict when the policy or the public access block differs by now. Throws
+   * InvalidBucketState for object lock without versioning.
    */
   changeBucket(
     context: RequestContext,

@@ -1,7 +1,7 @@
 /** Objects: writing, reading, deleting and listing their current versions. */
 
 import type { RequestContext } from '../../protocol/context.ts'
-import type { Tag } from './bucket-documents.ts'
+import type { LockMode, Tag } from './bucket-documents.ts'
 import type { ObjectBody, FinishedBody, SmallBody } from './body.ts'
 import type { ListedObjects } from './listed-objects.ts'
 
@@ -16,6 +16,20 @@ export interface ObjectHeaders {
   readonly storageClass: string
   /** In the order in which the client sent them. Absent when there are none. */
   readonly tags?: readonly Tag[] | undefined
+  /** Absent when there is none. Of a new version: what its request asks for. */
+  readonly lock?: ObjectLock | undefined
+}
+
+/** Retention of a version: it cannot be removed before this time. */
+export interface Retention {
+  readonly mode: LockMode
+  readonly untilMs: number
+}
+
+/** What keeps a version from being removed. */
+export interface ObjectLock {
+  readonly retention?: Retention | undefined
+  readonly legalHold: boolean
 }
 
 /** ETags are without quotes; '*' matches any. All conditions that are given must hold. */
@@ -55,10 +69,15 @@ export function sameFacts(judged: ObjectFacts, found: ObjectFacts): boolean {
   )
 }
 
-/** What changes of a version of an object, all at once. */
+/** What changes of a version of an object, all at once. What is undefined stays. */
 export interface ObjectChange {
   /** Replace those of the version. */
-  readonly tags: readonly Tag[]
+  readonly tags?: readonly Tag[] | undefined
+  /** Null removes it. */
+  readonly retention?: Retention | null | undefined
+  readonly legalHold?: boolean | undefined
+  /** Retention in governance mode may be shortened or removed. */
+  readonly bypassGovernance?: boolean | undefined
 }
 
 /** One part of an object, as it was uploaded. */
@@ -142,7 +161,8 @@ export interface ObjectBackend {
    * Without a version id, makes a delete marker in a versioned bucket and removes the object in others. With
    * one, removes exactly that version for good. Succeeds even when there is nothing to delete, unless a condition
    * fails. The condition is evaluated against the named version, or else the current one. A version id that is
-   * not one of this key's means that there is nothing to delete.
+   * not one of this key's means that there is nothing to delete. Throws ObjectLocked when object lock protects the version;
+   * `bypassGovernance`: governance mode does not.
    */
   deleteObject(
     context: RequestContext,
@@ -151,12 +171,13 @@ export interface ObjectBackend {
       key: string
       versionId?: string | undefined
       condition?: WriteCondition | undefined
+      bypassGovernance?: boolean | undefined
     },
   ): Promise<DeleteResult>
   /**
    * Changes the current version, unless one is named. Its ETag, its Last-Modified and the order of versions stay. Linearizable.
    * `judged` is what the right to the change was decided by: throws Conflict when it is not true any more. Throws
-   * NoSuchKey and NoSuchVersion as `getObject`, and IsDeleteMarker also when the current version is a delete marker.
+   * ObjectLocked when object lock does not allow it, NoSuchKey and NoSuchVersion as `getObject`, and IsDeleteMarker also when the current version is a delete marker.
    */
   changeObject(
     context: RequestContext,

@@ -17,6 +17,8 @@ const CODES: Record<StoreErrorCode, true> = {
   NoSuchKey: true,
   NoSuchVersion: true,
   IsDeleteMarker: true,
+  InvalidBucketState: true,
+  ObjectLocked: true,
   ExpiredToken: true,
   InvalidToken: true,
   NoSuchUpload: true,

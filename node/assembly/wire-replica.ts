@@ -87,6 +87,7 @@ export function wireReplica(base: NodeBase, needs: ReplicaNeeds): ReplicaParts {
     epoch,
     isReplica: votes,
     self,
+    nowMs: () => clock.nowMs(),
     onFaulty: (key) => damaged.note(key),
   })
   const attempts = new Attempts(options.storageId, options.boot)

@@ -53,6 +53,7 @@ interface BucketRequest {
   readonly ownerAccount: string
   readonly region: string
   readonly tags?: readonly Tag[] | undefined
+  readonly objectLock?: boolean | undefined
 }
 
 export class BucketCreation {
@@ -159,7 +160,7 @@ export class BucketCreation {
   }
 
   /** With an incarnation of its own: a second creation under the name is another bucket. */
-  #newRecord({ bucket, ownerAccount, region, tags }: BucketRequest): BucketRecord {
+  #newRecord({ bucket, ownerAccount, region, tags, objectLock }: BucketRequest): BucketRecord {
     const { random, clock, memberCount } = this.#options
     const identity = {
       name: bucket,
@@ -169,7 +170,7 @@ export class BucketCreation {
       region,
       shards: shardsFor(memberCount()),
     }
-    return newBucket(identity, { tags })
+    return newBucket(identity, { tags, objectLock: objectLock === true ? {} : undefined })
   }
 
   /** Repeats a step whose outcome is not known. */

@@ -51,7 +51,7 @@ export function bucketValue(record: BucketRecord): Omit<RegisterValue, 'operatio
   }
 }
 
-/** A record in state "creating", without other settings than `documents`. */
+/** A record in state "creating", without other settings than `documents`. Object lock comes with versioning. */
 export function newBucket(
   identity: Pick<
     BucketRecord,
@@ -63,7 +63,7 @@ export function newBucket(
     ...identity,
     generation: 0,
     state: BUCKET_CREATING,
-    versioning: 0,
+    versioning: VERSIONING.indexOf(documents.objectLock === undefined ? undefined : 'Enabled'),
     policy: '',
     principals: [],
     publicAccessBlock: 0,

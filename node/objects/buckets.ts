@@ -20,6 +20,7 @@ import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type {
   BucketAccess,
+  BucketBackend,
   BucketChange,
   BucketInfo,
   BucketSettings,
@@ -36,6 +37,7 @@ import { Bucket } from './bucket.ts'
 import { BucketCache, type KnownAccess } from './bucket-cache.ts'
 import { BucketCreation } from './bucket-creation.ts'
 import { BucketDeletion } from './bucket-deletion.ts'
+import { lockRefusal } from './bucket-lock.ts'
 import { bucketBusy, bucketRecreated, noSuchBucket } from './bucket-errors.ts'
 import { FenceRaiser } from './bucket-fence.ts'
 import { BucketReader } from './bucket-reader.ts'
@@ -199,19 +201,25 @@ export class Buckets {
       const found = await this.#reader.live(context, name)
       this.#mustBeDecided(found)
       let outdated = false
+      let refusal: StoreError | undefined
       const outcome = await this.#options.registers.change(context, {
         key: this.#keyOf(name),
         change: (current) => {
+          outdated = false
+          refusal = undefined
           const existing = recordOf(current)
           if (existing?.state !== BUCKET_LIVE || !sameIncarnation(existing, found)) {
             return { keep: true }
           }
           outdated = judged !== undefined && !sameAccess(judged, settingsOf(existing))
           if (outdated) return { keep: true }
+          refusal = lockRefusal(settingsOf(existing), change)
+          if (refusal !== undefined) return { keep: true }
           return { write: bucketValue(withChange(existing, change)) }
         },
       })
       if (outcome.type === 'kept') {
+        if (refusal !== undefined) throw refusal
         // Assigned in the closure, which the compiler does not follow.
         if (!(outdated as boolean)) continue
         throw new StoreError('Conflict', 'the settings were changed meanwhile')
@@ -231,7 +239,7 @@ export class Buckets {
    */
   async create(
     context: RequestContext,
-    request: { bucket: string; ownerAccount: string; region: string },
+    request: Parameters<BucketBackend['createBucket']>[1],
   ): Promise<BucketInfo> {
     const began = this.#cache.beginRead()
     const record = await this.#creation.create(context, request)

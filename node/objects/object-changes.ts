@@ -26,6 +26,12 @@ import { dataId, type DataId, type RegisterKey } from '../../protocol/ids.ts'
 import { dataIdOf, packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByObject } from '../../protocol/keyspace/owner.ts'
 import { objectOf, objectValue } from '../../protocol/object/object.ts'
+import {
+  lockBroken,
+  NO_LOCK_RIGHTS,
+  type LockDefault,
+  type LockRights,
+} from '../../protocol/object/lock.ts'
 import { isLacking, pageIdOf, type Lacking, type PageTools } from '../../protocol/object/pages.ts'
 import { dataIdsOf, type Edited } from '../../protocol/object/versions.ts'
 import type { Accepted, Fence, RegisterValue } from '../../protocol/register/types.ts'
@@ -37,6 +43,7 @@ import { internalContext } from '../tools/internal-context.ts'
 import type { BlockLosses } from './losses.ts'
 import type { Reclaim, Released } from './reclaim.ts'
 import type { Bucket } from './bucket.ts'
+import { lockDefaultOf } from './bucket-lock.ts'
 import type { Pages } from './pages.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import type { FenceSource } from '../quorum/fence-source.ts'
@@ -53,6 +60,10 @@ export interface EditInput {
   /** The bucket's setting: never 0, enabled 1, suspended 2. */
   readonly versioning: number
   readonly pages: PageTools
+  /** Of the same setting: the retention that new versions get. */
+  readonly lockDefault: LockDefault | undefined
+  /** What the clocks of a majority have passed, 0 when they did not say. Known wherever there is a `lockDefault` (T10). */
+  readonly clockMs: number
   /** True when a majority has the blocks that the record's state names: versions may move to pages. */
   readonly chosen: boolean
 }
@@ -98,6 +109,14 @@ interface Plan {
   readonly removedLong: readonly VersionRecord[]
 }
 
+/** What a change needs besides its edit. */
+export interface ChangeExtras {
+  /** The packed block of the version that the edit writes: it rides with the accept. */
+  readonly block?: OwnedBlock | undefined
+  /** What the edit may do to locks. When left out, nothing. */
+  readonly rights?: LockRights | undefined
+}
+
 /** An edit of the record that leaves the versions as they are. */
 export function sameVersions(record: ObjectRecord): Edited {
   return { record, made: [], removed: [], dropped: [] }
@@ -117,17 +136,17 @@ export class ObjectChanges {
   /**
    * Runs one change of the object's register.
    *
-   * Throws as RegisterClient.change, and Unavailable when the register keeps changing while its pages are read.
-   * @param block the packed block of the version that the edit writes: it rides with the accept
+   * Throws as RegisterClient.change, Unavailable when the register keeps changing while its pages are read, and ObjectLocked
+   * when the edit would break a lock (T10).
    */
   async run(
     context: RequestContext,
     bucket: Bucket,
     key: RegisterKey,
     edit: ObjectEdit,
-    block?: OwnedBlock,
+    { block, rights = NO_LOCK_RIGHTS }: ChangeExtras = {},
   ): Promise<EditOutcome> {
-    const change = new ObjectChange(this.#options, bucket, key, edit)
+    const change = new ObjectChange(this.#options, bucket, key, edit, rights)
     try {
       return await change.run(context, block)
     } finally {
@@ -141,6 +160,7 @@ class ObjectChange {
   readonly #options: ObjectChangesOptions
   readonly #key: RegisterKey
   readonly #edit: ObjectEdit
+  readonly #rights: LockRights
   readonly #fence: PinnedFence
   /** Pages that were read for this change, also lost ones, which count as empty. They never change. */
   readonly #known = new Map<DataId, PageRecord>()
@@ -153,10 +173,17 @@ class ObjectChange {
   /** Set when the change is known to be chosen. */
   #chosen: Plan | undefined
 
-  constructor(options: ObjectChangesOptions, bucket: Bucket, key: RegisterKey, edit: ObjectEdit) {
+  constructor(
+    options: ObjectChangesOptions,
+    bucket: Bucket,
+    key: RegisterKey,
+    edit: ObjectEdit,
+    rights: LockRights,
+  ) {
     this.#options = options
     this.#key = key
     this.#edit = edit
+    this.#rights = rights
     this.#fence = new PinnedFence(bucket)
   }
 
@@ -164,14 +191,21 @@ class ObjectChange {
   async run(context: RequestContext, block: OwnedBlock | undefined): Promise<EditOutcome> {
     for (let round = 0; round < ROUNDS_MAX; round++) {
       let lacking: Lacking | undefined
+      let locked: VersionRecord | undefined
       const outcome = await this.#options.registers.change(context, {
         key: this.#key,
         fence: this.#fence,
         block,
-        change: (value, chosen) => {
-          const edited = this.#apply(value, chosen, () => this.#draw())
+        change: (value, chosen, clockMs) => {
+          lacking = locked = undefined
+          // A default retention counts from what the clocks of a majority say: ask them, and be called again.
+          if (clockMs === undefined && this.#fence.lockDefault !== undefined) return { keep: true }
+          const record = objectOf(value)
+          const edited = this.#apply(record, chosen, clockMs ?? 0, () => this.#draw())
           lacking = isLacking(edited) ? edited : undefined
           if (edited === undefined || isLacking(edited)) return { keep: true }
+          locked = lockBroken(record, edited, this.#known, this.#rights, clockMs ?? 0)
+          if (locked !== undefined) return { keep: true }
           const plan = this.#planOf(edited, value, chosen)
           this.#plans.push(plan)
           return { write: plan.write, blocks: plan.blocks }
@@ -179,6 +213,8 @@ class ObjectChange {
       })
       if (outcome.type === 'written') return this.#written(outcome.value)
       const { current } = outcome
+      // Assigned in the closure, which the compiler does not follow.
+      if ((locked as VersionRecord | undefined) !== undefined) throw new StoreError('ObjectLocked')
       if (lacking === undefined) {
         const record = objectOf(current?.value)
         return { type: 'kept', record, proposed: this.#plans.length > 0 }
@@ -203,15 +239,16 @@ class ObjectChange {
     )
   }
 
-  /** Calls the edit with the record of `value`, and with the pages that are known by now. */
+  /** Calls the edit with the record, and with the pages that are known by now. */
   #apply(
-    value: RegisterValue | undefined,
+    record: ObjectRecord,
     chosen: boolean,
+    clockMs: number,
     draw: () => DataId,
   ): ReturnType<ObjectEdit> {
-    const { versioning } = this.#fence
+    const { versioning, lockDefault } = this.#fence
     const pages = { known: this.#known, draw }
-    return this.#edit({ record: objectOf(value), versioning, pages, chosen })
+    return this.#edit({ record, versioning, lockDefault, clockMs, pages, chosen })
   }
 
   /** A data id with an attempt of its own, so that no page shares its fate with another one. */
@@ -304,26 +341,29 @@ class ObjectChange {
       }
       this.#known.set(pageIdOf(lacking), read.page)
       this.#sizes.set(pageIdOf(lacking), read.sizeBytes)
-      const edited = this.#apply(current?.value, false, () => NO_ID)
+      const edited = this.#apply(objectOf(current?.value), false, 0, () => NO_ID)
       if (edited === undefined || !isLacking(edited)) return
       next = edited
     }
   }
 }
 
-/** Keeps generation and setting of the bucket's record together while others refresh the record. */
+/** Keeps generation and settings of the bucket's record together while others refresh the record. */
 class PinnedFence implements FenceSource {
   readonly #bucket: Bucket
   versioning: number
+  lockDefault: LockDefault | undefined
 
   constructor(bucket: Bucket) {
     this.#bucket = bucket
     this.versioning = bucket.record.versioning
+    this.lockDefault = lockDefaultOf(bucket.record)
   }
 
-  /** Called for each proposal: notes the setting that belongs to the generation that it returns. */
+  /** Called for each proposal: notes the settings that belong to the generation that it returns. */
   current(): Fence {
     this.versioning = this.#bucket.record.versioning
+    this.lockDefault = lockDefaultOf(this.#bucket.record)
     return this.#bucket.current()
   }
 

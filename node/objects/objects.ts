@@ -152,7 +152,7 @@ export class Objects {
         verdict(currentVersion(input.record), condition) === 'holds'
           ? withVersion(input.record, version, around(input))
           : undefined
-      const outcome = await this.#changes.run(context, bucket, key, edit, block)
+      const outcome = await this.#changes.run(context, bucket, key, edit, { block })
       if (outcome.type === 'written') {
         data = 'current'
         return putResult(outcome.record.versions[0]!, outcome.versioning)
@@ -197,7 +197,7 @@ export class Objects {
       if (judged === 'holds') return withVersion(record, version, around(input))
       return sameVersions(withRefusedTicket(record, ticket))
     }
-    const outcome = await this.#changes.run(context, bucket, key, edit, block)
+    const outcome = await this.#changes.run(context, bucket, key, edit, { block })
     const { record } = outcome
     if (ticketState(record, ticket) === 'refused') {
       if (outcome.type === 'kept') return 'refused'
@@ -220,20 +220,21 @@ export class Objects {
   /**
    * Without a version id, deletes the current version or writes a delete marker, as the bucket's versioning says. With
    * one, removes that version for good. Deleting what does not exist succeeds. Throws NoSuchBucket, PreconditionFailed,
-   * NoSuchKey for a condition on an object that is not there, and Unavailable.
+   * ObjectLocked, NoSuchKey for a condition on an object that is not there, and Unavailable.
    */
   async delete(
     context: RequestContext,
     request: Named & {
       readonly versionId?: string | undefined
       readonly condition?: WriteCondition | undefined
+      readonly bypassGovernance?: boolean | undefined
     },
   ): Promise<DeleteResult> {
     const bucket = await this.#options.buckets.open(context, request.bucket)
     const key = this.key(bucket, request.key)
     return request.versionId === undefined
       ? this.#deleteCurrent(context, bucket, key, request.condition)
-      : this.#deleteVersion(context, bucket, key, request.versionId, request.condition)
+      : this.#deleteVersion(context, bucket, key, { ...request, versionId: request.versionId })
   }
 
   /** Changes what may change of a version (version-changes.ts). Throws as `Backend.changeObject` says. */
@@ -308,12 +309,17 @@ export class Objects {
     context: RequestContext,
     bucket: Bucket,
     key: RegisterKey,
-    versionId: string,
-    condition: WriteCondition | undefined,
+    request: Pick<
+      Parameters<ObjectBackend['deleteObject']>[1],
+      'condition' | 'bypassGovernance'
+    > & {
+      readonly versionId: string
+    },
   ): Promise<DeleteResult> {
+    const { versionId, condition, bypassGovernance = false } = request
     let result: DeleteResult = { deleteMarker: false }
     let refused = false
-    await this.#changes.run(context, bucket, key, ({ record, pages }) => {
+    const edit = ({ record, pages }: EditInput): ReturnType<typeof withoutVersion> => {
       result = { deleteMarker: false }
       refused = false
       const wanted = wantedOf(record, versionId)
@@ -323,7 +329,9 @@ export class Objects {
       if (wanted === undefined || version === undefined || refused) return undefined
       result = { versionId, deleteMarker: version.deleteMarker }
       return withoutVersion(record, wanted, pages)
-    })
+    }
+    const rights = { bypassGovernance, liftsHold: false }
+    await this.#changes.run(context, bucket, key, edit, { rights })
     if (refused) throw conditionError('fails')
     return result
   }
@@ -345,8 +353,10 @@ export class Objects {
   #surroundings(): (input: EditInput) => VersionNeighbours {
     const random = this.#options.random.bytes(VERSION_RANDOM_BYTES)
     const nowMs = this.#options.clock.nowMs()
-    return ({ versioning, pages, chosen }) => ({
+    return ({ versioning, lockDefault, clockMs, pages, chosen }) => ({
       versioning,
+      lockDefault,
+      clockMs,
       random,
       nowMs,
       pages,

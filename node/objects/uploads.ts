@@ -65,6 +65,7 @@ import {
 } from '../../protocol/object/upload-state.ts'
 import {
   checksumTypeNumber,
+  lockField,
   pairs,
   tagPairs,
   partInfoOf,
@@ -136,6 +137,7 @@ export class Uploads {
       system: pairs(request.headers.system),
       user: pairs(request.headers.user),
       tags: tagPairs(request.headers.tags),
+      ...lockField(request.headers.lock),
       checksumAlgorithm: request.checksumAlgorithm ?? '',
       checksumType: checksumTypeNumber(request.checksumType),
       request: new Uint8Array(0),

@@ -1,5 +1,5 @@
 /**
- * Changes of what may change of a stored version: its tags. Called by objects.ts.
+ * Changes of what may change of a stored version: its tags and its lock. Called by objects.ts.
  *
  * The change is one of the object's register, so it is linearizable with writes, deletes and other changes. It makes no
  * version: order, ETag and Last-Modified stay as they are.
@@ -8,13 +8,19 @@
 import type { VersionRecord } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
+import { storedLock, UNLOCKED, type LockRights } from '../../protocol/object/lock.ts'
 import { find, isLacking } from '../../protocol/object/pages.ts'
-import { VERSIONING, wantedOf, withVersionChange } from '../../protocol/object/versions.ts'
-import { sameFacts, type ObjectBackend } from '../../gateway/port/objects.ts'
+import {
+  VERSIONING,
+  wantedOf,
+  withVersionChange,
+  type VersionChange,
+} from '../../protocol/object/versions.ts'
+import { sameFacts, type ObjectBackend, type ObjectChange } from '../../gateway/port/objects.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Bucket } from './bucket.ts'
 import type { EditInput, ObjectChanges } from './object-changes.ts'
-import { tagPairs, tagsOf, unreadable, versionIdText } from './versions.ts'
+import { tagPairs, tagsOf, unreadable, versionIdText, withRetention } from './versions.ts'
 
 /**
  * Changes the current version, or the one that the request names. Throws as `Backend.changeObject` says.
@@ -27,6 +33,10 @@ export async function changeVersion(
   request: Parameters<ObjectBackend['changeObject']>[1],
 ): ReturnType<ObjectBackend['changeObject']> {
   const { key, versionId, change, judged } = request
+  const rights: LockRights = {
+    bypassGovernance: change.bypassGovernance === true,
+    liftsHold: change.legalHold === false,
+  }
   let refusal: StoreError | undefined
   const edit = (input: EditInput): ReturnType<typeof withVersionChange> => {
     const { record, pages, chosen } = input
@@ -36,20 +46,31 @@ export async function changeVersion(
     // As in AWS, a delete marker has nothing to change, also when it is not named.
     const named = version?.deleteMarker === true ? versionIdText(version) : versionId
     refusal = unreadable(key, named, version) ?? misjudged(version, judged)
-    if (wanted === undefined || refusal !== undefined) return undefined
-    return withVersionChange(
-      record,
-      wanted,
-      { tags: tagPairs(change.tags) },
-      { pages, maySpill: chosen },
-    )
+    if (wanted === undefined || version === undefined || refusal !== undefined) return undefined
+    return withVersionChange(record, wanted, changedFields(version, change), {
+      pages,
+      maySpill: chosen,
+    })
   }
-  const { type, record } = await changes.run(context, bucket, register, edit)
+  const { type, record } = await changes.run(context, bucket, register, edit, { rights })
   if (type === 'kept') throw refusal ?? new StoreError('Unavailable')
   return {
     // Of the current version the chosen record tells which one it was: other calls of the edit may have met another.
     versionId: versionId ?? versionIdText(record.versions[0] as VersionRecord),
     versioned: bucket.record.versioning !== VERSIONING.never,
+  }
+}
+
+function changedFields(
+  version: VersionRecord,
+  { tags, retention, legalHold }: ObjectChange,
+): VersionChange {
+  const changesLock = retention !== undefined || legalHold !== undefined
+  return {
+    ...(tags !== undefined && { tags: tagPairs(tags) }),
+    ...(changesLock && {
+      lock: storedLock(withRetention(version.lock ?? UNLOCKED, retention, legalHold)),
+    }),
   }
 }
 

@@ -10,6 +10,7 @@
 
 import { textOfUtf8 } from '../../protocol/bytes.ts'
 import type {
+  LockRecord,
   PairRecord,
   PartRecord,
   StorageRecord,
@@ -17,11 +18,18 @@ import type {
 } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { ByteString } from '../../protocol/ids.ts'
+import { LOCK_MODE, storedLock, UNLOCKED } from '../../protocol/object/lock.ts'
 import { NULL_VERSION_ID } from '../../protocol/object/version-id.ts'
 import type { Tag } from '../../gateway/port/bucket-documents.ts'
 import type { PartInfo } from '../../gateway/port/uploads.ts'
 import type { ListedVersion } from '../../gateway/port/versions.ts'
-import type { ObjectHeaders, ObjectInfo, ObjectPart } from '../../gateway/port/objects.ts'
+import type {
+  ObjectHeaders,
+  ObjectInfo,
+  ObjectLock,
+  ObjectPart,
+  Retention,
+} from '../../gateway/port/objects.ts'
 import type { ChecksumAlgorithm, Checksums, FinishedBody } from '../../gateway/port/body.ts'
 
 /** By the number in the record. */
@@ -66,6 +74,35 @@ export function tagsOf(list: readonly PairRecord[]): Tag[] | undefined {
   return list.length === 0 ? undefined : list.map(({ name, value }) => ({ key: name, value }))
 }
 
+/** A lock as records store it, as a field of theirs. */
+export function lockField(lock: ObjectLock | undefined): { lock?: LockRecord } {
+  if (lock === undefined) return {}
+  const stored = storedLock(withRetention(UNLOCKED, lock.retention ?? null, lock.legalHold))
+  return stored === undefined ? {} : { lock: stored }
+}
+
+/** The lock after a change of it. What is undefined stays; null removes retention. */
+export function withRetention(
+  lock: LockRecord,
+  retention: Retention | null | undefined,
+  legalHold: boolean | undefined,
+): LockRecord {
+  return {
+    mode: retention === undefined ? lock.mode : LOCK_MODE[retention?.mode ?? 'none'],
+    retainUntilMs: retention === undefined ? lock.retainUntilMs : (retention?.untilMs ?? 0),
+    legalHold: legalHold ?? lock.legalHold,
+  }
+}
+
+/** A lock as the gateway names it. */
+export function lockOf(lock: LockRecord | undefined): ObjectLock | undefined {
+  if (lock === undefined) return undefined
+  const { mode, retainUntilMs, legalHold } = lock
+  if (mode === LOCK_MODE.none) return { legalHold }
+  const name = mode === LOCK_MODE.governance ? 'governance' : 'compliance'
+  return { retention: { mode: name, untilMs: retainUntilMs }, legalHold }
+}
+
 /** A version that is not placed yet: id, sequence and Last-Modified come from the change that writes it (T4, T5). */
 export function versionRecordOf(
   headers: ObjectHeaders,
@@ -84,6 +121,7 @@ export function versionRecordOf(
     tags: tagPairs(headers.tags),
     checksums: pairs(finished.checksums),
     checksumType: checksumTypeNumber(finished.checksumType),
+    ...lockField(headers.lock),
     ...body,
   }
 }
@@ -119,12 +157,13 @@ export function versionIdText({ versionId }: Pick<VersionRecord, 'versionId'>): 
 
 /** The headers that the client stored with an object, a version or an upload. */
 export function objectHeadersOf(
-  record: Pick<VersionRecord, 'system' | 'user' | 'storageClass' | 'tags'>,
+  record: Pick<VersionRecord, 'system' | 'user' | 'storageClass' | 'tags' | 'lock'>,
 ): ObjectHeaders {
   return {
     system: unpaired(record.system),
     user: unpaired(record.user),
     tags: tagsOf(record.tags),
+    lock: lockOf(record.lock),
     storageClass: record.storageClass === '' ? 'STANDARD' : record.storageClass,
   }
 }

@@ -13,6 +13,7 @@ import type { FenceSource } from './fence-source.ts'
 export type NodeChange = (
   current: RegisterValue | undefined,
   chosen: boolean,
+  clockMs: number | undefined,
 ) => ChangeResult & { readonly blocks?: readonly OwnedBlock[] | undefined }
 
 /** One change of one register (RegisterClient.change). */

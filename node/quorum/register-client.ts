@@ -192,8 +192,8 @@ export class RegisterClient {
     const made = new MadeValues()
     const atHand = new Map<BlockKey, OwnedBlock>()
     if (request.block !== undefined) atHand.set(request.block.key, request.block)
-    const change: Change = (current, chosen) => {
-      const { blocks, ...result } = request.change(current, chosen)
+    const change: Change = (current, chosen, clockMs) => {
+      const { blocks, ...result } = request.change(current, chosen, clockMs)
       for (const block of blocks ?? []) atHand.set(block.key, block)
       if ('write' in result) {
         const { tombstone, body } = result.write

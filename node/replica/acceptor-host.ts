@@ -45,6 +45,8 @@ export interface RegisterHostOptions {
   readonly epoch: () => number
   readonly isReplica: (partition: number) => boolean
   readonly self: NodeId
+  /** The wall clock, which promises tell (T10). */
+  readonly nowMs: () => number
   /** Called when a request meets a damaged state, which is to be mended (D3). */
   readonly onFaulty?: ((key: RegisterKey) => void) | undefined
   /** For promises kept in memory. Default: 32 MiB. */
@@ -357,6 +359,8 @@ export class AcceptorHost {
           : 0,
       holdsBlock: (key) =>
         blocks.some((block) => block.key === key) || this.#options.blocks.has(key),
+      // Whole milliseconds above 0: 0 means that a node did not say.
+      clockMs: Math.max(1, Math.floor(this.#options.nowMs())),
       faulty: stored === 'faulty',
     }
   }

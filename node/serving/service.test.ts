@@ -53,7 +53,13 @@ beforeEach(() => {
   store = new HeldStore(applyRecord)
   const blocks = new BlockStore(store.store)
   const common = { epoch: () => epoch, isReplica: () => true }
-  const host = new AcceptorHost({ store: store.store, blocks, self: 'me' as NodeId, ...common })
+  const host = new AcceptorHost({
+    store: store.store,
+    blocks,
+    self: 'me' as NodeId,
+    nowMs: () => 1,
+    ...common,
+  })
   const lists = new ListService({ store: store.store, host, ...common })
   const rest: Partial<ServiceOptions> = {
     host,

@@ -12,7 +12,7 @@ const text = fc.oneof(
 )
 const number = fc.oneof(fc.maxSafeNat(), fc.nat({ max: 300 }))
 const pairs = fc.array(fc.record({ name: text, value: text }), { maxLength: 3 })
-const version = fc.record({
+const versionFields = {
   versionId: text,
   deleteMarker: fc.boolean(),
   sizeBytes: number,
@@ -34,7 +34,13 @@ const version = fc.record({
   uploadId: bytes(16),
   sequence: number,
   tags: pairs,
+}
+const lock = fc.record({
+  mode: fc.nat({ max: 2 }),
+  retainUntilMs: number,
+  legalHold: fc.boolean(),
 })
+const version = fc.oneof(fc.record(versionFields), fc.record({ ...versionFields, lock }))
 const ref = fc.record({
   dataId: bytes(24),
   level: fc.nat({ max: 9 }),
@@ -88,5 +94,5 @@ test('of any bytes there are records, RangeErrors and errors of encodings, nothi
     }),
     { numRuns: 400 },
   )
-  expect(() => pageCodec.decode(new Uint8Array([2]))).toThrow(RecordVersionError)
+  expect(() => pageCodec.decode(new Uint8Array([3]))).toThrow(RecordVersionError)
 })

@@ -12,6 +12,7 @@
 
 import { EMPTY_BYTES } from '../bytes.ts'
 import type {
+  LockRecord,
   ObjectRecord,
   PageRecord,
   PageRefRecord,
@@ -162,6 +163,9 @@ function readVersionField(version: VersionRecord, reader: FieldReader): void {
     case 15:
       version.tags.push(readPair(reader.message()))
       break
+    case 18:
+      version.lock = readLock(reader.message())
+      break
     default:
       break
   }
@@ -183,6 +187,23 @@ function writeVersion(to: FieldWriter, version: VersionRecord): void {
   to.bytes(13, version.uploadId)
   to.number(14, version.sequence)
   for (const pair of version.tags) to.message(15, pair, writePair)
+  if (version.lock !== undefined) to.message(18, version.lock, writeLock)
+}
+
+function readLock(reader: FieldReader): LockRecord {
+  const lock: LockRecord = { mode: 0, retainUntilMs: 0, legalHold: false }
+  while (reader.next()) {
+    if (reader.field === 1) lock.mode = reader.value
+    else if (reader.field === 2) lock.retainUntilMs = reader.value
+    else if (reader.field === 3) lock.legalHold = reader.value !== 0
+  }
+  return lock
+}
+
+function writeLock(to: FieldWriter, lock: LockRecord): void {
+  to.number(1, lock.mode)
+  to.number(2, lock.retainUntilMs)
+  to.flag(3, lock.legalHold)
 }
 
 function readPair(reader: FieldReader): PairRecord {

@@ -206,6 +206,108 @@ export var StorageRecord;
     }
     StorageRecord.stream = stream;
 })(StorageRecord || (StorageRecord = {}));
+export var LockRecord;
+(function (LockRecord) {
+    let _codec;
+    LockRecord.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.mode != null && obj.mode !== 0)) {
+                    w.uint32(8);
+                    w.uint32(obj.mode);
+                }
+                if ((obj.retainUntilMs != null && obj.retainUntilMs !== 0)) {
+                    w.uint32(16);
+                    w.uint64Number(obj.retainUntilMs);
+                }
+                if ((obj.legalHold != null && obj.legalHold !== false)) {
+                    w.uint32(24);
+                    w.bool(obj.legalHold);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    mode: 0,
+                    retainUntilMs: 0,
+                    legalHold: false
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.mode = reader.uint32();
+                            break;
+                        }
+                        case 2: {
+                            obj.retainUntilMs = reader.uint64Number();
+                            break;
+                        }
+                        case 3: {
+                            obj.legalHold = reader.bool();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.mode`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.retainUntilMs`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.legalHold`,
+                                value: reader.bool()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, LockRecord.codec());
+    }
+    LockRecord.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, LockRecord.codec(), opts);
+    }
+    LockRecord.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, LockRecord.codec(), opts);
+    }
+    LockRecord.stream = stream;
+})(LockRecord || (LockRecord = {}));
 export var VersionRecord;
 (function (VersionRecord) {
     let _codec;
@@ -284,6 +386,10 @@ export var VersionRecord;
                         w.uint32(122);
                         PairRecord.codec().encode(value, w);
                     }
+                }
+                if (obj.lock != null) {
+                    w.uint32(146);
+                    LockRecord.codec().encode(obj.lock, w);
                 }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
@@ -393,6 +499,12 @@ export var VersionRecord;
                             obj.tags.push(PairRecord.codec().decode(reader, reader.uint32(), {
                                 limits: opts.limits?.tags$
                             }));
+                            break;
+                        }
+                        case 18: {
+                            obj.lock = LockRecord.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.lock
+                            });
                             break;
                         }
                         default: {
@@ -557,6 +669,12 @@ export var VersionRecord;
                                 };
                             }
                             obj.tags++;
+                            break;
+                        }
+                        case 18: {
+                            yield* LockRecord.codec().stream(reader, reader.uint32(), `${prefix}.lock`, {
+                                limits: opts.limits?.lock
+                            });
                             break;
                         }
                         default: {
@@ -1941,6 +2059,10 @@ export var UploadRecord;
                         PairRecord.codec().encode(value, w);
                     }
                 }
+                if (obj.lock != null) {
+                    w.uint32(122);
+                    LockRecord.codec().encode(obj.lock, w);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -2025,6 +2147,12 @@ export var UploadRecord;
                             obj.tags.push(PairRecord.codec().decode(reader, reader.uint32(), {
                                 limits: opts.limits?.tags$
                             }));
+                            break;
+                        }
+                        case 15: {
+                            obj.lock = LockRecord.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.lock
+                            });
                             break;
                         }
                         default: {
@@ -2149,6 +2277,12 @@ export var UploadRecord;
                                 };
                             }
                             obj.tags++;
+                            break;
+                        }
+                        case 15: {
+                            yield* LockRecord.codec().stream(reader, reader.uint32(), `${prefix}.lock`, {
+                                limits: opts.limits?.lock
+                            });
                             break;
                         }
                         default: {

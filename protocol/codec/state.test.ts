@@ -89,7 +89,7 @@ describe('bodies', () => {
   test('of another version are refused, never misread', () => {
     const bytes = objectCodec.encode({ ...objectOf(undefined), sequence: 3 })
     expect(objectCodec.decode(bytes).sequence).toBe(3)
-    bytes[0] = 2
+    bytes[0] = 3
     expect(() => objectCodec.decode(bytes)).toThrow(RecordVersionError)
     expect(() => objectCodec.decode(new Uint8Array(0))).toThrow(RecordVersionError)
   })

@@ -9,6 +9,9 @@
  * The register's key says which record it is; the bytes do not. Unknown versions are refused, never misread (F20); a
  * later version adds a decoder here and keeps the earlier ones.
  *
+ * Version 2 is a record that has to do with object lock: a version or an upload with a lock, a bucket that has object lock.
+ * Its form is that of version 1. An older program, which would drop the lock when it writes the record again, refuses it.
+ *
  * Called by protocol/object and node/objects, which read and change the records, and by node/reclaim, which looks in
  * them for data ids.
  */
@@ -28,12 +31,14 @@ import {
   UploadRecord,
   type ObjectRecord,
   type PageRecord,
+  type VersionRecord,
 } from './records.js'
 
 export type {
   AccountRecord,
   AccountBucketRecord,
   BucketRecord,
+  LockRecord,
   ManifestRecord,
   ObjectRecord,
   PageRecord,
@@ -45,12 +50,21 @@ export type {
   VersionRecord,
 } from './records.js'
 
-/** What is written, and so far the only version that is read. */
+/** What is written, except where there is a lock. */
 const VERSION = 1
+const VERSION_WITH_LOCK = 2
+/** The name of the document that says that a bucket has object lock (BucketRecord.documents). */
+const OBJECT_LOCK = 'objectLock'
 
 /** The record was written by a later version of the program, or is no record. */
 export class RecordVersionError extends Error {
   override readonly name = 'RecordVersionError'
+}
+
+/** Throws RecordVersionError for the first byte of a record that this program does not know. */
+export function checkRecordVersion(version: number | undefined): void {
+  if (version === VERSION || version === VERSION_WITH_LOCK) return
+  throw new RecordVersionError(`record of version ${version}`)
 }
 
 /** One kind of record. */
@@ -63,28 +77,31 @@ export interface RecordCodec<T> {
   decode(bytes: Uint8Array): T
 }
 
-/** With a generated codec. */
-function versioned<T>(codec: {
-  encode(record: Partial<T>): Uint8Array
-  decode(bytes: Uint8Array): T
-}): RecordCodec<T> {
+/** With a generated codec. `hasLock`: the record has to do with object lock. */
+function versioned<T>(
+  codec: {
+    encode(record: Partial<T>): Uint8Array
+    decode(bytes: Uint8Array): T
+  },
+  hasLock: (record: T) => boolean = () => false,
+): RecordCodec<T> {
   return {
     encode(record) {
       const body = codec.encode(record)
       const bytes = new Uint8Array(body.length + 1)
-      bytes[0] = VERSION
+      bytes[0] = hasLock(record) ? VERSION_WITH_LOCK : VERSION
       bytes.set(body, 1)
       return bytes
     },
     decode(bytes) {
-      if (bytes[0] !== VERSION) throw new RecordVersionError(`record of version ${bytes[0]}`)
+      checkRecordVersion(bytes[0])
       return codec.decode(bytes.subarray(1))
     },
   }
 }
 
 /** With a codec that leaves room for the version byte, and so saves a copy. */
-function byHand<T>(
+function byHand<T extends { readonly versions: readonly VersionRecord[] }>(
   decode: (bytes: Uint8Array, start: number) => T,
   encode: (record: T, head: number) => Uint8Array,
 ): RecordCodec<T> {
@@ -92,11 +109,12 @@ function byHand<T>(
     encode(record) {
       const bytes = encode(record, 1)
       assert(bytes[0] === 0, 'the codec leaves a byte for the version')
-      bytes[0] = VERSION
+      const { versions } = record
+      bytes[0] = versions.some(({ lock }) => lock !== undefined) ? VERSION_WITH_LOCK : VERSION
       return bytes
     },
     decode(bytes) {
-      if (bytes[0] !== VERSION) throw new RecordVersionError(`record of version ${bytes[0]}`)
+      checkRecordVersion(bytes[0])
       return decode(bytes, 1)
     },
   }
@@ -108,7 +126,13 @@ export const objectCodec: RecordCodec<ObjectRecord> = byHand(decodeObjectRecord,
 export const pageCodec: RecordCodec<PageRecord> = byHand(decodePageRecord, encodePageRecord)
 /** The parts of a completed upload: the content of a packed block. */
 export const manifestCodec: RecordCodec<ManifestRecord> = versioned<ManifestRecord>(ManifestRecord)
-export const bucketCodec: RecordCodec<BucketRecord> = versioned<BucketRecord>(BucketRecord)
+export const bucketCodec: RecordCodec<BucketRecord> = versioned<BucketRecord>(
+  BucketRecord,
+  ({ documents }) => documents.some(({ name }) => name === OBJECT_LOCK),
+)
 export const accountCodec: RecordCodec<AccountRecord> = versioned<AccountRecord>(AccountRecord)
-export const uploadCodec: RecordCodec<UploadRecord> = versioned<UploadRecord>(UploadRecord)
+export const uploadCodec: RecordCodec<UploadRecord> = versioned<UploadRecord>(
+  UploadRecord,
+  ({ lock, result }) => lock !== undefined || result?.lock !== undefined,
+)
 export const partCodec: RecordCodec<PartRecord> = versioned<PartRecord>(PartRecord)

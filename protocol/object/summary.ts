@@ -7,7 +7,7 @@
  */
 
 import { EMPTY_BYTES, utf8Text } from '../bytes.ts'
-import { RecordVersionError } from '../codec/versioned.ts'
+import { checkRecordVersion } from '../codec/versioned.ts'
 import { FieldReader } from '../codec/wire.ts'
 
 /** Where a text is in the bytes of the record: UTF-8. Empty when the record leaves it out. */
@@ -46,8 +46,7 @@ export class ObjectSummary {
    * when it is cut short.
    */
   read(bytes: Uint8Array, start = 0, end = bytes.length): boolean {
-    const version = start < end ? bytes[start] : undefined
-    if (version !== 1) throw new RecordVersionError(`record of version ${version}`)
+    checkRecordVersion(start < end ? bytes[start] : undefined)
     this.bytes = bytes
     const fields = this.#fields
     fields.reset(bytes, start + 1, end)

@@ -10,9 +10,16 @@
 
 import { assert } from '../assert.ts'
 import { byteString, EMPTY_BYTES } from '../bytes.ts'
-import type { ObjectRecord, PageRefRecord, VersionRecord } from '../codec/versioned.ts'
+import type {
+  LockRecord,
+  ObjectRecord,
+  PageRefRecord,
+  PairRecord,
+  VersionRecord,
+} from '../codec/versioned.ts'
 import { dataId, type DataId } from '../ids.ts'
 import { checkInput } from '../input.ts'
+import { lockOfNew, type LockDefault } from './lock.ts'
 import { withoutTicketsOf } from './object.ts'
 import {
   countOf,
@@ -51,6 +58,10 @@ export interface VersionNeighbours {
   /** Display only (T4). */
   readonly nowMs: number
   readonly pages: PageTools
+  /** Of the bucket, for versions without retention of their own. */
+  readonly lockDefault?: LockDefault | undefined
+  /** What the clocks of a majority have passed (T10). 0 or left out: they did not say. */
+  readonly clockMs?: number | undefined
   /** Versions may move to pages: what the record before this one named is on a majority (A5). */
   readonly maySpill: boolean
 }
@@ -60,7 +71,7 @@ export interface VersionNeighbours {
 export function withVersion(
   record: ObjectRecord,
   version: VersionRecord,
-  { versioning, random, nowMs, pages, maySpill }: VersionNeighbours,
+  { versioning, random, nowMs, pages, maySpill, lockDefault, clockMs }: VersionNeighbours,
 ): Edited | Lacking {
   const sequence = record.sequence + 1
   const isNull = versioning !== VERSIONING.enabled
@@ -68,7 +79,12 @@ export function withVersion(
   if (isLacking(freed)) return freed
   const lastModifiedMs = nextModified(record, nowMs)
   const versionId = isNull ? '' : versionIdOf(sequence, random)
-  const newest: VersionRecord = { ...version, versionId, sequence, lastModifiedMs }
+  // A delete marker holds no data, and nothing keeps it.
+  const lock = version.deleteMarker
+    ? undefined
+    : lockOfNew(version.lock, lockDefault, clockMs || lastModifiedMs)
+  const placed: VersionRecord = { ...version, versionId, sequence, lastModifiedMs }
+  const newest = lock === undefined ? placed : { ...placed, lock }
   const all = { versions: [newest, ...freed.record.versions], pages: freed.record.pages }
   const spilled = maySpill ? spill(all, pages) : { kept: all, made: [] }
   checkInput(countOf(spilled.kept) === countOf(all), 'a version that moves to a page is not lost')
@@ -123,17 +139,29 @@ export function withoutVersion(
   }
 }
 
+/** What may change of a version. A field that is left out stays. */
+export interface VersionChange {
+  readonly tags?: readonly PairRecord[] | undefined
+  /** Undefined removes it. */
+  readonly lock?: LockRecord | undefined
+}
+
 /**
- * Changes what may change of a version: its tags. It keeps its place, its time and everything else, wherever it is, and
+ * Changes what may change of a version: its tags and its lock. It keeps its place, its time and everything else, wherever it is, and
  * no sequence is used up. A delete marker has nothing to change. Undefined when there is no such version.
  */
 export function withVersionChange(
   record: ObjectRecord,
   wanted: Wanted,
-  change: Pick<VersionRecord, 'tags'>,
+  { tags, ...locks }: VersionChange,
   { pages, maySpill }: Pick<VersionNeighbours, 'pages' | 'maySpill'>,
 ): Edited | Lacking | undefined {
-  const edit = replace(record, wanted, (version) => ({ ...version, ...change }), pages)
+  const changed = (version: VersionRecord): VersionRecord => {
+    const { lock, ...rest } = tags === undefined ? version : { ...version, tags: [...tags] }
+    const next = 'lock' in locks ? locks.lock : lock
+    return next === undefined ? rest : { ...rest, lock: next }
+  }
+  const edit = replace(record, wanted, changed, pages)
   if (edit === undefined || isLacking(edit)) return edit
   // Longer tags may be too much for the register. What is in a page already leaves it as it was.
   const spilled = maySpill && edit.made.length === 0 ? spill(edit.kept, pages) : undefined

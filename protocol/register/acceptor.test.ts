@@ -28,6 +28,7 @@ const ENV: AcceptorEnv = {
   epoch: 7,
   minimumGeneration: 0,
   holdsBlock: () => false,
+  clockMs: 1,
   faulty: false,
 }
 
@@ -131,7 +132,12 @@ describe('A2: prepare', () => {
   test('above promised it reports the accepted state and promises', () => {
     const ready = prepare(holding(3, 9), ENV, toPrepare(10))
     expect(ready.state).toEqual({ promised: ballot(10), accepted: accepted(3) })
-    expect(ready.reply).toEqual({ type: 'promised', ballot: ballot(10), accepted: accepted(3) })
+    expect(ready.reply).toEqual({
+      type: 'promised',
+      ballot: ballot(10),
+      accepted: accepted(3),
+      clockMs: ENV.clockMs,
+    })
   })
 
   test('the floor counts when the register is absent, and is reported (P4)', () => {
@@ -144,6 +150,7 @@ describe('A2: prepare', () => {
       type: 'promised',
       ballot: ballot(21),
       floor: ballot(20),
+      clockMs: ENV.clockMs,
     })
     expect(prepare(holding(3), env, toPrepare(5)).reply.type).toBe('promised')
   })

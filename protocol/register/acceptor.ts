@@ -54,6 +54,8 @@ export interface AcceptorEnv {
   readonly minimumGeneration: number
   /** True when the block is here, flushed no later than the state that names it will be (A5). */
   readonly holdsBlock: (block: BlockKey) => boolean
+  /** The wall clock of this node: promises tell it, and nothing here is decided by it (T10). */
+  readonly clockMs: number
   /** The stored state fails its checksum: that is not the same as absent (A4, D3). */
   readonly faulty: boolean
 }
@@ -106,8 +108,8 @@ export function prepare(state: AcceptorState, env: AcceptorEnv, request: Prepare
     ...raise,
     ...(accepted && { reports: accepted.ballot }),
     reply: accepted
-      ? { type: 'promised', ballot, accepted }
-      : { type: 'promised', ballot, floor: env.floor },
+      ? { type: 'promised', ballot, accepted, clockMs: env.clockMs }
+      : { type: 'promised', ballot, floor: env.floor, clockMs: env.clockMs },
   }
 }
 

@@ -1,10 +1,11 @@
 /** What promises show: the state that a proposer has to go on from. Called by RegisterProposer. */
 
+import { assert } from '../assert.ts'
 import type { NodeId } from '../ids.ts'
 import { type Ballot, compareBallots, sameBallot } from './ballot.ts'
 import type { ProposerOptions } from './proposer-options.ts'
-import { isQuorum, membersOf } from './quorum.ts'
-import type { Accepted } from './types.ts'
+import { isQuorum, majority, membersOf } from './quorum.ts'
+import type { Accepted, ReplicaSets } from './types.ts'
 import { namesLost } from './value.ts'
 
 /** The promise of one replica. */
@@ -14,6 +15,8 @@ export interface Promised {
   readonly accepted: Accepted | undefined
   /** The floor of the partition where the register is absent, ZERO_BALLOT otherwise (G2). */
   readonly floor: Ballot
+  /** Its wall clock when it promised; 0 when it did not say, as older programs do not. */
+  readonly clockMs: number
 }
 
 /**
@@ -92,4 +95,18 @@ function holders(
       return compareBallots(accepted.ballot, ballot) >= 0
     })
     .map(({ from }) => from)
+}
+
+/**
+ * The latest time that a majority of each set has passed by the clocks of its own replicas (T10). Neither the proposer's
+ * clock nor those of a minority that are ahead can raise it. `promises` are from a majority of each set.
+ */
+export function majorityClockMs(sets: ReplicaSets, promises: readonly Promised[]): number {
+  const times = sets.map((set) => {
+    const clocks = promises.filter(({ from }) => set.includes(from)).map(({ clockMs }) => clockMs)
+    const passed = clocks.sort((a, b) => b - a)[majority(set.length) - 1]
+    assert(passed !== undefined, 'a quorum of promises has a majority of each set (L3)')
+    return passed
+  })
+  return Math.min(...times)
 }

@@ -7,9 +7,15 @@ import type { Fence, RegisterValue, ReplicaSets } from './types.ts'
 /**
  * What a change makes of the current state: a new value, or nothing. Pure: it is called again on each
  * retry. A tombstone is passed as a value. `chosen`: a majority of each set has accepted this very state,
- * and so holds all blocks that it names (A5); otherwise it may be on fewer replicas.
+ * and so holds all blocks that it names (A5); otherwise it may be on fewer replicas. `clockMs`: what the clocks of a majority
+ * of each set have passed, 0 when they did not say. Undefined when none was asked: a change that needs it keeps the state, and is
+ * called again (T10).
  */
-export type Change = (current: RegisterValue | undefined, chosen: boolean) => ChangeResult
+export type Change = (
+  current: RegisterValue | undefined,
+  chosen: boolean,
+  clockMs: number | undefined,
+) => ChangeResult
 
 export type ChangeResult =
   | { readonly write: Omit<RegisterValue, 'operation'> }

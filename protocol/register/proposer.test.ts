@@ -248,9 +248,9 @@ describe('a proposer that is asked for blocks or fenced', () => {
 describe('blocks and majorities', () => {
   test('A5: a change is told whether what it replaces is on a majority', () => {
     const told: [string | undefined, boolean][] = []
-    const change: Change = (current, chosen) => {
+    const change: Change = (current, chosen, clockMs) => {
       told.push([current?.operation, chosen])
-      return writing()(current, chosen)
+      return writing()(current, chosen, clockMs)
     }
     const lab = new RegisterLab()
     lab.propose('p', { change })

@@ -37,7 +37,7 @@ import type {
 } from './types.ts'
 import type { ProposerOptions } from './proposer-options.ts'
 import { isSameValue, withoutLost } from './value.ts'
-import { standingOf, type Promised } from './promises.ts'
+import { majorityClockMs, standingOf, type Promised } from './promises.ts'
 
 /** After so many rounds in a row without a quorum and without a conflict, the replicas count as gone. */
 export const FAILED_ROUNDS_MAX = 3
@@ -97,7 +97,7 @@ export class RegisterProposer {
     assert(this.#phase === 'new', 'a proposer starts once')
     const { prior, epoch, change } = this.#options
     if (prior && prior.epoch === epoch && !this.#attempt) {
-      const result = change(prior.accepted.value, true)
+      const result = change(prior.accepted.value, true, undefined)
       // A failed condition is a read and needs a round of promises anyway (P3).
       if ('write' in result) return this.#write(prior.ballot, prior.accepted, result.write)
     }
@@ -181,8 +181,8 @@ export class RegisterProposer {
     // A promise of another ballot than was asked for is none.
     if (!sameBallot(reply.ballot, request.ballot)) return this.#voteLost(from, request)
     if (this.#quorum.answered(from)) return NOTHING
-    const { accepted, floor = ZERO_BALLOT } = reply
-    this.#promises.push({ from, accepted, floor })
+    const { accepted, floor = ZERO_BALLOT, clockMs = 0 } = reply
+    this.#promises.push({ from, accepted, floor, clockMs })
     this.#quorum.add(from)
     return this.#quorum.reached ? this.#decide(request.ballot) : NOTHING
   }
@@ -211,7 +211,9 @@ export class RegisterProposer {
     const again = this.#proposedUpon(current)
     if (again) return this.#write(ballot, current, again)
     this.#proposed = undefined
-    const result = change(current?.value, isAgreed)
+    // Also of a promise whose state is passed over (A5): its clock is as good as any other.
+    const clockMs = majorityClockMs(this.#options.sets, this.#promises)
+    const result = change(current?.value, isAgreed, clockMs)
     if ('write' in result) return this.#write(ballot, current, result.write)
     if (!current)
       return this.#finish(this.#attempt ? { type: 'unknown' } : { type: 'kept', ballot })

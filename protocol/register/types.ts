@@ -86,6 +86,8 @@ export interface PromisedReply {
   /** The floor of the partition, when the register is absent. Something below it may have been collected here,
    * so a proposer can tell "never written" from "written, deleted, collected" (P4, G2). */
   readonly floor?: Ballot | undefined
+  /** The wall clock of the acceptor's node (T10). Older programs leave it out. */
+  readonly clockMs?: number | undefined
 }
 
 /** Answers a read. Both fields absent: the register is absent. `ballot` alone: the value was not wanted. */

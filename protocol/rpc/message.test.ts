@@ -73,7 +73,12 @@ const requests: Arbitrary<RegisterRequest>[] = [
 ]
 const replies: Arbitrary<RegisterReply>[] = [
   record({ type: constantFrom('promised' as const), ballot, accepted }),
-  record({ type: constantFrom('promised' as const), ballot, floor: seen }),
+  record({
+    type: constantFrom('promised' as const),
+    ballot,
+    floor: seen,
+    clockMs: constantFrom(1, 1_800_000_000_000),
+  }),
   record({ type: constantFrom('accepted' as const), ballot }),
   accepted.map((state) => ({ type: 'state', ballot: state.ballot, accepted: state }) as const),
   record({ type: constantFrom('state' as const), ballot }),

@@ -8,7 +8,7 @@
  *                         3 read      key, epoch, fence, want (0 ballot, 1 value, 2 value and packed block)
  * payload of accept  the blocks that `payload` lists, one behind the other
  *
- * register reply     kind 1 promised      ballot, then state or absent, floor
+ * register reply     kind 1 promised      ballot, then state or absent, floor, the clock
  *                         2 accepted      ballot
  *                         3 state         absent, or ballot, or state; payloadKey names the block in the payload
  *                         4 conflict      ballot (the one that was seen), never
@@ -257,6 +257,7 @@ export function encodeRegisterAnswer(answer: RegisterAnswer): Uint8Array {
           ? { absent: true }
           : { state: encodeState(reply.accepted) }),
         ...(reply.floor === undefined ? {} : { floor: wireBallot(reply.floor) }),
+        clockMs: reply.clockMs ?? 0,
       })
     case 'accepted':
       return registerReplyCodec.encode({ kind, ballot: wireBallot(reply.ballot) })
@@ -306,6 +307,7 @@ export function decodeRegisterAnswer(bytes: Uint8Array): RegisterAnswer {
           ballot: ballotOfWire(wire.ballot),
           accepted,
           floor: wire.floor === undefined ? undefined : ballotOfWire(wire.floor),
+          clockMs: wire.clockMs === 0 ? undefined : wire.clockMs,
         },
       }
     case REPLY.accepted:

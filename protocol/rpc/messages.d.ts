@@ -132,6 +132,7 @@ export interface WireRegisterReply {
     absent: boolean;
     never: boolean;
     floor?: WireBallot;
+    clockMs: number;
 }
 export declare namespace WireRegisterReply {
     const codec: () => Codec<WireRegisterReply>;
@@ -188,9 +189,13 @@ export declare namespace WireRegisterReply {
         field: '$.floor.proposer';
         value: Uint8Array<ArrayBuffer>;
     }
+    interface WireRegisterReplyClockMsFieldEvent {
+        field: '$.clockMs';
+        value: number;
+    }
     function encode(obj: Partial<WireRegisterReply>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRegisterReply>): WireRegisterReply;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRegisterReply>): Generator<WireRegisterReplyKindFieldEvent | WireRegisterReplyBallotCounterFieldEvent | WireRegisterReplyBallotProposerFieldEvent | WireRegisterReplyStateFieldEvent | WireRegisterReplyEpochFieldEvent | WireRegisterReplyGenerationFieldEvent | WireRegisterReplyBlocksFieldEvent | WireRegisterReplyReasonFieldEvent | WireRegisterReplyPayloadKeyFieldEvent | WireRegisterReplyAbsentFieldEvent | WireRegisterReplyNeverFieldEvent | WireRegisterReplyFloorCounterFieldEvent | WireRegisterReplyFloorProposerFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRegisterReply>): Generator<WireRegisterReplyKindFieldEvent | WireRegisterReplyBallotCounterFieldEvent | WireRegisterReplyBallotProposerFieldEvent | WireRegisterReplyStateFieldEvent | WireRegisterReplyEpochFieldEvent | WireRegisterReplyGenerationFieldEvent | WireRegisterReplyBlocksFieldEvent | WireRegisterReplyReasonFieldEvent | WireRegisterReplyPayloadKeyFieldEvent | WireRegisterReplyAbsentFieldEvent | WireRegisterReplyNeverFieldEvent | WireRegisterReplyFloorCounterFieldEvent | WireRegisterReplyFloorProposerFieldEvent | WireRegisterReplyClockMsFieldEvent>;
 }
 export interface WireBlockRequest {
     key: Uint8Array<ArrayBuffer>;

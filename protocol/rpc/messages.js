@@ -478,6 +478,10 @@ export var WireRegisterReply;
                     w.uint32(90);
                     WireBallot.codec().encode(obj.floor, w);
                 }
+                if ((obj.clockMs != null && obj.clockMs !== 0)) {
+                    w.uint32(96);
+                    w.uint64Number(obj.clockMs);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -491,7 +495,8 @@ export var WireRegisterReply;
                     reason: 0,
                     payloadKey: uint8ArrayAlloc(0),
                     absent: false,
-                    never: false
+                    never: false,
+                    clockMs: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -546,6 +551,10 @@ export var WireRegisterReply;
                             obj.floor = WireBallot.codec().decode(reader, reader.uint32(), {
                                 limits: opts.limits?.floor
                             });
+                            break;
+                        }
+                        case 12: {
+                            obj.clockMs = reader.uint64Number();
                             break;
                         }
                         default: {
@@ -641,6 +650,13 @@ export var WireRegisterReply;
                             yield* WireBallot.codec().stream(reader, reader.uint32(), `${prefix}.floor`, {
                                 limits: opts.limits?.floor
                             });
+                            break;
+                        }
+                        case 12: {
+                            yield {
+                                field: `${prefix}.clockMs`,
+                                value: reader.uint64Number()
+                            };
                             break;
                         }
                         default: {

@@ -36,6 +36,7 @@ const reply = record({
   absent: boolean(),
   never: boolean(),
   floor: maybeBallot,
+  clockMs: number,
 })
 
 describe.each([

@@ -106,6 +106,7 @@ export const registerReplyCodec = {
     writer.flag(9, message.absent ?? false)
     writer.flag(10, message.never ?? false)
     if (message.floor !== undefined) writer.message(11, message.floor, writeBallot)
+    writer.number(12, message.clockMs ?? 0)
     return writer.finish(0)
   },
 
@@ -120,6 +121,7 @@ export const registerReplyCodec = {
       payloadKey: EMPTY_BYTES,
       absent: false,
       never: false,
+      clockMs: 0,
     }
     const reader = new FieldReader(bytes, 0, bytes.length)
     while (reader.next()) readReplyField(reader, message)
@@ -161,6 +163,9 @@ function readReplyField(reader: FieldReader, message: WireRegisterReply): void {
       break
     case 11:
       message.floor = readBallot(reader.message())
+      break
+    case 12:
+      message.clockMs = reader.value
       break
     default:
       break

@@ -16,8 +16,8 @@ export class HastyProposer extends RegisterProposer {
     const kept = { now: false }
     super({
       ...options,
-      change: (current, chosen) => {
-        const result = options.change(current, chosen)
+      change: (current, chosen, clockMs) => {
+        const result = options.change(current, chosen, clockMs)
         kept.now = 'keep' in result
         return result
       },

@@ -349,9 +349,9 @@ export class Host implements KernelProposerHost {
       sets: world.layout.epoch(epoch).ids,
       epoch,
       ...this.#fence,
-      change: (current, chosen) => {
+      change: (current, chosen, clockMs) => {
         track.seen = current?.operation
-        return change(current, chosen)
+        return change(current, chosen, clockMs)
       },
       attempt,
       prior,

@@ -327,6 +327,7 @@ export class Replica implements KernelReplica {
       epoch: this.epoch,
       minimumGeneration: this.#minimum,
       holdsBlock: (block) => this.blocks.has(block),
+      clockMs: 1,
       faulty: false,
     }
   }

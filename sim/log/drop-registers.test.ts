@@ -24,6 +24,7 @@ async function filled() {
   const store = world.store!
   const blocks = new BlockStore(store)
   const host = new AcceptorHost({
+    nowMs: () => 1,
     store,
     blocks,
     epoch: () => 1,

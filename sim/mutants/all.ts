@@ -8,6 +8,7 @@ import { FORGETTING_MUTANTS } from './forgetting.ts'
 import { FULL_MUTANTS } from './full.ts'
 import { LIMIT_MUTANTS } from './limits.ts'
 import { LIST_MUTANTS } from './lists.ts'
+import { LOCK_MUTANTS } from './locks.ts'
 import { LOG_MUTANTS } from './log.ts'
 import { LOST_MUTANTS } from './lost.ts'
 import { MINIMA_MUTANTS } from './minima.ts'
@@ -36,6 +37,7 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...LIST_MUTANTS,
   ...FULL_MUTANTS,
   ...LOG_MUTANTS,
+  ...LOCK_MUTANTS,
   ...FORGETTING_MUTANTS,
   ...LIMIT_MUTANTS,
   ...DAMAGE_MUTANTS,

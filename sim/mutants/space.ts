@@ -199,8 +199,8 @@ export const SPACE_MUTANTS: readonly NodeMutant[] = [
         'change',
         (original) =>
           function (this: RegisterClient, context, request) {
-            const change: NodeChange = (current, chosen) => {
-              const result = request.change(current, chosen)
+            const change: NodeChange = (current, chosen, clockMs) => {
+              const result = request.change(current, chosen, clockMs)
               const fence =
                 'keep' in result ? result.rewrite : current === undefined && result.write.tombstone
               return fence === true ? { keep: true } : result

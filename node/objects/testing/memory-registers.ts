@@ -15,6 +15,8 @@ export class MemoryRegisters {
   readonly values = new Map<RegisterKey, RegisterValue>()
   /** Called before each change. A test can delay the change or let it fail. */
   before: (key: RegisterKey) => Promise<void> | undefined = () => undefined
+  /** What a majority of clocks has passed. */
+  clockMs = 0
   changes = 0
   /** Blocks that were sent with the values that were written. */
   readonly blocks = new Map<BlockKey, Uint8Array>()
@@ -30,7 +32,7 @@ export class MemoryRegisters {
     fence?.current()
     const current = this.values.get(key)
     const call = (): ReturnType<typeof change> => {
-      const result = change(current, this.chosen)
+      const result = change(current, this.chosen, this.clockMs)
       const named = 'write' in result ? result.write.blocks : []
       for (const each of [block, ...(result.blocks ?? [])]) {
         if (each && named.includes(each.key)) this.blocks.set(each.key, each.bytes)

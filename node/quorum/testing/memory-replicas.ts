@@ -103,6 +103,7 @@ export class MemoryReplicas {
       epoch: this.epoch,
       minimumGeneration: this.minimumGeneration,
       holdsBlock: (key: BlockKey) => replica.blocks.has(key),
+      clockMs: 1,
       faulty: false,
     }
     const ready = handle(

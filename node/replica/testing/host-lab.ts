@@ -113,6 +113,7 @@ export class HostLab {
 
   #newHost(promiseBytesMax?: number): AcceptorHost {
     return new AcceptorHost({
+      nowMs: () => 1,
       store: this.store.store,
       blocks: new BlockStore(this.store.store),
       epoch: () => this.epoch,

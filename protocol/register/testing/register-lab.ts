@@ -51,6 +51,7 @@ export class RegisterLab {
     epoch: 1,
     minimumGeneration: 0,
     holdsBlock: () => true,
+    clockMs: 1,
     faulty: false,
   }
   #counter = 0
