@@ -3,11 +3,12 @@
  *
  *   form of IAM or STS? → query-call.ts
  *   preflight of a browser? → answered by the bucket's CORS rules, without authentication
+ *   form that uploads a file? → its fields are read (upload-form.ts); its file is the body in what follows
  *   find the operation → authenticate → count the request for its caller → authorise
  *                      → refuse what is not implemented → check the expected owner → call the handler
  *
  * Invariants:
- *   - the body of an S3 request is not read before all of these have passed
+ *   - the body of an S3 request, or the file of a form, is not read before all of these have passed
  *   - a caller without the right is not told whether the bucket exists, or whether Shoal implements the operation
  *   - every failure of S3 becomes one of AWS's error documents, here and nowhere else
  */
@@ -27,13 +28,18 @@ import type { IamBackend } from './port/iam-backend.ts'
 import { isQueryRequest } from './iam/query-api.ts'
 import type { GatewayLogger } from './port/logger.ts'
 import type { TurnBytes } from './http/turn-bytes.ts'
+import { isMultipartForm } from './http/multipart.ts'
 import type { WorkQueue } from './http/work-queue.ts'
 import { QueryCall } from './query-call.ts'
 import type { S3Request } from './http/request.ts'
 import { httpDate, type ResponseHeaders, type S3Response } from './http/response.ts'
 import { levelOf, methodsAt, route } from './routes/router.ts'
-import type { AuthOptions, SigV2 } from './auth/auth.ts'
+import type { AuthOptions, AuthResult, SigV2 } from './auth/auth.ts'
 import { authenticate } from './auth/authenticate.ts'
+import { verifyForm } from './auth/form/verify.ts'
+import type { Identity } from './port/identity.ts'
+import type { Operation } from './s3/operation.ts'
+import { UploadForm } from './upload-form.ts'
 import { checkSupported } from './routes/support.ts'
 import {
   answeringPreflight,
@@ -116,13 +122,13 @@ export class Gate {
       return new QueryCall(exchange, about).answer(request)
     }
     if (isPreflight(request)) return this.#preflight(request, exchange)
-    refuseForms(request)
     const operation = route(request)
     if (operation !== undefined) exchange.operation = operation.name
+    if (operation?.name === 'PostObject' && isMultipartForm(request.headers['content-type'])) {
+      return this.#form(operation, request, exchange, nowMs)
+    }
     const auth = await authenticate(request, { ...this.#lookup, nowMs })
-    exchange.credential = auth.credential
-    const identity = auth.credential?.identity ?? ANONYMOUS
-    admission.identified(exchange, identity)
+    const identity = this.#identified(auth, exchange)
     // Only signed requests get 405 with the allowed methods.
     if (operation === undefined) {
       throw identity === ANONYMOUS ? new S3Error('AccessDenied') : notAllowed(request)
@@ -133,6 +139,40 @@ export class Gate {
     }
     if (operation.audited === true) return this.#audited(call)
     return this.#answer(call)
+  }
+
+  /** Counts the request for its caller from now on. Throws SlowDown. */
+  #identified({ credential }: AuthResult, exchange: Exchange): Identity {
+    exchange.credential = credential
+    const identity = credential?.identity ?? ANONYMOUS
+    this.options.admission.identified(exchange, identity)
+    return identity
+  }
+
+  /** A form that uploads a file. Throws like the handler. */
+  async #form(
+    operation: Operation,
+    request: S3Request,
+    exchange: Exchange,
+    nowMs: number,
+  ): Promise<S3Response> {
+    const { admission } = this.options
+    const form = new UploadForm(request, operation)
+    try {
+      const fields = await form.readFields(exchange, admission)
+      const auth = await verifyForm(fields, { ...this.#lookup, nowMs })
+      const identity = this.#identified(auth, exchange)
+      admission.gatheringEnded(exchange)
+      const upload = form.upload(fields, nowMs)
+      exchange.parsed = upload
+      const call = new GateCall(operation, upload, auth, identity, exchange, this.options, nowMs)
+      if (isCrossOrigin(request)) {
+        await this.#applyRules(request, exchange, () => call.access(call.bucket))
+      }
+      return await this.#answer(call)
+    } finally {
+      form.close()
+    }
   }
 
   /** The steps after authentication: rights, support, owner, handler. Throws like the handler. */
@@ -324,16 +364,6 @@ function withNames(failed: S3Error, request: S3Request | undefined): S3Error {
   return Object.keys(details).length === 0
     ? failed
     : new S3Error(code, message, { resource, headers, details: { ...details, ...failed.details } })
-}
-
-/** Refuses unsigned forms of browsers, which Shoal does not implement, before rights are checked. */
-function refuseForms({ method, headers, bucket, key }: S3Request): void {
-  if (bucket === undefined) return
-  const isForm =
-    method === 'POST' && /^multipart\/form-data(?:;|$)/i.test(headers['content-type'] ?? '')
-  if (isForm && key === undefined) {
-    throw new S3Error('NotImplemented', 'Uploads by an HTML form (POST) are not implemented')
-  }
 }
 
 /** 405 with the methods that the path has (RFC 9110 15.5.6). */

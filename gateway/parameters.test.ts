@@ -100,7 +100,8 @@ const UNKNOWN: readonly RequestSample[] = [
 
 describe('each name that AWS documents is treated as the list says', () => {
   for (const operation of OPERATIONS) {
-    if (operation.run === undefined) continue
+    // The fields of a form are headers of PutObject (upload-form.test.ts).
+    if (operation.run === undefined || operation.name === 'PostObject') continue
     test(operation.name, async () => {
       const plain = await sendRaw(server.target, await prepareSample(server.target, operation))
       // S3's own refusal, because no bucket has object lock.

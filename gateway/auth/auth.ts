@@ -28,14 +28,14 @@ export interface SigningContext {
   readonly timestamp: string
 }
 
-/** Where a request may carry a signature of version 2: anywhere, in its query only, nowhere. */
+/** Where a request may carry a signature of version 2: anywhere, in its query or in a form, nowhere. */
 export type SigV2 = 'on' | 'presigned' | 'off'
 
 /** Who signed a request, and how its body is covered. */
 export interface AuthResult {
   /** Undefined for anonymous requests. */
   readonly credential: Credential | undefined
-  readonly method: 'anonymous' | 'header' | 'query'
+  readonly method: 'anonymous' | 'header' | 'query' | 'form'
   /** The version of the signature; absent for anonymous requests. */
   readonly version?: 2 | 4 | undefined
   readonly payload: PayloadMode

@@ -209,23 +209,29 @@ function globalValue(key: string, about: Circumstances): string | undefined {
   }
 }
 
+/** s3:authType. */
+const AUTH_TYPES: Readonly<Record<AuthResult['method'], string | undefined>> = {
+  anonymous: undefined,
+  header: 'REST-HEADER',
+  query: 'REST-QUERY-STRING',
+  form: 'POST',
+}
+
 /** `name` is the key without 's3:'. */
 function s3Value(name: string, about: Circumstances): string | undefined {
   const { request, auth, nowMs, operation } = about
   const { headers, query } = request
   switch (name) {
     case 'authtype':
-      return { anonymous: undefined, header: 'REST-HEADER', query: 'REST-QUERY-STRING' }[
-        auth.method
-      ]
+      return AUTH_TYPES[auth.method]
     case 'delimiter':
     case 'max-keys':
     case 'prefix':
       // Other operations ignore these parameters, so any client could add the value that a policy asks for.
       return operation?.query.has(name) === true ? query.get(name) : undefined
     case 'signatureage':
-      if (auth.method !== 'query') return undefined
-      // A link of version 2 does not tell its age, and AWS counts it as 0.
+      if (auth.method !== 'query' && auth.method !== 'form') return undefined
+      // Links and forms of version 2 do not tell their age, and AWS counts that of a link as 0.
       return String(auth.signedMs === undefined ? 0 : nowMs - auth.signedMs)
     case 'signatureversion':
       return auth.version && { 2: 'AWS', 4: 'AWS4-HMAC-SHA256' }[auth.version]
@@ -255,10 +261,17 @@ function ownHeader(
   return counts === true ? headers[name] : undefined
 }
 
+const CREATING: ReadonlySet<string> = new Set([
+  'PutObject',
+  'PostObject',
+  'CopyObject',
+  'CompleteMultipartUpload',
+])
+
 /** Other steps of uploads need s3:PutObject too, but they create no object and carry no condition. */
 function creates({ name, action }: JudgedOperation): string | undefined {
   if (action !== 's3:PutObject') return undefined
-  return String(['PutObject', 'CopyObject', 'CompleteMultipartUpload'].includes(name))
+  return String(CREATING.has(name))
 }
 
 /** The address of the connection. Any client could write what headers say about it (F33). */

@@ -69,7 +69,7 @@ export async function openBody(
   const expected = expectations(request, auth, declared, wanted)
   const decoded = decodeBody(request, auth, options.onBytes)
   const maxBytes = options.maxBytes ?? MAX_SINGLE_PUT_BYTES
-  if (decoded.sizeBytes > maxBytes) {
+  if (decoded.isExact && decoded.sizeBytes > maxBytes) {
     throw new S3Error('EntityTooLarge', undefined, {
       details: { ProposedSize: decoded.sizeBytes, MaxSizeAllowed: maxBytes },
     })
@@ -191,7 +191,7 @@ function hashedStream(decoded: DecodedBody, expected: Expectations): ObjectBody 
     ended = true
   }
   return {
-    sizeBytes: decoded.sizeBytes,
+    sizeBytes: decoded.isExact ? decoded.sizeBytes : undefined,
     chunks: chunks(),
     finish() {
       if (!ended) throw new S3Error('IncompleteBody')

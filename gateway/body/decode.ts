@@ -8,6 +8,7 @@ import { IncomingMessage } from 'node:http'
 import { decimal, listMembers, lowerCase } from '../http/ascii.ts'
 import { announcedTrailers } from './checksum.ts'
 import { S3Error } from '../http/errors.ts'
+import type { FormFile } from '../http/form-fields.ts'
 import type { S3Request } from '../http/request.ts'
 import { ChunkedDecoder } from './chunked.ts'
 import type { AuthResult } from '../auth/auth.ts'
@@ -20,8 +21,9 @@ export type OnBytes = (count: number) => Promise<void> | undefined
 
 /** One body, read once, either with `chunks` or with `gather`. */
 export interface DecodedBody {
-  /** The size of the object, without framing. */
+  /** The size of the object, without framing. The file of a form has at most this size. */
   readonly sizeBytes: number
+  readonly isExact: boolean
   /** Throws IncompleteBody when the client disconnects, S3Error for bad framing or signatures. */
   readonly chunks: AsyncIterable<Uint8Array>
   /** Reads the whole body into one piece. */
@@ -34,14 +36,32 @@ const NO_TRAILERS: ReadonlyMap<string, string> = new Map()
 
 /** Does not read anything yet. Throws MissingContentLength, InvalidArgument, InvalidRequest. */
 export function decodeBody(request: S3Request, auth: AuthResult, onBytes?: OnBytes): DecodedBody {
+  if (request.form !== undefined) return decodeFile(request.form.file, onBytes)
   const framing =
     auth.payload.type === 'chunked' ? chunkedFraming(request, auth) : plainFraming(request)
   const { sizeBytes } = framing
   return {
     sizeBytes,
+    isExact: true,
     chunks: streamed(request, framing, onBytes),
     gather: () => gathered(request, framing, onBytes),
     trailers: () => framing.trailers,
+  }
+}
+
+/** A form was taken apart when its fields were read (form-reader.ts). */
+function decodeFile(file: FormFile, onBytes: OnBytes | undefined): DecodedBody {
+  return {
+    sizeBytes: file.sizeBytesMax,
+    isExact: false,
+    chunks: file.read(onBytes),
+    async gather() {
+      // No piece is as large as this, so all of them are copied: they are valid only until the next one is asked for.
+      const whole = new Gathering(file.sizeBytesMax + 1)
+      for await (const piece of file.read(onBytes)) whole.add(piece)
+      return whole.bytes()
+    },
+    trailers: () => NO_TRAILERS,
   }
 }
 
@@ -163,7 +183,7 @@ const FREED_BYTES_MIN = 4096
  * Returns the memory of a chunk that Node's HTTP parser made for this request alone, and leaves the chunk empty. Waiting
  * for the collector instead makes it run again and again, because it counts this memory as part of the heap.
  */
-function free({ buffer, byteLength }: Uint8Array): void {
+export function free({ buffer, byteLength }: Uint8Array): void {
   const isWhole = byteLength === buffer.byteLength && byteLength >= FREED_BYTES_MIN
   if (isWhole && buffer instanceof ArrayBuffer) buffer.transfer(0)
 }
@@ -253,12 +273,12 @@ class Gathering {
 const PIECES_MAX = 8
 
 /** Joins many pieces that arrived together into fewer, because each one costs several promises. */
-function fewer(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
+export function fewer(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
   return pieces.length <= PIECES_MAX ? pieces : [Buffer.concat(pieces)]
 }
 
 /** Node has several errors for a client that disconnected. */
-function readError(error: unknown): unknown {
+export function readError(error: unknown): unknown {
   if (error instanceof S3Error) return error
   const code = (error as { code?: unknown } | null)?.code
   if (

@@ -18,6 +18,7 @@ import { CHECKSUM_CASES } from './checksums.ts'
 import { CONDITION_CASES } from './conditions.ts'
 import { BUCKET_TAG_CASES } from './bucket-tags.ts'
 import { CORS_CASES } from './cors.ts'
+import { FORM_CASES } from './forms.ts'
 import { LISTING_CASES } from './listing.ts'
 import { MULTIPART_CASES } from './multipart.ts'
 import { OBJECT_CASES } from './objects.ts'
@@ -38,6 +39,7 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...BUCKET_TAG_CASES,
   ...OBJECT_TAG_CASES,
   ...CORS_CASES,
+  ...FORM_CASES,
   ...LISTING_CASES,
   ...MULTIPART_CASES,
   ...CHECKSUM_CASES,

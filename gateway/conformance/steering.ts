@@ -95,22 +95,6 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'browser forms are refused as not implemented',
-    async run({ bucket, target }) {
-      const form = await sendUnsigned(
-        target.endpoint,
-        {
-          method: 'POST',
-          url: `/${bucket}`,
-          headers: { 'content-type': 'multipart/form-data; boundary=x', 'content-length': '9' },
-        },
-        Buffer.from('--x--\r\n\r\n'),
-      )
-      expectRefused(form, 501, 'NotImplemented')
-      assert.match(form.text, /HTML form/)
-    },
-  },
-  {
     name: 'errors name the bucket, the key and the resource; some answers have no body',
     async run(world) {
       const { bucket } = world

@@ -114,6 +114,10 @@ const TABLE = {
     400,
     'The XML that you provided was not well formed or did not validate against our published schema.',
   ],
+  MaxPostPreDataLengthExceeded: [
+    400,
+    'Your POST request fields preceeding the upload file was too large.',
+  ],
   MaxMessageLengthExceeded: [400, 'Your request was too large.'],
   MetadataTooLarge: [400, 'Your metadata headers exceed the maximum allowed metadata size.'],
   MethodNotAllowed: [405, 'The specified method is not allowed against this resource.'],

@@ -11,6 +11,7 @@ import type { Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 
 import { S3Error } from './errors.ts'
+import type { SentForm } from './form-fields.ts'
 import { COMMON_HEADERS, LIST_HEADERS } from './names.ts'
 import { DOCUMENTED } from './documented.ts'
 import { hostName, isHost, parseTarget } from './target.ts'
@@ -30,8 +31,8 @@ export interface S3Request {
   /** Exact and opaque: never normalised. Absent for the bucket itself. */
   readonly key: string | undefined
   /**
-   * Decoded; the first value of each name. A parameter without '=' has the value ''. Names are case-sensitive. Read
-   * values with `parameter`, which treats empty values as absent.
+   * Decoded; the first value of each name. Without '=' the value is ''. Names are case-sensitive. Read values with
+   * `parameter`, which treats empty ones as absent.
    */
   readonly query: ReadonlyMap<string, string>
   /** Later values of names that were sent more than once, decoded. Signatures cover them. */
@@ -51,6 +52,8 @@ export interface S3Request {
   readonly hoisted: ReadonlySet<string>
   /** The raw body, including its framing. */
   readonly body: Readable
+  /** The form that the body holds: then its file is the body instead (form-request.ts). */
+  readonly form?: SentForm | undefined
   /** Content-Length; undefined when absent. */
   readonly contentLength: number | undefined
   /** Whether the body is sent with Transfer-Encoding: chunked. */
@@ -116,7 +119,7 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
   const { query, repeated } = parseQuery(rawQuery)
   const sentHeaders = collectHeaders(message.rawHeaders)
   checkHost(message.httpVersion, sentHeaders['host'])
-  // The client signs the host that it asks for, so the signature is checked with this one too.
+  // The client signs the host that it asks for.
   if (authority !== undefined) sentHeaders['host'] = authority
   const hoisted = hoist(query, sentHeaders)
   const { headers, amzNames } = withoutEmpty(sentHeaders)
@@ -151,7 +154,7 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
   }
 }
 
-/** The value of a query parameter. As everywhere in S3, an empty value counts as absent. */
+/** The value of a query parameter. An empty one counts as absent. */
 export function parameter(request: S3Request, name: string): string | undefined {
   return request.query.get(name) || undefined
 }
@@ -243,13 +246,13 @@ function collectHeaders(rawHeaders: readonly string[]): Record<string, string> {
 }
 
 /**
- * x-amz-* headers whose empty value means something. Metadata may be empty. With an empty copy source or condition the
- * client meant to send one, so ignoring it could write or delete too much. The framing of a body is never guessed.
+ * x-amz-* headers whose empty value means something. With an empty copy source or condition the client meant to send
+ * one, so ignoring it could write or delete too much. The framing of a body is never guessed.
  */
 const EMPTY_MEANS_SOMETHING =
   /^x-amz-(?:meta-|copy-source|if-|rename-source|object-if-|content-sha256$|decoded-content-length$)/
 
-function withoutEmpty(headers: HeaderRecord): Pick<S3Request, 'headers' | 'amzNames'> {
+export function withoutEmpty(headers: HeaderRecord): Pick<S3Request, 'headers' | 'amzNames'> {
   const amzNames: string[] = []
   const empty = new Set<string>()
   for (const name in headers) {
@@ -300,7 +303,7 @@ function hoistAs(
   for (const [parameter, value] of query) {
     const name = lowerCase(parameter)
     if (!isHoisted(name, headers)) continue
-    // A header would have carried the value as UTF-8 bytes, which Node shows as latin1.
+    // A header would have had UTF-8 bytes, which Node shows as latin1.
     const latin1 = Buffer.from(value, 'utf8').toString('latin1')
     if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name) || !isHeaderValue(latin1)) {
       throw new S3Error('InvalidArgument', 'A query parameter cannot be used as a header.', {
@@ -313,9 +316,7 @@ function hoistAs(
       throw new S3Error(
         'InvalidArgument',
         'A header was sent twice, in the query and as a header, with different values.',
-        {
-          details: { ArgumentName: parameter },
-        },
+        { details: { ArgumentName: parameter } },
       )
     }
     headers[name] = latin1
@@ -324,7 +325,7 @@ function hoistAs(
   return hoisted
 }
 
-function checkMetadataSize(headers: HeaderRecord, amzNames: readonly string[]): void {
+export function checkMetadataSize(headers: HeaderRecord, amzNames: readonly string[]): void {
   let sizeBytes = 0
   for (const name of amzNames) {
     if (name.startsWith(META_PREFIX)) {
@@ -373,7 +374,11 @@ function splitPath(
     throw new S3Error('InvalidBucketName', undefined, { details: { BucketName: bucket } })
   }
   if (rawKey === '') return { bucket, key: undefined }
-  const key = decodePath(rawKey)
+  return { bucket, key: checkedKey(decodePath(rawKey)) }
+}
+
+/** Returns the key. Throws InvalidURI, KeyTooLongError. */
+export function checkedKey(key: string): string {
   if (key.includes('\0')) throw new S3Error('InvalidURI')
   // A UTF-16 unit is at most three bytes of UTF-8.
   const sizeBytes = key.length * 3 > MAX_KEY_BYTES ? Buffer.byteLength(key) : key.length
@@ -382,7 +387,7 @@ function splitPath(
       details: { Size: sizeBytes, MaxSizeAllowed: MAX_KEY_BYTES },
     })
   }
-  return { bucket, key }
+  return key
 }
 
 function parseContentLength(headers: HeaderRecord, transferEncoded: boolean): number | undefined {

@@ -176,6 +176,17 @@ export class Admission {
     throw slowDown('too much memory for bodies')
   }
 
+  /** Call when what was gathered is needed no more, although the request goes on: the fields of a form. */
+  gatheringEnded(exchange: Exchange): void {
+    exchange.gatherUntilMs = Infinity
+    const standing = this.#standings.get(exchange)
+    if (standing === undefined) return
+    standing.body?.giveBack()
+    standing.smallBody?.giveBack()
+    standing.body = undefined
+    standing.smallBody = undefined
+  }
+
   /** Call for an answer that is kept as a whole until its client has read it. Throws SlowDown. */
   answers(exchange: Exchange, sizeBytes: number): void {
     const standing = this.#standings.get(exchange)

@@ -26,7 +26,7 @@ export interface FinishedBody {
 
 /** A body that arrives in chunks. */
 export interface ObjectBody {
-  /** The exact size in bytes after decoding, when the client announced it. S3 clients always do. */
+  /** The exact size in bytes after decoding, when the client announced it, as S3 clients do. Forms never do. */
   readonly sizeBytes?: number | undefined
   /** The producer may reuse a chunk's memory once the next chunk is requested: copy it or consume it. */
   readonly chunks: AsyncIterable<Uint8Array>

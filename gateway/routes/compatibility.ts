@@ -80,8 +80,13 @@ Nothing that changes the meaning of a request is ignored, and what AWS ignores i
 
 - Signatures: SigV4 in the header and in the query (presigned), \`UNSIGNED-PAYLOAD\`, aws-chunked bodies
   (signed, signed with trailer, unsigned with trailer), session tokens. Requests without a signature are accepted
-  where the bucket's policy allows them. POST forms are not implemented.
-- SigV2 depends on the setting \`sigv2\`: \`presigned\` (the default) accepts links, \`on\` the Authorization header too,
+  where the bucket's policy allows them.
+- Forms of browsers (POST, multipart/form-data) are signed by their fields, with SigV4, or SigV2 unless \`sigv2\` is \`off\`.
+  Every condition of a policy is checked, and every field must be named by one. Fields mean what the headers of PutObject
+  mean. Fields after the file are ignored, but together with those before it they have at most 20,480 bytes. A form
+  without Content-Length gets 411, one that is signed in a header or the query 501, and a header of the request
+  that contradicts the form InvalidRequest. A condition about a missing field fails, \`starts-with ""\` too.
+- SigV2 depends on the setting \`sigv2\`: \`presigned\` (the default) accepts links and forms, \`on\` the Authorization header too,
   \`off\` neither. It covers what AWS's page names and every parameter that selects another operation, but no
   aws-chunked bodies and no forms of IAM and STS. Policies see \`AWS\` as \`s3:signatureversion\`.
   The signer of such a link chooses any expiry date; links of SigV4 are valid for at most a week.
@@ -94,7 +99,7 @@ Nothing that changes the meaning of a request is ignored, and what AWS ignores i
 - Multipart uploads: FULL_OBJECT is for the three CRCs, COMPOSITE for all but CRC64NVME. An upload with one of
   the five of 2026 (SHA-512, MD5, XXHash) must name it when it is created.
 - User metadata that is not ASCII is returned as an encoded word of RFC 2047, in UTF-8.
-- Every answer about a bucket has \`x-amz-bucket-region\`. Browser forms (POST) get 501.
+- Every answer about a bucket has \`x-amz-bucket-region\`.
 - CORS: preflight requests (\`OPTIONS\`) on buckets and objects are answered by the bucket's rules, without a signature.
   Requests with an \`Origin\` get the headers of the first rule that matches, with errors too, except when they cannot be
   parsed or are refused because of load. The query API of IAM and STS and the admin port have no CORS.

@@ -49,12 +49,12 @@ export function documentedNames(operation: Operation): DocumentedName[] {
  * The text of docs/s3-parameters.md, for the operations that are implemented. `node .config/s3-table.ts` writes it.
  */
 export function parametersMarkdown(operations: readonly Operation[]): string {
-  const built = operations.filter(({ run }) => run !== undefined)
+  const built = operations.filter(({ run, name }) => run !== undefined && name !== 'PostObject')
   return `# Query parameters and headers of S3
 
 Generated from the table of operations by \`node .config/s3-table.ts\`; a test fails when it is out of date, and another one
 sends each of these to a gateway. The names are those of AWS's service model (gateway/http/documented.ts) and others that
-an operation understands.
+an operation understands. The fields of PostObject are named like the headers of PutObject, and mean the same.
 
 - **accepted**: it has its effect. In the query of a presigned request, \`x-amz-…\` count as headers too.
 - **501**: AWS documents it for this operation, Shoal does not implement it. The error names it.

@@ -55,8 +55,8 @@ export const clusterFields = {
     .default('presigned')
     .register(guides, {
       meaning:
-        'Where a request may carry a signature of version 2: `on` (header and query), `presigned` (query only: the ' +
-        'links of boto3, `aws s3 presign` of CLI v1 and s3cmd) or `off`.',
+        'Where a request may carry a signature of version 2: `on` (header, query and forms), `presigned` (query and ' +
+        'forms: the links of boto3, `aws s3 presign` of CLI v1 and s3cmd) or `off`.',
       cost: 'such a signature uses SHA-1 and covers neither the body nor the parameters of a listing.',
       takes: '`on`, `presigned`, `off`',
     }),

@@ -3,6 +3,7 @@ import { HEADER_SUBJECTS } from './headers.ts'
 import { POLICY_SUBJECTS } from './policies.ts'
 import { SIGNATURE_SUBJECTS } from './signatures.ts'
 import type { Subject } from './subject.ts'
+import { UPLOAD_FORM_SUBJECTS } from './upload-forms.ts'
 
 /** Every parser that reads what a caller sends. */
 export const SUBJECTS: readonly Subject[] = [
@@ -10,4 +11,5 @@ export const SUBJECTS: readonly Subject[] = [
   ...BODY_SUBJECTS,
   ...POLICY_SUBJECTS,
   ...HEADER_SUBJECTS,
+  ...UPLOAD_FORM_SUBJECTS,
 ]

@@ -177,9 +177,9 @@ function parseExpires(text: string, refuse: (message: string) => S3Error): numbe
 
 /**
  * `AKID/20130524/us-east-1/s3/aws4_request`: the key and the scope. An access key id may contain slashes. The scope
- * must name this service, this region and the day of the request.
+ * must name this service, this region and the day of the request. `malformed` makes the error.
  */
-function parseCredential(
+export function parseCredential(
   text: string,
   rules: ScopeRules,
   timestamp: string,

@@ -20,6 +20,7 @@ import {
   uploadPartCopy,
 } from '../multipart.ts'
 import { deleteObjectTagging, getObjectTagging, putObjectTagging } from '../object-tags.ts'
+import { postObject } from '../post.ts'
 import { putObject } from '../put.ts'
 import {
   CHECKSUMS,
@@ -34,15 +35,27 @@ import {
   WRITE_CONDITIONS,
 } from './define.ts'
 
+const PUT_OBJECT = defineOperation('PutObject', 'PUT', 'object', putObject, {
+  headers: [...STORED, 'x-amz-tagging', ...CHECKSUMS],
+  conditions: WRITE_CONDITIONS,
+})
+
+/**
+ * The form of a browser is addressed to the bucket, and its fields are headers of PutObject. AWS's pages know no conditions
+ * for it.
+ */
+function formOf(put: Operation): Operation {
+  const form = { name: 'PostObject', method: 'POST', level: 'bucket', run: postObject } as const
+  return { ...put, ...form, conditions: new Set() }
+}
+
 /**
  * A right that AWS names after another operation is given as `action`. HeadObject needs the right to get the object,
  * and CopyObject the right to put its target; the handler checks the right to the source.
  */
 export const OBJECT_OPERATIONS: readonly Operation[] = [
-  defineOperation('PutObject', 'PUT', 'object', putObject, {
-    headers: [...STORED, 'x-amz-tagging', ...CHECKSUMS],
-    conditions: WRITE_CONDITIONS,
-  }),
+  PUT_OBJECT,
+  formOf(PUT_OBJECT),
   defineOperation('CopyObject', 'PUT', 'object', copyObject, {
     markHeader: 'x-amz-copy-source',
     action: 's3:PutObject',

@@ -99,7 +99,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
  * operations are written as loops.
  */
 export const ABSENT_OPERATIONS: readonly Operation[] = [
-  missing('PostObject', 'POST', 'bucket', undefined, 's3:PutObject'),
   missing('CreateSession', 'GET', 'bucket', 'session'),
   missing('PutBucketEncryption', 'PUT', 'bucket', 'encryption', 's3:PutEncryptionConfiguration'),
   missing('PutBucketWebsite', 'PUT', 'bucket', 'website'),
