@@ -7,17 +7,19 @@
 
 import { lowerCase } from './http/ascii.ts'
 import { StoreError } from '../protocol/errors.ts'
+import { grantedBy } from '../protocol/iam/acl.ts'
 import { compiledPolicy } from '../protocol/iam/compiled.ts'
 import { matchesPattern } from '../protocol/iam/pattern.ts'
 import { matchPrincipal } from '../protocol/iam/principal.ts'
 import { Meter } from '../protocol/work.ts'
+import { countingGrants } from './auth/acl-settings.ts'
 import { ANONYMOUS, authorize, isAllowed, type Access, type Applicant } from './auth/authorize.ts'
 import type { Backend } from './port/backend.ts'
 import type { Fact, KnownFacts, NamedObject } from './auth/condition-values.ts'
 import { JudgedObjects } from './judged-objects.ts'
 import type { Identity } from './port/identity.ts'
 import type { ObjectChange, ObjectFacts, ObjectReader } from './port/objects.ts'
-import type { BucketAccess } from './port/buckets.ts'
+import type { BucketAccess, BucketSettings } from './port/buckets.ts'
 import { S3Error } from './http/errors.ts'
 import type { Admission } from './overload/admission.ts'
 import type { Exchange } from './http/exchange.ts'
@@ -171,8 +173,8 @@ export class GateCall implements Call, Applicant {
   }
 
   /**
-   * For operations whose handler checks rights: refuses requests without a signature, unless the policy of the bucket
-   * may allow them something. This happens before the body is read.
+   * For operations whose handler checks rights: refuses requests without a signature, unless the policy or the list of
+   * the bucket may allow them something. This happens before the body is read.
    */
   async refuseStrangers(): Promise<void> {
     if (this.identity !== ANONYMOUS) return
@@ -180,9 +182,8 @@ export class GateCall implements Call, Applicant {
       if (isMissing(error, 'NoSuchBucket')) return undefined
       throw error
     })
-    const policy = known?.settings.policy
     const { action, versionAction = action } = this.operation
-    if (policy === undefined || !letsStrangers(policy, [action, versionAction])) {
+    if (known === undefined || !letsStrangers(known.settings, [action, versionAction])) {
       throw new S3Error('AccessDenied')
     }
   }
@@ -297,12 +298,18 @@ export class GateCall implements Call, Applicant {
   }
 }
 
-/** Whether the policy may allow one of the actions, on any resource and condition, to requests without a signature. */
-function letsStrangers(text: string, actions: readonly string[]): boolean {
-  const meter = new Meter()
-  const { policy } = compiledPolicy('bucket policy', text, 'resource')
-  if (policy === undefined) return false
+/**
+ * Whether the bucket's policy or its access control list may allow one of the actions, on any resource and condition, to
+ * requests without a signature.
+ */
+function letsStrangers(settings: BucketSettings, actions: readonly string[]): boolean {
   const lower = actions.map((action) => lowerCase(action))
+  const grants = countingGrants(settings) ?? []
+  if (lower.some((action) => grantedBy(grants, action, 'anonymous') !== undefined)) return true
+  if (settings.policy === undefined) return false
+  const meter = new Meter()
+  const { policy } = compiledPolicy('bucket policy', settings.policy, 'resource')
+  if (policy === undefined) return false
   return policy.statements.some(
     ({ effect, principals, exceptPrincipals, actions: patterns, exceptActions }) =>
       effect === 'Allow' &&

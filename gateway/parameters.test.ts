@@ -25,8 +25,12 @@ function withSample(message: Unsigned, sample: RequestSample): Unsigned {
   return {
     ...message,
     query: [...(message.query ?? []), ...Object.entries(sample.query ?? {})],
-    headers: { ...message.headers, ...sample.headers },
+    headers: { ...headersFor(message, sample), ...sample.headers },
   }
+}
+
+function headersFor({ headers = {} }: Unsigned, { without }: RequestSample): Unsigned['headers'] {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name !== without))
 }
 
 /** Sends the x-amz-* headers of the sample in the query of a presigned request. */
@@ -34,7 +38,7 @@ function sendPresigned(message: Unsigned, sample: RequestSample): Promise<RawRes
   const { target } = server
   const timestamp = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
   const body = Buffer.concat(message.body ?? [])
-  const headers = { host: new URL(target.endpoint).host, ...message.headers }
+  const headers = { host: new URL(target.endpoint).host, ...headersFor(message, sample) }
   const query = [...(message.query ?? []), ...Object.entries(sample.headers ?? {})]
   const signed = presign({ ...message, headers, query }, { ...target, timestamp })
   const length =

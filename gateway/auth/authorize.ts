@@ -17,6 +17,7 @@ import type { Caller } from '../../protocol/iam/principal.ts'
 import { BudgetError, Meter, type Work } from '../../protocol/work.ts'
 import type { Identity } from '../port/identity.ts'
 import type { BucketAccess } from '../port/buckets.ts'
+import { countingGrants } from './acl-settings.ts'
 import {
   ConditionValues,
   type Asked,
@@ -157,6 +158,7 @@ function* questionOf(
     sessionPolicies: subject.sessionPolicies,
     boundary: subject.boundary,
     resourcePolicy: resourcePolicies[0],
+    grants: bucket && countingGrants(bucket.settings),
     restrictPublicBuckets: bucket?.settings.publicAccessBlock?.restrictPublicBuckets,
     resourceAccount: bucket?.info.ownerAccount ?? identity.accountId,
     action: access.action,

@@ -22,6 +22,7 @@ const KINDS: Readonly<Record<PolicySource, readonly [kind: string, article: stri
   session: ['session policy', 'a'],
   boundary: ['permissions boundary', 'a'],
   resource: ['resource-based policy', 'a'],
+  acl: ['access control list', 'an'],
 }
 
 /**
@@ -87,6 +88,7 @@ function* mayExplain(
     ...question,
     resourcePolicy: undefined,
     restrictPublicBuckets: undefined,
+    grants: undefined,
     resourceAccount: identity.accountId,
     action: 'iam:SimulatePrincipalPolicy',
     resource: identity.roleArn ?? identity.principalArn,

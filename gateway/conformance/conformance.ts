@@ -13,6 +13,7 @@ import {
   ListObjectVersionsCommand,
   type S3Client,
 } from '@aws-sdk/client-s3'
+import { ACL_CASES } from './acls.ts'
 import { BUCKET_CASES } from './buckets.ts'
 import { CHECKSUM_CASES } from './checksums.ts'
 import { CONDITION_CASES } from './conditions.ts'
@@ -34,6 +35,7 @@ export type { ConformanceCase, ConformanceTarget } from './world.ts'
 
 export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...BUCKET_CASES,
+  ...ACL_CASES,
   ...OBJECT_CASES,
   ...CONDITION_CASES,
   ...BUCKET_TAG_CASES,

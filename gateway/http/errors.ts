@@ -63,6 +63,10 @@ const TABLE = {
     'The AWS access key ID that you provided does not exist in our records.',
   ],
   InvalidArgument: [400, 'Invalid Argument'],
+  InvalidBucketAclWithObjectOwnership: [
+    400,
+    "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+  ],
   InvalidBucketName: [400, 'The specified bucket is not valid.'],
   InvalidBucketState: [409, 'The request is not valid for the current state of the bucket.'],
   InvalidChunkSizeError: [
@@ -183,6 +187,10 @@ const TABLE = {
   ],
   SlowDown: [503, 'Please reduce your request rate.'],
   TooManyBuckets: [400, 'You have attempted to create more buckets than are allowed.'],
+  UnresolvableGrantByEmailAddress: [
+    400,
+    'The email address you provided does not match any account on record.',
+  ],
   UnexpectedContent: [400, 'This request contains unsupported content.'],
   UnsupportedArgument: [400, 'The request contained an unsupported argument.'],
   UnsupportedSignature: [

@@ -21,18 +21,19 @@ const DIRECTIVE: ValueRule = { accepted: ['COPY', 'REPLACE'], notBuilt: [] }
 /** The rules by header name, in lower case. */
 export const VALUE_RULES: ReadonlyMap<string, ValueRule> = new Map<string, ValueRule>([
   [
-    // The accepted ones ask for what is always the case: only the owner has rights.
+    // Which of them a request may use: s3/acl.ts.
     'x-amz-acl',
     {
-      accepted: ['private', 'bucket-owner-full-control'],
-      notBuilt: [
+      accepted: [
+        'private',
         'public-read',
         'public-read-write',
         'authenticated-read',
-        'aws-exec-read',
         'bucket-owner-read',
+        'bucket-owner-full-control',
         'log-delivery-write',
       ],
+      notBuilt: ['aws-exec-read'],
     },
   ],
   [
@@ -57,7 +58,10 @@ export const VALUE_RULES: ReadonlyMap<string, ValueRule> = new Map<string, Value
   ['x-amz-tagging-directive', DIRECTIVE],
   ['x-amz-checksum-mode', { accepted: ['ENABLED'], notBuilt: [], anyCase: true }],
   ['x-amz-bucket-object-lock-enabled', { accepted: ['false'], notBuilt: 'others', anyCase: true }],
-  ['x-amz-object-ownership', { accepted: ['BucketOwnerEnforced'], notBuilt: 'others' }],
+  [
+    'x-amz-object-ownership',
+    { accepted: ['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter'], notBuilt: [] },
+  ],
   ['x-amz-bucket-namespace', { accepted: ['global'], notBuilt: 'others' }],
   [
     // Shoal never moves objects to another class, so only AWS's default is accepted.

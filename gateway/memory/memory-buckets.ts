@@ -80,7 +80,7 @@ export class MemoryBuckets implements BucketBackend {
     this.#buckets.set(request.bucket, {
       info,
       settings: {
-        ...(request.tags !== undefined && { tags: request.tags }),
+        ...request.documents,
         ...(request.objectLock === true && { versioning: 'Enabled', objectLock: {} }),
       },
       objects: new Map(),

@@ -1,4 +1,4 @@
-/** The users and roles whose credentials a memory backend was given. */
+/** The users, roles and accounts whose credentials a memory backend was given. */
 
 import { entityIdOf } from '../../protocol/iam/principal.ts'
 import type { Credential } from '../port/identity.ts'
@@ -7,7 +7,8 @@ import type { PrincipalDirectory } from '../port/principals.ts'
 export function principalsOf(credentials: readonly Credential[]): PrincipalDirectory {
   const ids = new Map<string, string>()
   for (const { identity } of credentials) {
-    const { principalArn, principalId, roleArn } = identity
+    const { accountId, principalArn, principalId, roleArn } = identity
+    ids.set(`arn:aws:iam::${accountId}:root`, accountId)
     ids.set(principalArn, principalId)
     if (roleArn !== undefined) ids.set(roleArn, entityIdOf(principalId))
   }

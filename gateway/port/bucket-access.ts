@@ -9,9 +9,12 @@ export function sameAccess(a: BucketSettings, b: BucketSettings): boolean {
   return accessOf(a) === accessOf(b)
 }
 
-function accessOf({ policy, principals, publicAccessBlock }: BucketSettings): string {
+function accessOf(settings: BucketSettings): string {
+  const { policy, principals, publicAccessBlock, acl, ownership } = settings
   return JSON.stringify([
     policy ?? null,
+    (acl ?? []).map(({ account, group, permission }) => [account, group, permission]),
+    ownership ?? null,
     (principals ?? []).map(({ arn, id }) => [arn, id]),
     publicAccessBlock === undefined
       ? null

@@ -6,6 +6,8 @@
  * meaning. A record may have names that only a later version of Shoal knows: they are kept.
  */
 
+import type { AclGrant } from '../../protocol/iam/acl.ts'
+
 /** A tag of a bucket or of an object. */
 export interface Tag {
   readonly key: string
@@ -36,11 +38,18 @@ export interface ObjectLockSetting {
 
 export type LockMode = 'governance' | 'compliance'
 
+/** Who owns the objects of a bucket, and whether access control lists count in it. */
+export type ObjectOwnership = 'BucketOwnerEnforced' | 'BucketOwnerPreferred' | 'ObjectWriter'
+
 /** A setting that was never made, or was removed, is absent. */
 export interface BucketDocuments {
   readonly tags?: readonly Tag[] | undefined
   readonly cors?: readonly CorsRule[] | undefined
   readonly objectLock?: ObjectLockSetting | undefined
+  /** All grants, those of the owner too. Absent: the owner has full control, and nobody else anything. */
+  readonly acl?: readonly AclGrant[] | undefined
+  /** Absent means BucketOwnerEnforced. `Removed`: the rule was deleted, which means ObjectWriter. */
+  readonly ownership?: ObjectOwnership | 'Removed' | undefined
 }
 
 /** Null removes a setting, undefined leaves it unchanged. */
@@ -52,6 +61,8 @@ export const DOCUMENT_NAMES = [
   'tags',
   'cors',
   'objectLock',
+  'acl',
+  'ownership',
 ] as const satisfies readonly (keyof BucketDocuments)[]
 
 /** The settings after a change. */

@@ -2,7 +2,7 @@
 
 import type { RequestContext } from '../../protocol/context.ts'
 import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
-import type { BucketDocuments, DocumentChange, Tag } from './bucket-documents.ts'
+import type { BucketDocuments, DocumentChange } from './bucket-documents.ts'
 
 /** What never changes about a bucket. */
 export interface BucketInfo {
@@ -68,8 +68,8 @@ export interface BucketBackend {
       bucket: string
       ownerAccount: string
       region: string
-      /** The tags that the bucket begins with. */
-      tags?: readonly Tag[] | undefined
+      /** The settings that the bucket begins with. */
+      documents?: BucketDocuments | undefined
       /** The bucket begins with object lock, and so with versioning. */
       objectLock?: boolean | undefined
     },
@@ -81,8 +81,8 @@ export interface BucketBackend {
   getBucketSettings(context: RequestContext, bucket: string): Promise<BucketSettings>
   /**
    * Resolves when every later operation, through any node, obeys the change (T8). `judged` are the settings that
-   * the change was checked against: throws Conflict when the policy or the public access block differs by now. Throws
-   * InvalidBucketState for object lock without versioning.
+   * the change was checked against: throws Conflict when what decides about access (bucket-access.ts) differs by now.
+   * Throws InvalidBucketState for object lock without versioning.
    */
   changeBucket(
     context: RequestContext,

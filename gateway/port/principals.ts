@@ -3,10 +3,11 @@
 import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 
-/** The users and roles of all accounts. Linearizable. */
+/** The accounts with their users and roles. Linearizable. */
 export interface PrincipalDirectory {
   /**
-   * Unique ids ('AIDA…', 'AROA…', 'AROA…:session') by ARN. ARNs that name no user or role are left out.
+   * Unique ids ('AIDA…', 'AROA…', 'AROA…:session', the account's id of a root) by ARN. ARNs of what does not exist are
+   * left out.
    */
   principalIds(
     context: RequestContext,

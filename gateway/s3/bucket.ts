@@ -11,6 +11,7 @@ import { childOf, childText, parsingXml, tag, xmlDate } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import type { XmlElement, XmlLimits } from '../http/xml.ts'
 import type { Tag } from '../port/bucket-documents.ts'
+import { newBucketAccess, resetBucketAcl } from './acl.ts'
 import { isBucketName } from './bucket-name.ts'
 import { invalidArgument, ownerXml, gatherBody } from './common.ts'
 import { decodeListToken, encodeListToken } from './list.ts'
@@ -74,7 +75,8 @@ function maxBuckets(text: string | undefined): number {
 /**
  * `PUT /bucket`: 200. The bucket belongs to the caller's account. Throws InvalidBucketName, BucketAlreadyExists,
  * BucketAlreadyOwnedByYou, TooManyBuckets, InvalidLocationConstraint, MalformedXML, what `parseTags` throws, AccessDenied
- * for tags without the right s3:TagResource, NotImplemented for elements that Shoal would have to ignore.
+ * for tags, an ownership or grants without the right to each, what `newBucketAccess` throws, NotImplemented for elements
+ * that Shoal would have to ignore.
  */
 export async function createBucket(call: Call): Promise<S3Response> {
   const { bytes } = await gatherBody(call, MAX_BODY_BYTES)
@@ -89,17 +91,19 @@ export async function createBucket(call: Call): Promise<S3Response> {
     if (set !== undefined) tags = parseTagSet(set, 'Bucket')
   }
   if (tags.length > 0) await call.authorizeAlso('s3:TagResource')
+  const access = await newBucketAccess(call)
   try {
     await call.store.createBucket(call.context, {
       bucket: call.bucket,
       ownerAccount: call.identity.accountId,
       region: call.region,
-      tags: tags.length === 0 ? undefined : tags,
+      documents: { ...access, ...(tags.length > 0 && { tags }) },
     })
   } catch (error) {
     // As in AWS, the owner of a bucket may create it again in the oldest region.
     const isOwn = error instanceof StoreError && error.code === 'BucketAlreadyOwnedByYou'
     if (!isOwn || call.region !== OLDEST_REGION) throw error
+    await resetBucketAcl(call, access.acl)
   }
   return emptyResponse(200, { Location: `/${call.bucket}` })
 }

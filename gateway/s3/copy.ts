@@ -26,6 +26,7 @@ import {
   MAX_OBJECT_PUT_BYTES,
   objectHeaders,
 } from './common.ts'
+import { checkObjectAcl } from './acl.ts'
 import { CapturedBody } from './put.ts'
 import { tagsAction, tagsInHeader } from './tagging.ts'
 import { addVersionHeader, checkedVersionId, markerAsSource, readAction } from './version.ts'
@@ -57,6 +58,7 @@ export async function copyObject(call: Call): Promise<S3Response> {
   }
   const replacesTags = headers['x-amz-tagging-directive'] === 'REPLACE'
   const given = replacesTags ? await tagsInHeader(call) : undefined
+  await checkObjectAcl(call)
   const reader = await openSource(call, named)
   const { info } = reader
   const tags = replacesTags ? given : await tagsOfSource(call, named, info)

@@ -39,6 +39,7 @@ import {
   pageSize,
   requestedPart,
 } from './common.ts'
+import { checkObjectAcl } from './acl.ts'
 import { algorithmsOfPart, type ChecksumType } from './checksum-plan.ts'
 import { copyBody, copyResult, copySourceOf, openSource, sourceHeaders } from './copy.ts'
 import { listingOf, named, prefixesXml } from './list.ts'
@@ -53,6 +54,7 @@ export async function createMultipartUpload(call: Call): Promise<S3Response> {
   const { request, bucket, key } = call
   const checksum = checksumPlan(call)
   const tags = await tagsInHeader(call)
+  await checkObjectAcl(call)
   const upload = await call.store.createUpload(call.context, {
     bucket,
     key,
@@ -172,7 +174,11 @@ export async function uploadPartCopy(call: Call): Promise<S3Response> {
   if (range.end - range.start > MAX_OBJECT_PUT_BYTES) throw new S3Error('EntityTooLarge')
   const algorithm = upload.checksumAlgorithm ?? DEFAULT_ALGORITHM
   const body = new CapturedBody(copyBody(reader, range, algorithm))
-  const part = await call.store.putPart(call.context, { ...target, partNumber, body: body.watched })
+  const part = await call.store.putPart(call.context, {
+    ...target,
+    partNumber,
+    body: body.watched,
+  })
   const { etag, checksums } = body.finished
   const result = copyResult(part.lastModifiedMs, etag, checksumValuesXml(checksums))
   return xmlResponse('CopyPartResult', result, sourceHeaders(reader))

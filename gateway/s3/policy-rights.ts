@@ -1,17 +1,21 @@
 /**
- * A bucket policy may not give rights that its writer does not have (F31). protocol/iam/policy-change.ts decides;
- * this file collects what it needs to know. Called for each change of a policy or of a public access block
- * (policy.ts).
+ * Nobody gives rights on a bucket that they do not have, by its policy or its access control list (F31).
+ * protocol/iam/policy-change.ts decides; this file collects what it needs to know. Called for each change of what decides
+ * about access to a bucket (access-change.ts).
  */
 
 import { isPublicPolicy } from '../../protocol/iam/bucket-policy.ts'
 import { compiledPolicy, compilingPolicies } from '../../protocol/iam/compiled.ts'
+import { aclStatements } from '../../protocol/iam/acl.ts'
+import type { CompiledPolicy } from '../../protocol/iam/decide.ts'
+import type { Statement } from '../../protocol/iam/policy.ts'
 import { forbiddenChange } from '../../protocol/iam/policy-change.ts'
 import { entityIdOf } from '../../protocol/iam/principal.ts'
 import { COVERING_STEPS_MAX } from '../../protocol/iam/rights.ts'
 import { Meter, type Work } from '../../protocol/work.ts'
 import type { Identity } from '../port/identity.ts'
-import type { BucketSettings } from '../port/buckets.ts'
+import type { BucketInfo, BucketSettings } from '../port/buckets.ts'
+import { countingGrants } from '../auth/acl-settings.ts'
 import { S3Error } from '../http/errors.ts'
 
 /** The ends of the error texts, by what forbidden change was found. */
@@ -21,12 +25,12 @@ const REASONS = {
 } as const
 
 /**
- * Checks a change of a bucket's settings from `before` to `after` by `identity`. `ownerAccount` is the bucket's. A
- * comparison that takes too many steps counts as forbidden. Throws AccessDenied.
+ * Checks a change of a bucket's settings from `before` to `after` by `identity`: of its policy, its access control list,
+ * and of what makes these count. A comparison that takes too many steps counts as forbidden. Throws AccessDenied.
  */
 export function* judgingChange(
   identity: Identity,
-  ownerAccount: string,
+  { name, ownerAccount }: Pick<BucketInfo, 'name' | 'ownerAccount'>,
   before: BucketSettings,
   after: BucketSettings,
 ): Work<void> {
@@ -41,8 +45,10 @@ export function* judgingChange(
       identityPolicies: yield* compilingPolicies(own ? policies : [], meter),
       sessionPolicies: sessionPolicies && (yield* compilingPolicies(sessionPolicies, meter)),
       boundary: boundary && (yield* compilingPolicies([boundary], meter)),
-      before: policyOf(before),
-      after: policyOf(after)?.policy,
+      before: rightsOf(before, name, ownerAccount),
+      after: rightsOf(after, name, ownerAccount)?.policy,
+      // What a list grants to another account its root has, whatever policies that account has.
+      held: !own && isRoot ? statementsFor(before, name, ownerAccount, accountId) : [],
       wasRestricted: isRestricted(before) && !isRestricted(after),
     },
     meter,
@@ -52,6 +58,33 @@ export function* judgingChange(
     'AccessDenied',
     `User: ${identity.principalArn} is not authorized to change who may use the bucket, ${REASONS[forbidden]}`,
   )
+}
+
+/** What the policy and the list of the bucket say, as one policy. Undefined when the bucket has neither. */
+function rightsOf(
+  settings: BucketSettings,
+  bucket: string,
+  owner: string,
+): CompiledPolicy | undefined {
+  const compiled = policyOf(settings)
+  const granted = aclStatements(countingGrants(settings) ?? [], bucket, owner)
+  if (granted.length === 0 || (compiled !== undefined && compiled.policy === undefined)) {
+    return compiled
+  }
+  const statements = [...(compiled?.policy?.statements ?? []), ...granted]
+  return { name: 'bucket policy', policy: { kind: 'resource', statements } }
+}
+
+/** What the list of the bucket grants to this account, or to all. */
+function statementsFor(
+  settings: BucketSettings,
+  bucket: string,
+  owner: string,
+  accountId: string,
+): readonly Statement[] {
+  const grants = isRestricted(settings) ? [] : (countingGrants(settings) ?? [])
+  const own = grants.filter(({ account, group }) => group !== undefined || account === accountId)
+  return aclStatements(own, bucket, owner)
 }
 
 /** The compiled policy, from the cache of compiled policies; undefined when the bucket has none. */

@@ -1,6 +1,6 @@
 /**
- * The policy of a bucket, its status, and its public access block: everything about a bucket that changes who may use
- * it. All changes go through `changeAccess`.
+ * The policy of a bucket, its status, and its public access block. All changes go through `changeAccess`, like those of
+ * its access control list and its ownership.
  *
  * Invariants:
  *   - a stored policy was parsed, its principals exist and are stored with their unique ids
@@ -14,18 +14,17 @@ import {
   parsingBucketPolicy,
   type BucketPolicy,
 } from '../../protocol/iam/bucket-policy.ts'
-import { StoreError } from '../../protocol/errors.ts'
 import { shownPolicy, unresolvedPrincipals } from '../../protocol/iam/named-principals.ts'
 import { MalformedPolicyError } from '../../protocol/iam/policy.ts'
 import type { Work } from '../../protocol/work.ts'
-import type { BucketChange, BucketSettings, PublicAccessBlock } from '../port/buckets.ts'
+import type { BucketSettings, PublicAccessBlock } from '../port/buckets.ts'
 import { S3Error } from '../http/errors.ts'
 import type { Call } from './operation.ts'
 import { resolvePrincipals } from '../port/principals.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
 import { childText, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
+import { changeAccess } from './access-change.ts'
 import { invalidArgument } from './common.ts'
-import { judgingChange } from './policy-rights.ts'
 import { settingBody, settingXml } from './versioning.ts'
 
 /** More than the maximum size of a policy, so that the refusal of a larger one can say what is wrong. */
@@ -107,49 +106,6 @@ async function storedPolicy(call: Call): Promise<BucketSettings & { readonly pol
     throw new S3Error('NoSuchBucketPolicy', undefined, { details: { BucketName: call.bucket } })
   }
   return { ...settings, policy }
-}
-
-/** Each attempt starts again from the settings of the time. After the last one the client gets 409. */
-const CHANGE_ATTEMPTS = 5
-
-/**
- * Makes a change only if the settings that it was checked against still hold. `changeOf` makes the change from the
- * current settings, and may throw; it is called again after a conflict. Otherwise two changes at once, each harmless
- * by itself, could together give what neither caller may give.
- *
- *   read the settings → make the change → check the rights → note the principals as named → store, if unchanged
- *
- * Throws AccessDenied, OperationAborted after too many conflicts.
- */
-async function changeAccess(
-  call: Call,
-  changeOf: (settings: BucketSettings) => BucketChange,
-): Promise<void> {
-  const { bucket, context, identity, store } = call
-  const { info } = await store.bucketAccess(context, bucket)
-  for (let attempt = 1; ; attempt++) {
-    const judged = await store.getBucketSettings(context, bucket)
-    const change = changeOf(judged)
-    const after = changedBy(judged, change)
-    await call.inTurns(judgingChange(identity, info.ownerAccount, judged, after))
-    await store.markNamed(context, info.ownerAccount, change.principals ?? [])
-    try {
-      return await store.changeBucket(context, { bucket, change, judged })
-    } catch (error) {
-      const isConflict = error instanceof StoreError && error.code === 'Conflict'
-      if (!isConflict || attempt === CHANGE_ATTEMPTS) throw error
-    }
-  }
-}
-
-/** The settings as they will be after the change. null in a change removes a setting. */
-function changedBy(before: BucketSettings, change: BucketChange): BucketSettings {
-  const { policy, principals, publicAccessBlock } = change
-  return {
-    ...before,
-    ...(policy !== undefined && { policy: policy ?? undefined, principals }),
-    ...(publicAccessBlock !== undefined && { publicAccessBlock: publicAccessBlock ?? undefined }),
-  }
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true })

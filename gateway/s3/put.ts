@@ -5,6 +5,7 @@
 
 import type { ChecksumAlgorithm, ObjectBody, FinishedBody, SmallBody } from '../port/body.ts'
 import { openBody } from '../body/body.ts'
+import { checkObjectAcl } from './acl.ts'
 import { writeCondition } from './conditions.ts'
 import type { Call } from './operation.ts'
 import { emptyResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
@@ -24,6 +25,7 @@ export async function putObject(call: Call): Promise<S3Response> {
   const condition = writeCondition(request.headers)
   const tags = await tagsInHeader(call)
   const headers = { ...objectHeaders(request), tags }
+  await checkObjectAcl(call)
   const body = new CapturedBody(await receiveBody(call))
   const made = await call.store.putObject(call.context, {
     bucket: call.bucket,

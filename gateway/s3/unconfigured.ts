@@ -4,6 +4,7 @@
  * object exists, so that a probe of a missing one gets its 404. s3/table/unconfigured.ts lists them.
  */
 
+import { allowsAcls } from '../auth/acl-settings.ts'
 import { S3Error, type S3ErrorCode } from '../http/errors.ts'
 import type { Call, Handler } from './operation.ts'
 import {
@@ -12,8 +13,9 @@ import {
   type ResponseHeaders,
   type S3Response,
 } from '../http/response.ts'
-import { escapeXml } from '../http/xml-text.ts'
-import { bucketOwner, ownerXml, gatherBody } from './common.ts'
+import { checkObjectAcl } from './acl.ts'
+import { aclXml, ownersGrants } from './acl-grants.ts'
+import { bucketOwner, gatherBody } from './common.ts'
 import { addVersionHeader, requestedVersion } from './version.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
@@ -43,27 +45,23 @@ export async function removeFromBucket(call: Call): Promise<S3Response> {
   return emptyResponse(204)
 }
 
-/** `GET /bucket?acl`: the owner has full control, and no one else has a grant. Rights come from policies only. */
-export async function getBucketAcl(call: Call): Promise<S3Response> {
-  const { ownerAccount } = await call.store.headBucket(call.context, call.bucket)
-  return xmlResponse('AccessControlPolicy', ownerControls(ownerAccount))
-}
-
 /** `GET /bucket/key?acl`: the same as of the bucket, whose account owns every object in it. */
 export async function getObjectAcl(call: Call): Promise<S3Response> {
   const headers = await findObject(call)
-  return xmlResponse('AccessControlPolicy', ownerControls(await bucketOwner(call)), headers)
+  const owner = await bucketOwner(call)
+  return xmlResponse('AccessControlPolicy', aclXml(owner, ownersGrants(owner)), headers)
 }
 
-/** Accepts only what is always the case: the canned ACL `private` in the header, without a document. */
-export async function putAcl(call: Call): Promise<S3Response> {
+/** `PUT /bucket/key?acl`: accepts only what is always the case, a canned list in the header that gives the owner all. */
+export async function putObjectAcl(call: Call): Promise<S3Response> {
   const { bytes } = await gatherBody(call, MAX_BODY_BYTES)
   if (bytes.length > 0 || call.request.headers['x-amz-acl'] === undefined) {
-    throw new S3Error('NotImplemented', 'Only the canned ACL private is implemented')
+    const { settings } = await call.access(call.bucket)
+    if (!allowsAcls(settings)) throw new S3Error('AccessControlListNotSupported')
+    throw new S3Error('NotImplemented', 'Access control lists of objects are not implemented')
   }
-  if (call.key !== '') return emptyResponse(200, await findObject(call))
-  await call.store.headBucket(call.context, call.bucket)
-  return emptyResponse(200)
+  await checkObjectAcl(call)
+  return emptyResponse(200, await findObject(call))
 }
 
 /** Retention and legal hold need a bucket with object lock, which does not exist in Shoal. */
@@ -83,10 +81,4 @@ async function findObject(call: Call): Promise<ResponseHeaders> {
   const headers: ResponseHeaders = {}
   addVersionHeader(headers, { versioned, versionId: info.versionId })
   return headers
-}
-
-/** An ACL with one grant: FULL_CONTROL for the account. */
-function ownerControls(account: string): string {
-  const id = escapeXml(account)
-  return `${ownerXml(account)}<AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>${id}</ID><DisplayName>${id}</DisplayName></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList>`
 }

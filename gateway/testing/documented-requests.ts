@@ -16,6 +16,8 @@ export interface RequestSample {
   readonly headers?: Readonly<Record<string, string>>
   /** The status of the answer, when it differs from that of the request without the name. */
   readonly status?: number
+  /** A header of the plain request that cannot be sent together with this one. */
+  readonly without?: string
 }
 
 export const TEXT = Buffer.from('what is stored')
@@ -67,6 +69,8 @@ const BODIES: Readonly<Record<string, (bucket: string, partChecksum: string) => 
   PutBucketCors: () =>
     '<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>',
   PutBucketTagging: () => TAGGING,
+  PutBucketOwnershipControls: () =>
+    '<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>',
   PutObjectTagging: () => TAGGING,
   CompleteMultipartUpload: (_, partChecksum) =>
     `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${ETAG}</ETag>${partChecksum}</Part></CompleteMultipartUpload>`,
@@ -94,7 +98,11 @@ export async function prepareSample(
   const bucket = `documented-${(count += 1)}`
   const path = { service: '/', bucket: `/${bucket}`, object: `/${bucket}/key` }[level]
   let uploadId = ''
-  if (name !== 'CreateBucket') await send(target, { method: 'PUT', path: `/${bucket}` })
+  if (name !== 'CreateBucket') {
+    const headers: Record<string, string> =
+      name === 'PutBucketAcl' ? { 'x-amz-object-ownership': 'ObjectWriter' } : {}
+    await send(target, { method: 'PUT', path: `/${bucket}`, headers })
+  }
   const setting = SETTINGS[name]
   if (setting !== undefined) await putSetting(target, `/${bucket}`, ...setting)
   if (level === 'object' || name === 'DeleteObjects') {
@@ -268,6 +276,9 @@ export function sampleOf(
     const sums = isOfObject ? checksumOfObject(algorithm) : checksumOf(algorithm, body)
     const isName = header === 'x-amz-sdk-checksum-algorithm'
     return { headers: isName ? { [header]: algorithm, ...sums } : sums }
+  }
+  if (header.startsWith('x-amz-grant-')) {
+    return { headers: { [header]: `id=${ACCOUNT}` }, without: 'x-amz-acl' }
   }
   switch (header) {
     case 'content-md5':

@@ -92,7 +92,7 @@ export class Identities {
     const root = rootCredentials(cluster)
     this.resolver = new Resolver({ records, sessions, clock, network, root, cluster })
     records.onChange((kind, name) => this.resolver.changed(kind, name))
-    this.principals = new Principals(records)
+    this.principals = new Principals(records, () => cluster().rootAccount.accountId)
     const { principals } = this
     const uses = new PolicyUses(records)
     const attachments = new Attachments(records, random, uses)

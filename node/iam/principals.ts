@@ -10,11 +10,21 @@ import { entityArn } from '../../protocol/iam/identity.ts'
 import {
   entityIdOf,
   principalName,
+  rootAccountOf,
   type PrincipalName,
   type ResolvedPrincipal,
 } from '../../protocol/iam/principal.ts'
 import { ROLE } from './holdings.ts'
-import { byId, byName, nameKind, readAll, USER, type RecordEdit, type Records } from './records.ts'
+import {
+  ACCOUNT,
+  byId,
+  byName,
+  nameKind,
+  readAll,
+  USER,
+  type RecordEdit,
+  type Records,
+} from './records.ts'
 
 /** What a user's and a role's record have in common here. */
 interface Entity {
@@ -27,21 +37,28 @@ interface Entity {
 /** The gateway's port for principals in policies; also used by roles.ts for trust policies. */
 export class Principals implements PrincipalDirectory {
   readonly #records: Records
+  readonly #firstAccount: () => string
 
-  constructor(records: Records) {
+  /** @param firstAccount the id of the account that exists without a record */
+  constructor(records: Records, firstAccount: () => string) {
     this.#records = records
+    this.#firstAccount = firstAccount
   }
 
   /**
    * The ids of the principals that these ARNs name now, by ARN: the unique id of the user or role,
-   * and ':SESSION' for a role's session. ARNs that name none are left out. Throws StoreError
-   * Unavailable.
+   * and ':SESSION' for a role's session; for the root of an account the account's id. ARNs that name none are left
+   * out. Throws StoreError Unavailable.
    */
   async principalIds(
     context: RequestContext,
     arns: readonly string[],
   ): Promise<ReadonlyMap<string, string>> {
     const found = await readAll(arns, async (arn) => {
+      const account = rootAccountOf(arn)
+      if (account !== undefined) {
+        return (await this.#accountExists(context, account)) ? { arn, id: account } : undefined
+      }
       const name = principalName(arn)
       const entity = name && (await this.#byName(context, name))
       if (name === undefined || entity === undefined) return undefined
@@ -105,6 +122,11 @@ export class Principals implements PrincipalDirectory {
       current === undefined ? { keep: true } : { write: { ...current, namedAbroad: true } }
     if (kind === 'user') await this.#records.change(context, USER, name, marked)
     else await this.#records.change(context, ROLE, name, marked)
+  }
+
+  async #accountExists(context: RequestContext, accountId: string): Promise<boolean> {
+    const account = await this.#records.read(context, ACCOUNT, accountId)
+    return account === undefined ? accountId === this.#firstAccount() : !account.closed
   }
 
   /** The user or role that has this name now. */

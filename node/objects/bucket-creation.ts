@@ -11,7 +11,7 @@
  *   - a creation that dies between two steps leaves an intent, or a bucket that the next reader decides
  */
 
-import type { Tag } from '../../gateway/port/bucket-documents.ts'
+import type { BucketDocuments } from '../../gateway/port/bucket-documents.ts'
 import type { BucketRecord } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
@@ -52,7 +52,7 @@ interface BucketRequest {
   readonly bucket: string
   readonly ownerAccount: string
   readonly region: string
-  readonly tags?: readonly Tag[] | undefined
+  readonly documents?: BucketDocuments | undefined
   readonly objectLock?: boolean | undefined
 }
 
@@ -160,7 +160,7 @@ export class BucketCreation {
   }
 
   /** With an incarnation of its own: a second creation under the name is another bucket. */
-  #newRecord({ bucket, ownerAccount, region, tags, objectLock }: BucketRequest): BucketRecord {
+  #newRecord({ bucket, ownerAccount, region, documents, objectLock }: BucketRequest): BucketRecord {
     const { random, clock, memberCount } = this.#options
     const identity = {
       name: bucket,
@@ -170,7 +170,7 @@ export class BucketCreation {
       region,
       shards: shardsFor(memberCount()),
     }
-    return newBucket(identity, { tags, objectLock: objectLock === true ? {} : undefined })
+    return newBucket(identity, { ...documents, ...(objectLock === true && { objectLock: {} }) })
   }
 
   /** Repeats a step whose outcome is not known. */

@@ -51,6 +51,7 @@ const KEYS = [
   's3:x-amz-grant-write',
   's3:x-amz-grant-write-acp',
   's3:x-amz-metadata-directive',
+  's3:x-amz-object-ownership',
   's3:x-amz-server-side-encryption',
   's3:x-amz-storage-class',
   'sts:ExternalId',

@@ -8,6 +8,8 @@
  *      policies.
  *   3. A caller of another account: both must allow.
  *   4. A caller without a signature: the resource policy decides.
+ *      In 2 to 4 a grant of the resource's access control list counts as an Allow of its policy: to everybody as one
+ *      that names the caller, to an account as one that only names the account.
  *   5. Session policies must allow it in every case.
  *   6. The permissions boundary of a user or role must allow it too, unless a resource policy of the caller's account
  *      gives it to this very user or session, or to everybody. A Deny in it counts as one of rule 1.
@@ -15,10 +17,11 @@
  *
  * The root of the account that owns a bucket may always read and replace the bucket's policy, so that a
  * policy can't lock out all callers for good. A public policy of a bucket that restricts public access allows its
- * account's principals only. Pure.
+ * account's principals only. Neither does its access control list count for others then. Pure.
  */
 
 import { finish, Meter, type Work } from '../work.ts'
+import { grantedBy, type AclGrant } from './acl.ts'
 import { isPublicPolicy } from './bucket-policy.ts'
 import { statementVerdict } from './evaluate.ts'
 import type { Policy, Statement } from './policy.ts'
@@ -40,6 +43,8 @@ export interface Question {
   readonly boundary?: CompiledPolicy | undefined
   /** The policy of a bucket, or the trust policy of a role. */
   readonly resourcePolicy?: CompiledPolicy | undefined
+  /** The access control list that applies to the action. Absent when there is none, or when lists do not count. */
+  readonly grants?: readonly AclGrant[] | undefined
   /** True for roles: identity policies alone let no caller in, not even the account's root. */
   readonly resourceMustAllow?: boolean | undefined
   /** Restricts a public bucket policy to the bucket's account. */
@@ -57,15 +62,15 @@ export interface Question {
   readonly context: ContextValues
 }
 
-/** Kind of policy. `account`: no policy, the account's root. */
-export type PolicySource = 'identity' | 'session' | 'boundary' | 'resource' | 'account'
+/** Kind of policy. `account`: no policy, the account's root. `acl`: no policy, a grant. */
+export type PolicySource = 'identity' | 'session' | 'boundary' | 'resource' | 'account' | 'acl'
 
 export interface Decision {
   readonly allowed: boolean
   readonly kind: 'allow' | 'explicit-deny' | 'default-deny'
   /** The policy that decided. For a default deny: where an Allow was missing first. */
   readonly source: PolicySource
-  /** Absent for a default deny and for the root. */
+  /** Absent for a default deny, for the root and for a grant. */
   readonly by?: DecidingStatement | undefined
 }
 
@@ -77,6 +82,7 @@ export interface DecidingStatement {
 }
 
 const BY_ACCOUNT: Decision = { allowed: true, kind: 'allow', source: 'account' }
+const BY_GRANT: Decision = { allowed: true, kind: 'allow', source: 'acl' }
 
 /**
  * The most steps that a decision can take. It is more than the largest policies that the quotas allow need for
@@ -119,9 +125,15 @@ export function* deciding(question: Question, meter: Meter): Work<Decision> {
   const byIdentity: Decision | undefined =
     known?.isRoot === true ? BY_ACCOUNT : allowed('identity', identity.allow)
   const counts = own || !isRestricted(question)
-  const byName = counts ? allowed('resource', bucket.allow) : undefined
+  const grants = counts ? question.grants : undefined
+  const granted = grants && grantedBy(grants, subject.action, caller)
+  const byName =
+    (counts ? allowed('resource', bucket.allow) : undefined) ??
+    (granted === 'named' ? BY_GRANT : undefined)
   const byRole = counts ? allowed('resource', bucket.allowRole) : undefined
-  const byAccount = counts ? allowed('resource', bucket.allowAccount) : undefined
+  const byAccount =
+    (counts ? allowed('resource', bucket.allowAccount) : undefined) ??
+    (granted === 'account' ? BY_GRANT : undefined)
   const decision = combine()
   if (decision.allowed && session !== undefined && session.allow === undefined) {
     return missing('session')

@@ -26,6 +26,8 @@ export interface PolicyChange {
   /** Undefined when there is no policy. */
   readonly before: CompiledPolicy | undefined
   readonly after: Policy | undefined
+  /** Statements whose rights the caller has besides; as if they named it. */
+  readonly held?: readonly Statement[] | undefined
   /** The policy did not count for all principals that it names, and will from now on. */
   readonly wasRestricted: boolean
 }
@@ -69,7 +71,8 @@ function* judging(change: PolicyChange, meter: Meter): Work<'gives' | 'lifts' | 
       effect === 'Deny' && principals?.everyone === true && !exceptPrincipals,
   )
   const granted: Policy = { kind: 'identity', statements: [...given, ...denied] }
-  const own = [...identity, leastRights(old, who)]
+  const held: Policy = { kind: 'identity', statements: change.held?.map(unnamed) ?? [] }
+  const own = [...identity, leastRights(old, who), held]
   return (yield* eachCovers([own, session, boundary], granted, meter)) ? undefined : 'gives'
 }
 
@@ -83,6 +86,10 @@ function* eachCovers(
 }
 
 const EMPTY: Policy = { kind: 'resource', statements: [] }
+
+function unnamed(statement: Statement): Statement {
+  return { ...statement, principals: undefined, exceptPrincipals: false }
+}
 
 function readable(policies: readonly CompiledPolicy[]): Policy[] | undefined {
   const parsed = policies.map(({ policy }) => policy)

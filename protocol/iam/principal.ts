@@ -71,6 +71,12 @@ export function entityIdOf(userId: string): string {
 }
 
 const ROOT_ARN = /^arn:aws:iam::(\d{12}):root$/
+
+/** The account whose root this ARN names; undefined when it names something else. */
+export function rootAccountOf(arn: string): string | undefined {
+  return ROOT_ARN.exec(arn)?.[1]
+}
+
 const NAME = '[\\w+=,.@-]{1,128}'
 const ENTITY_ARN = new RegExp(
   `^arn:aws:iam::(\\d{12}):(user|role)(/(?:[!-)+->@-~]{1,510}/)?)(${NAME})$`,
@@ -86,8 +92,8 @@ export function parsePrincipal(
 ): { everyone: true } | { account: string } | { arn: string } | undefined {
   if (text === '*') return { everyone: true }
   if (/^\d{12}$/.test(text)) return { account: text }
-  const root = ROOT_ARN.exec(text)
-  if (root !== null) return { account: root[1] as string }
+  const account = rootAccountOf(text)
+  if (account !== undefined) return { account }
   return ENTITY_ARN.test(text) || SESSION_ARN.test(text) ? { arn: text } : undefined
 }
 

@@ -1,3 +1,4 @@
+import { ACL_SUBJECTS } from './acls.ts'
 import { BODY_SUBJECTS } from './bodies.ts'
 import { HEADER_SUBJECTS } from './headers.ts'
 import { POLICY_SUBJECTS } from './policies.ts'
@@ -12,4 +13,5 @@ export const SUBJECTS: readonly Subject[] = [
   ...POLICY_SUBJECTS,
   ...HEADER_SUBJECTS,
   ...UPLOAD_FORM_SUBJECTS,
+  ...ACL_SUBJECTS,
 ]

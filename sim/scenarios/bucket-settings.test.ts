@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import type { Backend } from '../../gateway/port/backend.ts'
 import type { PutResult } from '../../gateway/port/objects.ts'
-import type { BucketChange } from '../../gateway/port/buckets.ts'
+import type { BucketChange, BucketSettings } from '../../gateway/port/buckets.ts'
 import type { SimulatedCluster } from '../world/cluster.ts'
 import {
   backendOf,
@@ -30,6 +30,10 @@ const CORS = [
     maxAgeSeconds: 60,
   },
 ]
+const ACL: BucketSettings['acl'] = [
+  { account: '1', permission: 'FULL_CONTROL' },
+  { group: 'AllUsers', permission: 'READ' },
+]
 const BLOCK = {
   blockPublicAcls: true,
   ignorePublicAcls: false,
@@ -55,6 +59,7 @@ test('a setting is kept, null removes it, and a change leaves other settings alo
     await change(cluster, 1, { versioning: 'Enabled', publicAccessBlock: BLOCK })
     await change(cluster, 2, { abortRules: [RULE], tags: TAGS })
     await change(cluster, 1, { cors: CORS })
+    await change(cluster, 2, { acl: ACL, ownership: 'ObjectWriter' })
     const all = {
       versioning: 'Enabled',
       policy: '{"a":1}',
@@ -62,14 +67,16 @@ test('a setting is kept, null removes it, and a change leaves other settings alo
       abortRules: [RULE],
       tags: TAGS,
       cors: CORS,
+      acl: ACL,
+      ownership: 'ObjectWriter',
     }
     expect(await settings()).toEqual(all)
     await change(cluster, 0, { versioning: 'Suspended', policy: null })
     expect(await settings()).toEqual({ ...all, versioning: 'Suspended', policy: undefined })
     await change(cluster, 0, { publicAccessBlock: null, abortRules: null })
-    await change(cluster, 2, { cors: null })
-    expect(await settings()).toEqual({ versioning: 'Suspended', tags: TAGS })
-    await change(cluster, 1, { tags: null })
+    await change(cluster, 2, { cors: null, acl: null, ownership: 'Removed' })
+    expect(await settings()).toEqual({ versioning: 'Suspended', tags: TAGS, ownership: 'Removed' })
+    await change(cluster, 1, { tags: null, ownership: null })
     expect(await settings()).toEqual({ versioning: 'Suspended' })
     await expect(
       backendOf(cluster, 0).changeBucket(context(), { bucket: 'none', change: {} }),
@@ -89,6 +96,7 @@ test('changes of different settings at once all take effect', async () => {
           codeOf(change(cluster, 1, { publicAccessBlock: BLOCK })),
           codeOf(change(cluster, 0, { tags: TAGS })),
           codeOf(change(cluster, 2, { cors: CORS })),
+          codeOf(change(cluster, 1, { acl: ACL })),
         ])
         const settings = await backendOf(cluster, 2).getBucketSettings(context(), BUCKET)
         if (codes[0] === 'ok') expect(settings.policy).toBe('{}')
@@ -97,6 +105,7 @@ test('changes of different settings at once all take effect', async () => {
         if (codes[3] === 'ok') expect(settings.publicAccessBlock).toEqual(BLOCK)
         if (codes[4] === 'ok') expect(settings.tags).toEqual(TAGS)
         if (codes[5] === 'ok') expect(settings.cors).toEqual(CORS)
+        if (codes[6] === 'ok') expect(settings.acl).toEqual(ACL)
         expect(codes.filter((code) => code === 'ok').length).toBeGreaterThanOrEqual(2)
       },
       { seed },

@@ -1,6 +1,8 @@
 /** Operations on buckets and their settings, as entries of the table (Operation says what the fields mean). */
 
 import type { Operation } from '../operation.ts'
+import { BUCKET_ACL_HEADERS } from '../acl-grants.ts'
+import { getBucketAcl, putBucketAcl } from '../acl.ts'
 import { deleteBucketTagging, getBucketTagging, putBucketTagging } from '../bucket-tags.ts'
 import { createBucket, deleteBucket, getBucketLocation, headBucket } from '../bucket.ts'
 import { deleteBucketCors, getBucketCors, putBucketCors } from '../cors.ts'
@@ -9,6 +11,11 @@ import { deleteBucketLifecycle, getBucketLifecycle, putBucketLifecycle } from '.
 import { listObjects, listObjectsV2 } from '../list.ts'
 import { listObjectVersions } from '../list-versions.ts'
 import { listMultipartUploads } from '../multipart.ts'
+import {
+  deleteBucketOwnershipControls,
+  getBucketOwnershipControls,
+  putBucketOwnershipControls,
+} from '../ownership.ts'
 import {
   deleteBucketPolicy,
   deletePublicAccessBlock,
@@ -25,7 +32,7 @@ import { CHECKSUMS, LISTING, NO_LOCK, defineOperation } from './define.ts'
 export const BUCKET_OPERATIONS: readonly Operation[] = [
   defineOperation('CreateBucket', 'PUT', 'bucket', createBucket, {
     headers: [
-      'x-amz-acl',
+      ...BUCKET_ACL_HEADERS,
       'x-amz-bucket-object-lock-enabled',
       'x-amz-object-ownership',
       'x-amz-bucket-namespace',
@@ -114,6 +121,27 @@ export const SETTING_OPERATIONS: readonly Operation[] = [
     action: 's3:PutBucketPublicAccessBlock',
     audited: true,
   }),
+  defineOperation('GetBucketAcl', 'GET', 'bucket', getBucketAcl, { marks: ['acl'] }),
+  defineOperation('PutBucketAcl', 'PUT', 'bucket', putBucketAcl, {
+    marks: ['acl'],
+    audited: true,
+    headers: [...BUCKET_ACL_HEADERS, ...CHECKSUMS],
+  }),
+  defineOperation('GetBucketOwnershipControls', 'GET', 'bucket', getBucketOwnershipControls, {
+    marks: ['ownershipControls'],
+  }),
+  defineOperation('PutBucketOwnershipControls', 'PUT', 'bucket', putBucketOwnershipControls, {
+    marks: ['ownershipControls'],
+    audited: true,
+    headers: CHECKSUMS,
+  }),
+  defineOperation(
+    'DeleteBucketOwnershipControls',
+    'DELETE',
+    'bucket',
+    deleteBucketOwnershipControls,
+    { marks: ['ownershipControls'], action: 's3:PutBucketOwnershipControls', audited: true },
+  ),
   defineOperation('GetBucketLifecycleConfiguration', 'GET', 'bucket', getBucketLifecycle, {
     marks: ['lifecycle'],
     action: 's3:GetLifecycleConfiguration',

@@ -3,7 +3,7 @@
  *
  * Probes are calls that clients make for every bucket or object, without wanting to configure anything. They get the
  * answer of one that is not configured. Whatever would configure something is refused, because ignoring it would
- * change what the client asked for. Setting an ACL to what it always is counts as a probe.
+ * change what the client asked for.
  */
 
 import { upperCase } from '../../http/ascii.ts'
@@ -11,10 +11,9 @@ import type { Method, Operation } from '../operation.ts'
 import {
   bucketHas,
   bucketLacks,
-  getBucketAcl,
   getObjectAcl,
   objectLockMissing,
-  putAcl,
+  putObjectAcl,
 } from '../unconfigured.ts'
 import { CHECKSUMS, missing, probe, removal, type Extras } from './define.ts'
 
@@ -25,11 +24,6 @@ function ofVersion(versionAction: string): Extras {
 
 /** Answered as S3 does when nothing is configured (s3/unconfigured.ts). */
 export const PROBE_OPERATIONS: readonly Operation[] = [
-  probe('GetBucketAcl', 'bucket', 'acl', getBucketAcl),
-  probe('PutBucketAcl', 'bucket', 'acl', putAcl, {
-    method: 'PUT',
-    headers: ['x-amz-acl', ...CHECKSUMS],
-  }),
   probe('GetBucketAbac', 'bucket', 'abac', bucketHas('AbacStatus', '<Status>Disabled</Status>')),
   probe(
     'GetBucketEncryption',
@@ -74,18 +68,11 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
     bucketLacks('ObjectLockConfigurationNotFoundError'),
     { action: 's3:GetBucketObjectLockConfiguration' },
   ),
-  probe(
-    'GetBucketOwnershipControls',
-    'bucket',
-    'ownershipControls',
-    bucketLacks('OwnershipControlsNotFoundError'),
-  ),
   removal('DeleteBucketEncryption', 'encryption', 's3:PutEncryptionConfiguration'),
   removal('DeleteBucketWebsite', 'website'),
   removal('DeleteBucketReplication', 'replication', 's3:PutReplicationConfiguration'),
-  removal('DeleteBucketOwnershipControls', 'ownershipControls', 's3:PutBucketOwnershipControls'),
   probe('GetObjectAcl', 'object', 'acl', getObjectAcl, ofVersion('s3:GetObjectVersionAcl')),
-  probe('PutObjectAcl', 'object', 'acl', putAcl, {
+  probe('PutObjectAcl', 'object', 'acl', putObjectAcl, {
     method: 'PUT',
     headers: ['x-amz-acl', ...CHECKSUMS],
     ...ofVersion('s3:PutObjectVersionAcl'),
@@ -126,7 +113,6 @@ export const ABSENT_OPERATIONS: readonly Operation[] = [
     'object-lock',
     's3:PutBucketObjectLockConfiguration',
   ),
-  missing('PutBucketOwnershipControls', 'PUT', 'bucket', 'ownershipControls'),
   ...['analytics', 'inventory', 'metrics', 'intelligent-tiering'].flatMap((mark) => {
     const words = mark.split('-').map((word) => upperCase(word.charAt(0)) + word.slice(1))
     const kind = `${words.join('')}Configuration`

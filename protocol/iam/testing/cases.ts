@@ -5,7 +5,15 @@
 
 import { CONDITION_KEYS } from '../condition-keys.ts'
 import type { CompiledPolicy, Question } from '../decide.ts'
-import type { RawCaller, RawPolicy, RawPrincipal, RawQuestion, RawStatement } from './oracle.ts'
+import { ACL_PERMISSIONS } from '../acl.ts'
+import type {
+  RawCaller,
+  RawGrant,
+  RawPolicy,
+  RawPrincipal,
+  RawQuestion,
+  RawStatement,
+} from './oracle.ts'
 import { parsePolicy, type Policy, type PolicyKind } from '../policy.ts'
 import type { ResolvedPrincipal } from '../principal.ts'
 
@@ -118,6 +126,10 @@ const ACTIONS = [
   's3:PutBucketPolicy',
   's3:GetBucketPolicy',
   'iam:GetUser',
+  's3:ListBucket',
+  's3:ListBucketVersions',
+  's3:GetBucketAcl',
+  's3:PutBucketAcl',
 ]
 
 const RESOURCE_PATTERNS = [
@@ -143,6 +155,14 @@ const RESOURCES = [
   'arn:aws:s3:::b/bb',
   'arn:aws:s3:::a/*',
   'arn:aws:iam::111111111111:user/ann',
+]
+
+const GRANTEES: readonly Pick<RawGrant, 'account' | 'group'>[] = [
+  { group: 'AllUsers' },
+  { group: 'AuthenticatedUsers' },
+  { group: 'LogDelivery' },
+  { account: ONE },
+  { account: TWO },
 ]
 
 interface Kind {
@@ -296,14 +316,24 @@ function randomPolicies(random: SmallRandom): Policies {
   }
 }
 
+function randomGrants(random: SmallRandom): RawGrant[] {
+  if (random.chance(0.6)) return []
+  return Array.from({ length: 1 + random.below(3) }, () => ({
+    ...random.pick(GRANTEES),
+    permission: random.pick(ACL_PERMISSIONS),
+  }))
+}
+
 /** Several requests meet the same policies. */
 export function randomCases(random: SmallRandom, count: number): Case[] {
   const policies = randomPolicies(random)
+  const grants = policies.resourceMustAllow ? [] : randomGrants(random)
   return Array.from({ length: count }, () => {
     const caller = random.pick(CALLERS)
     const isBounded = caller !== 'anonymous' && !caller.isRoot
     return {
       ...policies,
+      grants,
       // Only users and roles can have one.
       boundary: isBounded ? policies.boundary : undefined,
       caller,

@@ -41,6 +41,12 @@ export interface RawCaller {
   userName?: string
 }
 
+export interface RawGrant {
+  account?: string
+  group?: 'AllUsers' | 'AuthenticatedUsers' | 'LogDelivery'
+  permission: 'READ' | 'WRITE' | 'READ_ACP' | 'WRITE_ACP' | 'FULL_CONTROL'
+}
+
 export interface RawQuestion {
   caller: RawCaller | 'anonymous'
   /** 'broken': a text that is no policy. */
@@ -50,6 +56,8 @@ export interface RawQuestion {
   resourcePolicy: RawPolicy | 'broken' | undefined
   resourceMustAllow: boolean
   restrictPublicBuckets: boolean
+  /** The list of the bucket, where it counts. */
+  grants: readonly RawGrant[]
   resourceAccount: string
   action: string
   resource: string
@@ -92,6 +100,9 @@ export function oracle(question: RawQuestion): 'deny' | 'allow' | 'none' {
           (each) => each.Effect === 'Allow' && holds(each, request) === 1,
         )
   const ways = granting.map((each) => how(each, caller, request.ids))
+  if (!(question.restrictPublicBuckets && !own && isPublicRaw(resourcePolicy))) {
+    ways.push(...question.grants.map((each) => givenBy(each, caller, action)))
+  }
   const itself = ways.includes('itself')
   const role = ways.includes('role')
   const account = ways.some((way) => way !== 'no')
@@ -104,6 +115,33 @@ export function oracle(question: RawQuestion): 'deny' | 'allow' | 'none' {
   }
   if (own) return itself || ((identity || role) && bounded) ? 'allow' : 'none'
   return identity && account && bounded ? 'allow' : 'none'
+}
+
+function isPublicRaw(policy: RawQuestion['resourcePolicy']): boolean {
+  return policy !== undefined && policy !== 'broken' && isPublic(policy)
+}
+
+/** AWS's table of permissions, one pattern for each. */
+const PERMITS = {
+  READ: /^s3:List(Bucket|BucketVersions|BucketMultipartUploads)$/i,
+  WRITE: /^s3:PutObject$/i,
+  READ_ACP: /^s3:GetBucketAcl$/i,
+  WRITE_ACP: /^s3:PutBucketAcl$/i,
+}
+
+function givenBy(
+  { account, group, permission }: RawGrant,
+  caller: RawQuestion['caller'],
+  action: string,
+): 'itself' | 'account' | 'no' {
+  const permits =
+    permission === 'FULL_CONTROL'
+      ? Object.values(PERMITS).some((pattern) => pattern.test(action))
+      : PERMITS[permission].test(action)
+  if (!permits) return 'no'
+  if (group === 'AllUsers') return 'itself'
+  if (caller === 'anonymous') return 'no'
+  return group === 'AuthenticatedUsers' || account === caller.accountId ? 'account' : 'no'
 }
 
 function requestOf(question: RawQuestion): OracleRequest {
