@@ -16,6 +16,7 @@ import { reason, tail, which } from '../../bench/harness/process.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import type { Credentials } from '../../bench/harness/sign.ts'
 import { awsCli } from './clients/aws-cli.ts'
+import { browser } from './clients/browser.ts'
 import { conformance } from './clients/conformance.ts'
 import { rclone } from './clients/rclone.ts'
 import { restic } from './clients/restic.ts'
@@ -37,6 +38,7 @@ const suites: readonly Suite[] = [
   rclone,
   s3cmd,
   restic,
+  browser,
   python,
   javascript,
   go,
