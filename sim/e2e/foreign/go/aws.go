@@ -160,6 +160,34 @@ func awsSuite() {
 		return nil
 	})
 
+	step("aws-sdk-go-v2: a form", func() error {
+		key := aws.String("large")
+		presigner := s3.NewPresignClient(awsClient(0))
+		form, err := presigner.PresignPostObject(ctx, &s3.PutObjectInput{Bucket: awsBucket, Key: key},
+			func(options *s3.PresignPostOptions) {
+				options.Conditions = []interface{}{[]interface{}{"content-length-range", 1, len(small)}}
+			})
+		if err != nil {
+			return err
+		}
+		status, body, err := postForm(form.URL, form.Values, small)
+		if err != nil || status != 204 {
+			return fmt.Errorf("status %d, %v: %.200s", status, err, body)
+		}
+		got, err := awsClient(1).GetObject(ctx, &s3.GetObjectInput{Bucket: awsBucket, Key: key})
+		if err != nil {
+			return err
+		}
+		if err := same("GET", got.Body, small); err != nil {
+			return err
+		}
+		status, body, err = postForm(form.URL, form.Values, append(small, 0))
+		if err != nil || status != 400 {
+			return fmt.Errorf("a larger file: status %d, %v: %.200s", status, err, body)
+		}
+		return nil
+	})
+
 	step("aws-sdk-go-v2: copy, list by pages, delete many", func() error {
 		_, err := awsClient(0).CopyObject(ctx, &s3.CopyObjectInput{
 			Bucket: awsBucket, Key: aws.String("copy + of large"), CopySource: aws.String(*awsBucket + "/large"),

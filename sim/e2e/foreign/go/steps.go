@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"os"
 	"strings"
@@ -68,6 +69,30 @@ func fetch(method, url string, body []byte) (int, []byte, error) {
 
 // onlyReader can't be read twice.
 type onlyReader struct{ io.Reader }
+
+// postForm posts a form with a file, as a browser would.
+func postForm(url string, fields map[string]string, file []byte) (int, []byte, error) {
+	var form bytes.Buffer
+	writer := multipart.NewWriter(&form)
+	for name, value := range fields {
+		if err := writer.WriteField(name, value); err != nil {
+			return 0, nil, err
+		}
+	}
+	part, err := writer.CreateFormFile("file", "a b.txt")
+	if err != nil {
+		return 0, nil, err
+	}
+	part.Write(file)
+	writer.Close()
+	reply, err := http.Post(url, writer.FormDataContentType(), &form)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer reply.Body.Close()
+	body, err := io.ReadAll(reply.Body)
+	return reply.StatusCode, body, err
+}
 
 func main() {
 	awsSuite()

@@ -2,7 +2,7 @@
 
 import { Readable } from 'node:stream'
 import AWS from 'aws-sdk'
-import { bytesOf, endpoint, equal, oddKey, step } from './steps.mjs'
+import { bytesOf, endpoint, equal, oddKey, postForm, step } from './steps.mjs'
 
 const Bucket = 'js-v2-bucket'
 const small = bytesOf(1, 5_000)
@@ -59,6 +59,22 @@ export async function awsSuite() {
       equal((await fetch(url, { method: 'PUT', body })).status, 200, 'PUT')
     })
   }
+  await step('aws-sdk v2: a form', async () => {
+    const Fields = { 'Content-Type': 'text/x-form' }
+    const Conditions = [
+      ['starts-with', '$key', 'form/'],
+      ['content-length-range', 1, 5_000],
+    ]
+    const { url, fields } = client(0).createPresignedPost({ Bucket, Fields, Conditions })
+    // It would make an exact condition of a key among the fields, and variables are replaced before conditions.
+    fields.key = 'form/${filename}'
+    equal((await postForm(url, fields, small)).status, 204, 'POST')
+    const got = await client(1).getObject({ Bucket, Key: 'form/a b.txt' }).promise()
+    equal(Buffer.compare(got.Body, small), 0, 'bytes')
+    equal(got.ContentType, 'text/x-form', 'type')
+    equal((await postForm(url, fields, Buffer.alloc(5_001))).status, 400, 'a larger file')
+    await client(2).deleteObject({ Bucket, Key: 'form/a b.txt' }).promise()
+  })
   await step('aws-sdk v2: copy, list, delete many', async () => {
     const CopySource = encodeURIComponent(`${Bucket}/${oddKey}`)
     await client(0).copyObject({ Bucket, Key: 'copy + of odd', CopySource }).promise()

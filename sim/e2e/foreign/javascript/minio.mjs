@@ -2,7 +2,7 @@
 
 import { Readable } from 'node:stream'
 import * as Minio from 'minio'
-import { bytesOf, endpoint, equal, gather, oddKey, step } from './steps.mjs'
+import { bytesOf, endpoint, equal, gather, oddKey, postForm, step } from './steps.mjs'
 
 const bucket = 'minio-js-bucket'
 const small = bytesOf(1, 5_000)
@@ -39,6 +39,19 @@ export async function minioSuite() {
     equal(reply.status, 200, 'GET')
     const url = await client(1).presignedPutObject(bucket, 'by link', 60)
     equal((await fetch(url, { method: 'PUT', body: 'linked' })).status, 200, 'PUT')
+  })
+  await step('minio-js: a form', async () => {
+    const policy = client(0).newPostPolicy()
+    policy.setBucket(bucket)
+    policy.setKey('posted')
+    policy.setContentLengthRange(1, 100)
+    policy.setExpires(new Date(Date.now() + 60_000))
+    const { postURL, formData } = await client(0).presignedPostPolicy(policy)
+    equal((await postForm(postURL, formData, 'by form')).status, 204, 'POST')
+    equal((await gather(await client(1).getObject(bucket, 'posted'))).toString(), 'by form', 'GET')
+    const other = await postForm(postURL, { ...formData, key: 'elsewhere' }, 'by form')
+    equal(other.status, 403, 'another key')
+    await client(2).removeObject(bucket, 'posted')
   })
   await step('minio-js: list, copy, delete many', async () => {
     await client(0).copyObject(bucket, 'copy', `/${bucket}/${oddKey}`)

@@ -32,3 +32,11 @@ export async function gather(stream) {
   for await (const chunk of stream) chunks.push(chunk)
   return Buffer.concat(chunks)
 }
+
+/** Posts a form with a file, as a browser would. */
+export async function postForm(url, fields, data, filename = 'a b.txt') {
+  const form = new FormData()
+  for (const [name, value] of Object.entries(fields)) form.append(name, value)
+  form.append('file', new Blob([data]), filename)
+  return fetch(url, { method: 'POST', body: form })
+}

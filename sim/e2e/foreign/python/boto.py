@@ -8,7 +8,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from steps import ENDPOINTS, ODD_KEY, SCRATCH, bytes_of, equal, fetch, step
+from steps import ENDPOINTS, ODD_KEY, SCRATCH, bytes_of, equal, fetch, post_form, step
 
 BUCKET = "boto3-bucket"
 
@@ -171,6 +171,39 @@ def presigned(kind, **options):
     equal(fetch(listed)[0], 200, "list")
 
 
+def posted(field, s3):
+    """`field` is of the form's signature."""
+    fields = {"Content-Type": "text/x-form", "x-amz-meta-a": "1"}
+    conditions = [*({name: value} for name, value in fields.items()), ["content-length-range", 1, 100_000]]
+    form = s3.generate_presigned_post(BUCKET, "forms/${filename}", fields, conditions, ExpiresIn=60)
+    url, fields = form["url"], form["fields"]
+    equal(field in fields, True, "the fields")
+    body = bytes_of(5, 100_000)
+    status, headers, answer = post_form(url, fields, body)
+    equal((status, answer), (204, b""), "POST")
+    got = client(turn=1).get_object(Bucket=BUCKET, Key="forms/a b.txt")
+    equal(got["Body"].read() == body, True, "bytes")
+    equal((got["ContentType"], got["Metadata"]), ("text/x-form", {"a": "1"}), "headers")
+    equal(got["ETag"], headers["ETag"], "ETag")
+    refused = post_form(url, fields, body + b"1", "larger")
+    equal((refused[0], b"<Code>EntityTooLarge</Code>" in refused[2]), (400, True), "a larger file")
+    changed = post_form(url, {**fields, "x-amz-meta-a": "2"}, body, "changed")
+    equal((changed[0], b"Policy Condition failed" in changed[2]), (403, True), "another value")
+
+
+def session():
+    given = client("sts").get_session_token()["Credentials"]
+    return boto3.client(
+        "s3",
+        endpoint_url=ENDPOINTS[-1],
+        region_name="us-east-1",
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+    )
+
+
 def identities():
     identity = client("sts").get_caller_identity()
     equal(":root" in identity["Arn"], True, "root")
@@ -213,5 +246,11 @@ def main():
         "boto3: links by signature version 4",
         lambda: presigned("X-Amz-Signature=", signature_version="s3v4"),
     )
+    step("boto3: forms as made by default (signature version 2)", lambda: posted("AWSAccessKeyId", client()))
+    step(
+        "boto3: forms by signature version 4",
+        lambda: posted("x-amz-signature", client(signature_version="s3v4")),
+    )
+    step("boto3: forms of a session", lambda: posted("x-amz-security-token", session()))
     step("boto3: IAM and STS", identities)
     step("boto3: empty and remove the bucket", empty)

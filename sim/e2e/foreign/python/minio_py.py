@@ -2,15 +2,16 @@
 
 import io
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from urllib.parse import urlparse
 
 from minio import Minio
 from minio.commonconfig import ComposeSource, CopySource
+from minio.datatypes import PostPolicy
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 
-from steps import ACCESS_KEY, ENDPOINTS, ODD_KEY, SCRATCH, SECRET_KEY, bytes_of, equal, fetch, step
+from steps import ACCESS_KEY, ENDPOINTS, ODD_KEY, SCRATCH, SECRET_KEY, bytes_of, equal, fetch, post_form, step
 
 BUCKET = "minio-py-bucket"
 
@@ -67,6 +68,17 @@ def links():
     equal(fetch(url, "PUT", b"linked")[0], 200, "PUT")
 
 
+def forms():
+    policy = PostPolicy(BUCKET, datetime.now(timezone.utc) + timedelta(minutes=1))
+    policy.add_starts_with_condition("key", "form/")
+    policy.add_content_length_range_condition(1, 100)
+    fields = {**client().presigned_post_policy(policy), "key": "form/${filename}"}
+    url = f"{ENDPOINTS[-1]}/{BUCKET}"
+    equal(post_form(url, fields, b"posted")[0], 204, "POST")
+    equal(client(1).get_object(BUCKET, "form/a b.txt").read(), b"posted", "bytes")
+    equal(post_form(url, {**fields, "key": "elsewhere"}, b"posted")[0], 403, "another key")
+
+
 def listing():
     names = [entry.object_name for entry in client().list_objects(BUCKET, recursive=True)]
     equal(names, sorted(names), "order")
@@ -80,4 +92,5 @@ def main():
     step("minio-py: PUT, GET, stat, range", objects)
     step("minio-py: parts, unknown lengths, compose, copy", parts)
     step("minio-py: links", links)
+    step("minio-py: forms", forms)
     step("minio-py: list, delete many, remove the bucket", listing)
