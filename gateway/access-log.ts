@@ -105,8 +105,7 @@ function whoAsked(exchange: Exchange): Record<string, unknown> {
 function remoteOf(exchange: Exchange): string | undefined {
   if (exchange.parsed !== undefined) return sourceIp(exchange.parsed)
   if (!(exchange instanceof HttpExchange)) return undefined
-  const { remoteAddress } = exchange.request.socket
-  return remoteAddress === undefined ? undefined : plainAddress(remoteAddress)
+  return plainAddress(exchange.client.address) || undefined
 }
 
 /** The access key id that an unauthenticated request claims. */

@@ -13,11 +13,13 @@ import type { AccessLog } from './access-log.ts'
 import { Certificates, type TlsCertificate } from './certificates.ts'
 import type { Exchange } from './http/exchange.ts'
 import { HttpExchange } from './http/http-exchange.ts'
+import type { GatewayClock } from './http/clock.ts'
 import { listening } from './http/listening.ts'
 import { NO_TUNNELS, refusalOf, sendPlain, type PlainRefusal } from './http/malformed.ts'
 import type { GatewayLimits } from './limits.ts'
-import type { Connections } from './overload/connections.ts'
+import type { ConnectionPeer, Connections } from './overload/connections.ts'
 import type { Watch } from './overload/watch.ts'
+import { receiveProxyHeader, type Proxies } from './proxies.ts'
 import { checkUnused } from './unused-address.ts'
 
 export interface ListenerOptions {
@@ -27,6 +29,8 @@ export interface ListenerOptions {
   readonly access: AccessLog | undefined
   /** With certificates the port speaks TLS only. */
   readonly certificates?: readonly TlsCertificate[] | undefined
+  readonly proxies: Proxies
+  readonly clock: GatewayClock
   /** Answers one request. Never rejects. */
   serve(message: IncomingMessage, out: ServerResponse): Promise<void>
 }
@@ -65,8 +69,8 @@ export class Listener {
   /** Undefined without TLS. */
   #certificates: Certificates | undefined
   readonly #server: Server | TlsServer
-  /** With TLS, all connections below it, also those whose handshake is not done. */
-  readonly #belowTls = new Set<Socket>()
+  /** Connections below TLS, also before their handshakes, and those whose header of the PROXY protocol is not there yet. */
+  readonly #belowHttp = new Set<Socket>()
   /** The last request of each connection. */
   readonly #lastOf = new WeakMap<Duplex, HttpExchange>()
 
@@ -112,7 +116,7 @@ export class Listener {
   /** Ends all connections, also those in the middle of an answer. */
   cutConnections(): void {
     this.#server.closeAllConnections()
-    for (const socket of this.#belowTls) socket.destroy()
+    for (const socket of this.#belowHttp) socket.destroy()
   }
 
   /**
@@ -166,14 +170,78 @@ export class Listener {
     server.on('checkExpectation', listener)
     server.on('clientError', (error, socket) => this.#onMalformed(error, socket))
     server.on('connect', (_request, socket) => this.#refusePlainly(socket, NO_TUNNELS))
-    server.on('connection', (socket: Socket) => {
-      if (!connections.admit(socket)) return
-      if (this.#certificates === undefined) return this.#serveConnection(socket)
-      this.#belowTls.add(socket)
-      socket.once('close', () => this.#belowTls.delete(socket))
+    server.on('connection', (socket: Socket) => this.#onConnection(socket))
+    server.on('secureConnection', (socket: TLSSocket) => {
+      this.#options.proxies.secured(socket)
+      this.#takeBytesAsEvents(socket)
+      this.#serveConnection(socket)
     })
-    server.on('secureConnection', (socket: TLSSocket) => this.#serveConnection(socket))
+    if (this.#options.proxies.areFirstToSpeak) this.#readProxyHeaders(server)
     return server
+  }
+
+  /**
+   * Makes Node give the bytes of a TLS connection to its parser as 'data' events. Without a listener of its own the parser
+   * takes them from the handle. It is paused when a request comes before Node has noted that the last answer is
+   * sent, but TLS goes on handing over what it has decrypted, and Node 24 then ends the connection: "Parse Error: Paused" (sim/e2e/certificates.ts meets it).
+   */
+  #takeBytesAsEvents(socket: TLSSocket): void {
+    socket.on('data', () => {})
+  }
+
+  /** Node's own listeners have got the connection before. */
+  #onConnection(socket: Socket): void {
+    const { connections, proxies } = this.#options
+    const known = proxies.areFirstToSpeak || connections.admit(socket, this.#peerOf(socket))
+    if (!known) return
+    if (this.#certificates === undefined) return this.#serveConnection(socket)
+    this.#keepBelowHttp(socket)
+  }
+
+  /**
+   * Nothing of the server gets a connection of a trusted proxy before the header of the PROXY protocol is read. Without
+   * one, the connection is closed.
+   */
+  #readProxyHeaders(server: Server | TlsServer): void {
+    const { connections, proxies, clock, access, limits } = this.#options
+    const further = server.listeners('connection')
+    const serve = (socket: Socket): void => {
+      for (const listener of further) listener.call(server, socket)
+    }
+    server.removeAllListeners('connection')
+    server.on('connection', (socket: Socket) => {
+      const peer = this.#peerOf(socket)
+      if (!connections.admit(socket, peer)) return
+      if (!peer.isProxy) return serve(socket)
+      this.#keepBelowHttp(socket)
+      receiveProxyHeader(socket, { clock, deadlineMs: limits.headTimeoutMs }, (received) => {
+        if (received.type === 'refused') {
+          const reason = `header of the PROXY protocol: ${received.why}`
+          access?.malformed(peer.address, { status: 400, code: 'PROXY_HEADER', reason })
+          return void socket.destroy()
+        }
+        this.#belowHttp.delete(socket)
+        const { client } = received
+        if (client !== undefined) {
+          proxies.named(socket, client)
+          if (!connections.admitAgain(socket, this.#peerOf(socket))) return
+        }
+        serve(socket)
+        // TLS takes the bytes that have arrived out of the socket itself.
+        if (this.#certificates === undefined) socket.resume()
+      })
+    })
+  }
+
+  #keepBelowHttp(socket: Socket): void {
+    this.#belowHttp.add(socket)
+    socket.once('close', () => this.#belowHttp.delete(socket))
+  }
+
+  #peerOf(socket: Socket): ConnectionPeer {
+    const { proxies } = this.#options
+    const { address } = proxies.peerOf(socket)
+    return { address, isProxy: proxies.trusts(address) }
   }
 
   /** A client has as much time for its handshake as for a head. */
@@ -190,7 +258,7 @@ export class Listener {
 
   /** The connection may carry requests now: of TLS, its handshake is done. */
   #serveConnection(socket: Socket): void {
-    this.#options.connections.opened(socket)
+    this.#options.connections.opened(socket, this.#peerOf(socket))
     socket.once('close', () => this.#onSocketClosed(socket))
   }
 
@@ -226,7 +294,7 @@ export class Listener {
     const last = this.#lastOf.get(socket)
     const inRequest = last?.request.complete === false
     if (inRequest) last.failure ??= refusal
-    else this.#options.access?.malformed((socket as Socket).remoteAddress, refusal)
+    else this.#options.access?.malformed(this.#options.proxies.peerOf(socket).address, refusal)
     sendPlain(socket, refusal, inRequest && last.response.headersSent)
   }
 

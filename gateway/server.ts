@@ -33,6 +33,7 @@ import { Watch } from './overload/watch.ts'
 import type { Backend } from './port/backend.ts'
 import type { IamBackend } from './port/iam-backend.ts'
 import type { GatewayLogger } from './port/logger.ts'
+import { Proxies, type ProxyOptions } from './proxies.ts'
 import { Sender } from './sender.ts'
 
 export interface GatewayOptions {
@@ -49,6 +50,8 @@ export interface GatewayOptions {
   readonly afterTurn?: AfterTurn | undefined
   /** With certificates the port speaks TLS only (listener.ts). */
   readonly certificates?: readonly TlsCertificate[] | undefined
+  /** Who may say from which client a request is. Default: none. */
+  readonly proxies?: ProxyOptions | undefined
   /** For the id of the node in answers and the prefix of request ids. Called only when the gateway is made. */
   readonly randomBytes: (length: number) => Uint8Array
   readonly metrics: GatewayMetrics
@@ -87,6 +90,7 @@ class HttpGateway implements Gateway {
   readonly #admission: Admission
   readonly #listener: Listener
   readonly #sender: Sender
+  readonly #proxies: Proxies
   /** Keeps the request ids of two nodes, and of two runs of one node, apart. */
   readonly #idPrefix: string
   #idCount = 0
@@ -135,12 +139,15 @@ class HttpGateway implements Gateway {
       clock,
       logger,
     })
+    this.#proxies = new Proxies(options.proxies)
     this.#listener = new Listener({
       limits,
       connections,
       watch: this.#watch,
       access: this.#access,
       certificates: options.certificates,
+      proxies: this.#proxies,
+      clock,
       serve: (message, out) => this.#serve(message, out),
     })
   }
@@ -185,10 +192,11 @@ class HttpGateway implements Gateway {
    */
   async #serve(message: IncomingMessage, out: ServerResponse): Promise<void> {
     const { metrics, clock } = this.#options
-    const exchange = new HttpExchange(this.#nextId(), clock.monotonicMs(), message, out)
+    const { client, problem } = this.#proxies.clientOf(message)
+    const exchange = new HttpExchange(this.#nextId(), clock.monotonicMs(), message, out, client)
     this.#listener.began(exchange)
     try {
-      this.#admission.enter(exchange, message.socket.remoteAddress ?? '')
+      this.#admission.enter(exchange, client.address)
     } catch (error) {
       metrics.refused++
       const response = this.#gate.failure(error, undefined, exchange)
@@ -202,10 +210,11 @@ class HttpGateway implements Gateway {
     let request: S3Request | undefined
     let response: S3Response
     try {
+      if (problem !== undefined) throw problem
       if (message.url === '*' && message.method === 'OPTIONS') {
         response = this.#gate.serverOptions(exchange)
       } else {
-        request = parseRequest(message, this.#options)
+        request = parseRequest(message, this.#options, client)
         response = await this.#gate.handle(request, exchange)
       }
     } catch (error) {

@@ -5,6 +5,7 @@
 
 import { Agent, request as httpRequest } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { objectPath, queryString, signHeaders } from './sign.ts'
 import type { Credentials } from './sign.ts'
 
@@ -46,11 +47,13 @@ export class RawClient {
   readonly endpoint: string
   readonly #credentials: Credentials
   readonly #agent: Agent
+  readonly #secure: boolean
 
   constructor(endpoint: string, credentials: Credentials, maxSockets = 256) {
     this.endpoint = endpoint.replace(/\/$/, '')
     this.#credentials = credentials
-    this.#agent = new Agent({ keepAlive: true, maxSockets })
+    this.#secure = this.endpoint.startsWith('https:')
+    this.#agent = new (this.#secure ? HttpsAgent : Agent)({ keepAlive: true, maxSockets })
   }
 
   close(): void {
@@ -79,7 +82,7 @@ export class RawClient {
     const query = queryString(input.query ?? {})
     const url = new URL(this.endpoint)
     return new Promise<S3Reply>((resolve, reject) => {
-      const request = httpRequest(
+      const request = (this.#secure ? httpsRequest : httpRequest)(
         {
           host: url.hostname,
           port: url.port,

@@ -274,7 +274,7 @@ function creates({ name, action }: JudgedOperation): string | undefined {
   return String(CREATING.has(name))
 }
 
-/** The address of the connection. Any client could write what headers say about it (F33). */
+/** The address of the connection's client, or of the client that a trusted proxy names. Other headers could be anyone's (F33). */
 export function sourceIp({ remoteAddress }: S3Request): string {
   const [address = ''] = remoteAddress.split('%')
   return plainAddress(address)

@@ -1,12 +1,13 @@
 /** What conformance cases work with: an endpoint, a client of AWS's SDK, raw signed requests, a new bucket. */
 
-import { request } from 'node:http'
+import { request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
 import { S3Client, S3ServiceException } from '@aws-sdk/client-s3'
 import assert from 'node:assert/strict'
 import { signHeader, type Unsigned } from '../testing/signer.ts'
 
 export interface ConformanceTarget {
-  /** For example http://127.0.0.1:9000 */
+  /** For example http://127.0.0.1:9000, or https. */
   readonly endpoint: string
   readonly region: string
   readonly accessKeyId: string
@@ -70,7 +71,8 @@ export function sendUnsigned(
   message: { method?: string; url: string; headers?: Record<string, string> },
   body: Uint8Array = new Uint8Array(0),
 ): Promise<RawResponse> {
-  const { hostname, port } = new URL(endpoint)
+  const { hostname, port, protocol } = new URL(endpoint)
+  const request = protocol === 'https:' ? httpsRequest : httpRequest
   return new Promise((resolve, reject) => {
     const sent = request(
       {

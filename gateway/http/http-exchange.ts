@@ -1,6 +1,7 @@
 /** One S3 request over HTTP: its body and its answer on Node's request and response. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Client } from './client.ts'
 import { Exchange } from './exchange.ts'
 import type { ResponseHeaders, S3Response } from './response.ts'
 import type { TurnBytes } from './turn-bytes.ts'
@@ -18,6 +19,7 @@ const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
 export class HttpExchange extends Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
+  readonly client: Client
   #bodyWanted = false
   #continueSent = false
   /** Bytes of the write under way. */
@@ -30,8 +32,10 @@ export class HttpExchange extends Exchange {
     nowMs: number,
     request: IncomingMessage,
     response: ServerResponse,
+    client: Client,
   ) {
     super(requestId, nowMs)
+    this.client = client
     this.request = request
     this.response = response
   }

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { isHeaderValue, parameter, userMetadata } from './request.ts'
+import { isHeaderValue } from './hoisted.ts'
+import { parameter, userMetadata } from './request.ts'
 import { canonicalQuery, canonicalRequest } from '../auth/sigv4/canonical.ts'
 import { fakeRequest } from '../testing/requests.ts'
 

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { addressGroup, type CallerShares } from './callers.ts'
 import type { AfterTurn } from '../http/clock.ts'
-import { ownBudgets, type Budget, type Budgets, type Lease } from './shares.ts'
+import { ownBudgets, type Budget, type Budgets, type Lease, type ShareHolder } from './shares.ts'
 import { Starts } from './starts.ts'
 
 /** For the whole process, whatever number of threads it has, except `waitingMax`, which is for a connection. */
@@ -36,9 +36,16 @@ interface Waiting {
   readonly lease: Lease
 }
 
+/** Who is at the other end of a connection. */
+export interface ConnectionPeer {
+  readonly address: string
+  /** A trusted proxy, which has connections for many clients. */
+  readonly isProxy: boolean
+}
+
 /** `busy`: a request is being served, or is about to start: then `due` starts it. `waiting`: those behind it, in order. */
 interface Connection {
-  readonly address: string
+  readonly holder: ShareHolder
   busy: boolean
   due: (() => void) | undefined
   readonly waiting: Waiting[]
@@ -51,6 +58,8 @@ export class Connections {
   readonly #open: Budget
   readonly #waiting: Budget
   readonly #connections = new WeakMap<Duplex, Connection>()
+  /** What each open connection holds. */
+  readonly #leases = new WeakMap<Socket, Lease>()
   /** Connections closed because their address had too many, and connections cut for sending too much ahead. */
   refused = 0
   cut = 0
@@ -73,26 +82,45 @@ export class Connections {
   }
 
   /** Counts a connection until it closes. Returns false when it closed the connection, because there are too many. */
-  admit(socket: Socket): boolean {
-    const address = addressGroup(socket.remoteAddress ?? '')
-    const lease = this.#open.take([{ name: address, share: this.#limits.shares.address }], 1)
+  admit(socket: Socket, peer: ConnectionPeer): boolean {
+    const lease = this.#open.take([this.#holderOf(peer)], 1)
     if (lease === undefined) {
-      this.refused++
-      socket.destroy()
+      this.#refuse(socket)
       return false
     }
+    this.#leases.set(socket, lease)
     socket.once('close', () => lease.giveBack())
     return true
+  }
+
+  /** As `admit`, once a proxy has said whose connection it is. */
+  admitAgain(socket: Socket, peer: ConnectionPeer): boolean {
+    if (this.#leases.get(socket)?.moveTo([this.#holderOf(peer)]) === true) return true
+    this.#refuse(socket)
+    return false
+  }
+
+  #refuse(socket: Socket): void {
+    this.refused++
+    socket.destroy()
+  }
+
+  /** A trusted proxy may have all connections, because they are those of many clients. */
+  #holderOf({ address, isProxy }: ConnectionPeer): ShareHolder {
+    const name = addressGroup(address)
+    return isProxy
+      ? { name: `proxy ${name}`, share: 1 }
+      : { name, share: this.#limits.shares.address }
   }
 
   /**
    * From now on the connection may carry requests. Of TLS this is the socket of plain bytes, another one than that which
    * was admitted.
    */
-  opened(socket: Socket): void {
+  opened(socket: Socket, peer: ConnectionPeer): void {
     this.#starts.connected()
-    const address = addressGroup(socket.remoteAddress ?? '')
-    const connection: Connection = { address, busy: false, due: undefined, waiting: [] }
+    const holder = this.#holderOf(peer)
+    const connection: Connection = { holder, busy: false, due: undefined, waiting: [] }
     this.#connections.set(socket, connection)
     socket.once('close', () => {
       for (const each of connection.waiting.splice(0)) each.lease.giveBack()
@@ -116,10 +144,8 @@ export class Connections {
       this.#startSoon(connection, start)
       return
     }
-    const { waitingMax, shares } = this.#limits
-    const holders = [{ name: connection.address, share: shares.address }]
-    const full = connection.waiting.length >= waitingMax
-    const lease = full ? undefined : this.#waiting.take(holders, 1)
+    const full = connection.waiting.length >= this.#limits.waitingMax
+    const lease = full ? undefined : this.#waiting.take([connection.holder], 1)
     if (lease === undefined) {
       this.cut++
       socket.destroy()

@@ -10,6 +10,7 @@ import type { GatewayClock } from '../http/clock.ts'
 import type { IamBackend } from '../port/iam-backend.ts'
 import type { ConformanceTarget } from '../conformance/conformance.ts'
 import { MemoryBackend } from '../memory/memory-backend.ts'
+import type { ProxyOptions } from '../proxies.ts'
 import { createGateway, type Gateway } from '../server.ts'
 import { type GatewayLimits } from '../limits.ts'
 import { EXAMPLE_CREDENTIAL } from './requests.ts'
@@ -46,6 +47,7 @@ export interface TestGatewayOptions {
   readonly iam?: IamBackend
   readonly sigv2?: SigV2
   readonly certificates?: readonly TlsCertificate[]
+  readonly proxies?: ProxyOptions
   readonly accessLog?: (line: string) => void
   /** Takes what is logged at `debug`. */
   readonly debug?: (fields: Record<string, unknown>) => void
@@ -66,6 +68,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     region: 'us-east-1',
     sigv2: options.sigv2,
     certificates: options.certificates,
+    proxies: options.proxies,
     hostSuffixes: ['s3.example.org'],
     clock,
     afterTurn: (run) => setImmediate(run),

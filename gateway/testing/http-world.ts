@@ -21,7 +21,7 @@ export function gatewayForEachTest(): (options?: TestGatewayOptions) => Promise<
   }
 }
 
-/** The head of a signed request, as text. */
+/** The head of a signed request, as text. The path may end in '?' and a parameter without a value. */
 export function signedHeadText(
   { target }: TestGateway,
   method: string,
@@ -30,8 +30,10 @@ export function signedHeadText(
 ): string {
   const timestamp = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
   const { host } = new URL(target.endpoint)
+  const [plainPath = '', name] = path.split('?')
+  const query: [string, string][] = name === undefined ? [] : [[name, '']]
   const { message } = signHeader(
-    { method, path, headers: { host, ...headers } },
+    { method, path: plainPath, query, headers: { host, ...headers } },
     {
       ...target,
       timestamp,

@@ -1,6 +1,7 @@
 /** The fields of the configuration that say where a node serves, and with which certificates (config-fields.ts). */
 
-import { fileNamesValue, hostPortValue, textValue } from './config-values.ts'
+import { z } from 'zod'
+import { addressesValue, fileNamesValue, hostPortValue, textValue } from './config-values.ts'
 import { guides } from './config-guides.ts'
 
 export const servingFields = {
@@ -24,6 +25,30 @@ export const servingFields = {
     takes: 'file names; in a file a list',
     otherwise: 'none',
   }),
+  trustedProxies: addressesValue()
+    .default([])
+    .register(guides, {
+      meaning:
+        'Addresses of proxies in front of the S3 port that may say from which client a request is, in the way of ' +
+        '`proxyHeader`. What others say about it is ignored. `aws:SourceIp`, `aws:SecureTransport`, the limits of an ' +
+        'address and the access log then see the client ([recipes](docs/tls.md)). In a variable they are separated by commas.',
+      cost: 'whoever can send from these addresses can give itself any address.',
+      takes: 'IP addresses and ranges such as `10.0.0.0/8`; in a file a list',
+      otherwise: 'none',
+    }),
+  proxyHeader: z
+    .enum(
+      ['x-forwarded', 'forwarded', 'proxy-protocol'],
+      'is not one of x-forwarded, forwarded, proxy-protocol',
+    )
+    .default('x-forwarded')
+    .register(guides, {
+      meaning:
+        'How `trustedProxies` name the client: `x-forwarded` (the headers X-Forwarded-For and X-Forwarded-Proto), ' +
+        '`forwarded` (the header Forwarded), or `proxy-protocol` (version 1 or 2 of the PROXY protocol, which they must then ' +
+        'send first on every connection).',
+      takes: '`x-forwarded`, `forwarded`, `proxy-protocol`',
+    }),
   admin: hostPortValue()
     .prefault('127.0.0.1:9001')
     .register(guides, {

@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod'
+import { parseIpRange } from '../../protocol/iam/ip.ts'
 import { parseDuration, parseSize } from '../tools/units.ts'
 
 /** Where a server listens. */
@@ -86,6 +87,12 @@ export function hostNamesValue(): z.ZodType<readonly string[]> {
   return namesValue(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/, problem, ' (lower case)')
 }
 
+/** IP addresses and CIDR ranges; variables bring them as one text with commas. */
+export function addressesValue(): z.ZodType<readonly string[]> {
+  const problem = 'is not a list of IP addresses and ranges, such as 10.0.0.0/8'
+  return listValue((text) => parseIpRange(text) !== undefined, problem)
+}
+
 /** Names of files; variables bring them as one text with commas. */
 export function fileNamesValue(): z.ZodType<readonly string[]> {
   return namesValue(/^[^\0]+$/, 'is not a list of file names')
@@ -93,9 +100,17 @@ export function fileNamesValue(): z.ZodType<readonly string[]> {
 
 /** `hint` is added where the value is a list, and a name in it does not fit. */
 function namesValue(pattern: RegExp, problem: string, hint = ''): z.ZodType<readonly string[]> {
+  return listValue((name) => pattern.test(name), problem, hint)
+}
+
+function listValue(
+  fits: (text: string) => boolean,
+  problem: string,
+  hint = '',
+): z.ZodType<readonly string[]> {
   return z.union([z.string(), z.array(z.string())], problem).transform((value, context) => {
     const names = typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value
-    if (names.every((name) => pattern.test(name))) return names
+    if (names.every(fits)) return names
     context.addIssue({ code: 'custom', message: `${problem}${hint}` })
     return z.NEVER
   })

@@ -74,6 +74,8 @@ describe('defaults', () => {
       s3: { host: '127.0.0.1', port: 9000 },
       tlsCert: [],
       tlsKey: [],
+      trustedProxies: [],
+      proxyHeader: 'x-forwarded',
       admin: { host: '127.0.0.1', port: 9001 },
       listen: '/ip4/127.0.0.1/tcp/9002',
       zone: 'default',
@@ -124,6 +126,22 @@ describe('precedence', () => {
     ])
   })
 
+  it('takes 0 where there need be no limit, as README says', () => {
+    expect(resolveConfig({ env: { SHOAL_MOVE_RATE: '0' } }).moveRate).toBe(0)
+    expect(resolveConfig({ env: { SHOAL_MOVE_RATE: '0B' } }).moveRate).toBe(0)
+    expect(refusal({ env: { SHOAL_SEGMENT_SIZE: '0' } })).toMatch(
+      /^SHOAL_SEGMENT_SIZE: '0' is outside /,
+    )
+  })
+
+  it('names variables that mean nothing', () => {
+    expect(unknownVariables({ SHOAL_ZONE: 'a', SHOAL_ZNOE: 'b', PATH: 'c' })).toEqual([
+      'SHOAL_ZNOE',
+    ])
+  })
+})
+
+describe('the S3 port', () => {
   it('takes certificates with their keys, and never one without the other', () => {
     const env = { SHOAL_TLS_CERT: 'a.pem, b.pem', SHOAL_TLS_KEY: 'a.key,b.key' }
     expect(resolveConfig({ env })).toMatchObject({
@@ -138,18 +156,22 @@ describe('precedence', () => {
     )
   })
 
-  it('takes 0 where there need be no limit, as README says', () => {
-    expect(resolveConfig({ env: { SHOAL_MOVE_RATE: '0' } }).moveRate).toBe(0)
-    expect(resolveConfig({ env: { SHOAL_MOVE_RATE: '0B' } }).moveRate).toBe(0)
-    expect(refusal({ env: { SHOAL_SEGMENT_SIZE: '0' } })).toMatch(
-      /^SHOAL_SEGMENT_SIZE: '0' is outside /,
+  it('takes proxies by address and range', () => {
+    const env = {
+      SHOAL_TRUSTED_PROXIES: '10.0.0.0/8, 2001:db8::1',
+      SHOAL_PROXY_HEADER: 'proxy-protocol',
+    }
+    expect(resolveConfig({ env })).toMatchObject({
+      trustedProxies: ['10.0.0.0/8', '2001:db8::1'],
+      proxyHeader: 'proxy-protocol',
+    })
+    expect(resolveConfig({}).proxyHeader).toBe('x-forwarded')
+    expect(refusal({ env: { SHOAL_TRUSTED_PROXIES: 'proxy.example.org' } })).toMatch(
+      /^SHOAL_TRUSTED_PROXIES: .* is not a list of IP addresses/,
     )
-  })
-
-  it('names variables that mean nothing', () => {
-    expect(unknownVariables({ SHOAL_ZONE: 'a', SHOAL_ZNOE: 'b', PATH: 'c' })).toEqual([
-      'SHOAL_ZNOE',
-    ])
+    expect(refusal({ env: { ...env, SHOAL_TRUSTED_PROXIES: '' } })).toMatch(
+      /^proxyHeader is proxy-protocol and trustedProxies is empty/,
+    )
   })
 })
 

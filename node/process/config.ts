@@ -95,6 +95,11 @@ export function resolveConfig(sources: ConfigSources): Config {
       `tlsCert names ${config.tlsCert.length} files and tlsKey ${config.tlsKey.length}: each certificate needs its key`,
     )
   }
+  if (config.proxyHeader !== 'x-forwarded' && config.trustedProxies.length === 0) {
+    throw new UsageError(
+      `proxyHeader is ${config.proxyHeader} and trustedProxies is empty: nobody may name a client`,
+    )
+  }
   return config
 }
 

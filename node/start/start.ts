@@ -338,6 +338,7 @@ function settingsOf(
     },
     debug: config.logLevel === 'debug',
     certificates,
+    proxies: { trusted: config.trustedProxies, header: config.proxyHeader },
   }
 }
 

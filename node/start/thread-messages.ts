@@ -21,7 +21,7 @@ import type { ThreadLine } from './thread-lines.ts'
 /** What all gateways of a node have in common. */
 export type GatewaySettings = Pick<
   GatewayOptions,
-  'region' | 'sigv2' | 'hostSuffixes' | 'limits' | 'debug' | 'certificates'
+  'region' | 'sigv2' | 'hostSuffixes' | 'limits' | 'debug' | 'certificates' | 'proxies'
 >
 
 /** What a gateway thread is given when it is started (`workerData`). */

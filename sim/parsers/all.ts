@@ -2,6 +2,7 @@ import { ACL_SUBJECTS } from './acls.ts'
 import { BODY_SUBJECTS } from './bodies.ts'
 import { HEADER_SUBJECTS } from './headers.ts'
 import { POLICY_SUBJECTS } from './policies.ts'
+import { PROXY_SUBJECTS } from './proxies.ts'
 import { SIGNATURE_SUBJECTS } from './signatures.ts'
 import type { Subject } from './subject.ts'
 import { UPLOAD_FORM_SUBJECTS } from './upload-forms.ts'
@@ -14,4 +15,5 @@ export const SUBJECTS: readonly Subject[] = [
   ...HEADER_SUBJECTS,
   ...UPLOAD_FORM_SUBJECTS,
   ...ACL_SUBJECTS,
+  ...PROXY_SUBJECTS,
 ]

@@ -13,7 +13,8 @@ const bucket = 's3cmd-bucket'
 function commandOf(context: Context): (...args: string[]) => Promise<string> {
   const { scratch } = context
   return async (...args) => {
-    const host = new URL(context.nextEndpoint()).host
+    const { host, protocol } = new URL(context.nextEndpoint())
+    const https = protocol === 'https:' ? 'True' : 'False'
     const config = join(scratch, `s3cfg-${host.replace(':', '-')}`)
     writeFileSync(
       config,
@@ -24,7 +25,8 @@ function commandOf(context: Context): (...args: string[]) => Promise<string> {
         `host_base = ${host}`,
         // Path style.
         `host_bucket = ${host}`,
-        'use_https = False',
+        `use_https = ${https}`,
+        `signurl_use_https = ${https}`,
         'bucket_location = us-east-1',
         'multipart_chunk_size_mb = 5',
         'max_retries = 1',

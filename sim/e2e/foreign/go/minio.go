@@ -26,7 +26,7 @@ func minioClient(turn int, trailing bool, v2 bool) *minio.Client {
 		signed = credentials.NewStaticV2(key, secret, "")
 	}
 	client, err := minio.New(address.Host, &minio.Options{
-		Creds: signed, TrailingHeaders: trailing, Region: "us-east-1",
+		Creds: signed, Secure: address.Scheme == "https", TrailingHeaders: trailing, Region: "us-east-1",
 	})
 	if err != nil {
 		panic(err)

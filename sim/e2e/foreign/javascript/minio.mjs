@@ -8,11 +8,11 @@ const bucket = 'minio-js-bucket'
 const small = bytesOf(1, 5_000)
 
 function client(turn) {
-  const { hostname, port } = new URL(endpoint(turn))
+  const { hostname, port, protocol } = new URL(endpoint(turn))
   return new Minio.Client({
     endPoint: hostname,
     port: Number(port),
-    useSSL: false,
+    useSSL: protocol === 'https:',
     accessKey: process.env.AWS_ACCESS_KEY_ID,
     secretKey: process.env.AWS_SECRET_ACCESS_KEY,
   })

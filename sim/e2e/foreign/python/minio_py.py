@@ -18,7 +18,7 @@ BUCKET = "minio-py-bucket"
 
 def client(turn=0):
     url = urlparse(ENDPOINTS[turn % len(ENDPOINTS)])
-    return Minio(url.netloc, access_key=ACCESS_KEY, secret_key=SECRET_KEY, secure=False)
+    return Minio(url.netloc, access_key=ACCESS_KEY, secret_key=SECRET_KEY, secure=url.scheme == "https")
 
 
 def objects():
