@@ -27,6 +27,7 @@ import type { TurnBytes } from './http/turn-bytes.ts'
 import type { WorkQueue } from './http/work-queue.ts'
 import type { InTurns } from './port/in-turns.ts'
 import type { Call, Level, Operation } from './s3/operation.ts'
+import { lockInBody } from './s3/locking.ts'
 import { tagsInBody } from './s3/tagging.ts'
 import type { S3Request } from './http/request.ts'
 import type { AuthResult, SigV2 } from './auth/auth.ts'
@@ -206,6 +207,7 @@ export class GateCall implements Call, Applicant {
   /** What a decision lacks (Applicant). */
   async fetch(fact: Fact, access: Access): Promise<KnownFacts> {
     if (fact === 'bodyTags') return { bodyTags: await tagsInBody(this, 'Object') }
+    if (fact === 'bodyLock') return { bodyLock: await lockInBody(this) }
     const { object } = access
     if (object === undefined) return { object: null }
     const judged = (this.#judged ??= new JudgedObjects(this.store, this.context))

@@ -129,10 +129,10 @@ describe('before the rights are known', () => {
 const REFUSED: [string, Form, Record<string, string>, string][] = [
   ['what PutObject refuses', { fields: { key: 'k', acl: 'nonsense' } }, {}, '400 InvalidArgument'],
   [
-    'a legal hold',
+    'a legal hold in a bucket without object lock',
     { fields: { key: 'k', 'x-amz-object-lock-legal-hold': 'ON' } },
     {},
-    '501 NotImplemented',
+    '400 InvalidRequest',
   ],
   [
     'encryption',

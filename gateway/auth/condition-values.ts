@@ -16,10 +16,12 @@ import type { ContextValues } from '../../protocol/iam/template.ts'
 import { plainAddress } from '../http/address.ts'
 import type { Tag } from '../port/bucket-documents.ts'
 import type { Identity } from '../port/identity.ts'
-import type { ObjectFacts } from '../port/objects.ts'
+import type { ObjectChange, ObjectFacts } from '../port/objects.ts'
 import { parseCopySource } from '../http/copy-source.ts'
 import type { S3Request } from '../http/request.ts'
+import { holdText, MODE_HEADER, modeText, parseLockHeaders } from '../http/locks.ts'
 import { parseTagHeader } from '../http/tags.ts'
+import { xmlDate } from '../http/xml.ts'
 import type { AuthResult } from './auth.ts'
 
 /** What conditions need to know of a request's operation: its name, and the names that it understands. */
@@ -67,7 +69,12 @@ export interface KnownFacts {
   readonly object?: ObjectFacts | undefined
   /** The tags in the document that the body is. */
   readonly bodyTags?: readonly Tag[] | undefined
+  /** The retention or legal hold in the document that the body is. */
+  readonly bodyLock?: LockDocument | undefined
 }
+
+/** What PutObjectRetention and PutObjectLegalHold ask for. Null removes retention. */
+export type LockDocument = Pick<ObjectChange, 'retention' | 'legalHold'>
 
 /** Something that has to be fetched before a decision can be made. */
 export type Fact = keyof KnownFacts
@@ -81,6 +88,16 @@ const EXISTING_TAG_ACTIONS: ReadonlySet<string> = new Set(
     'DeleteObjectTagging DeleteObjectVersionTagging',
   ].flatMap((line) => line.split(' ').map((name) => `s3:${name}`)),
 )
+/** Those that say what lock a version gets, and the right to pass over one, which goes with the same requests. */
+const LOCKING_ACTIONS: ReadonlySet<string> = new Set([
+  's3:PutObject',
+  's3:PutObjectRetention',
+  's3:PutObjectLegalHold',
+  's3:BypassGovernanceRetention',
+])
+const OBJECT_LOCK = 's3:object-lock-'
+const DAY_MS = 24 * 3_600_000
+
 /** Those that give an object tags. */
 const TAGGING_ACTIONS = ['s3:PutObjectTagging', 's3:PutObjectVersionTagging']
 
@@ -127,6 +144,7 @@ export class ConditionValues implements ContextValues {
     }
     if (key.startsWith(REQUEST_TAG))
       return valuesOf(this.#requestTags(), key.slice(REQUEST_TAG.length))
+    if (key.startsWith(OBJECT_LOCK)) return this.#lockValue(key.slice(OBJECT_LOCK.length))
     if (key === 's3:requestobjecttagkeys') return present(this.#requestTags().map((tag) => tag.key))
     if (key.startsWith('aws:')) return globalValue(key, about)
     if (key.startsWith('s3:')) return s3Value(key.slice('s3:'.length), about)
@@ -141,6 +159,38 @@ export class ConditionValues implements ContextValues {
     const facts = this.#facts.object
     if (facts === undefined) this.#lacking = 'object'
     return facts?.tags ?? []
+  }
+
+  /** `name` is the key without 's3:object-lock-'. */
+  #lockValue(name: string): string | undefined {
+    const { retention, legalHold } = this.#requestLock()
+    switch (name) {
+      case 'mode':
+        return retention ? modeText(retention.mode) : undefined
+      case 'retain-until-date':
+        return retention ? xmlDate(retention.untilMs) : undefined
+      case 'remaining-retention-days':
+        // A day that has begun counts, so that a request for so many days is one for no less.
+        return retention
+          ? String(Math.ceil((retention.untilMs - this.#about.nowMs) / DAY_MS))
+          : undefined
+      case 'legal-hold':
+        return legalHold === undefined ? undefined : holdText(legalHold)
+      default:
+        return undefined
+    }
+  }
+
+  /** The lock that the version would have. */
+  #requestLock(): LockDocument {
+    const { operation, request } = this.#about
+    if (operation === undefined || !LOCKING_ACTIONS.has(this.#asked?.action ?? '')) return {}
+    if (operation.name !== 'PutObjectRetention' && operation.name !== 'PutObjectLegalHold') {
+      return headerLock(request, operation)
+    }
+    const { bodyLock } = this.#facts
+    if (bodyLock === undefined) this.#lacking = 'bodyLock'
+    return bodyLock ?? {}
   }
 
   /** Those that the object would have. */
@@ -175,6 +225,16 @@ function headerTags({ headers }: S3Request, operation: JudgedOperation): readonl
     return parseTagHeader(header)
   } catch {
     return []
+  }
+}
+
+/** The lock of the headers where they count. Malformed ones ask for none: the request is refused for them. */
+function headerLock({ headers }: S3Request, operation: JudgedOperation): LockDocument {
+  if (!operation.headers.has(MODE_HEADER)) return {}
+  try {
+    return parseLockHeaders(headers) ?? {}
+  } catch {
+    return {}
   }
 }
 

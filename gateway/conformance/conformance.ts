@@ -22,6 +22,8 @@ import { CORS_CASES } from './cors.ts'
 import { FORM_CASES } from './forms.ts'
 import { LISTING_CASES } from './listing.ts'
 import { MULTIPART_CASES } from './multipart.ts'
+import { LOCK_ATTEMPT_CASES } from './lock-attempts.ts'
+import { OBJECT_LOCK_CASES } from './object-lock.ts'
 import { OBJECT_CASES } from './objects.ts'
 import { OBJECT_TAG_CASES } from './object-tags.ts'
 import { SETTING_CASES } from './settings.ts'
@@ -40,6 +42,8 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...CONDITION_CASES,
   ...BUCKET_TAG_CASES,
   ...OBJECT_TAG_CASES,
+  ...OBJECT_LOCK_CASES,
+  ...LOCK_ATTEMPT_CASES,
   ...CORS_CASES,
   ...FORM_CASES,
   ...LISTING_CASES,

@@ -21,6 +21,11 @@ const BASIC = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/
 /** 2007-03-27T19:36:42Z, with fractions of a second or without. */
 const EXTENDED = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?Z$/
 
+/** As EXTENDED, also in another zone: 2007-03-27T21:36:42.5+02:00 */
+const TIMESTAMP = new RegExp(
+  `^(\\d{4})-(\\d\\d)-(\\d\\d)T${TIME}(\\.\\d{1,9})?(?:Z|([+-])(\\d\\d):?(\\d\\d))$`,
+)
+
 /** Milliseconds since 1970 of an HTTP date in one of its three forms; undefined for other text. */
 export function parseHttpDate(text: string): number | undefined {
   let match = RFC_1123.exec(text)
@@ -51,6 +56,15 @@ export const parseBasicDate = remembering(256, (text) => {
 export function parseExtendedDate(text: string): number | undefined {
   const match = EXTENDED.exec(text)
   return match === null ? undefined : instant(match.slice(1), 0)
+}
+
+/** A time of ISO 8601 → milliseconds, fractions of a millisecond left out. Undefined for other text. */
+export function parseTimestamp(text: string): number | undefined {
+  const match = TIMESTAMP.exec(text)
+  if (match === null) return undefined
+  const [, year, month, day, hour, minute, second, fraction = '', ...zone] = match
+  const atMs = instant([year, month, day, hour, minute, second], offset(...zone))
+  return atMs === undefined ? undefined : atMs + Math.floor(Number(`0${fraction}`) * 1000)
 }
 
 /** 20070327T193642Z */

@@ -17,6 +17,7 @@ export interface ValueRule {
 }
 
 const DIRECTIVE: ValueRule = { accepted: ['COPY', 'REPLACE'], notBuilt: [] }
+const SWITCH: ValueRule = { accepted: ['true', 'false'], notBuilt: [], anyCase: true }
 
 /** The rules by header name, in lower case. */
 export const VALUE_RULES: ReadonlyMap<string, ValueRule> = new Map<string, ValueRule>([
@@ -57,7 +58,8 @@ export const VALUE_RULES: ReadonlyMap<string, ValueRule> = new Map<string, Value
   ['x-amz-metadata-directive', DIRECTIVE],
   ['x-amz-tagging-directive', DIRECTIVE],
   ['x-amz-checksum-mode', { accepted: ['ENABLED'], notBuilt: [], anyCase: true }],
-  ['x-amz-bucket-object-lock-enabled', { accepted: ['false'], notBuilt: 'others', anyCase: true }],
+  ['x-amz-bucket-object-lock-enabled', SWITCH],
+  ['x-amz-bypass-governance-retention', SWITCH],
   [
     'x-amz-object-ownership',
     { accepted: ['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter'], notBuilt: [] },

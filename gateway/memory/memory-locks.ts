@@ -33,7 +33,7 @@ export function checkMemoryLocks(
     const { lock } = info
     if (lock === undefined) continue
     const left = after.find((version) => version.sequence === sequence)
-    if (lock.legalHold) {
+    if (lock.legalHold === true) {
       const stays = left !== undefined && (left.info.lock?.legalHold === true || liftsHold)
       if (!stays) throw new StoreError('ObjectLocked')
     }
@@ -53,8 +53,8 @@ export function changedMemoryLock(
   legalHold: boolean | undefined,
 ): ObjectLock | undefined {
   const kept = retention === undefined ? lock?.retention : (retention ?? undefined)
-  const holds = legalHold ?? lock?.legalHold ?? false
-  if (kept === undefined) return holds ? { legalHold: true } : undefined
+  const holds = legalHold ?? lock?.legalHold
+  if (kept === undefined && holds === undefined) return undefined
   return { retention: kept, legalHold: holds }
 }
 
@@ -70,7 +70,7 @@ export function lockOfMemory(
   }
   const days = (rule.days ?? 0) + 365 * (rule.years ?? 0)
   const retention = { mode: rule.mode, untilMs: madeMs + days * DAY_MS }
-  return { retention, legalHold: own?.legalHold ?? false }
+  return { retention, legalHold: own?.legalHold }
 }
 
 /** Throws InvalidBucketState for object lock without versioning. */

@@ -29,7 +29,8 @@ export interface Retention {
 /** What keeps a version from being removed. */
 export interface ObjectLock {
   readonly retention?: Retention | undefined
-  readonly legalHold: boolean
+  /** False: there was one, and it was lifted. Undefined: there never was. */
+  readonly legalHold?: boolean | undefined
 }
 
 /** ETags are without quotes; '*' matches any. All conditions that are given must hold. */

@@ -114,6 +114,12 @@ Nothing that changes the meaning of a request is ignored, and what AWS ignores i
   version is \`null\`. MFA delete gets 501.
 - Lifecycle: at most 1,000 rules that abort open uploads, with or without a prefix. Any other action or filter gets
   501, and nothing changes.
+- Object lock: a bucket gets it when it is created or, with versioning, later, and keeps it; \`x-amz-bucket-object-lock-token\` is
+  not needed. Versions begin with the lock of their request's headers, which need \`s3:PutObjectRetention\` and
+  \`s3:PutObjectLegalHold\` too, or with the default retention of the bucket, of at most 36,500 days or 100 years. What is put
+  with either needs Content-MD5 or a checksum. A copy does not take the lock along. Another mode counts as less, so only a
+  bypass changes governance into compliance. \`x-amz-bypass-governance-retention\` needs \`s3:BypassGovernanceRetention\`, and is
+  refused where the bucket has no object lock. A lock ends when the clocks of a majority of the replicas have passed it.
 - Tags: at most 50 of a bucket and 10 of a version, in the order in which they were sent. \`CreateBucket\` with tags needs
   the right \`s3:TagResource\` too. \`x-amz-tagging\` needs \`s3:PutObjectTagging\` too. A copy takes the tags along, with
   \`s3:GetObjectTagging\` on its source if that has any; other tags alone do not make a copy of an object to itself.

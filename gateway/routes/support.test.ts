@@ -50,8 +50,8 @@ describe('ignored, as in AWS', () => {
     ['GET', '/b', { 'x-amz-checksum-mode': 'ENABLED' }],
     ['GET', '/b/k', { 'x-amz-meta-a': '1' }],
     ['HEAD', '/b', { 'x-amz-meta-a': '1', 'x-amz-acl': 'public-read' }],
-    ['DELETE', '/b/k', { 'x-amz-bypass-governance-retention': 'true' }],
-    ['POST', '/b?delete', { 'x-amz-bypass-governance-retention': 'true' }],
+    ['PUT', '/b/k?partNumber=1&uploadId=u', { 'x-amz-object-lock-mode': 'GOVERNANCE' }],
+    ['GET', '/b/k', { 'x-amz-bypass-governance-retention': 'true' }],
     ['GET', '/b?list-type=2', { 'if-none-match': '"x"', 'if-match': '"y"' }],
     ['GET', '/b/k', { 'x-amz-tagging': 'a=b', 'x-amz-storage-class': 'GLACIER' }],
     ['DELETE', '/b/k', { 'x-amz-tagging': 'a=b' }],
@@ -69,12 +69,10 @@ describe('refused, because AWS documents it and Shoal does not implement it', ()
   const refused: readonly Case[] = [
     ['PUT', '/b/k', { 'x-amz-server-side-encryption': 'AES256' }],
     ['PUT', '/b/k', { 'x-amz-write-offset-bytes': '5' }],
-    ['PUT', '/b/k', { 'x-amz-object-lock-mode': 'GOVERNANCE' }],
     ['PUT', '/b/k', { 'x-amz-website-redirect-location': '/x' }],
     ['PUT', '/b/k', { 'x-amz-acl': 'aws-exec-read' }],
     ['GET', '/b/k', { 'x-amz-server-side-encryption-customer-algorithm': 'AES256' }],
     ['DELETE', '/b/k', { 'x-amz-mfa': '1 2' }],
-    ['PUT', '/b', { 'x-amz-bucket-object-lock-enabled': 'true' }],
     ['PUT', '/b', { 'x-amz-bucket-namespace': 'account-regional' }],
     ['DELETE', '/b/k?uploadId=u', { 'x-amz-if-match-initiated-time': 'x' }],
     // A write must not happen in spite of a condition.
@@ -91,6 +89,8 @@ describe('refused, because AWS documents it and Shoal does not implement it', ()
 describe("refused with AWS's text", () => {
   const refused: readonly [code: string, ...Case][] = [
     ['InvalidArgument', 'GET', '/b', { 'x-amz-request-payer': 'me' }],
+    ['InvalidArgument', 'PUT', '/b', { 'x-amz-bucket-object-lock-enabled': 'yes' }],
+    ['InvalidArgument', 'DELETE', '/b/k', { 'x-amz-bypass-governance-retention': '1' }],
     ['InvalidArgument', 'PUT', '/b/k?versionId=x'],
     ['InvalidArgument', 'PUT', '/b/k?versionId'],
     ['InvalidArgument', 'GET', '/b?versionId=x'],

@@ -1,6 +1,6 @@
 /** Operations on buckets: list, create, head, delete, location. */
 
-import { trimXml } from '../http/ascii.ts'
+import { lowerCase, trimXml } from '../http/ascii.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { S3Error } from '../http/errors.ts'
 import type { Call } from './operation.ts'
@@ -75,8 +75,8 @@ function maxBuckets(text: string | undefined): number {
 /**
  * `PUT /bucket`: 200. The bucket belongs to the caller's account. Throws InvalidBucketName, BucketAlreadyExists,
  * BucketAlreadyOwnedByYou, TooManyBuckets, InvalidLocationConstraint, MalformedXML, what `parseTags` throws, AccessDenied
- * for tags, an ownership or grants without the right to each, what `newBucketAccess` throws, NotImplemented for elements
- * that Shoal would have to ignore.
+ * for tags, an ownership, grants or object lock without the right to each, what `newBucketAccess` throws, NotImplemented for
+ * elements that Shoal would have to ignore.
  */
 export async function createBucket(call: Call): Promise<S3Response> {
   const { bytes } = await gatherBody(call, MAX_BODY_BYTES)
@@ -91,6 +91,13 @@ export async function createBucket(call: Call): Promise<S3Response> {
     if (set !== undefined) tags = parseTagSet(set, 'Bucket')
   }
   if (tags.length > 0) await call.authorizeAlso('s3:TagResource')
+  const objectLock =
+    lowerCase(call.request.headers['x-amz-bucket-object-lock-enabled'] ?? '') === 'true'
+  if (objectLock) {
+    // As in AWS: object lock comes with versioning.
+    await call.authorizeAlso('s3:PutBucketObjectLockConfiguration')
+    await call.authorizeAlso('s3:PutBucketVersioning')
+  }
   const access = await newBucketAccess(call)
   try {
     await call.store.createBucket(call.context, {
@@ -98,11 +105,13 @@ export async function createBucket(call: Call): Promise<S3Response> {
       ownerAccount: call.identity.accountId,
       region: call.region,
       documents: { ...access, ...(tags.length > 0 && { tags }) },
+      objectLock,
     })
   } catch (error) {
     // As in AWS, the owner of a bucket may create it again in the oldest region.
     const isOwn = error instanceof StoreError && error.code === 'BucketAlreadyOwnedByYou'
-    if (!isOwn || call.region !== OLDEST_REGION) throw error
+    // Whoever asked for object lock must not take a bucket without it for one.
+    if (!isOwn || call.region !== OLDEST_REGION || objectLock) throw error
     await resetBucketAcl(call, access.acl)
   }
   return emptyResponse(200, { Location: `/${call.bucket}` })

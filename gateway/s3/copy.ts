@@ -28,6 +28,7 @@ import {
 } from './common.ts'
 import { checkObjectAcl } from './acl.ts'
 import { CapturedBody } from './put.ts'
+import { lockInHeaders } from './locking.ts'
 import { tagsAction, tagsInHeader } from './tagging.ts'
 import { addVersionHeader, checkedVersionId, markerAsSource, readAction } from './version.ts'
 
@@ -35,7 +36,8 @@ import { addVersionHeader, checkedVersionId, markerAsSource, readAction } from '
  * `PUT /bucket/key` with `x-amz-copy-source`. Metadata comes from the source, or with `x-amz-metadata-directive:
  * REPLACE` from the request. Tags likewise, with `x-amz-tagging-directive`; as in AWS, `x-amz-tagging` is ignored unless
  * it replaces the tags, and other tags alone do not make a copy of an object to itself. The checksum is computed again:
- * with the algorithm of the request, else that of the source, else CRC64NVME.
+ * with the algorithm of the request, else that of the source, else CRC64NVME. The lock of the source stays with it: the copy
+ * has that of the request, or the default of its bucket.
  *
  * The answer names the version that was copied and the one that was made. Throws InvalidRequest for a copy that would
  * change nothing and for a source above 5 GiB, PreconditionFailed for a condition of the source or of the write, and
@@ -59,6 +61,7 @@ export async function copyObject(call: Call): Promise<S3Response> {
   const replacesTags = headers['x-amz-tagging-directive'] === 'REPLACE'
   const given = replacesTags ? await tagsInHeader(call) : undefined
   await checkObjectAcl(call)
+  const lock = await lockInHeaders(call)
   const reader = await openSource(call, named)
   const { info } = reader
   const tags = replacesTags ? given : await tagsOfSource(call, named, info)
@@ -79,7 +82,7 @@ export async function copyObject(call: Call): Promise<S3Response> {
   const made = await call.store.putObject(call.context, {
     bucket: call.bucket,
     key: call.key,
-    headers: { ...kept, tags },
+    headers: { ...kept, tags, lock },
     body: body.watched,
     condition,
   })

@@ -20,6 +20,7 @@ import {
 } from '../http/response.ts'
 import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import { mapBounded, gatherBody, requireDigest } from './common.ts'
+import { bypassesGovernance } from './locking.ts'
 import { requestedVersion } from './version.ts'
 
 /** AWS's maximum for one DeleteObjects. */
@@ -39,14 +40,18 @@ const PARALLEL = 16
 
 /**
  * `DELETE /bucket/key`: 204. The answer names the delete marker that was made, or the version that was removed, and
- * says whether that is a delete marker. Throws PreconditionFailed; NotImplemented for conditions that AWS does not
+ * says whether that is a delete marker. Throws PreconditionFailed; AccessDenied for a version that object lock protects; NotImplemented for conditions that AWS does not
  * have here.
  */
 export async function deleteObject(call: Call): Promise<S3Response> {
   const { request, bucket, key } = call
   const condition = deleteCondition(request.headers)
   const versionId = requestedVersion(call)
-  const done = await call.store.deleteObject(call.context, { bucket, key, versionId, condition })
+  const bypassGovernance = await bypassesGovernance(call, () =>
+    call.authorizeAlso('s3:BypassGovernanceRetention'),
+  )
+  const wanted = { bucket, key, versionId, condition, bypassGovernance }
+  const done = await call.store.deleteObject(call.context, wanted)
   const headers: ResponseHeaders = {}
   const shown = done.versionId ?? versionId
   if (shown !== undefined) headers['x-amz-version-id'] = shown
@@ -141,7 +146,11 @@ async function deleteOne(call: Call, target: Target, quiet: boolean): Promise<st
     const action = versionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion'
     await call.authorize(action, { bucket, key, versionId })
     if (versionId !== undefined && !isVersionId(versionId)) throw new S3Error('NoSuchVersion')
-    done = await call.store.deleteObject(call.context, { bucket, key, versionId, condition })
+    const bypassGovernance = await bypassesGovernance(call, () =>
+      call.authorize('s3:BypassGovernanceRetention', { bucket, key, versionId }),
+    )
+    const wanted = { bucket, key, versionId, condition, bypassGovernance }
+    done = await call.store.deleteObject(call.context, wanted)
   } catch (error) {
     const failure = failureOf(error, condition !== undefined)
     if (failure.code === 'NoSuchBucket') throw failure

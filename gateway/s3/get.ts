@@ -29,6 +29,7 @@ import {
   requestedPart,
   SYSTEM_HEADERS,
 } from './common.ts'
+import { addLockHeaders } from './locking.ts'
 import { addTagCount } from './tagging.ts'
 import { addVersionHeader, requestedVersion } from './version.ts'
 
@@ -91,6 +92,7 @@ async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
   }
   const answer = describe(reader)
   if (info.tags !== undefined) await addTagCount(answer, call, info, versionId)
+  if (info.lock !== undefined) await addLockHeaders(answer, call, info, versionId)
   const range =
     partNumber === undefined
       ? rangeOf(call, info)

@@ -44,10 +44,11 @@ import { algorithmsOfPart, type ChecksumType } from './checksum-plan.ts'
 import { copyBody, copyResult, copySourceOf, openSource, sourceHeaders } from './copy.ts'
 import { listingOf, named, prefixesXml } from './list.ts'
 import { CapturedBody, receiveBody } from './put.ts'
+import { hasDefaultRetention, lockInHeaders, requireDigestOfLocked } from './locking.ts'
 import { tagsInHeader } from './tagging.ts'
 
 /**
- * `POST /bucket/key?uploads`: the id of a new upload. Headers, metadata and tags of the later object are those of this
+ * `POST /bucket/key?uploads`: the id of a new upload. Headers, metadata, tags and lock of the later object are those of this
  * request. Throws InvalidRequest for a checksum type that does not go with its algorithm.
  */
 export async function createMultipartUpload(call: Call): Promise<S3Response> {
@@ -55,10 +56,11 @@ export async function createMultipartUpload(call: Call): Promise<S3Response> {
   const checksum = checksumPlan(call)
   const tags = await tagsInHeader(call)
   await checkObjectAcl(call)
+  const lock = await lockInHeaders(call)
   const upload = await call.store.createUpload(call.context, {
     bucket,
     key,
-    headers: { ...objectHeaders(request), tags },
+    headers: { ...objectHeaders(request), tags, lock },
     ...checksum,
   })
   const headers: ResponseHeaders = {}
@@ -134,6 +136,7 @@ export function requestedUpload(call: Call): { bucket: string; key: string; uplo
 export async function uploadPart(call: Call): Promise<S3Response> {
   const partNumber = requestedPart(parameter(call.request, 'partNumber') ?? '')
   const declared = declaredChecksum(call.request)
+  const isLocked = await hasDefaultRetention(call)
   let algorithms: readonly ChecksumAlgorithm[] = []
   const body = new CapturedBody(await receiveBody(call, () => algorithms))
   await call.store.putPart(call.context, {
@@ -141,6 +144,7 @@ export async function uploadPart(call: Call): Promise<S3Response> {
     partNumber,
     body: body.watched,
     admit: (upload) => {
+      if (isLocked || upload.lock !== undefined) requireDigestOfLocked(call, 'Part')
       algorithms = algorithmsOfPart(upload, declared)
     },
   })

@@ -10,6 +10,7 @@ import { writeCondition } from './conditions.ts'
 import type { Call } from './operation.ts'
 import { emptyResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
 import { addChecksums, MAX_OBJECT_PUT_BYTES, objectHeaders } from './common.ts'
+import { hasDefaultRetention, lockInHeaders, requireDigestOfLocked } from './locking.ts'
 import { tagsInHeader } from './tagging.ts'
 import { addVersionHeader } from './version.ts'
 
@@ -24,8 +25,10 @@ export async function putObject(call: Call): Promise<S3Response> {
   const { request } = call
   const condition = writeCondition(request.headers)
   const tags = await tagsInHeader(call)
-  const headers = { ...objectHeaders(request), tags }
   await checkObjectAcl(call)
+  const lock = await lockInHeaders(call)
+  if (lock !== undefined || (await hasDefaultRetention(call))) requireDigestOfLocked(call, 'Object')
+  const headers = { ...objectHeaders(request), tags, lock }
   const body = new CapturedBody(await receiveBody(call))
   const made = await call.store.putObject(call.context, {
     bucket: call.bucket,

@@ -64,12 +64,6 @@ export async function putObjectAcl(call: Call): Promise<S3Response> {
   return emptyResponse(200, await findObject(call))
 }
 
-/** Retention and legal hold need a bucket with object lock, which does not exist in Shoal. */
-export async function objectLockMissing(call: Call): Promise<S3Response> {
-  await call.store.headBucket(call.context, call.bucket)
-  throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration')
-}
-
 /**
  * Checks that the object exists, and returns headers that name its version. Throws NoSuchKey, NoSuchVersion,
  * MethodNotAllowed for a delete marker.

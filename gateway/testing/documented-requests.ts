@@ -41,18 +41,26 @@ const POLICY = (bucket: string): string =>
 
 const TAGGING = '<Tagging><TagSet><Tag><Key>team</Key><Value>a</Value></Tag></TagSet></Tagging>'
 
+const LOCK_SETTING =
+  '<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>'
+
 /** Operations whose body needs a digest. */
 const DIGESTED: ReadonlySet<string> = new Set([
   'DeleteObjects',
   'PutBucketCors',
   'PutBucketTagging',
+  'PutObjectLegalHold',
+  'PutObjectLockConfiguration',
+  'PutObjectRetention',
   'PutObjectTagging',
 ])
 
-/** The setting that must be there before it can be read: the operation that puts it, and its parameter. */
+/** What must be there before it can be read: the operation that puts it, and its parameter. */
 const SETTINGS: Readonly<Record<string, readonly [put: string, mark: string]>> = {
   GetBucketCors: ['PutBucketCors', 'cors'],
   GetBucketTagging: ['PutBucketTagging', 'tagging'],
+  GetObjectLegalHold: ['PutObjectLegalHold', 'legal-hold'],
+  GetObjectRetention: ['PutObjectRetention', 'retention'],
 }
 
 const BODIES: Readonly<Record<string, (bucket: string, partChecksum: string) => string>> = {
@@ -72,6 +80,10 @@ const BODIES: Readonly<Record<string, (bucket: string, partChecksum: string) => 
   PutBucketOwnershipControls: () =>
     '<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>',
   PutObjectTagging: () => TAGGING,
+  PutObjectLegalHold: () => '<LegalHold><Status>ON</Status></LegalHold>',
+  PutObjectLockConfiguration: () => LOCK_SETTING,
+  PutObjectRetention: () =>
+    '<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2100-01-01T00:00:00Z</RetainUntilDate></Retention>',
   CompleteMultipartUpload: (_, partChecksum) =>
     `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${ETAG}</ETag>${partChecksum}</Part></CompleteMultipartUpload>`,
 }
@@ -103,13 +115,14 @@ export async function prepareSample(
       name === 'PutBucketAcl' ? { 'x-amz-object-ownership': 'ObjectWriter' } : {}
     await send(target, { method: 'PUT', path: `/${bucket}`, headers })
   }
-  const setting = SETTINGS[name]
-  if (setting !== undefined) await putSetting(target, `/${bucket}`, ...setting)
   if (level === 'object' || name === 'DeleteObjects') {
     for (const key of ['key', 'source']) {
       await send(target, { method: 'PUT', path: `/${bucket}/${key}`, body: [TEXT] })
     }
   }
+  if (isAboutLocks(operation)) await enableLocks(target, `/${bucket}`)
+  const setting = SETTINGS[name]
+  if (setting !== undefined) await putSetting(target, path, ...setting)
   if (operation.marks.includes('uploadId')) {
     uploadId = await startUpload(target, path, name, checksum)
   }
@@ -132,6 +145,23 @@ export async function prepareSample(
     headers,
     ...(body === undefined ? {} : { body: [Buffer.from(body)] }),
   }
+}
+
+/** In its bucket, null versions may be locked. */
+function isAboutLocks({ name, headers }: Operation): boolean {
+  return (
+    headers.has('x-amz-object-lock-mode') ||
+    headers.has('x-amz-bypass-governance-retention') ||
+    /Object(Retention|LegalHold|LockConfiguration)$/.test(name)
+  )
+}
+
+async function enableLocks(target: ConformanceTarget, path: string): Promise<void> {
+  const body = [
+    Buffer.from('<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>'),
+  ]
+  await send(target, { method: 'PUT', path, query: [['versioning', '']], body })
+  await putSetting(target, path, 'PutObjectLockConfiguration', 'object-lock')
 }
 
 async function putSetting(
@@ -229,7 +259,8 @@ const SAMPLES: Readonly<Record<string, string>> = {
   'if-unmodified-since': FUTURE,
   'x-amz-acl': 'private',
   'x-amz-bucket-namespace': 'global',
-  'x-amz-bucket-object-lock-enabled': 'false',
+  'x-amz-bucket-object-lock-enabled': 'true',
+  'x-amz-bypass-governance-retention': 'true',
   'x-amz-checksum-algorithm': 'CRC32',
   'x-amz-checksum-mode': 'ENABLED',
   'x-amz-checksum-type': 'FULL_OBJECT',
@@ -296,6 +327,22 @@ export function sampleOf(
         : { headers: { [header]: '*' }, status: 412 }
     case 'range':
       return { headers: { [header]: 'bytes=0-3' }, status: 206 }
+    case 'x-amz-object-lock-mode':
+    case 'x-amz-object-lock-retain-until-date':
+      return {
+        headers: {
+          'x-amz-object-lock-mode': 'GOVERNANCE',
+          'x-amz-object-lock-retain-until-date': '2100-01-01T00:00:00Z',
+          ...(operation.name === 'PutObject' && checksumOf('CRC32', body)),
+        },
+      }
+    case 'x-amz-object-lock-legal-hold':
+      return {
+        headers: {
+          [header]: 'ON',
+          ...(operation.name === 'PutObject' && checksumOf('CRC32', body)),
+        },
+      }
     case 'x-amz-if-match-last-modified-time':
       return { headers: { [header]: PAST }, status: 412 }
     default:

@@ -18,7 +18,7 @@ import type {
 } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { ByteString } from '../../protocol/ids.ts'
-import { LOCK_MODE, storedLock, UNLOCKED } from '../../protocol/object/lock.ts'
+import { LEGAL_HOLD, LOCK_MODE, storedLock, UNLOCKED } from '../../protocol/object/lock.ts'
 import { NULL_VERSION_ID } from '../../protocol/object/version-id.ts'
 import type { Tag } from '../../gateway/port/bucket-documents.ts'
 import type { PartInfo } from '../../gateway/port/uploads.ts'
@@ -90,14 +90,16 @@ export function withRetention(
   return {
     mode: retention === undefined ? lock.mode : LOCK_MODE[retention?.mode ?? 'none'],
     retainUntilMs: retention === undefined ? lock.retainUntilMs : (retention?.untilMs ?? 0),
-    legalHold: legalHold ?? lock.legalHold,
+    legalHold: legalHold === undefined ? lock.legalHold : LEGAL_HOLD[legalHold ? 'on' : 'off'],
   }
 }
 
 /** A lock as the gateway names it. */
 export function lockOf(lock: LockRecord | undefined): ObjectLock | undefined {
   if (lock === undefined) return undefined
-  const { mode, retainUntilMs, legalHold } = lock
+  const { mode, retainUntilMs } = lock
+  const isNever = lock.legalHold === LEGAL_HOLD.never
+  const legalHold = isNever ? undefined : lock.legalHold === LEGAL_HOLD.on
   if (mode === LOCK_MODE.none) return { legalHold }
   const name = mode === LOCK_MODE.governance ? 'governance' : 'compliance'
   return { retention: { mode: name, untilMs: retainUntilMs }, legalHold }

@@ -38,7 +38,7 @@ const versionFields = {
 const lock = fc.record({
   mode: fc.nat({ max: 2 }),
   retainUntilMs: number,
-  legalHold: fc.boolean(),
+  legalHold: fc.nat({ max: 2 }),
 })
 const version = fc.oneof(fc.record(versionFields), fc.record({ ...versionFields, lock }))
 const ref = fc.record({

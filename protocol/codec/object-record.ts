@@ -191,11 +191,11 @@ function writeVersion(to: FieldWriter, version: VersionRecord): void {
 }
 
 function readLock(reader: FieldReader): LockRecord {
-  const lock: LockRecord = { mode: 0, retainUntilMs: 0, legalHold: false }
+  const lock: LockRecord = { mode: 0, retainUntilMs: 0, legalHold: 0 }
   while (reader.next()) {
     if (reader.field === 1) lock.mode = reader.value
     else if (reader.field === 2) lock.retainUntilMs = reader.value
-    else if (reader.field === 3) lock.legalHold = reader.value !== 0
+    else if (reader.field === 3) lock.legalHold = reader.value
   }
   return lock
 }
@@ -203,7 +203,7 @@ function readLock(reader: FieldReader): LockRecord {
 function writeLock(to: FieldWriter, lock: LockRecord): void {
   to.number(1, lock.mode)
   to.number(2, lock.retainUntilMs)
-  to.flag(3, lock.legalHold)
+  to.number(3, lock.legalHold)
 }
 
 function readPair(reader: FieldReader): PairRecord {

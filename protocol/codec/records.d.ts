@@ -51,7 +51,7 @@ export declare namespace StorageRecord {
 export interface LockRecord {
     mode: number;
     retainUntilMs: number;
-    legalHold: boolean;
+    legalHold: number;
 }
 export declare namespace LockRecord {
     const codec: () => Codec<LockRecord>;
@@ -65,7 +65,7 @@ export declare namespace LockRecord {
     }
     interface LockRecordLegalHoldFieldEvent {
         field: '$.legalHold';
-        value: boolean;
+        value: number;
     }
     function encode(obj: Partial<LockRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<LockRecord>): LockRecord;
@@ -201,7 +201,7 @@ export declare namespace VersionRecord {
     }
     interface VersionRecordLockLegalHoldFieldEvent {
         field: '$.lock.legalHold';
-        value: boolean;
+        value: number;
     }
     function encode(obj: Partial<VersionRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): VersionRecord;
@@ -368,7 +368,7 @@ export declare namespace PageRecord {
     }
     interface PageRecordVersionsLockLegalHoldFieldEvent {
         field: '$.versions[].lock.legalHold';
-        value: boolean;
+        value: number;
         index: number;
     }
     interface PageRecordPagesDataIdFieldEvent {
@@ -536,7 +536,7 @@ export declare namespace ObjectRecord {
     }
     interface ObjectRecordVersionsLockLegalHoldFieldEvent {
         field: '$.versions[].lock.legalHold';
-        value: boolean;
+        value: number;
         index: number;
     }
     interface ObjectRecordUploadsFieldEvent {
@@ -1003,7 +1003,7 @@ export declare namespace UploadRecord {
     }
     interface UploadRecordResultLockLegalHoldFieldEvent {
         field: '$.result.lock.legalHold';
-        value: boolean;
+        value: number;
     }
     interface UploadRecordRequestFieldEvent {
         field: '$.request';
@@ -1033,7 +1033,7 @@ export declare namespace UploadRecord {
     }
     interface UploadRecordLockLegalHoldFieldEvent {
         field: '$.lock.legalHold';
-        value: boolean;
+        value: number;
     }
     function encode(obj: Partial<UploadRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): UploadRecord;

@@ -223,9 +223,9 @@ export var LockRecord;
                     w.uint32(16);
                     w.uint64Number(obj.retainUntilMs);
                 }
-                if ((obj.legalHold != null && obj.legalHold !== false)) {
+                if ((obj.legalHold != null && obj.legalHold !== 0)) {
                     w.uint32(24);
-                    w.bool(obj.legalHold);
+                    w.uint32(obj.legalHold);
                 }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
@@ -234,7 +234,7 @@ export var LockRecord;
                 const obj = {
                     mode: 0,
                     retainUntilMs: 0,
-                    legalHold: false
+                    legalHold: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -249,7 +249,7 @@ export var LockRecord;
                             break;
                         }
                         case 3: {
-                            obj.legalHold = reader.bool();
+                            obj.legalHold = reader.uint32();
                             break;
                         }
                         default: {
@@ -281,7 +281,7 @@ export var LockRecord;
                         case 3: {
                             yield {
                                 field: `${prefix}.legalHold`,
-                                value: reader.bool()
+                                value: reader.uint32()
                             };
                             break;
                         }

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { LockRecord, PageRecord, VersionRecord } from '../codec/versioned.ts'
 import { dataId, type DataId } from '../ids.ts'
 import { pageCodec, objectCodec } from '../codec/versioned.ts'
-import { LOCK_MODE, lockBroken, lockOfNew, UNLOCKED, type LockRights } from './lock.ts'
+import { LEGAL_HOLD, LOCK_MODE, lockBroken, lockOfNew, UNLOCKED, type LockRights } from './lock.ts'
 import { isLacking, pageIdOf, type Lacking } from './pages.ts'
 import { objectOf } from './object.ts'
 import { testVersion } from './testing/version.ts'
@@ -21,9 +21,9 @@ import {
 
 const UNTIL = 1_000_000
 const LOCKS = {
-  governance: { mode: LOCK_MODE.governance, retainUntilMs: UNTIL, legalHold: false },
-  compliance: { mode: LOCK_MODE.compliance, retainUntilMs: UNTIL, legalHold: false },
-  hold: { mode: LOCK_MODE.none, retainUntilMs: 0, legalHold: true },
+  governance: { mode: LOCK_MODE.governance, retainUntilMs: UNTIL, legalHold: LEGAL_HOLD.never },
+  compliance: { mode: LOCK_MODE.compliance, retainUntilMs: UNTIL, legalHold: LEGAL_HOLD.never },
+  hold: { mode: LOCK_MODE.none, retainUntilMs: 0, legalHold: LEGAL_HOLD.on },
 }
 const NO_ONE: LockRights = { bypassGovernance: false, liftsHold: false }
 const BYPASS: LockRights = { bypassGovernance: true, liftsHold: false }
@@ -126,7 +126,7 @@ describe.each([0, 60])('a locked version with %i newer ones', (later) => {
     ['compliance', undefined, NO_ONE, UNTIL, true],
     ['hold', undefined, BYPASS, UNTIL, false],
     ['hold', { ...LOCKS.compliance }, BYPASS, UNTIL, false],
-    ['hold', { ...LOCKS.compliance, legalHold: true }, NO_ONE, 0, true],
+    ['hold', { ...LOCKS.compliance, legalHold: LEGAL_HOLD.on }, NO_ONE, 0, true],
     ['hold', undefined, LIFTS, 0, true],
   ] as const)('%s becomes %o with %o at %i: %s', (lock, next, rights, clockMs, allowed) => {
     const { world, id } = worldWith(LOCKS[lock], later)
@@ -200,9 +200,9 @@ describe.each([0, 60])('around a locked version with %i newer ones', (later) => 
 
 test('new versions get the retention of the bucket unless they bring their own', () => {
   const byDefault = { mode: LOCK_MODE.compliance, periodMs: 500 }
-  const given = { mode: LOCK_MODE.compliance, retainUntilMs: 600, legalHold: false }
+  const given = { mode: LOCK_MODE.compliance, retainUntilMs: 600, legalHold: LEGAL_HOLD.never }
   expect(lockOfNew(undefined, byDefault, 100)).toEqual(given)
-  expect(lockOfNew(LOCKS.hold, byDefault, 100)).toEqual({ ...given, legalHold: true })
+  expect(lockOfNew(LOCKS.hold, byDefault, 100)).toEqual({ ...given, legalHold: LEGAL_HOLD.on })
   expect(lockOfNew(LOCKS.governance, byDefault, 100)).toEqual(LOCKS.governance)
   expect(lockOfNew(undefined, undefined, 100)).toBeUndefined()
   const world = new LockWorld()

@@ -15,6 +15,9 @@ import { pageIdOf, type PagesEdit } from './pages.ts'
 /** LockRecord.mode. */
 export const LOCK_MODE = { none: 0, governance: 1, compliance: 2 } as const
 
+/** LockRecord.legalHold. That there was one is remembered: it is shown as off. */
+export const LEGAL_HOLD = { never: 0, on: 1, off: 2 } as const
+
 /** What a change may do to locks. */
 export interface LockRights {
   /** It may shorten and remove retention in governance mode. */
@@ -34,7 +37,11 @@ export interface LockDefault {
 }
 
 /** Absent on versions without a lock. */
-export const UNLOCKED: LockRecord = { mode: LOCK_MODE.none, retainUntilMs: 0, legalHold: false }
+export const UNLOCKED: LockRecord = {
+  mode: LOCK_MODE.none,
+  retainUntilMs: 0,
+  legalHold: LEGAL_HOLD.never,
+}
 
 /**
  * The lock that a version begins with: retention of its own, or that of the bucket, which begins at `startMs`. Undefined for
@@ -47,17 +54,18 @@ export function lockOfNew(
 ): LockRecord | undefined {
   if (byDefault === undefined || (own !== undefined && own.mode !== LOCK_MODE.none)) return own
   const retainUntilMs = startMs + byDefault.periodMs
-  return { mode: byDefault.mode, retainUntilMs, legalHold: own?.legalHold ?? false }
+  return { mode: byDefault.mode, retainUntilMs, legalHold: own?.legalHold ?? LEGAL_HOLD.never }
 }
 
 /** The form in which records have it. */
 export function storedLock(lock: LockRecord): LockRecord | undefined {
-  return lock.mode === LOCK_MODE.none && !lock.legalHold ? undefined : lock
+  const { mode, legalHold } = lock
+  return mode === LOCK_MODE.none && legalHold === LEGAL_HOLD.never ? undefined : lock
 }
 
 /** Whether the version may be taken out for good. `clockMs`: what a majority of the replicas' clocks have passed. */
 export function mayRemove(lock: LockRecord, rights: LockRights, clockMs: number): boolean {
-  if (lock.legalHold) return false
+  if (lock.legalHold === LEGAL_HOLD.on) return false
   if (!isRetained(lock, clockMs)) return true
   return lock.mode === LOCK_MODE.governance && rights.bypassGovernance
 }
@@ -69,7 +77,8 @@ export function mayBecome(
   rights: LockRights,
   clockMs: number,
 ): boolean {
-  if (lock.legalHold && !next.legalHold && !rights.liftsHold) return false
+  const isLifted = lock.legalHold === LEGAL_HOLD.on && next.legalHold !== LEGAL_HOLD.on
+  if (isLifted && !rights.liftsHold) return false
   if (!isRetained(lock, clockMs)) return true
   if (lock.mode === LOCK_MODE.governance && rights.bypassGovernance) return true
   // As in AWS, another mode counts as less, even a stricter one.

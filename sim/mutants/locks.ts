@@ -37,7 +37,7 @@ const lockedVersions = scene(3, async ({ cluster, found }) => {
       headers: { ...HEADERS, lock },
       body: bodyOf(bytesLike(10)),
     })
-  const { versionId: retained } = await put(0, { retention, legalHold: false })
+  const { versionId: retained } = await put(0, { retention })
   const { versionId: held } = await put(2, { legalHold: true })
   const remove = (node: number, versionId: string): Promise<string> =>
     codeOf(

@@ -9,8 +9,16 @@ import { LIFECYCLE_LIMITS, lifecycleXml, parseLifecycle } from '../../gateway/s3
 import { BLOCK_LIMITS, parsePublicAccessBlock } from '../../gateway/s3/policy.ts'
 import { parseVersioning, VERSIONING_LIMITS } from '../../gateway/s3/versioning.ts'
 import { ChunkedDecoder } from '../../gateway/body/chunked.ts'
+import {
+  LOCK_LIMITS,
+  lockSettingXml,
+  parseLegalHold,
+  parseLockSetting,
+  parseRetention,
+  retentionXml,
+} from '../../gateway/http/locks.ts'
 import { parseTags, tagSetXml, TAGGING_LIMITS } from '../../gateway/http/tags.ts'
-import { encodeUrl, parsingXml, type XmlElement } from '../../gateway/http/xml.ts'
+import { encodeUrl, parsingXml, xmlDate, type XmlElement } from '../../gateway/http/xml.ts'
 import { escapeXml, xmlDocument } from '../../gateway/http/xml-text.ts'
 import type { SmallRandom } from '../../protocol/iam/testing/cases.ts'
 import { finish, type Work } from '../../protocol/work.ts'
@@ -72,6 +80,9 @@ const word = (random: SmallRandom): string => escapeXml(subjectText(random, TEXT
 
 /** Only what a tag may have. */
 const tagWord = (random: SmallRandom): string => subjectText(random, `${WORD}+-=._:/@ é`, 12)
+
+const lockMode = (random: SmallRandom): string =>
+  element('Mode', random.pick(['GOVERNANCE', 'COMPLIANCE']))
 
 const documents: Readonly<Record<string, Document>> = {
   keys: {
@@ -150,6 +161,47 @@ const documents: Readonly<Record<string, Document>> = {
       promise(JSON.stringify(again) === JSON.stringify(tags), 'other tags when shown')
     },
   },
+  lockSetting: {
+    limits: LOCK_LIMITS,
+    valid: (random) =>
+      element(
+        'ObjectLockConfiguration',
+        '<ObjectLockEnabled>Enabled</ObjectLockEnabled>',
+        optional(
+          random,
+          `<Rule><DefaultRetention>${lockMode(random)}${element(random.pick(['Days', 'Years']), `${1 + random.below(100)}`)}</DefaultRetention></Rule>`,
+        ),
+      ),
+    read(root) {
+      const setting = parseLockSetting(root)
+      const { days = 0, years = 0 } = setting.defaultRetention ?? { days: 1 }
+      promise(days + years >= 1 && days <= 36_500 && years <= 100, 'a period out of its limits')
+      const shown = Buffer.from(xmlDocument('ObjectLockConfiguration', lockSettingXml(setting)))
+      const again = parseLockSetting(finish(parsingXml(shown, LOCK_LIMITS)))
+      promise(JSON.stringify(again) === JSON.stringify(setting), 'another setting when shown')
+    },
+  },
+  retention: {
+    limits: LOCK_LIMITS,
+    valid: (random) =>
+      element(
+        'Retention',
+        lockMode(random),
+        element('RetainUntilDate', xmlDate(random.below(4_000_000) * 1_000_000)),
+      ),
+    read(root) {
+      const retention = parseRetention(root)
+      if (retention === null) return promise(root.children.length === 0, 'no retention')
+      const shown = Buffer.from(xmlDocument('Retention', retentionXml(retention)))
+      const again = parseRetention(finish(parsingXml(shown, LOCK_LIMITS)))
+      promise(JSON.stringify(again) === JSON.stringify(retention), 'another retention when shown')
+    },
+  },
+  hold: {
+    limits: LOCK_LIMITS,
+    valid: (random) => element('LegalHold', element('Status', random.pick(['ON', 'OFF']))),
+    read: (root) => promise([true, false].includes(parseLegalHold(root)), 'no status'),
+  },
   block: {
     limits: BLOCK_LIMITS,
     valid: (random) =>
@@ -192,6 +244,9 @@ const ROOTS: Readonly<Record<string, string>> = {
   VersioningConfiguration: 'versioning',
   PublicAccessBlockConfiguration: 'block',
   Tagging: 'tags',
+  ObjectLockConfiguration: 'lockSetting',
+  Retention: 'retention',
+  LegalHold: 'hold',
 }
 
 /** In slices of a few KiB each. */

@@ -17,7 +17,14 @@ import {
 } from '../../gateway/http/http-date.ts'
 import { parseCopySourceRange, parseRange } from '../../gateway/http/range.ts'
 import { httpDate } from '../../gateway/http/response.ts'
+import {
+  HOLD_HEADER,
+  MODE_HEADER,
+  parseLockHeaders,
+  UNTIL_HEADER,
+} from '../../gateway/http/locks.ts'
 import { parseTagHeader } from '../../gateway/http/tags.ts'
+import { xmlDate } from '../../gateway/http/xml.ts'
 import { decodeListToken, encodeListToken } from '../../gateway/s3/list.ts'
 import { isVersionId } from '../../protocol/object/version-id.ts'
 import { uriEncode } from '../../gateway/auth/sigv4/canonical.ts'
@@ -250,7 +257,34 @@ const tagging: Subject = {
   },
 }
 
+const LOCK_NAMES = [MODE_HEADER, UNTIL_HEADER, HOLD_HEADER]
+
+/** The three headers of object lock, one on each line. */
+const locks: Subject = {
+  name: 'x-amz-object-lock',
+  pieces: /[0-9]+|[TZ:.+-]|\w+/g,
+  share: 30,
+  sizeMax: HEAD_SIZE,
+  valid(random) {
+    const date = xmlDate(random.below(4_000_000) * 1_000_000)
+    const until = random.chance(0.3) ? date.replace('Z', '+02:00') : date
+    const hold = random.pick(['ON', 'OFF'])
+    return [random.pick(['GOVERNANCE', 'COMPLIANCE']), until, hold].join('\n')
+  },
+  take(lines) {
+    const given = lines.split('\n', LOCK_NAMES.length)
+    const headers = Object.fromEntries(LOCK_NAMES.map((name, at) => [name, given[at] || undefined]))
+    const { retention, legalHold } = parseLockHeaders(headers) ?? {}
+    if (retention === undefined) return legalHold !== undefined
+    const written = xmlDate(retention.untilMs)
+    const again = parseLockHeaders({ ...headers, [UNTIL_HEADER]: written })
+    promise(again?.retention?.untilMs === retention.untilMs, 'another time when written again')
+    return true
+  },
+}
+
 export const HEADER_SUBJECTS: readonly Subject[] = [
+  locks,
   tagging,
   ranges,
   copySources,

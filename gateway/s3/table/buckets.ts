@@ -11,6 +11,7 @@ import { deleteBucketLifecycle, getBucketLifecycle, putBucketLifecycle } from '.
 import { listObjects, listObjectsV2 } from '../list.ts'
 import { listObjectVersions } from '../list-versions.ts'
 import { listMultipartUploads } from '../multipart.ts'
+import { getObjectLockConfiguration, putObjectLockConfiguration } from '../object-lock.ts'
 import {
   deleteBucketOwnershipControls,
   getBucketOwnershipControls,
@@ -26,7 +27,7 @@ import {
   putPublicAccessBlock,
 } from '../policy.ts'
 import { getBucketVersioning, putBucketVersioning } from '../versioning.ts'
-import { CHECKSUMS, LISTING, NO_LOCK, defineOperation } from './define.ts'
+import { CHECKSUMS, LISTING, defineOperation } from './define.ts'
 
 /** Operations on buckets, on their listings, and DeleteObjects, which AWS addresses to the bucket. */
 export const BUCKET_OPERATIONS: readonly Operation[] = [
@@ -76,8 +77,7 @@ export const BUCKET_OPERATIONS: readonly Operation[] = [
     resource: 'object',
     // Each key is authorised separately: a denied key is an entry of the answer.
     authorizedBy: 'handler',
-    headers: CHECKSUMS,
-    ignored: NO_LOCK,
+    headers: [...CHECKSUMS, 'x-amz-bypass-governance-retention'],
   }),
 ]
 
@@ -167,6 +167,16 @@ export const SETTING_OPERATIONS: readonly Operation[] = [
   defineOperation('DeleteBucketCors', 'DELETE', 'bucket', deleteBucketCors, {
     marks: ['cors'],
     action: 's3:PutBucketCORS',
+  }),
+  defineOperation('GetObjectLockConfiguration', 'GET', 'bucket', getObjectLockConfiguration, {
+    marks: ['object-lock'],
+    action: 's3:GetBucketObjectLockConfiguration',
+  }),
+  defineOperation('PutObjectLockConfiguration', 'PUT', 'bucket', putObjectLockConfiguration, {
+    marks: ['object-lock'],
+    action: 's3:PutBucketObjectLockConfiguration',
+    headers: CHECKSUMS,
+    ignored: { 'x-amz-bucket-object-lock-token': 'object lock is enabled without one' },
   }),
   defineOperation('GetBucketTagging', 'GET', 'bucket', getBucketTagging, { marks: ['tagging'] }),
   defineOperation('PutBucketTagging', 'PUT', 'bucket', putBucketTagging, {

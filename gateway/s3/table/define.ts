@@ -53,8 +53,12 @@ export const OVERRIDES = [
   'response-content-disposition',
   'response-content-encoding',
 ]
-/** Object lock cannot be switched on, so there is nothing to bypass. */
-export const NO_LOCK = { 'x-amz-bypass-governance-retention': 'no bucket has object lock' }
+/** The headers that give a new version a lock. */
+export const LOCKS = [
+  'x-amz-object-lock-mode',
+  'x-amz-object-lock-retain-until-date',
+  'x-amz-object-lock-legal-hold',
+]
 /** Metadata belongs to the upload, not to a part of it. */
 export const NO_METADATA = { 'x-amz-meta-*': 'Metadata cannot be specified in this context.' }
 /** Reads take the encryption from the object, so AWS refuses these headers. */

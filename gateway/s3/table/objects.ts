@@ -19,14 +19,20 @@ import {
   uploadPart,
   uploadPartCopy,
 } from '../multipart.ts'
+import {
+  getObjectLegalHold,
+  getObjectRetention,
+  putObjectLegalHold,
+  putObjectRetention,
+} from '../object-lock.ts'
 import { deleteObjectTagging, getObjectTagging, putObjectTagging } from '../object-tags.ts'
 import { postObject } from '../post.ts'
 import { putObject } from '../put.ts'
 import {
   CHECKSUMS,
   COPY_SOURCE,
+  LOCKS,
   NO_ENCRYPTION_OF_READS,
-  NO_LOCK,
   NO_METADATA,
   OVERRIDES,
   READ_CONDITIONS,
@@ -36,7 +42,7 @@ import {
 } from './define.ts'
 
 const PUT_OBJECT = defineOperation('PutObject', 'PUT', 'object', putObject, {
-  headers: [...STORED, 'x-amz-tagging', ...CHECKSUMS],
+  headers: [...STORED, 'x-amz-tagging', ...LOCKS, ...CHECKSUMS],
   conditions: WRITE_CONDITIONS,
 })
 
@@ -48,6 +54,32 @@ function formOf(put: Operation): Operation {
   const form = { name: 'PostObject', method: 'POST', level: 'bucket', run: postObject } as const
   return { ...put, ...form, conditions: new Set() }
 }
+
+/** As in AWS, a named version needs the same right as the current one. */
+const LOCK_OPERATIONS: readonly Operation[] = [
+  defineOperation('GetObjectRetention', 'GET', 'object', getObjectRetention, {
+    marks: ['retention'],
+    versionAction: 's3:GetObjectRetention',
+    query: ['versionId'],
+  }),
+  defineOperation('PutObjectRetention', 'PUT', 'object', putObjectRetention, {
+    marks: ['retention'],
+    versionAction: 's3:PutObjectRetention',
+    query: ['versionId'],
+    headers: [...CHECKSUMS, 'x-amz-bypass-governance-retention'],
+  }),
+  defineOperation('GetObjectLegalHold', 'GET', 'object', getObjectLegalHold, {
+    marks: ['legal-hold'],
+    versionAction: 's3:GetObjectLegalHold',
+    query: ['versionId'],
+  }),
+  defineOperation('PutObjectLegalHold', 'PUT', 'object', putObjectLegalHold, {
+    marks: ['legal-hold'],
+    versionAction: 's3:PutObjectLegalHold',
+    query: ['versionId'],
+    headers: CHECKSUMS,
+  }),
+]
 
 /**
  * A right that AWS names after another operation is given as `action`. HeadObject needs the right to get the object,
@@ -62,6 +94,7 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
     headers: [
       ...COPY_SOURCE,
       ...STORED,
+      ...LOCKS,
       'x-amz-metadata-directive',
       'x-amz-tagging',
       'x-amz-tagging-directive',
@@ -88,9 +121,12 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
   defineOperation('DeleteObject', 'DELETE', 'object', deleteObject, {
     versionAction: 's3:DeleteObjectVersion',
     query: ['versionId'],
-    headers: ['x-amz-if-match-size', 'x-amz-if-match-last-modified-time'],
+    headers: [
+      'x-amz-if-match-size',
+      'x-amz-if-match-last-modified-time',
+      'x-amz-bypass-governance-retention',
+    ],
     conditions: ['if-match'],
-    ignored: NO_LOCK,
   }),
   defineOperation('GetObjectAttributes', 'GET', 'object', getObjectAttributes, {
     marks: ['attributes'],
@@ -114,6 +150,7 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
     versionAction: 's3:DeleteObjectVersionTagging',
     query: ['versionId'],
   }),
+  ...LOCK_OPERATIONS,
 ]
 
 /** Everything that brings data to an upload, or completes it, needs the right to put the object. */
@@ -124,6 +161,7 @@ export const UPLOAD_OPERATIONS: readonly Operation[] = [
     headers: [
       ...STORED,
       'x-amz-tagging',
+      ...LOCKS,
       'x-amz-checksum-algorithm',
       'x-amz-sdk-checksum-algorithm',
       'x-amz-checksum-type',

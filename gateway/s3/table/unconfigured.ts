@@ -8,13 +8,7 @@
 
 import { upperCase } from '../../http/ascii.ts'
 import type { Method, Operation } from '../operation.ts'
-import {
-  bucketHas,
-  bucketLacks,
-  getObjectAcl,
-  objectLockMissing,
-  putObjectAcl,
-} from '../unconfigured.ts'
+import { bucketHas, bucketLacks, getObjectAcl, putObjectAcl } from '../unconfigured.ts'
 import { CHECKSUMS, missing, probe, removal, type Extras } from './define.ts'
 
 /** For operations on one object; `versionAction` is needed when a version is named. */
@@ -61,13 +55,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
     'requestPayment',
     bucketHas('RequestPaymentConfiguration', '<Payer>BucketOwner</Payer>'),
   ),
-  probe(
-    'GetObjectLockConfiguration',
-    'bucket',
-    'object-lock',
-    bucketLacks('ObjectLockConfigurationNotFoundError'),
-    { action: 's3:GetBucketObjectLockConfiguration' },
-  ),
   removal('DeleteBucketEncryption', 'encryption', 's3:PutEncryptionConfiguration'),
   removal('DeleteBucketWebsite', 'website'),
   removal('DeleteBucketReplication', 'replication', 's3:PutReplicationConfiguration'),
@@ -77,8 +64,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
     headers: ['x-amz-acl', ...CHECKSUMS],
     ...ofVersion('s3:PutObjectVersionAcl'),
   }),
-  probe('GetObjectRetention', 'object', 'retention', objectLockMissing, { query: ['versionId'] }),
-  probe('GetObjectLegalHold', 'object', 'legal-hold', objectLockMissing, { query: ['versionId'] }),
 ]
 
 /**
@@ -106,13 +91,6 @@ export const ABSENT_OPERATIONS: readonly Operation[] = [
     's3:PutAccelerateConfiguration',
   ),
   missing('PutBucketRequestPayment', 'PUT', 'bucket', 'requestPayment'),
-  missing(
-    'PutObjectLockConfiguration',
-    'PUT',
-    'bucket',
-    'object-lock',
-    's3:PutBucketObjectLockConfiguration',
-  ),
   ...['analytics', 'inventory', 'metrics', 'intelligent-tiering'].flatMap((mark) => {
     const words = mark.split('-').map((word) => upperCase(word.charAt(0)) + word.slice(1))
     const kind = `${words.join('')}Configuration`
@@ -148,8 +126,6 @@ export const ABSENT_OPERATIONS: readonly Operation[] = [
   missing('PutObjectAnnotation', 'PUT', 'object', 'annotation'),
   missing('DeleteObjectAnnotation', 'DELETE', 'object', 'annotation'),
   missing('UpdateObjectEncryption', 'PUT', 'object', 'encryption'),
-  missing('PutObjectRetention', 'PUT', 'object', 'retention'),
-  missing('PutObjectLegalHold', 'PUT', 'object', 'legal-hold'),
   missing('GetObjectTorrent', 'GET', 'object', 'torrent'),
   missing('RestoreObject', 'POST', 'object', 'restore'),
   missing('SelectObjectContent', 'POST', 'object', 'select', 's3:GetObject'),
