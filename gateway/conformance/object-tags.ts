@@ -16,12 +16,15 @@ import {
   UploadPartCommand,
   type Tag,
 } from '@aws-sdk/client-s3'
+import { presignV2 } from '../testing/signer-v2.ts'
+import { presign } from '../testing/signer.ts'
 import { SAMPLE_TAGS, taggingOf, WRONG_TAGS } from './bucket-tags.ts'
 import { putVersion, setVersioning } from './versions.ts'
 import {
   expectRefused,
   fails,
   NO_VERSION,
+  sendUnsigned,
   type ConformanceCase,
   type ConformanceWorld,
   type RawResponse,
@@ -211,6 +214,39 @@ export const OBJECT_TAG_CASES: readonly ConformanceCase[] = [
       assert.equal((await tagsOf(world, 'k'))?.length, 10)
       assert.equal((await put('')).status, 200)
       assert.deepEqual(await tagsOf(world, 'k'), [])
+    },
+  },
+  {
+    name: 'a presigned PUT stores the tags that its signature covers',
+    async run(world) {
+      const { target } = world
+      const { host } = new URL(target.endpoint)
+      const message = { method: 'PUT', path: `/${world.bucket}/k` }
+      const tags = { 'x-amz-tagging': ENCODED }
+      const send = ({ url }: { url: string }, more: Record<string, string>) =>
+        sendUnsigned(target.endpoint, {
+          method: 'PUT',
+          url,
+          headers: { host, 'content-length': '0', ...more },
+        })
+      const timestamp = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
+      const linkOf = (more: object) =>
+        presign({ ...message, headers: { host }, ...more }, { ...target, timestamp }).message
+      const signed = linkOf({ headers: { host, ...tags } })
+      assert.equal((await send(signed, tags)).status, 200)
+      assert.deepEqual(await tagsOf(world, 'k'), SAMPLE_TAGS)
+      assert.equal((await send(linkOf({}), {})).status, 200)
+      assert.deepEqual(await tagsOf(world, 'k'), [])
+      assert.equal((await send(linkOf({ query: Object.entries(tags) }), {})).status, 200)
+      assert.deepEqual(await tagsOf(world, 'k'), SAMPLE_TAGS)
+      expectRefused(await send(linkOf({}), tags), 403, 'AccessDenied')
+      expectRefused(await send(signed, { 'x-amz-tagging': 'a=b' }), 403, 'SignatureDoesNotMatch')
+      // Version 2 signs the Content-Type too, as it is sent.
+      const expires = String(Math.ceil(Date.now() / 1000) + 600)
+      const old = presignV2({ ...message, headers: { host, ...tags } }, { ...target, expires })
+      assert.equal((await send(old, tags)).status, 200)
+      const typed = { ...tags, 'content-type': 'text/plain' }
+      expectRefused(await send(old, typed), 403, 'SignatureDoesNotMatch')
     },
   },
   {

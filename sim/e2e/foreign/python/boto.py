@@ -163,6 +163,12 @@ def presigned(kind, **options):
     url = s3.generate_presigned_url("put_object", Params=params)
     equal(fetch(url, "PUT", b"linked", {"content-type": "text/plain"})[0], 200, "PUT")
     equal(client(turn=1).get_object(Bucket=BUCKET, Key="put by link")["Body"].read(), b"linked", "bytes")
+    params = {"Bucket": BUCKET, "Key": "tagged by link", "ContentType": "text/plain", "Tagging": "a=1"}
+    url = s3.generate_presigned_url("put_object", Params=params)
+    headers = {"content-type": "text/plain", "x-amz-tagging": "a=1"}
+    equal(fetch(url, "PUT", b"linked", headers)[0], 200, "PUT with tags")
+    tags = s3.get_object_tagging(Bucket=BUCKET, Key="tagged by link")["TagSet"]
+    equal(tags, [{"Key": "a", "Value": "1"}], "tags")
     url = s3.generate_presigned_url("head_object", Params={"Bucket": BUCKET, "Key": ODD_KEY})
     equal(fetch(url, "HEAD")[0], 200, "HEAD")
     tampered = s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "large"})
