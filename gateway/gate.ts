@@ -41,6 +41,7 @@ import type { Identity } from './port/identity.ts'
 import type { Operation } from './s3/operation.ts'
 import { UploadForm } from './upload-form.ts'
 import { checkSupported } from './routes/support.ts'
+import { otherFormType } from './s3/post.ts'
 import {
   answeringPreflight,
   bucketNotFound,
@@ -133,6 +134,9 @@ export class Gate {
     if (operation === undefined) {
       throw identity === ANONYMOUS ? new S3Error('AccessDenied') : notAllowed(request)
     }
+    // A form of another type may be signed by fields that cannot be read. Whether the bucket exists is not looked up.
+    const isForm = operation.name === 'PostObject' && request.headers['content-type'] !== undefined
+    if (isForm && identity === ANONYMOUS) throw otherFormType()
     const call = new GateCall(operation, request, auth, identity, exchange, this.options, nowMs)
     if (isCrossOrigin(request)) {
       await this.#applyRules(request, exchange, () => call.access(call.bucket))

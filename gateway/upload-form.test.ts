@@ -322,16 +322,27 @@ test('versions, checksums and CORS are in the answer', async () => {
   ])
 })
 
-test('a body that is no form gets 412 from who has the right, and 403 otherwise', async () => {
+test('a body that is no form gets 412 without a signature or with the right, and 403 otherwise', async () => {
   const gateway = await start()
-  const message = { method: 'POST', path: '/bucket', body: [Buffer.from('x')] }
-  const answer = await sendRaw(gateway.target, message)
-  expect(shown(answer)).toBe('412 PreconditionFailed')
-  expect(answer.text).toContain(
-    '<Condition>Bucket POST must be of the enclosure-type multipart/form-data</Condition>',
-  )
-  const unsigned = await postBody(gateway.target.endpoint, 'bucket', Buffer.from('x'), {
-    'content-type': 'text/plain',
+  const { endpoint } = gateway.target
+  const plain = { 'content-type': 'text/plain' }
+  const message = { method: 'POST', path: '/bucket', headers: plain, body: [Buffer.from('x')] }
+  const answers = [
+    await sendRaw(gateway.target, message),
+    await postBody(endpoint, 'bucket', Buffer.from('x'), plain),
+    await postBody(endpoint, 'missing', Buffer.from('x'), plain),
+  ]
+  for (const answer of answers) {
+    expect(shown(answer)).toBe('412 PreconditionFailed')
+    expect(answer.text).toContain(
+      '<Condition>Bucket POST must be of the enclosure-type multipart/form-data</Condition>',
+    )
+  }
+  const stranger = await start({ credentials: [OTHER_CALLER] })
+  await allow(stranger, {
+    Effect: 'Deny',
+    Action: 's3:PutObject',
+    Resource: 'arn:aws:s3:::bucket/*',
   })
-  expect(shown(unsigned)).toBe('403 AccessDenied')
+  expect(shown(await sendRaw(stranger.target, message))).toBe('403 AccessDenied')
 })

@@ -26,11 +26,7 @@ import { putObject } from './put.ts'
  */
 export async function postObject(call: Call): Promise<S3Response> {
   const { request, bucket, key } = call
-  if (request.form === undefined) {
-    throw new S3Error('PreconditionFailed', undefined, {
-      details: { Condition: 'Bucket POST must be of the enclosure-type multipart/form-data' },
-    })
-  }
+  if (request.form === undefined) throw otherFormType()
   const { fields } = request.form
   const { headers } = await putObject(call)
   const etag = headers['ETag'] ?? ''
@@ -45,6 +41,13 @@ export async function postObject(call: Call): Promise<S3Response> {
   // Unlike other documents of S3, this one has no namespace.
   const body = `${XML_DECLARATION}<PostResponse>${document}${tag('ETag', etag)}</PostResponse>`
   return { status: 201, headers, body }
+}
+
+/** The error for a POST to a bucket whose body has another type. */
+export function otherFormType(): S3Error {
+  return new S3Error('PreconditionFailed', undefined, {
+    details: { Condition: 'Bucket POST must be of the enclosure-type multipart/form-data' },
+  })
 }
 
 /** Undefined when the form names no URL of HTTP: AWS then answers as if the field were missing. */
