@@ -27,6 +27,7 @@ import type { TurnBytes } from './http/turn-bytes.ts'
 import type { WorkQueue } from './http/work-queue.ts'
 import type { InTurns } from './port/in-turns.ts'
 import type { Call, Level, Operation } from './s3/operation.ts'
+import { encryptionOfUpload } from './s3/encryption.ts'
 import { lockInBody } from './s3/locking.ts'
 import { tagsInBody } from './s3/tagging.ts'
 import type { S3Request } from './http/request.ts'
@@ -48,6 +49,7 @@ export interface GateCallOptions {
   readonly workQueue: WorkQueue
   /** Shared by all bodies that are streamed to the store, and all pages of lists. */
   readonly received: TurnBytes
+  readonly randomBytes: (length: number) => Uint8Array
 }
 
 /** An entry of a list takes as much work as so many bytes of an upload: two pages of 1,000 are what a turn has. */
@@ -66,6 +68,7 @@ export class GateCall implements Call, Applicant {
   readonly bucket: string
   readonly key: string
   readonly nowMs: number
+  readonly randomBytes: (length: number) => Uint8Array
   readonly inTurns: InTurns
   readonly #admission: Admission
   readonly #received: TurnBytes
@@ -98,6 +101,7 @@ export class GateCall implements Call, Applicant {
     this.bucket = request.bucket ?? ''
     this.key = request.key ?? ''
     this.nowMs = nowMs
+    this.randomBytes = options.randomBytes
     this.inTurns = (work) => options.workQueue.run(work, context)
     this.#admission = options.admission
     this.#received = options.received
@@ -208,6 +212,7 @@ export class GateCall implements Call, Applicant {
   async fetch(fact: Fact, access: Access): Promise<KnownFacts> {
     if (fact === 'bodyTags') return { bodyTags: await tagsInBody(this, 'Object') }
     if (fact === 'bodyLock') return { bodyLock: await lockInBody(this) }
+    if (fact === 'upload') return { upload: await encryptionOfUpload(this) }
     const { object } = access
     if (object === undefined) return { object: null }
     const judged = (this.#judged ??= new JudgedObjects(this.store, this.context))

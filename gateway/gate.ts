@@ -65,6 +65,7 @@ export interface GateOptions {
   readonly refusals: Refusals
   readonly workQueue: WorkQueue
   readonly received: TurnBytes
+  readonly randomBytes: (length: number) => Uint8Array
 }
 
 /** For `OPTIONS *`. */

@@ -52,7 +52,7 @@ export interface GatewayOptions {
   readonly certificates?: readonly TlsCertificate[] | undefined
   /** Who may say from which client a request is. Default: none. */
   readonly proxies?: ProxyOptions | undefined
-  /** For the id of the node in answers and the prefix of request ids. Called only when the gateway is made. */
+  /** For the id of the node in answers, the prefix of request ids, and keys of encrypted objects. */
   readonly randomBytes: (length: number) => Uint8Array
   readonly metrics: GatewayMetrics
   readonly logger: GatewayLogger
@@ -122,6 +122,7 @@ class HttpGateway implements Gateway {
       clock,
       logger,
       hostId,
+      randomBytes: options.randomBytes,
       admission,
       refusals,
       workQueue,

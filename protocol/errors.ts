@@ -25,6 +25,9 @@ export type StoreErrorCode =
   | 'ObjectLocked'
   /** 409: versioning and object lock of a bucket do not go together. */
   | 'InvalidBucketState'
+  /** A key of the cluster that encrypts data does not exist, or is disabled. */
+  | 'NoSuchEncryptionKey'
+  | 'EncryptionKeyDisabled'
   /** 409: a concurrent operation got in the way (ConditionalRequestConflict, OperationAborted). */
   | 'Conflict'
   /** 503 with the reason: no quorum, an outcome that is unknown (P4), or overload. The client retries. */

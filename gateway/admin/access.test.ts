@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { StoreError } from '../../protocol/errors.ts'
 import { ADMIN_SECRET, adminWorld, WITH_CREDENTIAL } from '../testing/admin-world.ts'
 import { ADMIN_ROUTES } from './api.ts'
-import { isLoopbackAddress, isLoopbackHost } from './loopback.ts'
+import { isLoopbackAddress } from '../http/address.ts'
+import { isLoopbackHost } from './loopback.ts'
 
 const { start } = adminWorld()
 

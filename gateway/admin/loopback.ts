@@ -3,16 +3,9 @@
  * machine (F36). admin-credential.ts decides what a process may do.
  */
 
-import { plainAddress } from '../http/address.ts'
+import { isLoopbackAddress } from '../http/address.ts'
 import { lowerCase } from '../http/ascii.ts'
 import type { IncomingMessage } from 'node:http'
-
-/** Whether this is in 127.0.0.0/8 (also as an IPv4-mapped address), or ::1. */
-export function isLoopbackAddress(address: string | undefined): boolean {
-  if (address === undefined) return false
-  const plain = plainAddress(address)
-  return plain === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(plain)
-}
 
 /** Whether the Host header names this machine. A web page that rebinds its own name to 127.0.0.1 sends that name. */
 export function isLoopbackHost(host: string | undefined): boolean {

@@ -93,7 +93,7 @@ function withFacts<Decided extends boolean | void>(
   return outcome instanceof Promise ? outcome.then(next) : next(outcome)
 }
 
-const NOTHING: KnownFacts = { object: null, bodyTags: [], bodyLock: {} }
+const NOTHING: KnownFacts = { object: null, bodyTags: [], bodyLock: {}, upload: new Map() }
 
 function* authorizing(access: Access, about: Applicant, known: KnownFacts): Work<void | Fact> {
   const meter = new Meter(DECISION_STEPS_MAX)

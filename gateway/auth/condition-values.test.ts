@@ -209,3 +209,45 @@ test('each version has its own value', () => {
   ).toEqual(['v7'])
   expect(new ConditionValues(about).has('s3:versionid')).toBe(false)
 })
+
+test('of an upload, its encryption counts, and is fetched when a condition asks for it', () => {
+  const SSE = 's3:x-amz-server-side-encryption'
+  const KEY_ID = `${SSE}-aws-kms-key-id`
+  const about = (message: FakeMessage): ConstructorParameters<typeof ConditionValues>[0] => {
+    const request = fakeRequest({ method: 'PUT', ...message })
+    const identity = user('ann').identity
+    const operation = route(request)
+    return { request, auth: SIGNED, identity, region: 'mars', nowMs: NOW, operation }
+  }
+  const part = about({
+    url: '/bucket/key?partNumber=1&uploadId=u',
+    headers: { host: 'h', 'x-amz-server-side-encryption': 'AES256' },
+  })
+  const unknown = new ConditionValues(part, asked('s3:PutObject'))
+  expect([unknown.get(SSE), unknown.lacking]).toEqual([undefined, 'upload'])
+  const upload = new Map([
+    ['x-amz-server-side-encryption', 'aws:kms'],
+    ['x-amz-server-side-encryption-aws-kms-key-id', 'arn'],
+  ])
+  const known = new ConditionValues(part, asked('s3:PutObject'), { upload })
+  expect([known.get(SSE), known.get(KEY_ID), known.lacking]).toEqual([
+    ['aws:kms'],
+    ['arn'],
+    undefined,
+  ])
+  const none = new ConditionValues(part, asked('s3:PutObject'), { upload: new Map() })
+  expect([none.get(SSE), none.lacking]).toEqual([undefined, undefined])
+
+  const headers = {
+    host: 'h',
+    'x-amz-server-side-encryption': 'aws:kms',
+    'x-amz-server-side-encryption-aws-kms-key-id': 'id',
+    'x-amz-server-side-encryption-customer-algorithm': 'AES256',
+  }
+  const put = new ConditionValues(about({ url: '/bucket/key', headers }), asked('s3:PutObject'))
+  expect([put.get(SSE), put.get(KEY_ID), put.get(`${SSE}-customer-algorithm`)]).toEqual([
+    ['aws:kms'],
+    ['id'],
+    ['AES256'],
+  ])
+})

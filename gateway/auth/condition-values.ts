@@ -71,6 +71,8 @@ export interface KnownFacts {
   readonly bodyTags?: readonly Tag[] | undefined
   /** The retention or legal hold in the document that the body is. */
   readonly bodyLock?: LockDocument | undefined
+  /** How the upload that the request names is encrypted: headers as they created it. Empty when there is no such upload. */
+  readonly upload?: ReadonlyMap<string, string> | undefined
 }
 
 /** What PutObjectRetention and PutObjectLegalHold ask for. Null removes retention. */
@@ -100,6 +102,16 @@ const DAY_MS = 24 * 3_600_000
 
 /** Those that give an object tags. */
 const TAGGING_ACTIONS = ['s3:PutObjectTagging', 's3:PutObjectVersionTagging']
+
+/**
+ * Requests that bring data to an upload don't say how it is encrypted. As in AWS, a policy that wants encryption looks at
+ * what the upload was created with.
+ */
+const OF_UPLOAD = ['UploadPart', 'UploadPartCopy', 'CompleteMultipartUpload']
+const ENCRYPTION_KEYS = [
+  's3:x-amz-server-side-encryption',
+  's3:x-amz-server-side-encryption-aws-kms-key-id',
+]
 
 /** Computes values on demand and keeps them for the other policies of the same decision. */
 export class ConditionValues implements ContextValues {
@@ -146,6 +158,9 @@ export class ConditionValues implements ContextValues {
       return valuesOf(this.#requestTags(), key.slice(REQUEST_TAG.length))
     if (key.startsWith(OBJECT_LOCK)) return this.#lockValue(key.slice(OBJECT_LOCK.length))
     if (key === 's3:requestobjecttagkeys') return present(this.#requestTags().map((tag) => tag.key))
+    if (ENCRYPTION_KEYS.includes(key) && OF_UPLOAD.includes(about.operation?.name ?? '')) {
+      return this.#encryptionOfUpload(key.slice('s3:'.length))
+    }
     if (key.startsWith('aws:')) return globalValue(key, about)
     if (key.startsWith('s3:')) return s3Value(key.slice('s3:'.length), about)
     if (key === 'sts:externalid') return about.request.query.get('ExternalId')
@@ -191,6 +206,13 @@ export class ConditionValues implements ContextValues {
     const { bodyLock } = this.#facts
     if (bodyLock === undefined) this.#lacking = 'bodyLock'
     return bodyLock ?? {}
+  }
+
+  #encryptionOfUpload(header: string): string | undefined {
+    if (this.#asked?.action !== 's3:PutObject') return undefined
+    const { upload } = this.#facts
+    if (upload === undefined) this.#lacking = 'upload'
+    return upload?.get(header)
   }
 
   /** Those that the object would have. */

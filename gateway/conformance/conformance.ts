@@ -19,6 +19,8 @@ import { CHECKSUM_CASES } from './checksums.ts'
 import { CONDITION_CASES } from './conditions.ts'
 import { BUCKET_TAG_CASES } from './bucket-tags.ts'
 import { CORS_CASES } from './cors.ts'
+import { ENCRYPTED_BUCKET_CASES } from './encrypted-buckets.ts'
+import { ENCRYPTION_CASES } from './encryption.ts'
 import { FORM_CASES } from './forms.ts'
 import { LISTING_CASES } from './listing.ts'
 import { MULTIPART_CASES } from './multipart.ts'
@@ -54,6 +56,8 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...VERSION_WRITE_CASES,
   ...SETTING_CASES,
   ...STEERING_CASES,
+  ...ENCRYPTION_CASES,
+  ...ENCRYPTED_BUCKET_CASES,
 ]
 
 export interface ConformanceResult {

@@ -74,12 +74,12 @@ const TABLE = {
     'Only the last chunk is allowed to have a size less than 8192 bytes',
   ],
   InvalidDigest: [400, 'The Content-MD5 or checksum value that you specified is not valid.'],
+  InvalidLocationConstraint: [400, 'The specified location constraint is not valid.'],
+  InvalidObjectState: [403, 'The operation is not valid for the current state of the object.'],
   InvalidEncryptionAlgorithmError: [
     400,
     'The encryption request that you specified is not valid. The valid value is AES256.',
   ],
-  InvalidLocationConstraint: [400, 'The specified location constraint is not valid.'],
-  InvalidObjectState: [403, 'The operation is not valid for the current state of the object.'],
   InvalidPart: [
     400,
     "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.",
@@ -100,6 +100,8 @@ const TABLE = {
   InvalidTag: [400, 'The tag provided was not a valid tag.'],
   InvalidToken: [400, 'The provided token is malformed or otherwise not valid.'],
   InvalidURI: [400, "The specified URI couldn't be parsed."],
+  'KMS.DisabledException': [400, 'The key is disabled.'],
+  'KMS.NotFoundException': [400, 'The key does not exist.'],
   KeyTooLongError: [400, 'Your key is too long.'],
   MalformedACLError: [
     400,
@@ -263,6 +265,8 @@ const STORE_CODES: Readonly<Record<StoreErrorCode, S3ErrorCode>> = {
   PreconditionFailed: 'PreconditionFailed',
   ObjectLocked: 'AccessDenied',
   InvalidBucketState: 'InvalidBucketState',
+  NoSuchEncryptionKey: 'KMS.NotFoundException',
+  EncryptionKeyDisabled: 'KMS.DisabledException',
   Conflict: 'OperationAborted',
   Unavailable: 'ServiceUnavailable',
   InsufficientStorage: 'InsufficientStorage',
@@ -303,7 +307,8 @@ const LOCKED = 'Access Denied because object protected by object lock.'
 function textOf(error: StoreError): string | undefined {
   if (error.code === 'Unavailable') return unavailableText(error)
   if (error.code === 'ObjectLocked') return LOCKED
-  return error.code === 'DataLost' && error.message !== error.code ? error.message : undefined
+  const own = ['DataLost', 'NoSuchEncryptionKey', 'EncryptionKeyDisabled'].includes(error.code)
+  return own && error.message !== error.code ? error.message : undefined
 }
 
 function unavailableText(error: StoreError): string {

@@ -24,11 +24,13 @@ import type {
 } from '../port/objects.ts'
 import { ListedObjects } from '../port/listed-objects.ts'
 import type { PrincipalDirectory } from '../port/principals.ts'
+import type { KeyBackend } from '../port/encryption.ts'
 import type { UploadBackend } from '../port/uploads.ts'
 import type { ListVersionsPage, ListVersionsRequest } from '../port/versions.ts'
 import { PACKED_BYTES, readPieces, receive } from './memory-body.ts'
 import { begin, MemoryBuckets, orderOf } from './memory-buckets.ts'
 import { foldPage } from './memory-listing.ts'
+import { MemoryKeys } from './memory-keys.ts'
 import { MemoryMultipart } from './memory-multipart.ts'
 import { principalsOf } from './memory-principals.ts'
 import {
@@ -59,6 +61,8 @@ export interface MemoryBackendOptions {
   readonly nowMs: () => number
   /** Of one account; 1,000 when absent. */
   readonly maxBuckets?: number
+  /** Keys of the cluster besides the one that is always there. */
+  readonly keys?: readonly string[]
   /** Tests set a small one, so that their parts can be small. 5 MiB when absent. */
   readonly minPartBytes?: number
 }
@@ -73,12 +77,14 @@ export class MemoryBackend implements Backend {
   readonly #sessions: ReadonlyMap<string, Credential>
   readonly #buckets: MemoryBuckets
   readonly #uploads: MemoryMultipart
+  readonly #keys: MemoryKeys
 
   constructor(options: MemoryBackendOptions) {
     this.#credentials = new Map(options.credentials.map((each) => [each.accessKeyId, each]))
     this.#sessions = options.sessions ?? new Map()
     this.#principals = principalsOf([...this.#credentials.values(), ...this.#sessions.values()])
     this.#buckets = new MemoryBuckets(options.nowMs, options.maxBuckets ?? 1000)
+    this.#keys = new MemoryKeys(options.keys ?? [])
     this.#uploads = new MemoryMultipart(this.#buckets, options.minPartBytes ?? MIN_PART_BYTES)
   }
 
@@ -100,18 +106,27 @@ export class MemoryBackend implements Backend {
       key: string
       headers: ObjectHeaders
       body: ObjectBody | SmallBody
+      encryption?: string | undefined
       condition?: WriteCondition | undefined
     },
   ): Promise<PutResult> {
     begin(context)
     this.#buckets.get(request.bucket)
-    const { pieces, finished, sizeBytes } = await receive(request.body)
+    const { pieces, finished, sizeBytes, encrypted } = await receive(request.body)
+    const { encryption: record } = request
+    const bodies = encrypted === undefined ? [] : [encrypted]
     context.signal.throwIfAborted()
     const bucket = this.#buckets.get(request.bucket)
     checkCondition(bucket.objects.get(request.key)?.[0], request.condition, 'put')
     return this.#buckets.addVersion(
       bucket,
-      { ...request.headers, ...finished, key: request.key, sizeBytes },
+      {
+        ...request.headers,
+        ...finished,
+        key: request.key,
+        sizeBytes,
+        ...(record !== undefined && { encryption: { record, bodies } }),
+      },
       pieces,
     )
   }
@@ -222,4 +237,7 @@ export class MemoryBackend implements Backend {
   listUploads: UploadBackend['listUploads'] = (...all) => this.#uploads.listUploads(...all)
   completeUpload: UploadBackend['completeUpload'] = (...all) => this.#uploads.completeUpload(...all)
   abortUpload: UploadBackend['abortUpload'] = (...all) => this.#uploads.abortUpload(...all)
+
+  wrapDataKey: KeyBackend['wrapDataKey'] = (...all) => this.#keys.wrapDataKey(...all)
+  unwrapDataKey: KeyBackend['unwrapDataKey'] = (...all) => this.#keys.unwrapDataKey(...all)
 }

@@ -6,8 +6,8 @@
 import { StoreError } from '../../protocol/errors.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { FinishedBody } from '../port/body.ts'
-import type { PutResult } from '../port/objects.ts'
 import type {
+  CompletedUpload,
   ListUploadsPage,
   ListUploadsRequest,
   PartInfo,
@@ -44,10 +44,15 @@ export class MemoryMultipart implements UploadBackend {
   ): Promise<UploadInfo> {
     begin(context)
     const bucket = this.#buckets.get(request.bucket)
-    const { key, headers, checksumAlgorithm, checksumType } = request
+    const { key, headers, checksumAlgorithm, checksumType, encryption } = request
     const uploadId = `memory-${String(++this.#uploadCount).padStart(10, '0')}`
     const initiatedMs = this.#buckets.tick()
-    const info = { ...headers, key, uploadId, initiatedMs, checksumAlgorithm, checksumType }
+    const kind = {
+      checksumAlgorithm,
+      checksumType,
+      ...(encryption !== undefined && { encryption }),
+    }
+    const info = { ...headers, key, uploadId, initiatedMs, ...kind }
     bucket.uploads.set(uploadId, { info, parts: new Map() })
     return info
   }
@@ -63,7 +68,7 @@ export class MemoryMultipart implements UploadBackend {
   async putPart(context: RequestContext, request: Request<'putPart'>): Promise<PartInfo> {
     begin(context)
     request.admit?.(this.#upload(request).info)
-    const { pieces, finished, sizeBytes } = await receive(request.body)
+    const { pieces, finished, sizeBytes, encrypted } = await receive(request.body)
     context.signal.throwIfAborted()
     const upload = this.#upload(request)
     const { partNumber } = request
@@ -73,7 +78,7 @@ export class MemoryMultipart implements UploadBackend {
       sizeBytes,
       lastModifiedMs: this.#buckets.tick(),
     }
-    upload.parts.set(partNumber, { info, pieces })
+    upload.parts.set(partNumber, { info, pieces, encrypted })
     return info
   }
 
@@ -97,7 +102,7 @@ export class MemoryMultipart implements UploadBackend {
   async completeUpload(
     context: RequestContext,
     request: Request<'completeUpload'>,
-  ): Promise<PutResult & FinishedBody & { sizeBytes: number }> {
+  ): Promise<CompletedUpload> {
     begin(context)
     const made = this.#finish(request)
     if (!(made instanceof Promise)) return this.#complete(request, made)
@@ -120,7 +125,7 @@ export class MemoryMultipart implements UploadBackend {
   #complete(
     request: Request<'completeUpload'>,
     finished: FinishedBody | undefined,
-  ): PutResult & FinishedBody & { sizeBytes: number } {
+  ): CompletedUpload {
     const upload = this.#upload(request, true)
     if (upload.completed !== undefined) return upload.completed
     if (finished === undefined) throw new StoreError('Conflict')
@@ -129,7 +134,8 @@ export class MemoryMultipart implements UploadBackend {
     checkCondition(bucket.objects.get(request.key)?.[0], request.condition, 'put')
     const infos = parts.map((part) => part.info)
     const sizeBytes = infos.reduce((sum, part) => sum + part.sizeBytes, 0)
-    const { system, user, storageClass, tags, lock } = upload.info
+    const { system, user, storageClass, tags, lock, encryption: record } = upload.info
+    const bodies = parts.flatMap(({ encrypted }) => encrypted ?? [])
     const result = this.#buckets.addVersion(
       bucket,
       {
@@ -142,10 +148,16 @@ export class MemoryMultipart implements UploadBackend {
         key: request.key,
         sizeBytes,
         parts: infos.map((part) => objectPartOf(part, finished)),
+        ...(record !== undefined && { encryption: { record, bodies } }),
       },
       parts.flatMap((part) => part.pieces),
     )
-    upload.completed = { ...result, ...finished, sizeBytes }
+    upload.completed = {
+      ...result,
+      ...finished,
+      sizeBytes,
+      ...(record !== undefined && { encryption: record }),
+    }
     upload.parts.clear()
     return upload.completed
   }

@@ -3,12 +3,14 @@
 import { StoreError } from '../../protocol/errors.ts'
 import type {
   CompletedPart,
+  CompletedUpload,
   ListUploadsPage,
   ListUploadsRequest,
   PartInfo,
   UploadInfo,
 } from '../port/uploads.ts'
-import type { ObjectPart, PutResult } from '../port/objects.ts'
+import type { EncryptedBody } from '../port/encryption.ts'
+import type { ObjectPart } from '../port/objects.ts'
 import type { ChecksumAlgorithm, FinishedBody } from '../port/body.ts'
 import { compareKeys, foldPage } from './memory-listing.ts'
 
@@ -16,6 +18,7 @@ import { compareKeys, foldPage } from './memory-listing.ts'
 export interface StoredPart {
   readonly info: PartInfo
   readonly pieces: readonly Uint8Array[]
+  readonly encrypted: EncryptedBody | undefined
 }
 
 /** An upload with its latest parts by number. They are dropped when the object has their bytes. */
@@ -23,7 +26,7 @@ export interface StoredUpload {
   readonly info: UploadInfo
   readonly parts: Map<number, StoredPart>
   /** The answer of the completion, once there was one. */
-  completed?: PutResult & FinishedBody & { sizeBytes: number }
+  completed?: CompletedUpload
 }
 
 /** The parts after number `request.after`, in order. `next` is the last number shown, if there are more. */

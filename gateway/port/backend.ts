@@ -9,6 +9,7 @@
  */
 
 import type { BucketBackend } from './buckets.ts'
+import type { KeyBackend } from './encryption.ts'
 import type { CredentialBackend } from './identity.ts'
 import type { ObjectBackend } from './objects.ts'
 import type { PrincipalDirectory } from './principals.ts'
@@ -22,4 +23,5 @@ export interface Backend
     BucketBackend,
     ObjectBackend,
     VersionBackend,
-    UploadBackend {}
+    UploadBackend,
+    KeyBackend {}

@@ -22,6 +22,11 @@ export interface FinishedBody {
   readonly etag: string
   readonly checksums: Checksums
   readonly checksumType?: 'FULL_OBJECT' | 'COMPOSITE' | undefined
+  /**
+   * Present when the bytes are encrypted: what their key was derived with. ETag and checksums are those of the plain
+   * bytes, whose number follows from that of the stored ones (protocol/object/pieces.ts).
+   */
+  readonly salt?: Uint8Array | undefined
 }
 
 /** A body that arrives in chunks. */

@@ -41,6 +41,16 @@ export type LockMode = 'governance' | 'compliance'
 /** Who owns the objects of a bucket, and whether access control lists count in it. */
 export type ObjectOwnership = 'BucketOwnerEnforced' | 'BucketOwnerPreferred' | 'ObjectWriter'
 
+/** How new objects of a bucket are encrypted when their request does not say. */
+export interface BucketEncryption {
+  readonly algorithm?: 'AES256' | 'aws:kms' | undefined
+  /** As the client gave it: an id or an ARN. */
+  readonly kmsKeyId?: string | undefined
+  readonly bucketKey?: boolean | undefined
+  /** Kinds of encryption that are refused. */
+  readonly blocked?: readonly ('SSE-C' | 'NONE')[] | undefined
+}
+
 /** A setting that was never made, or was removed, is absent. */
 export interface BucketDocuments {
   readonly tags?: readonly Tag[] | undefined
@@ -50,6 +60,7 @@ export interface BucketDocuments {
   readonly acl?: readonly AclGrant[] | undefined
   /** Absent means BucketOwnerEnforced. `Removed`: the rule was deleted, which means ObjectWriter. */
   readonly ownership?: ObjectOwnership | 'Removed' | undefined
+  readonly encryption?: BucketEncryption | undefined
 }
 
 /** Null removes a setting, undefined leaves it unchanged. */
@@ -63,6 +74,7 @@ export const DOCUMENT_NAMES = [
   'objectLock',
   'acl',
   'ownership',
+  'encryption',
 ] as const satisfies readonly (keyof BucketDocuments)[]
 
 /** The settings after a change. */

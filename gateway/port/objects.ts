@@ -3,6 +3,7 @@
 import type { RequestContext } from '../../protocol/context.ts'
 import type { LockMode, Tag } from './bucket-documents.ts'
 import type { ObjectBody, FinishedBody, SmallBody } from './body.ts'
+import type { DataEncryption } from './encryption.ts'
 import type { ListedObjects } from './listed-objects.ts'
 
 /** What the client sends with an object and gets back unchanged. */
@@ -43,14 +44,17 @@ export interface WriteCondition {
 }
 
 /** The metadata of one version of an object. */
-export interface ObjectInfo extends ObjectHeaders, FinishedBody {
+export interface ObjectInfo extends ObjectHeaders, Omit<FinishedBody, 'salt'> {
   readonly key: string
+  /** Of the plain bytes. */
   readonly sizeBytes: number
   readonly lastModifiedMs: number
   /** 'null': the null version. */
   readonly versionId: string
   /** The parts of a multipart object, in order. Other objects have none. */
   readonly parts?: readonly ObjectPart[] | undefined
+  /** Present when the stored bytes are encrypted. */
+  readonly encryption?: DataEncryption | undefined
 }
 
 /**
@@ -83,6 +87,7 @@ export interface ObjectChange {
 
 /** One part of an object, as it was uploaded. */
 export interface ObjectPart {
+  /** Of the plain bytes. */
   readonly sizeBytes: number
   /** Base64, in the algorithm of the object's checksum. */
   readonly checksum?: string | undefined
@@ -94,13 +99,13 @@ export interface ObjectReader {
   /** The bucket has or had versioning, so answers name the version. */
   readonly versioned: boolean
   /**
-   * Verified bytes of [start, end) in chunks of at most 1 MiB. Throws before the first chunk when no verified
+   * Verified bytes of [start, end), as they are stored, in chunks of at most 1 MiB. Throws before the first chunk when no verified
    * replica answers. It throws ReplacedError when the object was replaced meanwhile (R4): the caller then gets
    * the object again, once. After the first chunk a failure ends the stream with an error. A chunk is valid until
    * the next one is requested.
    */
   read(start: number, end: number): AsyncIterable<Uint8Array>
-  /** The whole body, when it came with the metadata (packed objects) and needs no further round. */
+  /** The whole body, as it is stored, when it came with the metadata (packed objects) and needs no further round. */
   readonly bytes?: Uint8Array | undefined
 }
 
@@ -146,6 +151,8 @@ export interface ObjectBackend {
       key: string
       headers: ObjectHeaders
       body: ObjectBody | SmallBody
+      /** How the body is encrypted (gateway/encryption/record.ts). Its result has a salt then. */
+      encryption?: string | undefined
       condition?: WriteCondition | undefined
     },
   ): Promise<PutResult>

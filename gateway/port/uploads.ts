@@ -11,11 +11,20 @@ export interface UploadInfo extends ObjectHeaders {
   readonly initiatedMs: number
   readonly checksumAlgorithm?: ChecksumAlgorithm | undefined
   readonly checksumType?: 'FULL_OBJECT' | 'COMPOSITE' | undefined
+  /** How all parts are encrypted. */
+  readonly encryption?: string | undefined
+}
+
+/** What a completion answers. */
+export interface CompletedUpload extends PutResult, FinishedBody {
+  readonly sizeBytes: number
+  readonly encryption?: string | undefined
 }
 
 /** A stored part of an open upload. */
-export interface PartInfo extends FinishedBody {
+export interface PartInfo extends Omit<FinishedBody, 'salt'> {
   readonly partNumber: number
+  /** Of the plain bytes. */
   readonly sizeBytes: number
   readonly lastModifiedMs: number
 }
@@ -54,6 +63,8 @@ export interface UploadBackend {
       headers: ObjectHeaders
       checksumAlgorithm?: ChecksumAlgorithm | undefined
       checksumType?: 'FULL_OBJECT' | 'COMPOSITE' | undefined
+      /** How all parts will be encrypted (gateway/encryption/record.ts). */
+      encryption?: string | undefined
     },
   ): Promise<UploadInfo>
   getUpload(
@@ -96,7 +107,7 @@ export interface UploadBackend {
       /** Resolves later only where it runs in another thread. */
       finish(parts: readonly PartInfo[], upload: UploadInfo): FinishedBody | Promise<FinishedBody>
     },
-  ): Promise<PutResult & FinishedBody & { sizeBytes: number }>
+  ): Promise<CompletedUpload>
   abortUpload(
     context: RequestContext,
     request: { bucket: string; key: string; uploadId: string },

@@ -10,6 +10,7 @@ import type { Call } from './operation.ts'
 import { httpDate, xmlResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
 import { tag } from '../http/xml.ts'
 import { algorithmOf, checksumXml, invalidArgument } from './common.ts'
+import { openReader } from './encryption.ts'
 import { addVersionHeader, readAction, requestedVersion } from './version.ts'
 
 /** The attributes that a client may ask for in x-amz-object-attributes. */
@@ -29,7 +30,8 @@ export async function getObjectAttributes(call: Call): Promise<S3Response> {
   // As in AWS, the caller also needs the right to read the object.
   const object = { bucket, key, versionId }
   await call.authorize(readAction(versionId), object)
-  const { info, versioned } = await call.getObject({ ...object, withData: false })
+  const found = await call.getObject({ ...object, withData: false })
+  const { info, versioned } = await openReader(call, found, false)
   const maxParts = countHeader(call, 'x-amz-max-parts') ?? MAX_PAGE
   const marker = countHeader(call, 'x-amz-part-number-marker') ?? 0
   let content = ''

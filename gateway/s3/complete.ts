@@ -18,6 +18,8 @@ import { xmlResponse, type ResponseHeaders, type S3Response } from '../http/resp
 import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import { checksumOfObject, type DeclaredOfObject } from './checksum-plan.ts'
 import { checksumsOf, checksumXml, invalidArgument, MAX_PARTS, gatherBody } from './common.ts'
+import { customerKey } from './customer-key.ts'
+import { checkUploadKey, completedHeaders } from './encryption.ts'
 import { checksumTypeHeader, requestedUpload } from './multipart.ts'
 import { addVersionHeader } from './version.ts'
 
@@ -41,15 +43,19 @@ export async function completeMultipartUpload(call: Call): Promise<S3Response> {
   const { request, bucket, key } = call
   const condition = writeCondition(request.headers)
   const expected = expectedOf(call)
+  const customer = customerKey(call.request, 'read')
   const { bytes } = await gatherBody(call, MAX_BODY_BYTES, { checksumsAreOfObject: true })
   const parts = await call.inTurns(parsingParts(bytes))
   const result = await call.store.completeUpload(call.context, {
     ...requestedUpload(call),
     parts,
     condition,
-    finish: (stored, upload) => finishUpload(stored, upload, parts, expected),
+    finish: (stored, upload) => {
+      checkUploadKey(call, upload, customer)
+      return finishUpload(stored, upload, parts, expected)
+    },
   })
-  const answer: ResponseHeaders = {}
+  const answer: ResponseHeaders = completedHeaders(result.encryption)
   addVersionHeader(answer, result)
   const scheme = request.secure ? 'https' : 'http'
   const host = request.headers['host'] ?? ''

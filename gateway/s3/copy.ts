@@ -15,6 +15,7 @@ import { createChecksum, DEFAULT_ALGORITHM, type ChecksumHasher } from '../body/
 import { evaluateCopySource, writeCondition } from './conditions.ts'
 import { parseCopySource, type NamedSource } from '../http/copy-source.ts'
 import { S3Error } from '../http/errors.ts'
+import type { HeaderRecord } from '../http/request.ts'
 import type { Call } from './operation.ts'
 import type { ByteRange } from '../http/range.ts'
 import { xmlResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
@@ -27,6 +28,7 @@ import {
   objectHeaders,
 } from './common.ts'
 import { checkObjectAcl } from './acl.ts'
+import { openReader, planEncryption } from './encryption.ts'
 import { CapturedBody } from './put.ts'
 import { lockInHeaders } from './locking.ts'
 import { tagsAction, tagsInHeader } from './tagging.ts'
@@ -52,7 +54,7 @@ export async function copyObject(call: Call): Promise<S3Response> {
   // Copying a named version of an object to the object itself is a restore.
   const toItself =
     named.bucket === call.bucket && named.key === call.key && named.versionId === undefined
-  if (toItself && !replaces && storageClass === undefined) {
+  if (toItself && !replaces && storageClass === undefined && !asksForEncryption(headers)) {
     throw new S3Error(
       'InvalidRequest',
       "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
@@ -78,15 +80,18 @@ export async function copyObject(call: Call): Promise<S3Response> {
     algorithmHeader(headers, 'x-amz-checksum-algorithm') ??
     algorithmOf(info.checksums) ??
     DEFAULT_ALGORITHM
-  const body = new CapturedBody(copyBody(reader, { start: 0, end: info.sizeBytes }, algorithm))
+  const plan = await planEncryption(call)
+  const plain = copyBody(reader, { start: 0, end: info.sizeBytes }, algorithm)
+  const body = new CapturedBody(plan.encrypted(plain))
   const made = await call.store.putObject(call.context, {
     bucket: call.bucket,
     key: call.key,
     headers: { ...kept, tags, lock },
     body: body.watched,
+    encryption: plan.encryption,
     condition,
   })
-  const answer = sourceHeaders(reader)
+  const answer = { ...sourceHeaders(reader), ...plan.headers }
   addVersionHeader(answer, made)
   const { finished } = body
   const result = copyResult(made.lastModifiedMs, finished.etag, checksumXml(finished))
@@ -106,6 +111,14 @@ async function tagsOfSource(
   await call.authorize(tagsAction(versionId), { bucket, key, versionId }, info)
   await call.authorizeAlso('s3:PutObjectTagging')
   return info.tags
+}
+
+/** A copy of an object to itself changes something when it is to be encrypted in a given way. */
+function asksForEncryption(headers: HeaderRecord): boolean {
+  return (
+    headers['x-amz-server-side-encryption'] !== undefined ||
+    headers['x-amz-server-side-encryption-customer-algorithm'] !== undefined
+  )
 }
 
 /** Headers that name the version of the source that was copied. */
@@ -134,7 +147,7 @@ export async function openSource(call: Call, named: NamedSource): Promise<Object
   const { bucket, key, versionId } = named
   await call.authorize(readAction(versionId), { bucket, key, versionId })
   await checkSourceOwner(call, bucket)
-  const reader = await readSource(call, named)
+  const reader = await openReader(call, await readSource(call, named), true, named)
   evaluateCopySource(call.request.headers, reader.info, call.nowMs)
   return reader
 }

@@ -29,6 +29,7 @@ import {
   requestedPart,
   SYSTEM_HEADERS,
 } from './common.ts'
+import { encryptionHeaders, openReader } from './encryption.ts'
 import { addLockHeaders } from './locking.ts'
 import { addTagCount } from './tagging.ts'
 import { addVersionHeader, requestedVersion } from './version.ts'
@@ -85,12 +86,13 @@ async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
       'Cannot specify both Range header and partNumber query parameter',
     )
   }
-  const reader = await call.getObject({ bucket, key, versionId, withData })
+  const found = await call.getObject({ bucket, key, versionId, withData })
+  const reader = await openReader(call, found, withData)
   const { info } = reader
   if (evaluateRead(headers, info, call.nowMs) === 'not-modified') {
     return { status: 304, headers: validators(reader) }
   }
-  const answer = describe(reader)
+  const answer = { ...describe(reader), ...encryptionHeaders(call, info) }
   if (info.tags !== undefined) await addTagCount(answer, call, info, versionId)
   if (info.lock !== undefined) await addLockHeaders(answer, call, info, versionId)
   const range =

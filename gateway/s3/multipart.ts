@@ -42,6 +42,10 @@ import {
 import { checkObjectAcl } from './acl.ts'
 import { algorithmsOfPart, type ChecksumType } from './checksum-plan.ts'
 import { copyBody, copyResult, copySourceOf, openSource, sourceHeaders } from './copy.ts'
+import { customerKey } from './customer-key.ts'
+import { checkUploadKey, partEncryption, planEncryption } from './encryption.ts'
+import { PartBody } from './part-body.ts'
+import { encryptedBody } from '../encryption/encrypting.ts'
 import { listingOf, named, prefixesXml } from './list.ts'
 import { CapturedBody, receiveBody } from './put.ts'
 import { hasDefaultRetention, lockInHeaders, requireDigestOfLocked } from './locking.ts'
@@ -57,13 +61,15 @@ export async function createMultipartUpload(call: Call): Promise<S3Response> {
   const tags = await tagsInHeader(call)
   await checkObjectAcl(call)
   const lock = await lockInHeaders(call)
+  const plan = await planEncryption(call)
   const upload = await call.store.createUpload(call.context, {
     bucket,
     key,
     headers: { ...objectHeaders(request), tags, lock },
     ...checksum,
+    encryption: plan.encryption,
   })
-  const headers: ResponseHeaders = {}
+  const headers: ResponseHeaders = { ...plan.headers }
   if (checksum.checksumAlgorithm !== undefined) {
     headers['x-amz-checksum-algorithm'] = checksum.checksumAlgorithm
     headers['x-amz-checksum-type'] = checksum.checksumType ?? 'COMPOSITE'
@@ -136,9 +142,12 @@ export function requestedUpload(call: Call): { bucket: string; key: string; uplo
 export async function uploadPart(call: Call): Promise<S3Response> {
   const partNumber = requestedPart(parameter(call.request, 'partNumber') ?? '')
   const declared = declaredChecksum(call.request)
+  const customer = customerKey(call.request, 'write')
   const isLocked = await hasDefaultRetention(call)
   let algorithms: readonly ChecksumAlgorithm[] = []
-  const body = new CapturedBody(await receiveBody(call, () => algorithms))
+  const plain = await receiveBody(call, () => algorithms)
+  const part = new PartBody(plain)
+  const body = new CapturedBody(part)
   await call.store.putPart(call.context, {
     ...requestedUpload(call),
     partNumber,
@@ -146,10 +155,11 @@ export async function uploadPart(call: Call): Promise<S3Response> {
     admit: (upload) => {
       if (isLocked || upload.lock !== undefined) requireDigestOfLocked(call, 'Part')
       algorithms = algorithmsOfPart(upload, declared)
+      part.encryption = partEncryption(call, upload, customer)
     },
   })
   const { etag, checksums } = body.finished
-  const headers: ResponseHeaders = { ETag: `"${etag}"` }
+  const headers: ResponseHeaders = { ETag: `"${etag}"`, ...part.encryption?.headers }
   // As in AWS, the checksum of a part has no type, and the declared one is shown.
   const shown = declared?.algorithm ?? algorithms[0]
   const value = shown === undefined ? undefined : checksums[shown]
@@ -168,6 +178,7 @@ export async function uploadPartCopy(call: Call): Promise<S3Response> {
   const partNumber = requestedPart(parameter(call.request, 'partNumber') ?? '')
   const target = requestedUpload(call)
   const upload = await call.store.getUpload(call.context, target)
+  const encryption = partEncryption(call, upload, customerKey(call.request, 'write'))
   const reader = await openSource(call, copySourceOf(call))
   const { sizeBytes } = reader.info
   const rangeHeader = headers['x-amz-copy-source-range']
@@ -177,15 +188,14 @@ export async function uploadPartCopy(call: Call): Promise<S3Response> {
       : parseCopySourceRange(rangeHeader, sizeBytes)
   if (range.end - range.start > MAX_OBJECT_PUT_BYTES) throw new S3Error('EntityTooLarge')
   const algorithm = upload.checksumAlgorithm ?? DEFAULT_ALGORITHM
-  const body = new CapturedBody(copyBody(reader, range, algorithm))
-  const part = await call.store.putPart(call.context, {
-    ...target,
-    partNumber,
-    body: body.watched,
-  })
+  const copied = copyBody(reader, range, algorithm)
+  const body = new CapturedBody(
+    encryption === undefined ? copied : encryptedBody(copied, await encryption.key()),
+  )
+  const part = await call.store.putPart(call.context, { ...target, partNumber, body: body.watched })
   const { etag, checksums } = body.finished
   const result = copyResult(part.lastModifiedMs, etag, checksumValuesXml(checksums))
-  return xmlResponse('CopyPartResult', result, sourceHeaders(reader))
+  return xmlResponse('CopyPartResult', result, { ...sourceHeaders(reader), ...encryption?.headers })
 }
 
 /**
@@ -217,6 +227,7 @@ export async function listParts(call: Call): Promise<S3Response> {
     after: Number(marker),
     limit: Math.max(limit, 1),
   })
+  checkUploadKey(call, upload, customerKey(call.request, 'read'))
   const shown = limit === 0 ? [] : parts
   let partsXml = ''
   for (const part of shown) {

@@ -32,6 +32,8 @@ export interface Call {
   /** '' for operations of the service or a bucket. */
   readonly key: string
   readonly nowMs: number
+  /** For keys, salts and nonces. */
+  readonly randomBytes: (length: number) => Uint8Array
   /** For work that grows with what the caller sent or stored (work-queue.ts). */
   readonly inTurns: InTurns
   /**

@@ -10,6 +10,7 @@ import { writeCondition } from './conditions.ts'
 import type { Call } from './operation.ts'
 import { emptyResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
 import { addChecksums, MAX_OBJECT_PUT_BYTES, objectHeaders } from './common.ts'
+import { planEncryption } from './encryption.ts'
 import { hasDefaultRetention, lockInHeaders, requireDigestOfLocked } from './locking.ts'
 import { tagsInHeader } from './tagging.ts'
 import { addVersionHeader } from './version.ts'
@@ -29,16 +30,18 @@ export async function putObject(call: Call): Promise<S3Response> {
   const lock = await lockInHeaders(call)
   if (lock !== undefined || (await hasDefaultRetention(call))) requireDigestOfLocked(call, 'Object')
   const headers = { ...objectHeaders(request), tags, lock }
-  const body = new CapturedBody(await receiveBody(call))
+  const plan = await planEncryption(call)
+  const body = new CapturedBody(plan.encrypted(await receiveBody(call)))
   const made = await call.store.putObject(call.context, {
     bucket: call.bucket,
     key: call.key,
     headers,
     body: body.watched,
+    encryption: plan.encryption,
     condition,
   })
   const { finished } = body
-  const answer: ResponseHeaders = { ETag: `"${finished.etag}"` }
+  const answer: ResponseHeaders = { ETag: `"${finished.etag}"`, ...plan.headers }
   addVersionHeader(answer, made)
   addChecksums(answer, finished)
   return emptyResponse(200, answer)

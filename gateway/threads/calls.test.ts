@@ -31,6 +31,8 @@ const CODES: Record<StoreErrorCode, true> = {
   Unavailable: true,
   InsufficientStorage: true,
   DataLost: true,
+  NoSuchEncryptionKey: true,
+  EncryptionKeyDisabled: true,
 }
 
 let joined: Joined | undefined

@@ -61,6 +61,8 @@ export const METHODS = [
   'listUploads',
   'completeUpload',
   'abortUpload',
+  'wrapDataKey',
+  'unwrapDataKey',
   'timedCredential',
   'timedAccess',
   'runIam',

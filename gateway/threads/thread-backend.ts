@@ -133,6 +133,8 @@ export class ThreadBackend implements Backend {
   }
   listVersions: Backend['listVersions'] = (...args) => this.#pass('listVersions', args)
   abortUpload: Backend['abortUpload'] = (...args) => this.#pass('abortUpload', args)
+  wrapDataKey: Backend['wrapDataKey'] = (...args) => this.#pass('wrapDataKey', args)
+  unwrapDataKey: Backend['unwrapDataKey'] = (...args) => this.#pass('unwrapDataKey', args)
 
   async createUpload(...args: Args<'createUpload'>): Promise<UploadInfo> {
     return wire.withOwnNames(await this.#pass('createUpload', args))

@@ -1,6 +1,7 @@
 /** The gateway's port to storage, made of buckets, objects, uploads and identities. */
 
 import type { Backend } from '../../gateway/port/backend.ts'
+import type { KeyBackend } from '../../gateway/port/encryption.ts'
 import type { PrincipalDirectory } from '../../gateway/port/principals.ts'
 import type { Buckets } from '../objects/buckets.ts'
 import type { Objects } from '../objects/objects.ts'
@@ -12,6 +13,7 @@ export interface BackendOptions extends Pick<Backend, 'credential' | 'sessionCre
   readonly objects: Objects
   readonly uploads: Uploads
   readonly principals: PrincipalDirectory
+  readonly clusterKeys: KeyBackend
 }
 
 /**
@@ -20,6 +22,7 @@ export interface BackendOptions extends Pick<Backend, 'credential' | 'sessionCre
  */
 export function createBackend(options: BackendOptions): Backend {
   const { buckets, objects, uploads, principals, credential, sessionCredential } = options
+  const { clusterKeys } = options
   return {
     principalIds: (context, arns) => principals.principalIds(context, arns),
     markNamed: (context, accountId, named) => principals.markNamed(context, accountId, named),
@@ -46,5 +49,7 @@ export function createBackend(options: BackendOptions): Backend {
     listUploads: (context, request) => uploads.list(context, request),
     completeUpload: (context, request) => uploads.complete(context, request),
     abortUpload: (context, request) => uploads.abort(context, request),
+    wrapDataKey: (context, request) => clusterKeys.wrapDataKey(context, request),
+    unwrapDataKey: (context, request) => clusterKeys.unwrapDataKey(context, request),
   }
 }

@@ -152,7 +152,7 @@ export class ShoalNode {
     const { env, self, store, layout, forgotten } = base
     const wired = wireNode(base)
     const { replica, quorum, reclaim, repair, rebalance, objects, identities, status } = wired
-    const { resolver, principals } = identities
+    const { resolver, principals, clusterKeys } = identities
     this.#env = env
     this.#wired = wired
     this.nodeId = self
@@ -172,6 +172,7 @@ export class ShoalNode {
     this.backend = createBackend({
       ...objects,
       principals,
+      clusterKeys,
       credential: (accessKeyId) => resolver.credential(accessKeyId),
       sessionCredential: (accessKeyId, token) => resolver.session(accessKeyId, token),
     })

@@ -13,6 +13,7 @@ import { AccessKeys } from './access-keys.ts'
 import { Accounts, type Holdings } from './accounts.ts'
 import { Attachments } from './attachments.ts'
 import { Boundaries } from './boundaries.ts'
+import { ClusterKeys } from './cluster-keys.ts'
 import { Groups } from './groups.ts'
 import type { NamedEntity, Names } from './names.ts'
 import { Policies } from './policies.ts'
@@ -78,6 +79,8 @@ export class Identities {
    * it.
    */
   readonly rotation: Rotation
+  /** The keys that wrap the data keys of objects. */
+  readonly clusterKeys: ClusterKeys
   /** The actions of the query API: the gateway's port. */
   readonly service: IamBackend
   /** The look-up of who signed, for each request. */
@@ -122,7 +125,9 @@ export class Identities {
         { word: 'policies', ...holdingsOf(policies.names) },
       ],
     })
-    this.rotation = new Rotation({ records, clock, random, cluster, accounts, users })
+    this.clusterKeys = new ClusterKeys({ records, clock, random, cluster })
+    const { clusterKeys } = this
+    this.rotation = new Rotation({ records, clock, random, cluster, accounts, users, clusterKeys })
     const modules = [
       users,
       groups,

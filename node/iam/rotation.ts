@@ -1,6 +1,6 @@
 /**
- * After the cluster secret was rotated: encrypts every access key with the secret in force, so that the previous
- * secret decrypts nothing that is still used.
+ * After the cluster secret was rotated: encrypts every access key, and the cluster's keys for objects, with the secret in
+ * force, so that the previous secret decrypts nothing that is still used.
  *
  * One pass finds all keys. It begins once this node has adopted the layout entry that brought the secret. Everything
  * it reads is read at that epoch, from majorities that have adopted it too and refuse writes of an earlier one (L4).
@@ -14,6 +14,7 @@ import type { Clock, Random } from '../env/ports.ts'
 import { sleep } from '../tools/sleep.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import { rootKeysOf } from './account-keys.ts'
+import type { ClusterKeys } from './cluster-keys.ts'
 import type { Accounts } from './accounts.ts'
 import { ACCESS_KEY, ACCOUNT, type Records } from './records.ts'
 import { encryptSecret, unsealed, type SealingSecrets } from '../layout/secret-encryption.ts'
@@ -32,6 +33,7 @@ export interface RotationOptions {
   readonly cluster: () => SealingSecrets
   readonly accounts: Accounts
   readonly users: Users
+  readonly clusterKeys: Pick<ClusterKeys, 'encryptAll'>
 }
 
 /** Run by node/status/secret-upkeep.ts. */
@@ -48,9 +50,9 @@ export class Rotation {
    * beginning.
    */
   async encryptAll(): Promise<number> {
-    const { records, accounts, users, clock } = this.#options
+    const { records, accounts, users, clock, clusterKeys } = this.#options
     const context = internalContext()
-    let count = 0
+    let count = await clusterKeys.encryptAll(context)
     for (const accountId of await accounts.ids(context)) {
       const account = await records.read(context, ACCOUNT, accountId)
       for (const { id } of account === undefined ? [] : rootKeysOf(account)) {

@@ -12,8 +12,7 @@ import { dataId, type DataId } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByManifest } from '../../protocol/keyspace/owner.ts'
 import { OBJECT_BYTES_MAX, PART_BYTES_MIN, PARTS_INLINE_BYTES_MAX } from '../../protocol/limits.ts'
-import type { CompletedPart } from '../../gateway/port/uploads.ts'
-import type { PutResult } from '../../gateway/port/objects.ts'
+import type { CompletedPart, CompletedUpload } from '../../gateway/port/uploads.ts'
 import type { FinishedBody } from '../../gateway/port/body.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Released } from './reclaim.ts'
@@ -22,7 +21,7 @@ import { UPLOAD_COMPLETING } from '../../protocol/object/upload-state.ts'
 import { checksumTypeOf, objectHeadersOf, unpaired, versionRecordOf } from './versions.ts'
 
 /** What CompleteMultipartUpload answers, also to a repeat of the request. */
-export type CompletionResult = PutResult & FinishedBody & { sizeBytes: number }
+export type CompletionResult = CompletedUpload
 
 /** The numbers must rise. Throws InvalidPart for an empty list, InvalidPartOrder. */
 export function checkOrder(named: readonly CompletedPart[]): void {
@@ -88,6 +87,7 @@ export function completing(
     storage: long ? [] : storage,
     manifest: long ? bytesOf(attempt) : new Uint8Array(0),
     uploadId: bytesOf(place.id),
+    ...(before.encryption !== undefined && { encryption: before.encryption }),
   })
   const request = requestOf(digest, attempt)
   const record = { ...before, state: UPLOAD_COMPLETING, result, request }
@@ -112,7 +112,10 @@ function storageOf(part: PartRecord, algorithm: string | undefined): StorageReco
 
 /** About how long the list is in a record, in bytes. */
 function lengthOf(storage: readonly StorageRecord[]): number {
-  return storage.reduce((sum, { checksum }) => sum + 40 + (checksum?.length ?? 0), 0)
+  return storage.reduce(
+    (sum, { checksum, salt }) => sum + 40 + (checksum?.length ?? 0) + (salt?.length ?? 0),
+    0,
+  )
 }
 
 /** The answer for a completed upload, the same for each repeat. Throws NoSuchUpload when the record has no result. */
@@ -123,6 +126,7 @@ export function answerOf(place: FencedPlace, { result }: UploadRecord): Completi
     checksums: unpaired(result.checksums),
     checksumType: checksumTypeOf(result.checksumType),
     sizeBytes: result.sizeBytes,
+    ...(result.encryption !== undefined && { encryption: result.encryption }),
     versionId: result.versionId === '' ? 'null' : result.versionId,
     versioned: place.fence.record.versioning !== 0,
     lastModifiedMs: result.lastModifiedMs,

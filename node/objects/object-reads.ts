@@ -122,7 +122,7 @@ export class ObjectReads {
     // A slower replica may have sent the block of an older state.
     const packed =
       only?.packed === true && packedBlockKey(key, dataId(byteString(only.dataId))) === block?.key
-    if (packed && block?.bytes.length === version.sizeBytes) {
+    if (packed && block?.bytes.length === only.sizeBytes) {
       return { info, versioned, read, bytes: block.bytes }
     }
     return { info, versioned, read }

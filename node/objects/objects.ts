@@ -124,6 +124,7 @@ export class Objects {
     request: Named & {
       readonly headers: ObjectHeaders
       readonly body: ObjectBody | SmallBody
+      readonly encryption?: string | undefined
       readonly condition?: WriteCondition | undefined
     },
   ): Promise<PutResult> {
@@ -138,6 +139,7 @@ export class Objects {
       storage,
       manifest: new Uint8Array(0),
       uploadId: new Uint8Array(0),
+      ...(request.encryption !== undefined && { encryption: request.encryption }),
     })
     const block: OwnedBlock | undefined =
       packed === undefined

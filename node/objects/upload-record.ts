@@ -172,6 +172,7 @@ export function uploadInfoOf(record: UploadRecord, uploadId: string): UploadInfo
     checksumAlgorithm:
       record.checksumAlgorithm === '' ? undefined : (record.checksumAlgorithm as ChecksumAlgorithm),
     checksumType: checksumTypeOf(record.checksumType),
+    ...(record.encryption !== undefined && { encryption: record.encryption }),
     ...objectHeadersOf(record),
   }
 }

@@ -124,6 +124,7 @@ export class Uploads {
       headers: ObjectHeaders
       checksumAlgorithm?: ChecksumAlgorithm | undefined
       checksumType?: RecordedChecksumType
+      encryption?: string | undefined
     },
   ): Promise<UploadInfo> {
     const { registers, random, clock } = this.#options
@@ -142,6 +143,7 @@ export class Uploads {
       checksumType: checksumTypeNumber(request.checksumType),
       request: new Uint8Array(0),
       bucket: request.bucket,
+      ...(request.encryption !== undefined && { encryption: request.encryption }),
     }
     await registers.change(context, {
       key: place.register,

@@ -19,9 +19,11 @@ import type {
 import { StoreError } from '../../protocol/errors.ts'
 import type { ByteString } from '../../protocol/ids.ts'
 import { LEGAL_HOLD, LOCK_MODE, storedLock, UNLOCKED } from '../../protocol/object/lock.ts'
+import { plainSizeOf } from '../../protocol/object/pieces.ts'
 import { NULL_VERSION_ID } from '../../protocol/object/version-id.ts'
 import type { Tag } from '../../gateway/port/bucket-documents.ts'
 import type { PartInfo } from '../../gateway/port/uploads.ts'
+import type { DataEncryption } from '../../gateway/port/encryption.ts'
 import type { ListedVersion } from '../../gateway/port/versions.ts'
 import type {
   ObjectHeaders,
@@ -109,7 +111,7 @@ export function lockOf(lock: LockRecord | undefined): ObjectLock | undefined {
 export function versionRecordOf(
   headers: ObjectHeaders,
   finished: FinishedBody,
-  body: Pick<VersionRecord, 'sizeBytes' | 'storage' | 'manifest' | 'uploadId'>,
+  body: Pick<VersionRecord, 'sizeBytes' | 'storage' | 'manifest' | 'uploadId' | 'encryption'>,
 ): VersionRecord {
   return {
     versionId: '',
@@ -188,12 +190,25 @@ export function objectInfoOf(
     checksums: unpaired(version.checksums) as Checksums,
     checksumType: checksumTypeOf(version.checksumType),
     parts: version.uploadId.length === 0 ? undefined : storage.map(objectPartOf),
+    ...(version.encryption !== undefined && {
+      encryption: dataEncryptionOf(version.encryption, storage),
+    }),
     ...objectHeadersOf(version),
   }
 }
 
+/** Salts are copied: they are views of the whole record, which would be sent with them to another thread. */
+function dataEncryptionOf(record: string, storage: readonly StorageRecord[]): DataEncryption {
+  const bodies = storage.map(({ salt, sizeBytes }) => ({
+    salt: new Uint8Array(salt ?? []),
+    storedBytes: sizeBytes,
+  }))
+  return { record, bodies }
+}
+
 /** Checksums are raw bytes in the record and base64 for clients. */
-function objectPartOf({ sizeBytes, checksum }: StorageRecord): ObjectPart {
+function objectPartOf({ sizeBytes: storedBytes, checksum, salt }: StorageRecord): ObjectPart {
+  const sizeBytes = salt === undefined ? storedBytes : plainSizeOf(storedBytes)
   return checksum === undefined
     ? { sizeBytes }
     : { sizeBytes, checksum: Buffer.from(checksum).toString('base64') }

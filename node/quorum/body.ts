@@ -9,6 +9,7 @@ import { dataId, type DataId } from '../../protocol/ids.ts'
 import { blockKey, blockPartition } from '../../protocol/keyspace/block-key.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import { BLOCK_BYTES, PACKED_BYTES_MAX } from '../../protocol/limits.ts'
+import { plainSizeOf } from '../../protocol/object/pieces.ts'
 import type { ObjectBody, FinishedBody, SmallBody } from '../../gateway/port/body.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock } from '../env/ports.ts'
@@ -39,6 +40,7 @@ export interface WrittenBody {
   readonly finished: FinishedBody
   /** Where the bytes are: at most one entry, none for an empty body. */
   readonly storage: StorageRecord[]
+  /** Of the plain bytes: fewer than are stored when they are encrypted. */
   readonly sizeBytes: number
   /** The bytes of the one packed block, which ride with the register's state. */
   readonly packed?: Uint8Array | undefined
@@ -147,15 +149,13 @@ export class Bodies {
       throw error
     }
     context.rounds++
-    const storage = [{ dataId: bytesOf(id), sizeBytes: writes.sizeBytes, packed: false }]
-    return { finished: body.finish(), storage, sizeBytes: writes.sizeBytes, attempt }
+    const finished = body.finish()
+    return { finished, ...placed(id, writes.sizeBytes, false, finished), attempt }
   }
 
   #packed(bytes: Uint8Array, finished: FinishedBody, attempt = this.begin()): WrittenBody {
     if (bytes.length === 0) return { finished, storage: [], sizeBytes: 0, attempt }
-    const id = bytesOf(attempt.id)
-    const storage = [{ dataId: id, sizeBytes: bytes.length, packed: true }]
-    return { finished, storage, sizeBytes: bytes.length, packed: bytes, attempt }
+    return { finished, ...placed(attempt.id, bytes.length, true, finished), packed: bytes, attempt }
   }
 
   /**
@@ -182,6 +182,19 @@ export class Bodies {
       },
     })
   }
+}
+
+/** Where the bytes of a body are, and how many the client sent. */
+function placed(
+  id: DataId,
+  storedBytes: number,
+  packed: boolean,
+  { salt }: FinishedBody,
+): Pick<WrittenBody, 'storage' | 'sizeBytes'> {
+  const storage = { dataId: bytesOf(id), sizeBytes: storedBytes, packed }
+  if (salt === undefined) return { storage: [storage], sizeBytes: storedBytes }
+  const own = new Uint8Array(salt)
+  return { storage: [{ ...storage, salt: own }], sizeBytes: plainSizeOf(storedBytes) }
 }
 
 /** Data ids of what is not empty. */

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import * as generated from './records.js'
 import type { ObjectRecord, PageRecord } from './records.js'
-import { RecordVersionError, objectCodec, pageCodec } from './versioned.ts'
+import { RecordVersionError, manifestCodec, objectCodec, pageCodec } from './versioned.ts'
 
 const bytes = (maxLength: number) =>
   fc.uint8Array({ maxLength }).map((each) => new Uint8Array(each))
@@ -25,7 +25,13 @@ const versionFields = {
   checksumType: fc.nat({ max: 2 }),
   storage: fc.array(
     fc.record(
-      { dataId: bytes(24), sizeBytes: number, packed: fc.boolean(), checksum: bytes(32) },
+      {
+        dataId: bytes(24),
+        sizeBytes: number,
+        packed: fc.boolean(),
+        checksum: bytes(32),
+        salt: bytes(16),
+      },
       { requiredKeys: ['dataId', 'sizeBytes', 'packed'] },
     ),
     { maxLength: 70 },
@@ -40,7 +46,12 @@ const lock = fc.record({
   retainUntilMs: number,
   legalHold: fc.nat({ max: 2 }),
 })
-const version = fc.oneof(fc.record(versionFields), fc.record({ ...versionFields, lock }))
+const encryption = text.filter((each) => each !== '')
+const version = fc.oneof(
+  fc.record(versionFields),
+  fc.record({ ...versionFields, lock }),
+  fc.record({ ...versionFields, encryption }),
+)
 const ref = fc.record({
   dataId: bytes(24),
   level: fc.nat({ max: 9 }),
@@ -95,4 +106,16 @@ test('of any bytes there are records, RangeErrors and errors of encodings, nothi
     { numRuns: 400 },
   )
   expect(() => pageCodec.decode(new Uint8Array([3]))).toThrow(RecordVersionError)
+})
+
+test('a record of something encrypted is one that an older program refuses', () => {
+  const plain = fc.sample(fc.record(versionFields), 1)[0]!
+  const none = { sequence: 1, uploads: [], lastModifiedMs: 1, pages: [], nullSequence: 0 }
+  const first = (versions: ObjectRecord['versions']) => objectCodec.encode({ ...none, versions })[0]
+  expect(first([plain])).toBe(1)
+  expect(first([plain, { ...plain, encryption: '{}' }])).toBe(2)
+  const storage = { dataId: new Uint8Array(24), sizeBytes: 1, packed: false }
+  const salt = new Uint8Array(16)
+  expect(manifestCodec.encode({ storage: [storage] })[0]).toBe(1)
+  expect(manifestCodec.encode({ storage: [storage, { ...storage, salt }] })[0]).toBe(2)
 })

@@ -163,6 +163,9 @@ function readVersionField(version: VersionRecord, reader: FieldReader): void {
     case 15:
       version.tags.push(readPair(reader.message()))
       break
+    case 17:
+      version.encryption = reader.text()
+      break
     case 18:
       version.lock = readLock(reader.message())
       break
@@ -187,6 +190,7 @@ function writeVersion(to: FieldWriter, version: VersionRecord): void {
   to.bytes(13, version.uploadId)
   to.number(14, version.sequence)
   for (const pair of version.tags) to.message(15, pair, writePair)
+  if (version.encryption !== undefined) to.text(17, version.encryption)
   if (version.lock !== undefined) to.message(18, version.lock, writeLock)
 }
 
@@ -220,7 +224,7 @@ function writePair(to: FieldWriter, pair: PairRecord): void {
   to.text(2, pair.value)
 }
 
-/** A checksum is optional: without the field it is undefined, and not empty. */
+/** Checksum and salt are optional: without the field they are undefined, and not empty. */
 function readStorage(reader: FieldReader): StorageRecord {
   const storage: StorageRecord = { dataId: EMPTY_BYTES, sizeBytes: 0, packed: false }
   while (reader.next()) {
@@ -228,6 +232,7 @@ function readStorage(reader: FieldReader): StorageRecord {
     else if (reader.field === 2) storage.sizeBytes = reader.value
     else if (reader.field === 3) storage.packed = reader.value !== 0
     else if (reader.field === 4) storage.checksum = reader.bytes()
+    else if (reader.field === 5) storage.salt = reader.bytes()
   }
   return storage
 }
@@ -237,6 +242,7 @@ function writeStorage(to: FieldWriter, storage: StorageRecord): void {
   to.number(2, storage.sizeBytes)
   to.flag(3, storage.packed)
   if (storage.checksum !== undefined) to.element(4, storage.checksum)
+  if (storage.salt !== undefined) to.element(5, storage.salt)
 }
 
 function readPageRef(reader: FieldReader): PageRefRecord {

@@ -25,6 +25,7 @@ export interface StorageRecord {
     sizeBytes: number;
     packed: boolean;
     checksum?: Uint8Array<ArrayBuffer>;
+    salt?: Uint8Array<ArrayBuffer>;
 }
 export declare namespace StorageRecord {
     const codec: () => Codec<StorageRecord>;
@@ -44,9 +45,13 @@ export declare namespace StorageRecord {
         field: '$.checksum';
         value: Uint8Array<ArrayBuffer>;
     }
+    interface StorageRecordSaltFieldEvent {
+        field: '$.salt';
+        value: Uint8Array<ArrayBuffer>;
+    }
     function encode(obj: Partial<StorageRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<StorageRecord>): StorageRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<StorageRecord>): Generator<StorageRecordDataIdFieldEvent | StorageRecordSizeBytesFieldEvent | StorageRecordPackedFieldEvent | StorageRecordChecksumFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<StorageRecord>): Generator<StorageRecordDataIdFieldEvent | StorageRecordSizeBytesFieldEvent | StorageRecordPackedFieldEvent | StorageRecordChecksumFieldEvent | StorageRecordSaltFieldEvent>;
 }
 export interface LockRecord {
     mode: number;
@@ -87,6 +92,7 @@ export interface VersionRecord {
     uploadId: Uint8Array<ArrayBuffer>;
     sequence: number;
     tags: PairRecord[];
+    encryption?: string;
     lock?: LockRecord;
 }
 export declare namespace VersionRecord {
@@ -169,6 +175,11 @@ export declare namespace VersionRecord {
         value: Uint8Array<ArrayBuffer>;
         index: number;
     }
+    interface VersionRecordStorageSaltFieldEvent {
+        field: '$.storage[].salt';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
     interface VersionRecordManifestFieldEvent {
         field: '$.manifest';
         value: Uint8Array<ArrayBuffer>;
@@ -191,6 +202,10 @@ export declare namespace VersionRecord {
         value: string;
         index: number;
     }
+    interface VersionRecordEncryptionFieldEvent {
+        field: '$.encryption';
+        value: string;
+    }
     interface VersionRecordLockModeFieldEvent {
         field: '$.lock.mode';
         value: number;
@@ -205,7 +220,7 @@ export declare namespace VersionRecord {
     }
     function encode(obj: Partial<VersionRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): VersionRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): Generator<VersionRecordVersionIdFieldEvent | VersionRecordDeleteMarkerFieldEvent | VersionRecordSizeBytesFieldEvent | VersionRecordEtagFieldEvent | VersionRecordLastModifiedMsFieldEvent | VersionRecordStorageClassFieldEvent | VersionRecordSystemNameFieldEvent | VersionRecordSystemValueFieldEvent | VersionRecordUserNameFieldEvent | VersionRecordUserValueFieldEvent | VersionRecordChecksumsNameFieldEvent | VersionRecordChecksumsValueFieldEvent | VersionRecordChecksumTypeFieldEvent | VersionRecordStorageDataIdFieldEvent | VersionRecordStorageSizeBytesFieldEvent | VersionRecordStoragePackedFieldEvent | VersionRecordStorageChecksumFieldEvent | VersionRecordManifestFieldEvent | VersionRecordUploadIdFieldEvent | VersionRecordSequenceFieldEvent | VersionRecordTagsNameFieldEvent | VersionRecordTagsValueFieldEvent | VersionRecordLockModeFieldEvent | VersionRecordLockRetainUntilMsFieldEvent | VersionRecordLockLegalHoldFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): Generator<VersionRecordVersionIdFieldEvent | VersionRecordDeleteMarkerFieldEvent | VersionRecordSizeBytesFieldEvent | VersionRecordEtagFieldEvent | VersionRecordLastModifiedMsFieldEvent | VersionRecordStorageClassFieldEvent | VersionRecordSystemNameFieldEvent | VersionRecordSystemValueFieldEvent | VersionRecordUserNameFieldEvent | VersionRecordUserValueFieldEvent | VersionRecordChecksumsNameFieldEvent | VersionRecordChecksumsValueFieldEvent | VersionRecordChecksumTypeFieldEvent | VersionRecordStorageDataIdFieldEvent | VersionRecordStorageSizeBytesFieldEvent | VersionRecordStoragePackedFieldEvent | VersionRecordStorageChecksumFieldEvent | VersionRecordStorageSaltFieldEvent | VersionRecordManifestFieldEvent | VersionRecordUploadIdFieldEvent | VersionRecordSequenceFieldEvent | VersionRecordTagsNameFieldEvent | VersionRecordTagsValueFieldEvent | VersionRecordEncryptionFieldEvent | VersionRecordLockModeFieldEvent | VersionRecordLockRetainUntilMsFieldEvent | VersionRecordLockLegalHoldFieldEvent>;
 }
 export interface PageRefRecord {
     dataId: Uint8Array<ArrayBuffer>;
@@ -331,6 +346,11 @@ export declare namespace PageRecord {
         value: Uint8Array<ArrayBuffer>;
         index: number;
     }
+    interface PageRecordVersionsStorageSaltFieldEvent {
+        field: '$.versions[].storage[].salt';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
     interface PageRecordVersionsManifestFieldEvent {
         field: '$.versions[].manifest';
         value: Uint8Array<ArrayBuffer>;
@@ -353,6 +373,11 @@ export declare namespace PageRecord {
     }
     interface PageRecordVersionsTagsValueFieldEvent {
         field: '$.versions[].tags[].value';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsEncryptionFieldEvent {
+        field: '$.versions[].encryption';
         value: string;
         index: number;
     }
@@ -398,7 +423,7 @@ export declare namespace PageRecord {
     }
     function encode(obj: Partial<PageRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): PageRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): Generator<PageRecordVersionsVersionIdFieldEvent | PageRecordVersionsDeleteMarkerFieldEvent | PageRecordVersionsSizeBytesFieldEvent | PageRecordVersionsEtagFieldEvent | PageRecordVersionsLastModifiedMsFieldEvent | PageRecordVersionsStorageClassFieldEvent | PageRecordVersionsSystemNameFieldEvent | PageRecordVersionsSystemValueFieldEvent | PageRecordVersionsUserNameFieldEvent | PageRecordVersionsUserValueFieldEvent | PageRecordVersionsChecksumsNameFieldEvent | PageRecordVersionsChecksumsValueFieldEvent | PageRecordVersionsChecksumTypeFieldEvent | PageRecordVersionsStorageDataIdFieldEvent | PageRecordVersionsStorageSizeBytesFieldEvent | PageRecordVersionsStoragePackedFieldEvent | PageRecordVersionsStorageChecksumFieldEvent | PageRecordVersionsManifestFieldEvent | PageRecordVersionsUploadIdFieldEvent | PageRecordVersionsSequenceFieldEvent | PageRecordVersionsTagsNameFieldEvent | PageRecordVersionsTagsValueFieldEvent | PageRecordVersionsLockModeFieldEvent | PageRecordVersionsLockRetainUntilMsFieldEvent | PageRecordVersionsLockLegalHoldFieldEvent | PageRecordPagesDataIdFieldEvent | PageRecordPagesLevelFieldEvent | PageRecordPagesNewestFieldEvent | PageRecordPagesOldestFieldEvent | PageRecordPagesCountFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): Generator<PageRecordVersionsVersionIdFieldEvent | PageRecordVersionsDeleteMarkerFieldEvent | PageRecordVersionsSizeBytesFieldEvent | PageRecordVersionsEtagFieldEvent | PageRecordVersionsLastModifiedMsFieldEvent | PageRecordVersionsStorageClassFieldEvent | PageRecordVersionsSystemNameFieldEvent | PageRecordVersionsSystemValueFieldEvent | PageRecordVersionsUserNameFieldEvent | PageRecordVersionsUserValueFieldEvent | PageRecordVersionsChecksumsNameFieldEvent | PageRecordVersionsChecksumsValueFieldEvent | PageRecordVersionsChecksumTypeFieldEvent | PageRecordVersionsStorageDataIdFieldEvent | PageRecordVersionsStorageSizeBytesFieldEvent | PageRecordVersionsStoragePackedFieldEvent | PageRecordVersionsStorageChecksumFieldEvent | PageRecordVersionsStorageSaltFieldEvent | PageRecordVersionsManifestFieldEvent | PageRecordVersionsUploadIdFieldEvent | PageRecordVersionsSequenceFieldEvent | PageRecordVersionsTagsNameFieldEvent | PageRecordVersionsTagsValueFieldEvent | PageRecordVersionsEncryptionFieldEvent | PageRecordVersionsLockModeFieldEvent | PageRecordVersionsLockRetainUntilMsFieldEvent | PageRecordVersionsLockLegalHoldFieldEvent | PageRecordPagesDataIdFieldEvent | PageRecordPagesLevelFieldEvent | PageRecordPagesNewestFieldEvent | PageRecordPagesOldestFieldEvent | PageRecordPagesCountFieldEvent>;
 }
 export interface ObjectRecord {
     sequence: number;
@@ -499,6 +524,11 @@ export declare namespace ObjectRecord {
         value: Uint8Array<ArrayBuffer>;
         index: number;
     }
+    interface ObjectRecordVersionsStorageSaltFieldEvent {
+        field: '$.versions[].storage[].salt';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
     interface ObjectRecordVersionsManifestFieldEvent {
         field: '$.versions[].manifest';
         value: Uint8Array<ArrayBuffer>;
@@ -521,6 +551,11 @@ export declare namespace ObjectRecord {
     }
     interface ObjectRecordVersionsTagsValueFieldEvent {
         field: '$.versions[].tags[].value';
+        value: string;
+        index: number;
+    }
+    interface ObjectRecordVersionsEncryptionFieldEvent {
+        field: '$.versions[].encryption';
         value: string;
         index: number;
     }
@@ -579,7 +614,7 @@ export declare namespace ObjectRecord {
     }
     function encode(obj: Partial<ObjectRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): ObjectRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): Generator<ObjectRecordSequenceFieldEvent | ObjectRecordVersionsVersionIdFieldEvent | ObjectRecordVersionsDeleteMarkerFieldEvent | ObjectRecordVersionsSizeBytesFieldEvent | ObjectRecordVersionsEtagFieldEvent | ObjectRecordVersionsLastModifiedMsFieldEvent | ObjectRecordVersionsStorageClassFieldEvent | ObjectRecordVersionsSystemNameFieldEvent | ObjectRecordVersionsSystemValueFieldEvent | ObjectRecordVersionsUserNameFieldEvent | ObjectRecordVersionsUserValueFieldEvent | ObjectRecordVersionsChecksumsNameFieldEvent | ObjectRecordVersionsChecksumsValueFieldEvent | ObjectRecordVersionsChecksumTypeFieldEvent | ObjectRecordVersionsStorageDataIdFieldEvent | ObjectRecordVersionsStorageSizeBytesFieldEvent | ObjectRecordVersionsStoragePackedFieldEvent | ObjectRecordVersionsStorageChecksumFieldEvent | ObjectRecordVersionsManifestFieldEvent | ObjectRecordVersionsUploadIdFieldEvent | ObjectRecordVersionsSequenceFieldEvent | ObjectRecordVersionsTagsNameFieldEvent | ObjectRecordVersionsTagsValueFieldEvent | ObjectRecordVersionsLockModeFieldEvent | ObjectRecordVersionsLockRetainUntilMsFieldEvent | ObjectRecordVersionsLockLegalHoldFieldEvent | ObjectRecordUploadsFieldEvent | ObjectRecordLastModifiedMsFieldEvent | ObjectRecordPagesDataIdFieldEvent | ObjectRecordPagesLevelFieldEvent | ObjectRecordPagesNewestFieldEvent | ObjectRecordPagesOldestFieldEvent | ObjectRecordPagesCountFieldEvent | ObjectRecordNullSequenceFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): Generator<ObjectRecordSequenceFieldEvent | ObjectRecordVersionsVersionIdFieldEvent | ObjectRecordVersionsDeleteMarkerFieldEvent | ObjectRecordVersionsSizeBytesFieldEvent | ObjectRecordVersionsEtagFieldEvent | ObjectRecordVersionsLastModifiedMsFieldEvent | ObjectRecordVersionsStorageClassFieldEvent | ObjectRecordVersionsSystemNameFieldEvent | ObjectRecordVersionsSystemValueFieldEvent | ObjectRecordVersionsUserNameFieldEvent | ObjectRecordVersionsUserValueFieldEvent | ObjectRecordVersionsChecksumsNameFieldEvent | ObjectRecordVersionsChecksumsValueFieldEvent | ObjectRecordVersionsChecksumTypeFieldEvent | ObjectRecordVersionsStorageDataIdFieldEvent | ObjectRecordVersionsStorageSizeBytesFieldEvent | ObjectRecordVersionsStoragePackedFieldEvent | ObjectRecordVersionsStorageChecksumFieldEvent | ObjectRecordVersionsStorageSaltFieldEvent | ObjectRecordVersionsManifestFieldEvent | ObjectRecordVersionsUploadIdFieldEvent | ObjectRecordVersionsSequenceFieldEvent | ObjectRecordVersionsTagsNameFieldEvent | ObjectRecordVersionsTagsValueFieldEvent | ObjectRecordVersionsEncryptionFieldEvent | ObjectRecordVersionsLockModeFieldEvent | ObjectRecordVersionsLockRetainUntilMsFieldEvent | ObjectRecordVersionsLockLegalHoldFieldEvent | ObjectRecordUploadsFieldEvent | ObjectRecordLastModifiedMsFieldEvent | ObjectRecordPagesDataIdFieldEvent | ObjectRecordPagesLevelFieldEvent | ObjectRecordPagesNewestFieldEvent | ObjectRecordPagesOldestFieldEvent | ObjectRecordPagesCountFieldEvent | ObjectRecordNullSequenceFieldEvent>;
 }
 export interface ManifestRecord {
     storage: StorageRecord[];
@@ -606,9 +641,14 @@ export declare namespace ManifestRecord {
         value: Uint8Array<ArrayBuffer>;
         index: number;
     }
+    interface ManifestRecordStorageSaltFieldEvent {
+        field: '$.storage[].salt';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
     function encode(obj: Partial<ManifestRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ManifestRecord>): ManifestRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ManifestRecord>): Generator<ManifestRecordStorageDataIdFieldEvent | ManifestRecordStorageSizeBytesFieldEvent | ManifestRecordStoragePackedFieldEvent | ManifestRecordStorageChecksumFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ManifestRecord>): Generator<ManifestRecordStorageDataIdFieldEvent | ManifestRecordStorageSizeBytesFieldEvent | ManifestRecordStoragePackedFieldEvent | ManifestRecordStorageChecksumFieldEvent | ManifestRecordStorageSaltFieldEvent>;
 }
 export interface BucketRecord {
     name: string;
@@ -845,6 +885,7 @@ export interface UploadRecord {
     request: Uint8Array<ArrayBuffer>;
     bucket: string;
     tags: PairRecord[];
+    encryption?: string;
     lock?: LockRecord;
 }
 export declare namespace UploadRecord {
@@ -971,6 +1012,11 @@ export declare namespace UploadRecord {
         value: Uint8Array<ArrayBuffer>;
         index: number;
     }
+    interface UploadRecordResultStorageSaltFieldEvent {
+        field: '$.result.storage[].salt';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
     interface UploadRecordResultManifestFieldEvent {
         field: '$.result.manifest';
         value: Uint8Array<ArrayBuffer>;
@@ -992,6 +1038,10 @@ export declare namespace UploadRecord {
         field: '$.result.tags[].value';
         value: string;
         index: number;
+    }
+    interface UploadRecordResultEncryptionFieldEvent {
+        field: '$.result.encryption';
+        value: string;
     }
     interface UploadRecordResultLockModeFieldEvent {
         field: '$.result.lock.mode';
@@ -1023,6 +1073,10 @@ export declare namespace UploadRecord {
         value: string;
         index: number;
     }
+    interface UploadRecordEncryptionFieldEvent {
+        field: '$.encryption';
+        value: string;
+    }
     interface UploadRecordLockModeFieldEvent {
         field: '$.lock.mode';
         value: number;
@@ -1037,7 +1091,7 @@ export declare namespace UploadRecord {
     }
     function encode(obj: Partial<UploadRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): UploadRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): Generator<UploadRecordStateFieldEvent | UploadRecordKeyFieldEvent | UploadRecordInitiatedMsFieldEvent | UploadRecordStorageClassFieldEvent | UploadRecordSystemNameFieldEvent | UploadRecordSystemValueFieldEvent | UploadRecordUserNameFieldEvent | UploadRecordUserValueFieldEvent | UploadRecordChecksumAlgorithmFieldEvent | UploadRecordChecksumTypeFieldEvent | UploadRecordResultVersionIdFieldEvent | UploadRecordResultDeleteMarkerFieldEvent | UploadRecordResultSizeBytesFieldEvent | UploadRecordResultEtagFieldEvent | UploadRecordResultLastModifiedMsFieldEvent | UploadRecordResultStorageClassFieldEvent | UploadRecordResultSystemNameFieldEvent | UploadRecordResultSystemValueFieldEvent | UploadRecordResultUserNameFieldEvent | UploadRecordResultUserValueFieldEvent | UploadRecordResultChecksumsNameFieldEvent | UploadRecordResultChecksumsValueFieldEvent | UploadRecordResultChecksumTypeFieldEvent | UploadRecordResultStorageDataIdFieldEvent | UploadRecordResultStorageSizeBytesFieldEvent | UploadRecordResultStoragePackedFieldEvent | UploadRecordResultStorageChecksumFieldEvent | UploadRecordResultManifestFieldEvent | UploadRecordResultUploadIdFieldEvent | UploadRecordResultSequenceFieldEvent | UploadRecordResultTagsNameFieldEvent | UploadRecordResultTagsValueFieldEvent | UploadRecordResultLockModeFieldEvent | UploadRecordResultLockRetainUntilMsFieldEvent | UploadRecordResultLockLegalHoldFieldEvent | UploadRecordRequestFieldEvent | UploadRecordBucketFieldEvent | UploadRecordTagsNameFieldEvent | UploadRecordTagsValueFieldEvent | UploadRecordLockModeFieldEvent | UploadRecordLockRetainUntilMsFieldEvent | UploadRecordLockLegalHoldFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): Generator<UploadRecordStateFieldEvent | UploadRecordKeyFieldEvent | UploadRecordInitiatedMsFieldEvent | UploadRecordStorageClassFieldEvent | UploadRecordSystemNameFieldEvent | UploadRecordSystemValueFieldEvent | UploadRecordUserNameFieldEvent | UploadRecordUserValueFieldEvent | UploadRecordChecksumAlgorithmFieldEvent | UploadRecordChecksumTypeFieldEvent | UploadRecordResultVersionIdFieldEvent | UploadRecordResultDeleteMarkerFieldEvent | UploadRecordResultSizeBytesFieldEvent | UploadRecordResultEtagFieldEvent | UploadRecordResultLastModifiedMsFieldEvent | UploadRecordResultStorageClassFieldEvent | UploadRecordResultSystemNameFieldEvent | UploadRecordResultSystemValueFieldEvent | UploadRecordResultUserNameFieldEvent | UploadRecordResultUserValueFieldEvent | UploadRecordResultChecksumsNameFieldEvent | UploadRecordResultChecksumsValueFieldEvent | UploadRecordResultChecksumTypeFieldEvent | UploadRecordResultStorageDataIdFieldEvent | UploadRecordResultStorageSizeBytesFieldEvent | UploadRecordResultStoragePackedFieldEvent | UploadRecordResultStorageChecksumFieldEvent | UploadRecordResultStorageSaltFieldEvent | UploadRecordResultManifestFieldEvent | UploadRecordResultUploadIdFieldEvent | UploadRecordResultSequenceFieldEvent | UploadRecordResultTagsNameFieldEvent | UploadRecordResultTagsValueFieldEvent | UploadRecordResultEncryptionFieldEvent | UploadRecordResultLockModeFieldEvent | UploadRecordResultLockRetainUntilMsFieldEvent | UploadRecordResultLockLegalHoldFieldEvent | UploadRecordRequestFieldEvent | UploadRecordBucketFieldEvent | UploadRecordTagsNameFieldEvent | UploadRecordTagsValueFieldEvent | UploadRecordEncryptionFieldEvent | UploadRecordLockModeFieldEvent | UploadRecordLockRetainUntilMsFieldEvent | UploadRecordLockLegalHoldFieldEvent>;
 }
 export interface PartRecord {
     partNumber: number;
@@ -1092,11 +1146,15 @@ export declare namespace PartRecord {
         field: '$.storage.checksum';
         value: Uint8Array<ArrayBuffer>;
     }
+    interface PartRecordStorageSaltFieldEvent {
+        field: '$.storage.salt';
+        value: Uint8Array<ArrayBuffer>;
+    }
     interface PartRecordKeyFieldEvent {
         field: '$.key';
         value: string;
     }
     function encode(obj: Partial<PartRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PartRecord>): PartRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PartRecord>): Generator<PartRecordPartNumberFieldEvent | PartRecordSizeBytesFieldEvent | PartRecordEtagFieldEvent | PartRecordLastModifiedMsFieldEvent | PartRecordChecksumsNameFieldEvent | PartRecordChecksumsValueFieldEvent | PartRecordStorageDataIdFieldEvent | PartRecordStorageSizeBytesFieldEvent | PartRecordStoragePackedFieldEvent | PartRecordStorageChecksumFieldEvent | PartRecordKeyFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PartRecord>): Generator<PartRecordPartNumberFieldEvent | PartRecordSizeBytesFieldEvent | PartRecordEtagFieldEvent | PartRecordLastModifiedMsFieldEvent | PartRecordChecksumsNameFieldEvent | PartRecordChecksumsValueFieldEvent | PartRecordStorageDataIdFieldEvent | PartRecordStorageSizeBytesFieldEvent | PartRecordStoragePackedFieldEvent | PartRecordStorageChecksumFieldEvent | PartRecordStorageSaltFieldEvent | PartRecordKeyFieldEvent>;
 }

@@ -114,6 +114,10 @@ export var StorageRecord;
                     w.uint32(34);
                     w.bytes(obj.checksum);
                 }
+                if (obj.salt != null) {
+                    w.uint32(42);
+                    w.bytes(obj.salt);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -141,6 +145,10 @@ export var StorageRecord;
                         }
                         case 4: {
                             obj.checksum = reader.bytes();
+                            break;
+                        }
+                        case 5: {
+                            obj.salt = reader.bytes();
                             break;
                         }
                         default: {
@@ -179,6 +187,13 @@ export var StorageRecord;
                         case 4: {
                             yield {
                                 field: `${prefix}.checksum`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 5: {
+                            yield {
+                                field: `${prefix}.salt`,
                                 value: reader.bytes()
                             };
                             break;
@@ -387,6 +402,10 @@ export var VersionRecord;
                         PairRecord.codec().encode(value, w);
                     }
                 }
+                if (obj.encryption != null) {
+                    w.uint32(138);
+                    w.string(obj.encryption);
+                }
                 if (obj.lock != null) {
                     w.uint32(146);
                     LockRecord.codec().encode(obj.lock, w);
@@ -499,6 +518,10 @@ export var VersionRecord;
                             obj.tags.push(PairRecord.codec().decode(reader, reader.uint32(), {
                                 limits: opts.limits?.tags$
                             }));
+                            break;
+                        }
+                        case 17: {
+                            obj.encryption = reader.string();
                             break;
                         }
                         case 18: {
@@ -669,6 +692,13 @@ export var VersionRecord;
                                 };
                             }
                             obj.tags++;
+                            break;
+                        }
+                        case 17: {
+                            yield {
+                                field: `${prefix}.encryption`,
+                                value: reader.string()
+                            };
                             break;
                         }
                         case 18: {
@@ -2059,6 +2089,10 @@ export var UploadRecord;
                         PairRecord.codec().encode(value, w);
                     }
                 }
+                if (obj.encryption != null) {
+                    w.uint32(114);
+                    w.string(obj.encryption);
+                }
                 if (obj.lock != null) {
                     w.uint32(122);
                     LockRecord.codec().encode(obj.lock, w);
@@ -2147,6 +2181,10 @@ export var UploadRecord;
                             obj.tags.push(PairRecord.codec().decode(reader, reader.uint32(), {
                                 limits: opts.limits?.tags$
                             }));
+                            break;
+                        }
+                        case 14: {
+                            obj.encryption = reader.string();
                             break;
                         }
                         case 15: {
@@ -2277,6 +2315,13 @@ export var UploadRecord;
                                 };
                             }
                             obj.tags++;
+                            break;
+                        }
+                        case 14: {
+                            yield {
+                                field: `${prefix}.encryption`,
+                                value: reader.string()
+                            };
                             break;
                         }
                         case 15: {

@@ -9,8 +9,9 @@
  * The register's key says which record it is; the bytes do not. Unknown versions are refused, never misread (F20); a
  * later version adds a decoder here and keeps the earlier ones.
  *
- * Version 2 is a record that has to do with object lock: a version or an upload with a lock, a bucket that has object lock.
- * Its form is that of version 1. An older program, which would drop the lock when it writes the record again, refuses it.
+ * Version 2 is a record that has to do with object lock or encryption: a version or an upload with a lock, a bucket that has
+ * object lock, an encrypted version, upload or part. Its form is that of version 1. An older program, which would drop the lock
+ * when it writes the record again, or take encrypted bytes for plain ones, refuses it.
  *
  * Called by protocol/object and node/objects, which read and change the records, and by node/reclaim, which looks in
  * them for data ids.
@@ -50,9 +51,9 @@ export type {
   VersionRecord,
 } from './records.js'
 
-/** What is written, except where there is a lock. */
+/** What is written, except where a part of the record must not be overlooked. */
 const VERSION = 1
-const VERSION_WITH_LOCK = 2
+const VERSION_GUARDED = 2
 /** The name of the document that says that a bucket has object lock (BucketRecord.documents). */
 const OBJECT_LOCK = 'objectLock'
 
@@ -63,7 +64,7 @@ export class RecordVersionError extends Error {
 
 /** Throws RecordVersionError for the first byte of a record that this program does not know. */
 export function checkRecordVersion(version: number | undefined): void {
-  if (version === VERSION || version === VERSION_WITH_LOCK) return
+  if (version === VERSION || version === VERSION_GUARDED) return
   throw new RecordVersionError(`record of version ${version}`)
 }
 
@@ -77,19 +78,19 @@ export interface RecordCodec<T> {
   decode(bytes: Uint8Array): T
 }
 
-/** With a generated codec. `hasLock`: the record has to do with object lock. */
+/** With a generated codec. `isGuarded`: the record is of version 2. */
 function versioned<T>(
   codec: {
     encode(record: Partial<T>): Uint8Array
     decode(bytes: Uint8Array): T
   },
-  hasLock: (record: T) => boolean = () => false,
+  isGuarded: (record: T) => boolean = () => false,
 ): RecordCodec<T> {
   return {
     encode(record) {
       const body = codec.encode(record)
       const bytes = new Uint8Array(body.length + 1)
-      bytes[0] = hasLock(record) ? VERSION_WITH_LOCK : VERSION
+      bytes[0] = isGuarded(record) ? VERSION_GUARDED : VERSION
       bytes.set(body, 1)
       return bytes
     },
@@ -110,7 +111,7 @@ function byHand<T extends { readonly versions: readonly VersionRecord[] }>(
       const bytes = encode(record, 1)
       assert(bytes[0] === 0, 'the codec leaves a byte for the version')
       const { versions } = record
-      bytes[0] = versions.some(({ lock }) => lock !== undefined) ? VERSION_WITH_LOCK : VERSION
+      bytes[0] = versions.some(isGuardedVersion) ? VERSION_GUARDED : VERSION
       return bytes
     },
     decode(bytes) {
@@ -120,12 +121,22 @@ function byHand<T extends { readonly versions: readonly VersionRecord[] }>(
   }
 }
 
+function isGuardedVersion({
+  lock,
+  encryption,
+}: Pick<VersionRecord, 'lock' | 'encryption'>): boolean {
+  return lock !== undefined || encryption !== undefined
+}
+
 /** By hand: every request on an object passes here. */
 export const objectCodec: RecordCodec<ObjectRecord> = byHand(decodeObjectRecord, encodeObjectRecord)
 /** Older versions of an object: the content of a packed block, by hand for the same reason. */
 export const pageCodec: RecordCodec<PageRecord> = byHand(decodePageRecord, encodePageRecord)
 /** The parts of a completed upload: the content of a packed block. */
-export const manifestCodec: RecordCodec<ManifestRecord> = versioned<ManifestRecord>(ManifestRecord)
+export const manifestCodec: RecordCodec<ManifestRecord> = versioned<ManifestRecord>(
+  ManifestRecord,
+  ({ storage }) => storage.some(({ salt }) => salt !== undefined),
+)
 export const bucketCodec: RecordCodec<BucketRecord> = versioned<BucketRecord>(
   BucketRecord,
   ({ documents }) => documents.some(({ name }) => name === OBJECT_LOCK),
@@ -133,6 +144,10 @@ export const bucketCodec: RecordCodec<BucketRecord> = versioned<BucketRecord>(
 export const accountCodec: RecordCodec<AccountRecord> = versioned<AccountRecord>(AccountRecord)
 export const uploadCodec: RecordCodec<UploadRecord> = versioned<UploadRecord>(
   UploadRecord,
-  ({ lock, result }) => lock !== undefined || result?.lock !== undefined,
+  (upload) =>
+    isGuardedVersion(upload) || (upload.result !== undefined && isGuardedVersion(upload.result)),
 )
-export const partCodec: RecordCodec<PartRecord> = versioned<PartRecord>(PartRecord)
+export const partCodec: RecordCodec<PartRecord> = versioned<PartRecord>(
+  PartRecord,
+  ({ storage }) => storage?.salt !== undefined,
+)

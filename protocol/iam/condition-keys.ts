@@ -57,6 +57,8 @@ const KEYS = [
   's3:x-amz-metadata-directive',
   's3:x-amz-object-ownership',
   's3:x-amz-server-side-encryption',
+  's3:x-amz-server-side-encryption-aws-kms-key-id',
+  's3:x-amz-server-side-encryption-customer-algorithm',
   's3:x-amz-storage-class',
   'sts:ExternalId',
   'sts:RoleSessionName',

@@ -1,5 +1,6 @@
 import { ACL_SUBJECTS } from './acls.ts'
 import { BODY_SUBJECTS } from './bodies.ts'
+import { ENCRYPTION_SUBJECTS } from './encryption.ts'
 import { HEADER_SUBJECTS } from './headers.ts'
 import { POLICY_SUBJECTS } from './policies.ts'
 import { PROXY_SUBJECTS } from './proxies.ts'
@@ -16,4 +17,5 @@ export const SUBJECTS: readonly Subject[] = [
   ...UPLOAD_FORM_SUBJECTS,
   ...ACL_SUBJECTS,
   ...PROXY_SUBJECTS,
+  ...ENCRYPTION_SUBJECTS,
 ]

@@ -5,6 +5,11 @@ import { checkParameters } from '../../gateway/iam/parameters.ts'
 import { FORM_BYTES_MAX, parseForm } from '../../gateway/iam/query.ts'
 import { COMPLETE_LIMITS, parsingParts } from '../../gateway/s3/complete.ts'
 import { DELETE_LIMITS } from '../../gateway/s3/delete.ts'
+import {
+  ENCRYPTION_LIMITS,
+  encryptionXml,
+  parseEncryption,
+} from '../../gateway/s3/bucket-encryption.ts'
 import { LIFECYCLE_LIMITS, lifecycleXml, parseLifecycle } from '../../gateway/s3/lifecycle.ts'
 import { BLOCK_LIMITS, parsePublicAccessBlock } from '../../gateway/s3/policy.ts'
 import { parseVersioning, VERSIONING_LIMITS } from '../../gateway/s3/versioning.ts'
@@ -83,6 +88,7 @@ const tagWord = (random: SmallRandom): string => subjectText(random, `${WORD}+-=
 
 const lockMode = (random: SmallRandom): string =>
   element('Mode', random.pick(['GOVERNANCE', 'COMPLIANCE']))
+const ENCRYPTION_ROOT = 'ServerSideEncryptionConfiguration'
 
 const documents: Readonly<Record<string, Document>> = {
   keys: {
@@ -202,6 +208,29 @@ const documents: Readonly<Record<string, Document>> = {
     valid: (random) => element('LegalHold', element('Status', random.pick(['ON', 'OFF']))),
     read: (root) => promise([true, false].includes(parseLegalHold(root)), 'no status'),
   },
+  encryption: {
+    limits: ENCRYPTION_LIMITS,
+    valid: (random) =>
+      element(
+        ENCRYPTION_ROOT,
+        element(
+          'Rule',
+          '<ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>',
+          optional(
+            random,
+            '<BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes>',
+          ),
+          optional(random, '<BucketKeyEnabled>true</BucketKeyEnabled>'),
+        ),
+      ),
+    read(root) {
+      const encryption = parseEncryption(root)
+      promise(encryption.algorithm !== undefined, 'nothing is encrypted')
+      const shown = Buffer.from(xmlDocument(ENCRYPTION_ROOT, encryptionXml(encryption)))
+      const again = parseEncryption(finish(parsingXml(shown, ENCRYPTION_LIMITS)))
+      promise(JSON.stringify(again) === JSON.stringify(encryption), 'another rule when shown')
+    },
+  },
   block: {
     limits: BLOCK_LIMITS,
     valid: (random) =>
@@ -240,6 +269,7 @@ const xml: Subject = {
 }
 
 const ROOTS: Readonly<Record<string, string>> = {
+  [ENCRYPTION_ROOT]: 'encryption',
   LifecycleConfiguration: 'rules',
   VersioningConfiguration: 'versioning',
   PublicAccessBlockConfiguration: 'block',

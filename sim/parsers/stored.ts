@@ -33,6 +33,7 @@ const TARGETS: readonly Target[] = [
 /** The sub-resource of each document; DeleteObjects is the one that is posted. */
 const SUB_RESOURCES: Readonly<Record<string, string>> = {
   LifecycleConfiguration: 'lifecycle',
+  ServerSideEncryptionConfiguration: 'encryption',
   VersioningConfiguration: 'versioning',
   PublicAccessBlockConfiguration: 'publicAccessBlock',
   Delete: 'delete',

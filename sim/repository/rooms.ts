@@ -12,7 +12,7 @@ import { isTestSupport, packageOf, type SourceFile } from './source.ts'
 const ORDER: Readonly<Record<string, readonly (readonly string[])[]>> = {
   gateway: [
     ['port'],
-    ['threads'],
+    ['threads', 'encryption'],
     ['http'],
     ['auth'],
     ['body'],

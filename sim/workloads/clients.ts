@@ -5,6 +5,7 @@ import type { Backend } from '../../gateway/port/backend.ts'
 import type { Tag } from '../../gateway/port/bucket-documents.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { SimulatedCluster } from '../world/cluster.ts'
+import { decrypted } from './encryption.ts'
 
 /** A client gives up on a node that does not answer: what it asked for may still happen. */
 const CLIENT_TIMEOUT_MS = 20_000
@@ -172,7 +173,9 @@ export async function readTag(
   backend: Backend,
   named: { bucket: string; key: string; versionId?: string | undefined },
 ): Promise<ReadVersion> {
-  const reader = await backend.getObject(clientContext('GetObject'), { ...named, withData: true })
+  const context = clientContext('GetObject')
+  const stored = await backend.getObject(context, { ...named, withData: true })
+  const reader = await decrypted(backend, context, named, stored)
   const { sizeBytes, etag, versionId, lastModifiedMs, tags } = reader.info
   const tag = Number(etag)
   const read = { tag, versionId, lastModifiedMs, label: labelOf(tags) }

@@ -14,6 +14,7 @@ import {
   readTag,
   type Workload,
 } from './clients.ts'
+import { encryptionOf } from './encryption.ts'
 
 const BUCKET = 'uploads'
 const THINK_MS_MAX = 300
@@ -58,21 +59,26 @@ export class UploadsWorkload implements Workload {
   async #one(key: string): Promise<void> {
     const tag = ++this.#tag
     const named = { bucket: BUCKET, key }
-    const begun = await this.#clients.ask(`upload ${key} ${tag}`, (backend) =>
-      backend.createUpload(clientContext('CreateMultipartUpload'), {
-        ...named,
-        headers: { system: {}, user: {}, storageClass: 'STANDARD', tags: labelled(tag) },
-      }),
-    )
+    const begun = await this.#clients.ask(`upload ${key} ${tag}`, async (backend) => {
+      const context = clientContext('CreateMultipartUpload')
+      const how = tag % 2 === 0 ? await encryptionOf(backend, context, named, tag) : undefined
+      const headers = { system: {}, user: {}, storageClass: 'STANDARD', tags: labelled(tag) }
+      const encryption = how?.record
+      return { how, ...(await backend.createUpload(context, { ...named, headers, encryption })) }
+    })
     if (begun === 'unknown' || 'code' in begun) return
-    const { uploadId } = begun.value
+    const { uploadId, how } = begun.value
+    const body = (): Parameters<Backend['putPart']>[1]['body'] => {
+      const plain = writtenBody(writtenContent(tag), String(tag))
+      return how?.encrypted(plain) ?? plain
+    }
     const part = (): Promise<unknown> =>
       this.#clients.ask(`part ${key} ${tag}`, (backend) =>
         backend.putPart(clientContext('UploadPart'), {
           ...named,
           uploadId,
           partNumber: 1,
-          body: writtenBody(writtenContent(tag), String(tag)),
+          body: body(),
         }),
       )
     await part()

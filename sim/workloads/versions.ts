@@ -8,6 +8,7 @@ import type { Backend } from '../../gateway/port/backend.ts'
 import type { ListedVersion } from '../../gateway/port/versions.ts'
 import type { SimulatedCluster } from '../world/cluster.ts'
 import { Clients, clientContext, labelled, putRequest, readTag, type Workload } from './clients.ts'
+import { encryptedPut } from './encryption.ts'
 
 const BUCKET = 'versioned'
 const THINK_MS_MAX = 150
@@ -93,7 +94,12 @@ export class VersionsWorkload implements Workload {
     const tag = ++this.#tag
     const label = tag % 2 === 0 ? tag : 0
     const outcome = await this.#clients.ask(`version put ${key.name} ${tag}`, (backend) =>
-      backend.putObject(clientContext('PutObject'), putRequest(BUCKET, key.name, tag, label)),
+      encryptedPut(
+        backend,
+        clientContext('PutObject'),
+        putRequest(BUCKET, key.name, tag, label),
+        tag,
+      ),
     )
     if (outcome === 'unknown') key.doubtful.add(tag)
     else if ('code' in outcome) this.violations.push(`put of ${key.name}: ${outcome.code}`)

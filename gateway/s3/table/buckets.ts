@@ -5,6 +5,11 @@ import { BUCKET_ACL_HEADERS } from '../acl-grants.ts'
 import { getBucketAcl, putBucketAcl } from '../acl.ts'
 import { deleteBucketTagging, getBucketTagging, putBucketTagging } from '../bucket-tags.ts'
 import { createBucket, deleteBucket, getBucketLocation, headBucket } from '../bucket.ts'
+import {
+  deleteBucketEncryption,
+  getBucketEncryption,
+  putBucketEncryption,
+} from '../bucket-encryption.ts'
 import { deleteBucketCors, getBucketCors, putBucketCors } from '../cors.ts'
 import { deleteObjects } from '../delete.ts'
 import { deleteBucketLifecycle, getBucketLifecycle, putBucketLifecycle } from '../lifecycle.ts'
@@ -177,6 +182,19 @@ export const SETTING_OPERATIONS: readonly Operation[] = [
     action: 's3:PutBucketObjectLockConfiguration',
     headers: CHECKSUMS,
     ignored: { 'x-amz-bucket-object-lock-token': 'object lock is enabled without one' },
+  }),
+  defineOperation('GetBucketEncryption', 'GET', 'bucket', getBucketEncryption, {
+    marks: ['encryption'],
+    action: 's3:GetEncryptionConfiguration',
+  }),
+  defineOperation('PutBucketEncryption', 'PUT', 'bucket', putBucketEncryption, {
+    marks: ['encryption'],
+    action: 's3:PutEncryptionConfiguration',
+    headers: CHECKSUMS,
+  }),
+  defineOperation('DeleteBucketEncryption', 'DELETE', 'bucket', deleteBucketEncryption, {
+    marks: ['encryption'],
+    action: 's3:PutEncryptionConfiguration',
   }),
   defineOperation('GetBucketTagging', 'GET', 'bucket', getBucketTagging, { marks: ['tagging'] }),
   defineOperation('PutBucketTagging', 'PUT', 'bucket', putBucketTagging, {

@@ -61,9 +61,21 @@ export const LOCKS = [
 ]
 /** Metadata belongs to the upload, not to a part of it. */
 export const NO_METADATA = { 'x-amz-meta-*': 'Metadata cannot be specified in this context.' }
-/** Reads take the encryption from the object, so AWS refuses these headers. */
-export const NO_ENCRYPTION_OF_READS = Object.fromEntries(
-  ['x-amz-server-side-encryption', 'x-amz-server-side-encryption-aws-kms-key-id'].map((name) => [
+/** What chooses the encryption of a new object. */
+const ENCRYPTION = [
+  'x-amz-server-side-encryption',
+  'x-amz-server-side-encryption-aws-kms-key-id',
+  'x-amz-server-side-encryption-context',
+  'x-amz-server-side-encryption-bucket-key-enabled',
+]
+/** The key that a client brings (SSE-C), and the one for the source of a copy. */
+export const CUSTOMER_KEY = customerKeyNames('x-amz-server-side-encryption-customer-')
+export const SOURCE_KEY = customerKeyNames('x-amz-copy-source-server-side-encryption-customer-')
+/** The headers of encryption that writes of objects understand. */
+export const ENCRYPTED = [...ENCRYPTION, ...CUSTOMER_KEY]
+/** Reads take the encryption from the object, and parts from their upload, so AWS refuses these headers. */
+export const NO_ENCRYPTION = Object.fromEntries(
+  ENCRYPTION.slice(0, 2).map((name) => [
     name,
     `${name} header is not supported for this operation.`,
   ]),
@@ -135,6 +147,10 @@ export function defineOperation(
     run,
     answersUnconfigured: extras.answersUnconfigured ?? false,
   }
+}
+
+function customerKeyNames(prefix: string): string[] {
+  return ['algorithm', 'key', 'key-md5'].map((name) => prefix + name)
 }
 
 const NO_VERSION_ID = 'This operation does not accept a version-id.'

@@ -31,18 +31,21 @@ import { putObject } from '../put.ts'
 import {
   CHECKSUMS,
   COPY_SOURCE,
+  CUSTOMER_KEY,
+  ENCRYPTED,
   LOCKS,
-  NO_ENCRYPTION_OF_READS,
+  NO_ENCRYPTION,
   NO_METADATA,
   OVERRIDES,
   READ_CONDITIONS,
   defineOperation,
+  SOURCE_KEY,
   STORED,
   WRITE_CONDITIONS,
 } from './define.ts'
 
 const PUT_OBJECT = defineOperation('PutObject', 'PUT', 'object', putObject, {
-  headers: [...STORED, 'x-amz-tagging', ...LOCKS, ...CHECKSUMS],
+  headers: [...STORED, ...ENCRYPTED, 'x-amz-tagging', ...LOCKS, ...CHECKSUMS],
   conditions: WRITE_CONDITIONS,
 })
 
@@ -93,7 +96,9 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
     action: 's3:PutObject',
     headers: [
       ...COPY_SOURCE,
+      ...SOURCE_KEY,
       ...STORED,
+      ...ENCRYPTED,
       ...LOCKS,
       'x-amz-metadata-directive',
       'x-amz-tagging',
@@ -106,17 +111,17 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
   defineOperation('GetObject', 'GET', 'object', getObject, {
     versionAction: 's3:GetObjectVersion',
     query: [...OVERRIDES, 'partNumber', 'versionId'],
-    headers: ['x-amz-checksum-mode'],
+    headers: ['x-amz-checksum-mode', ...CUSTOMER_KEY],
     conditions: READ_CONDITIONS,
-    misplaced: NO_ENCRYPTION_OF_READS,
+    misplaced: NO_ENCRYPTION,
   }),
   defineOperation('HeadObject', 'HEAD', 'object', headObject, {
     action: 's3:GetObject',
     versionAction: 's3:GetObjectVersion',
     query: [...OVERRIDES, 'partNumber', 'versionId'],
-    headers: ['x-amz-checksum-mode'],
+    headers: ['x-amz-checksum-mode', ...CUSTOMER_KEY],
     conditions: READ_CONDITIONS,
-    misplaced: NO_ENCRYPTION_OF_READS,
+    misplaced: NO_ENCRYPTION,
   }),
   defineOperation('DeleteObject', 'DELETE', 'object', deleteObject, {
     versionAction: 's3:DeleteObjectVersion',
@@ -132,7 +137,12 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
     marks: ['attributes'],
     versionAction: 's3:GetObjectVersionAttributes',
     query: ['versionId'],
-    headers: ['x-amz-object-attributes', 'x-amz-max-parts', 'x-amz-part-number-marker'],
+    headers: [
+      'x-amz-object-attributes',
+      'x-amz-max-parts',
+      'x-amz-part-number-marker',
+      ...CUSTOMER_KEY,
+    ],
   }),
   defineOperation('GetObjectTagging', 'GET', 'object', getObjectTagging, {
     marks: ['tagging'],
@@ -160,6 +170,7 @@ export const UPLOAD_OPERATIONS: readonly Operation[] = [
     action: 's3:PutObject',
     headers: [
       ...STORED,
+      ...ENCRYPTED,
       'x-amz-tagging',
       ...LOCKS,
       'x-amz-checksum-algorithm',
@@ -170,20 +181,20 @@ export const UPLOAD_OPERATIONS: readonly Operation[] = [
   defineOperation('UploadPart', 'PUT', 'object', uploadPart, {
     marks: ['partNumber', 'uploadId'],
     action: 's3:PutObject',
-    headers: CHECKSUMS,
-    misplaced: NO_METADATA,
+    headers: [...CHECKSUMS, ...CUSTOMER_KEY],
+    misplaced: { ...NO_METADATA, ...NO_ENCRYPTION },
   }),
   defineOperation('UploadPartCopy', 'PUT', 'object', uploadPartCopy, {
     marks: ['partNumber', 'uploadId'],
     markHeader: 'x-amz-copy-source',
     action: 's3:PutObject',
-    headers: [...COPY_SOURCE, 'x-amz-copy-source-range'],
-    misplaced: NO_METADATA,
+    headers: [...COPY_SOURCE, ...SOURCE_KEY, ...CUSTOMER_KEY, 'x-amz-copy-source-range'],
+    misplaced: { ...NO_METADATA, ...NO_ENCRYPTION },
   }),
   defineOperation('CompleteMultipartUpload', 'POST', 'object', completeMultipartUpload, {
     marks: ['uploadId'],
     action: 's3:PutObject',
-    headers: [...CHECKSUMS, 'x-amz-checksum-type', 'x-amz-mp-object-size'],
+    headers: [...CHECKSUMS, ...CUSTOMER_KEY, 'x-amz-checksum-type', 'x-amz-mp-object-size'],
     conditions: WRITE_CONDITIONS,
   }),
   defineOperation('AbortMultipartUpload', 'DELETE', 'object', abortMultipartUpload, {
@@ -193,5 +204,6 @@ export const UPLOAD_OPERATIONS: readonly Operation[] = [
     marks: ['uploadId'],
     action: 's3:ListMultipartUploadParts',
     query: ['max-parts', 'part-number-marker'],
+    headers: CUSTOMER_KEY,
   }),
 ]

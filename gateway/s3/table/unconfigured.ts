@@ -19,13 +19,6 @@ function ofVersion(versionAction: string): Extras {
 /** Answered as S3 does when nothing is configured (s3/unconfigured.ts). */
 export const PROBE_OPERATIONS: readonly Operation[] = [
   probe('GetBucketAbac', 'bucket', 'abac', bucketHas('AbacStatus', '<Status>Disabled</Status>')),
-  probe(
-    'GetBucketEncryption',
-    'bucket',
-    'encryption',
-    bucketLacks('ServerSideEncryptionConfigurationNotFoundError'),
-    { action: 's3:GetEncryptionConfiguration' },
-  ),
   probe('GetBucketWebsite', 'bucket', 'website', bucketLacks('NoSuchWebsiteConfiguration')),
   probe('GetBucketLogging', 'bucket', 'logging', bucketHas('BucketLoggingStatus')),
   probe(
@@ -55,7 +48,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
     'requestPayment',
     bucketHas('RequestPaymentConfiguration', '<Payer>BucketOwner</Payer>'),
   ),
-  removal('DeleteBucketEncryption', 'encryption', 's3:PutEncryptionConfiguration'),
   removal('DeleteBucketWebsite', 'website'),
   removal('DeleteBucketReplication', 'replication', 's3:PutReplicationConfiguration'),
   probe('GetObjectAcl', 'object', 'acl', getObjectAcl, ofVersion('s3:GetObjectVersionAcl')),
@@ -72,7 +64,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
  */
 export const ABSENT_OPERATIONS: readonly Operation[] = [
   missing('CreateSession', 'GET', 'bucket', 'session'),
-  missing('PutBucketEncryption', 'PUT', 'bucket', 'encryption', 's3:PutEncryptionConfiguration'),
   missing('PutBucketWebsite', 'PUT', 'bucket', 'website'),
   missing('PutBucketLogging', 'PUT', 'bucket', 'logging'),
   missing(
