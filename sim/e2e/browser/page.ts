@@ -27,7 +27,8 @@ export interface ReadReport {
 /**
  *   put(url, headers, sizeBytes)    UploadReport
  *   post(url, fields, sizeBytes)    UploadReport, of a form with fields and a file
- *   read(url)                       ReadReport; rejects when the browser refuses the answer
+ *   parts(urls, sizeBytes)          the ETags of the parts, of which the file is cut into as many
+ *   read(url, range)                ReadReport; rejects when the browser refuses the answer
  *   fill(url, fields)               makes the form of the page ready: its file is still to be chosen
  */
 const PAGE = `<!doctype html>
@@ -73,8 +74,19 @@ async function post(url, fields, sizeBytes) {
   form.append('file', file)
   return send('POST', url, {}, form, file)
 }
-async function read(url) {
-  const answer = await fetch(url, { cache: 'no-store' })
+async function parts(urls, sizeBytes) {
+  const file = fileOf(sizeBytes)
+  const partBytes = Math.ceil(sizeBytes / urls.length)
+  const upload = async (url, at) => {
+    const body = file.slice(at * partBytes, (at + 1) * partBytes)
+    const answer = await fetch(url, { method: 'PUT', body })
+    return answer.headers.get('etag')
+  }
+  return Promise.all(urls.map(upload))
+}
+async function read(url, range) {
+  const headersSent = range === undefined ? {} : { range }
+  const answer = await fetch(url, { cache: 'no-store', headers: headersSent })
   const bytes = await answer.arrayBuffer()
   const digest = await digestOf(bytes)
   const headers = Object.fromEntries(answer.headers)

@@ -6,7 +6,14 @@
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import {
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { runCommand, untilTrue } from '../../../bench/harness/process.ts'
 import { signedFields } from '../../../gateway/testing/forms.ts'
@@ -38,6 +45,7 @@ async function runSuite(context: Context): Promise<void> {
       await refusedStep(world)
       await allowStep(world)
       await putSteps(world)
+      await partsStep(world)
       await formSteps(world)
       await strangeOriginStep(world)
     } finally {
@@ -68,7 +76,7 @@ async function allowStep({ context, page }: World): Promise<void> {
       AllowedOrigins: [page.origin],
       AllowedMethods: ['GET', 'PUT', 'POST', 'HEAD'],
       AllowedHeaders: ['*'],
-      ExposeHeaders: ['ETag', 'Location', 'x-amz-meta-color', 'x-amz-request-id'],
+      ExposeHeaders: ['ETag', 'Location', 'Content-Range', 'x-amz-meta-color', 'x-amz-request-id'],
       MaxAgeSeconds: 60,
     }
     const file = join(context.scratch, 'cors.json')
@@ -110,6 +118,28 @@ async function putSteps({ context, tab }: World): Promise<void> {
     equal(refused.status, 403, 'the status')
     equal(refused.text.includes('<Code>SignatureDoesNotMatch</Code>'), true, refused.text)
     equal(refused.headers['x-amz-request-id'] !== undefined, true, 'the request id')
+  })
+}
+
+async function partsStep({ context, tab }: World): Promise<void> {
+  await context.step('parts by presigned links, then a range read back', async () => {
+    const at = { Bucket: bucket, Key: 'by parts' }
+    const client = sdkClient(context, 0, { requestChecksumCalculation: 'WHEN_REQUIRED' })
+    const { UploadId } = await client.send(new CreateMultipartUploadCommand(at))
+    const links = [1, 2].map((PartNumber) =>
+      getSignedUrl(client, new UploadPartCommand({ ...at, UploadId, PartNumber })),
+    )
+    const etags = await tab.call<string[]>('parts', await Promise.all(links), 2 * SIZE_BYTES)
+    const Parts = etags.map((ETag, index) => ({ ETag, PartNumber: index + 1 }))
+    const complete = { ...at, UploadId, MultipartUpload: { Parts } }
+    await client.send(new CompleteMultipartUploadCommand(complete))
+    const stored = await getBytes(sdkClient(context, 1), bucket, at.Key)
+    equal(stored.length, 2 * SIZE_BYTES, 'size')
+    const link = await getLink(context, at.Key)
+    const read = await tab.call<ReadReport>('read', link, 'bytes=6291400-6291999')
+    const range = `bytes 6291400-6291999/${stored.length}`
+    equal([read.status, read.headers['content-range']], [206, range], 'the range')
+    equal(read.digest, sha256(stored.subarray(6_291_400, 6_292_000)), 'its bytes')
   })
 }
 
@@ -195,9 +225,13 @@ function checkProgress({ progress }: UploadReport, sizeBytes: number): void {
 /** Another gateway has what the page sent. */
 async function checkStored(context: Context, key: string, sent: UploadReport): Promise<void> {
   const stored = await getBytes(sdkClient(context, 2), bucket, key)
-  equal(createHash('sha256').update(stored).digest('hex'), sent.digest, 'the stored bytes')
+  equal(sha256(stored), sent.digest, 'the stored bytes')
   const etag = `"${createHash('md5').update(stored).digest('hex')}"`
   equal(sent.headers['etag'], etag, 'the ETag that the page sees')
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
 }
 
 function urlOf(context: Context): string {
