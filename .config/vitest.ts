@@ -35,6 +35,7 @@ process.env['NODE_COMPILE_CACHE'] ??= join(ROOT, 'node_modules/.cache/node')
 export const LONG = [
   'sim/log/compaction-model.test.ts',
   'sim/scenarios/floors.test.ts',
+  'sim/scenarios/lifecycle-many.test.ts',
   'sim/scenarios/move-faults.test.ts',
   'sim/mutants/mutants.test.ts',
   'sim/log/store-crash.test.ts',

@@ -28,6 +28,7 @@ import { LOCK_ATTEMPT_CASES } from './lock-attempts.ts'
 import { OBJECT_LOCK_CASES } from './object-lock.ts'
 import { OBJECT_CASES } from './objects.ts'
 import { OBJECT_TAG_CASES } from './object-tags.ts'
+import { LIFECYCLE_CASES } from './lifecycle.ts'
 import { SETTING_CASES } from './settings.ts'
 import { STEERING_CASES } from './steering.ts'
 import { VERSION_LISTING_CASES } from './version-listing.ts'
@@ -55,6 +56,7 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...VERSION_LISTING_CASES,
   ...VERSION_WRITE_CASES,
   ...SETTING_CASES,
+  ...LIFECYCLE_CASES,
   ...STEERING_CASES,
   ...ENCRYPTION_CASES,
   ...ENCRYPTED_BUCKET_CASES,

@@ -1,19 +1,15 @@
-/** Settings of a bucket: policy, public access block, lifecycle. */
+/** Settings of a bucket: policy, public access block. Lifecycle: lifecycle.ts. */
 
 import assert from 'node:assert/strict'
 import {
-  DeleteBucketLifecycleCommand,
   DeleteBucketPolicyCommand,
   DeletePublicAccessBlockCommand,
-  GetBucketLifecycleConfigurationCommand,
   GetBucketPolicyCommand,
   GetBucketPolicyStatusCommand,
   GetPublicAccessBlockCommand,
-  PutBucketLifecycleConfigurationCommand,
   PutBucketPolicyCommand,
   PutPublicAccessBlockCommand,
 } from '@aws-sdk/client-s3'
-import { setVersioning } from './versions.ts'
 import {
   fails,
   expectRefused,
@@ -36,7 +32,7 @@ function policyOf(...statements: object[]): string {
   return JSON.stringify({ Version: '2012-10-17', Statement: statements })
 }
 
-function putSetting(
+export function putSetting(
   world: ConformanceWorld,
   name: string,
   text: string | Buffer,
@@ -174,84 +170,6 @@ export const SETTING_CASES: readonly ConformanceCase[] = [
         expectRefused(await putSetting(world, 'publicAccessBlock', text), 400, 'MalformedXML')
       }
       await s3.send(new DeleteBucketPolicyCommand({ Bucket }))
-    },
-  },
-  {
-    name: 'lifecycle rules that abort uploads',
-    async run({ s3, bucket: Bucket }) {
-      const rules = [
-        { ID: 'all', Filter: { Prefix: '' }, Status: 'Enabled' as const },
-        { ID: 'some', Filter: { Prefix: 'a/ü&<' }, Status: 'Disabled' as const },
-      ].map((rule, at) => ({
-        ...rule,
-        AbortIncompleteMultipartUpload: { DaysAfterInitiation: at + 1 },
-      }))
-      const put = (Rules: typeof rules) =>
-        new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules } })
-      await s3.send(put(rules))
-      const get = new GetBucketLifecycleConfigurationCommand({ Bucket })
-      const found = await s3.send(get)
-      assert.deepEqual(found.Rules, rules)
-      assert.equal(found.TransitionDefaultMinimumObjectSize, 'all_storage_classes_128K')
-      await s3.send(put(rules.slice(1)))
-      assert.deepEqual((await s3.send(get)).Rules, rules.slice(1))
-      // Changing one setting leaves the others unchanged.
-      await setVersioning({ s3, bucket: Bucket } as ConformanceWorld, 'Enabled')
-      assert.deepEqual((await s3.send(get)).Rules, rules.slice(1))
-      await s3.send(new DeleteBucketLifecycleCommand({ Bucket }))
-      await fails(s3.send(get), 404, 'NoSuchLifecycleConfiguration')
-    },
-  },
-  {
-    name: 'lifecycle rules that are refused change nothing',
-    async run(world) {
-      const { s3, bucket: Bucket } = world
-      const abort =
-        '<AbortIncompleteMultipartUpload><DaysAfterInitiation>3</DaysAfterInitiation></AbortIncompleteMultipartUpload>'
-      const good = `<Filter/><Status>Enabled</Status>${abort}`
-      const put = (...rules: string[]) =>
-        putSetting(
-          world,
-          'lifecycle',
-          `<LifecycleConfiguration>${rules.map((rule) => `<Rule>${rule}</Rule>`).join('')}</LifecycleConfiguration>`,
-        )
-      assert.equal((await put(good)).status, 200)
-      const get = new GetBucketLifecycleConfigurationCommand({ Bucket })
-      const { Rules } = await s3.send(get)
-      assert(Rules?.[0]?.ID)
-      const expiration = '<Expiration><Days>1</Days></Expiration>'
-      const older = `<Prefix>a</Prefix><Status>Enabled</Status>${abort}`
-      const filter = (inner: string): string =>
-        good.replace('<Filter/>', `<Filter>${inner}</Filter>`)
-      const days = (text: string): string => good.replace('>3<', `>${text}<`)
-      const bad: readonly [rules: string[], status: number, code: string][] = [
-        [[good + expiration], 501, 'NotImplemented'],
-        [[`<Filter/><Status>Enabled</Status>${expiration}`], 501, 'NotImplemented'],
-        [[filter('<Tag><Key>a</Key><Value>b</Value></Tag>')], 501, 'NotImplemented'],
-        [[filter('<And><Prefix>a</Prefix></And>')], 501, 'NotImplemented'],
-        [[good + '<Odd/>'], 400, 'MalformedXML'],
-        [[filter('<Odd/>')], 400, 'MalformedXML'],
-        [[`${older}<Filter/>`], 400, 'MalformedXML'],
-        [[`<Status>Enabled</Status>${abort}`], 400, 'MalformedXML'],
-        [[good.replace('Enabled', 'On')], 400, 'MalformedXML'],
-        [[days('0')], 400, 'InvalidArgument'],
-        [[days('-1')], 400, 'InvalidArgument'],
-        [[days('1.5')], 400, 'InvalidArgument'],
-        [[days('99999999999')], 400, 'InvalidArgument'],
-        [['<Filter/><Status>Enabled</Status>'], 400, 'InvalidRequest'],
-        [[`<ID>a</ID>${good}`, `<ID>a</ID>${good}`], 400, 'InvalidArgument'],
-        [[`<ID>${'a'.repeat(256)}</ID>${good}`], 400, 'InvalidArgument'],
-        [[filter(`<Prefix>${'a'.repeat(1025)}</Prefix>`)], 400, 'InvalidRequest'],
-        [Array.from({ length: 1001 }, () => good), 400, 'InvalidRequest'],
-        [[], 400, 'MalformedXML'],
-      ]
-      for (const [rules, status, code] of bad) expectRefused(await put(...rules), status, code)
-      assert.deepEqual((await s3.send(get)).Rules, Rules)
-      assert.equal((await put(older, good)).status, 200)
-      assert.deepEqual(
-        (await s3.send(get)).Rules?.map((rule) => rule.Filter?.Prefix),
-        ['a', ''],
-      )
     },
   },
 ]

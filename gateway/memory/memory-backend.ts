@@ -28,7 +28,7 @@ import type { KeyBackend } from '../port/encryption.ts'
 import type { UploadBackend } from '../port/uploads.ts'
 import type { ListVersionsPage, ListVersionsRequest } from '../port/versions.ts'
 import { PACKED_BYTES, readPieces, receive } from './memory-body.ts'
-import { begin, MemoryBuckets, orderOf } from './memory-buckets.ts'
+import { begin, memoryExpiration, MemoryBuckets, orderOf } from './memory-buckets.ts'
 import { foldPage } from './memory-listing.ts'
 import { MemoryKeys } from './memory-keys.ts'
 import { MemoryMultipart } from './memory-multipart.ts'
@@ -137,7 +137,11 @@ export class MemoryBackend implements Backend {
   ): Promise<ObjectReader> {
     begin(context)
     const { objects, settings } = this.#buckets.get(request.bucket)
-    const { info, pieces } = readableVersion(objects.get(request.key) ?? [], request.versionId)
+    const versions = objects.get(request.key) ?? []
+    const { info: stored, pieces } = readableVersion(versions, request.versionId)
+    const isCurrent = stored === versions[0]?.info
+    const expiration = isCurrent ? memoryExpiration(settings, stored) : undefined
+    const info = { ...stored, expiration }
     const packed = request.withData && info.sizeBytes <= PACKED_BYTES && pieces.length <= 1
     return {
       info,

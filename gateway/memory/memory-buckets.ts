@@ -2,6 +2,7 @@
 
 import { StoreError } from '../../protocol/errors.ts'
 import type { RequestContext } from '../../protocol/context.ts'
+import { expirationOf, type RuleTime } from '../../protocol/lifecycle/rule.ts'
 import { sameAccess } from '../port/bucket-access.ts'
 import { changedDocuments } from '../port/bucket-documents.ts'
 import type {
@@ -113,7 +114,7 @@ export class MemoryBuckets implements BucketBackend {
   ): Promise<void> {
     begin(context)
     const bucket = this.get(request.bucket)
-    const { versioning, policy, principals, publicAccessBlock, abortRules } = request.change
+    const { versioning, policy, principals, publicAccessBlock } = request.change
     const { settings } = bucket
     if (request.judged !== undefined && !sameAccess(request.judged, settings)) {
       throw new StoreError('Conflict', 'the settings were changed meanwhile')
@@ -125,7 +126,6 @@ export class MemoryBuckets implements BucketBackend {
       policy: changed(settings.policy, policy),
       principals: policy === undefined ? settings.principals : principals,
       publicAccessBlock: changed(settings.publicAccessBlock, publicAccessBlock),
-      abortRules: changed(settings.abortRules, abortRules),
     }
   }
 
@@ -165,7 +165,8 @@ export class MemoryBuckets implements BucketBackend {
     const made: StoredVersion = { info, pieces, sequence, deleteMarker }
     const before = bucket.objects.get(fields.key) ?? []
     this.replace(bucket, fields.key, addMemoryVersion(before, made, versioning))
-    return { versionId, versioned: versioning !== undefined, lastModifiedMs }
+    const expiration = memoryExpiration(bucket.settings, info)
+    return { versionId, versioned: versioning !== undefined, lastModifiedMs, expiration }
   }
 
   /** Replaces the versions of a key. Without versions the key is removed. Throws ObjectLocked. */
@@ -206,4 +207,13 @@ function changed<Value>(
 export function orderOf(bucket: StoredBucket): readonly string[] {
   bucket.order ??= [...bucket.objects.keys()].sort(compareKeys)
   return bucket.order
+}
+
+/** When the version expires, if it is the current one. */
+export function memoryExpiration(
+  { lifecycle = [] }: BucketSettings,
+  info: ObjectInfo,
+): RuleTime | undefined {
+  const tags = info.tags?.map(({ key, value }) => ({ name: key, value }))
+  return expirationOf(lifecycle, info.key, { ...info, tags, deleteMarker: false })
 }

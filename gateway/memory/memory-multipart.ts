@@ -5,6 +5,7 @@
 
 import { StoreError } from '../../protocol/errors.ts'
 import type { RequestContext } from '../../protocol/context.ts'
+import { abortOf } from '../../protocol/lifecycle/rule.ts'
 import type { FinishedBody } from '../port/body.ts'
 import type {
   CompletedUpload,
@@ -54,7 +55,7 @@ export class MemoryMultipart implements UploadBackend {
     }
     const info = { ...headers, key, uploadId, initiatedMs, ...kind }
     bucket.uploads.set(uploadId, { info, parts: new Map() })
-    return info
+    return { ...info, abort: abortOf(bucket.settings.lifecycle ?? [], info) }
   }
 
   async getUpload(
@@ -88,7 +89,9 @@ export class MemoryMultipart implements UploadBackend {
   ): Promise<{ upload: UploadInfo; parts: readonly PartInfo[]; next?: number | undefined }> {
     begin(context)
     const upload = this.#upload(request)
-    return { upload: upload.info, ...listPartsOf(upload, request) }
+    const { settings } = this.#buckets.get(request.bucket)
+    const abort = abortOf(settings.lifecycle ?? [], upload.info)
+    return { upload: { ...upload.info, abort }, ...listPartsOf(upload, request) }
   }
 
   async listUploads(

@@ -7,6 +7,7 @@
  */
 
 import type { AclGrant } from '../../protocol/iam/acl.ts'
+import type { LifecycleRule } from '../../protocol/lifecycle/rule.ts'
 
 /** A tag of a bucket or of an object. */
 export interface Tag {
@@ -61,6 +62,7 @@ export interface BucketDocuments {
   /** Absent means BucketOwnerEnforced. `Removed`: the rule was deleted, which means ObjectWriter. */
   readonly ownership?: ObjectOwnership | 'Removed' | undefined
   readonly encryption?: BucketEncryption | undefined
+  readonly lifecycle?: readonly LifecycleRule[] | undefined
 }
 
 /** Null removes a setting, undefined leaves it unchanged. */
@@ -75,6 +77,7 @@ export const DOCUMENT_NAMES = [
   'acl',
   'ownership',
   'encryption',
+  'lifecycle',
 ] as const satisfies readonly (keyof BucketDocuments)[]
 
 /** The settings after a change. */

@@ -22,14 +22,6 @@ export interface PublicAccessBlock {
   readonly restrictPublicBuckets: boolean
 }
 
-/** Uploads below the prefix that stay open for `days` are aborted. */
-export interface AbortRule {
-  readonly id: string
-  readonly prefix: string
-  readonly days: number
-  readonly enabled: boolean
-}
-
 /** What a bucket's owner can configure. A field that was never configured is absent. */
 export interface BucketSettings extends BucketDocuments {
   readonly versioning?: Versioning | undefined
@@ -38,7 +30,6 @@ export interface BucketSettings extends BucketDocuments {
   /** The users and roles that the ARNs in the policy named when it was stored. */
   readonly principals?: readonly ResolvedPrincipal[] | undefined
   readonly publicAccessBlock?: PublicAccessBlock | undefined
-  readonly abortRules?: readonly AbortRule[] | undefined
 }
 
 /** What a decision about a request needs to know of a bucket. */
@@ -54,7 +45,6 @@ export interface BucketChange extends DocumentChange {
   /** Given together with `policy`. */
   readonly principals?: readonly ResolvedPrincipal[]
   readonly publicAccessBlock?: PublicAccessBlock | null
-  readonly abortRules?: readonly AbortRule[] | null
 }
 
 /** Operations on buckets. Those on an existing bucket throw NoSuchBucket when there is none. */

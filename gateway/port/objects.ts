@@ -2,6 +2,7 @@
 
 import type { RequestContext } from '../../protocol/context.ts'
 import type { LockMode, Tag } from './bucket-documents.ts'
+import type { RuleTime } from '../../protocol/lifecycle/rule.ts'
 import type { ObjectBody, FinishedBody, SmallBody } from './body.ts'
 import type { DataEncryption } from './encryption.ts'
 import type { ListedObjects } from './listed-objects.ts'
@@ -51,6 +52,8 @@ export interface ObjectInfo extends ObjectHeaders, Omit<FinishedBody, 'salt'> {
   readonly lastModifiedMs: number
   /** 'null': the null version. */
   readonly versionId: string
+  /** When a rule of the bucket's lifecycle lets it expire. Only the current version does. */
+  readonly expiration?: RuleTime | undefined
   /** The parts of a multipart object, in order. Other objects have none. */
   readonly parts?: readonly ObjectPart[] | undefined
   /** Present when the stored bytes are encrypted. */
@@ -115,6 +118,8 @@ export interface PutResult {
   readonly versionId: string
   readonly versioned: boolean
   readonly lastModifiedMs: number
+  /** When a rule of the bucket's lifecycle lets it expire. */
+  readonly expiration?: RuleTime | undefined
 }
 
 /** What a delete made or removed. */

@@ -1,6 +1,7 @@
 /** Multipart uploads: their parts, their completion, and listings of the open ones. */
 
 import type { RequestContext } from '../../protocol/context.ts'
+import type { RuleTime } from '../../protocol/lifecycle/rule.ts'
 import type { ChecksumAlgorithm, Checksums, ObjectBody, FinishedBody, SmallBody } from './body.ts'
 import type { ObjectHeaders, PutResult, WriteCondition } from './objects.ts'
 
@@ -9,6 +10,8 @@ export interface UploadInfo extends ObjectHeaders {
   readonly key: string
   readonly uploadId: string
   readonly initiatedMs: number
+  /** When a rule of the bucket's lifecycle aborts it. Only in answers of createUpload and listParts. */
+  readonly abort?: RuleTime | undefined
   readonly checksumAlgorithm?: ChecksumAlgorithm | undefined
   readonly checksumType?: 'FULL_OBJECT' | 'COMPOSITE' | undefined
   /** How all parts are encrypted. */

@@ -112,8 +112,9 @@ Nothing that changes the meaning of a request is ignored, and what AWS ignores i
 - Storage classes are stored and shown as the client sent them. All data is stored the same way.
 - Versions: where an operation has two rights, a request that names a version needs the second. The null
   version is \`null\`. MFA delete gets 501.
-- Lifecycle: at most 1,000 rules that abort open uploads, with or without a prefix. Any other action or filter gets
-  501, and nothing changes.
+- Lifecycle: at most 1,000 rules that let current and noncurrent versions expire, remove delete markers that are left
+  alone, and abort open uploads; filters by prefix, tags and size. Transitions to other storage classes get 501, and
+  nothing changes. What is due at a midnight UTC goes within minutes after it, by the clocks of a majority of the nodes.
 - Object lock: a bucket gets it when it is created or, with versioning, later, and keeps it; \`x-amz-bucket-object-lock-token\` is
   not needed. Versions begin with the lock of their request's headers, which need \`s3:PutObjectRetention\` and
   \`s3:PutObjectLegalHold\` too, or with the default retention of the bucket, of at most 36,500 days or 100 years. What is put

@@ -21,6 +21,7 @@ import { checksumsOf, checksumXml, invalidArgument, MAX_PARTS, gatherBody } from
 import { customerKey } from './customer-key.ts'
 import { checkUploadKey, completedHeaders } from './encryption.ts'
 import { checksumTypeHeader, requestedUpload } from './multipart.ts'
+import { addExpiration } from './expiration.ts'
 import { addVersionHeader } from './version.ts'
 
 /** Room for 10,000 parts with an ETag and one or two checksums each. */
@@ -57,6 +58,7 @@ export async function completeMultipartUpload(call: Call): Promise<S3Response> {
   })
   const answer: ResponseHeaders = completedHeaders(result.encryption)
   addVersionHeader(answer, result)
+  addExpiration(answer, result.expiration)
   const scheme = request.secure ? 'https' : 'http'
   const host = request.headers['host'] ?? ''
   return xmlResponse(

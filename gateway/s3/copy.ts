@@ -29,6 +29,7 @@ import {
 } from './common.ts'
 import { checkObjectAcl } from './acl.ts'
 import { openReader, planEncryption } from './encryption.ts'
+import { addExpiration } from './expiration.ts'
 import { CapturedBody } from './put.ts'
 import { lockInHeaders } from './locking.ts'
 import { tagsAction, tagsInHeader } from './tagging.ts'
@@ -93,6 +94,7 @@ export async function copyObject(call: Call): Promise<S3Response> {
   })
   const answer = { ...sourceHeaders(reader), ...plan.headers }
   addVersionHeader(answer, made)
+  addExpiration(answer, made.expiration)
   const { finished } = body
   const result = copyResult(made.lastModifiedMs, finished.etag, checksumXml(finished))
   return xmlResponse('CopyObjectResult', result, answer)

@@ -32,6 +32,7 @@ import {
 import { encryptionHeaders, openReader } from './encryption.ts'
 import { addLockHeaders } from './locking.ts'
 import { addTagCount } from './tagging.ts'
+import { addExpiration } from './expiration.ts'
 import { addVersionHeader, requestedVersion } from './version.ts'
 
 /** The query parameters of GET and HEAD that set a header of the answer, also one that the object does not have. */
@@ -173,6 +174,7 @@ function describe({ info, versioned }: ObjectReader): ResponseHeaders {
     'Accept-Ranges': 'bytes',
   }
   addVersionHeader(answer, { versioned, versionId: info.versionId })
+  addExpiration(answer, info.expiration)
   for (const [stored, answered] of SYSTEM_HEADERS) {
     const value = info.system[stored]
     if (value !== undefined) answer[answered] = value

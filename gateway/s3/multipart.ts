@@ -47,6 +47,7 @@ import { checkUploadKey, partEncryption, planEncryption } from './encryption.ts'
 import { PartBody } from './part-body.ts'
 import { encryptedBody } from '../encryption/encrypting.ts'
 import { listingOf, named, prefixesXml } from './list.ts'
+import { addAbort } from './expiration.ts'
 import { CapturedBody, receiveBody } from './put.ts'
 import { hasDefaultRetention, lockInHeaders, requireDigestOfLocked } from './locking.ts'
 import { tagsInHeader } from './tagging.ts'
@@ -74,6 +75,7 @@ export async function createMultipartUpload(call: Call): Promise<S3Response> {
     headers['x-amz-checksum-algorithm'] = checksum.checksumAlgorithm
     headers['x-amz-checksum-type'] = checksum.checksumType ?? 'COMPOSITE'
   }
+  addAbort(headers, upload.abort)
   return xmlResponse(
     'InitiateMultipartUploadResult',
     tag('Bucket', bucket) + tag('Key', key) + tag('UploadId', upload.uploadId),
@@ -235,6 +237,8 @@ export async function listParts(call: Call): Promise<S3Response> {
     partsXml += `<Part>${tag('PartNumber', part.partNumber)}${tag('LastModified', xmlDate(part.lastModifiedMs))}${tag('ETag', `"${part.etag}"`)}${tag('Size', part.sizeBytes)}${sums}</Part>`
   }
   const owner = await bucketOwner(call)
+  const headers: ResponseHeaders = {}
+  addAbort(headers, upload.abort)
   return xmlResponse(
     'ListPartsResult',
     tag('Bucket', call.bucket) +
@@ -249,6 +253,7 @@ export async function listParts(call: Call): Promise<S3Response> {
       tag('MaxParts', limit) +
       tag('IsTruncated', limit > 0 && next !== undefined) +
       partsXml,
+    headers,
   )
 }
 

@@ -13,6 +13,7 @@ import { addChecksums, MAX_OBJECT_PUT_BYTES, objectHeaders } from './common.ts'
 import { planEncryption } from './encryption.ts'
 import { hasDefaultRetention, lockInHeaders, requireDigestOfLocked } from './locking.ts'
 import { tagsInHeader } from './tagging.ts'
+import { addExpiration } from './expiration.ts'
 import { addVersionHeader } from './version.ts'
 
 /**
@@ -43,6 +44,7 @@ export async function putObject(call: Call): Promise<S3Response> {
   const { finished } = body
   const answer: ResponseHeaders = { ETag: `"${finished.etag}"`, ...plan.headers }
   addVersionHeader(answer, made)
+  addExpiration(answer, made.expiration)
   addChecksums(answer, finished)
   return emptyResponse(200, answer)
 }

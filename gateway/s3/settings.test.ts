@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { AbortRule } from '../port/buckets.ts'
+import { DAY_MS, type LifecycleRule } from '../../protocol/lifecycle/rule.ts'
 import { S3Error } from '../http/errors.ts'
 import { parseTags, TAGGING_LIMITS } from '../http/tags.ts'
 import { parseXml } from '../http/xml.ts'
@@ -14,12 +14,50 @@ import { parseVersioning, VERSIONING_LIMITS } from './versioning.ts'
 const text = (maxLength: number): fc.Arbitrary<string> =>
   fc.string({ unit: 'grapheme', maxLength }).filter((one) => !/\p{Cc}|\ufffe|\uffff/u.test(one))
 
-const rule: fc.Arbitrary<AbortRule> = fc.record({
-  id: text(60).filter((id) => id !== ''),
-  prefix: text(200),
-  days: fc.integer({ min: 1, max: 0x7fffffff }),
-  enabled: fc.boolean(),
-})
+const days = fc.integer({ min: 1, max: 0x7fffffff })
+const prefix = text(200)
+const tags = fc.uniqueArray(
+  fc.record({ key: text(20).filter((key) => key !== ''), value: text(20) }),
+  {
+    minLength: 1,
+    maxLength: 3,
+    selector: ({ key }) => key,
+  },
+)
+const midnight = fc.integer({ min: 0, max: 40_000 }).map((day) => day * DAY_MS)
+
+/** What is written alone, and what needs `<And>`. */
+const filter = fc.oneof(
+  fc.record({ prefix }),
+  fc.record({ sizeAbove: fc.nat() }),
+  fc.record({ sizeBelow: fc.nat() }),
+  tags.map(([one]) => ({ tags: [one!] })),
+  fc
+    .record({ prefix, tags, sizeAbove: fc.nat({ max: 9 }), sizeBelow: fc.constant(10) })
+    .map((all) => ({ ...all, and: true as const })),
+)
+const action = fc.oneof(
+  fc.record({ days }),
+  fc.record({ dateMs: midnight }),
+  fc.record({ noncurrentDays: days }),
+  fc.record({ days, noncurrentDays: days, newerNoncurrent: fc.integer({ min: 1, max: 100 }) }),
+)
+const rule: fc.Arbitrary<LifecycleRule> = fc.oneof(
+  fc
+    .tuple(
+      fc.record({ id: text(60).filter((id) => id !== ''), enabled: fc.boolean() }),
+      filter,
+      action,
+    )
+    .map(([head, where, what]) => ({ ...head, ...where, ...what })),
+  fc.record({
+    id: text(60).filter((id) => id !== ''),
+    enabled: fc.boolean(),
+    prefix,
+    expiredMarkers: fc.boolean(),
+    abortDays: days,
+  }),
+)
 
 function bytes(xml: string): Uint8Array {
   return Buffer.from(xml)
@@ -129,8 +167,8 @@ describe('random and damaged settings', () => {
         refusedOr(() => parseCors(parseXml(body, CORS_LIMITS)))
         refusedOr(() => parseTags(parseXml(body, TAGGING_LIMITS), 'Bucket'))
         const rules = refusedOr(() => parseLifecycle(parseXml(body, LIFECYCLE_LIMITS))) as
-          AbortRule[] | undefined
-        for (const { days } of rules ?? []) expect(days).toBeGreaterThan(0)
+          LifecycleRule[] | undefined
+        for (const { abortDays = 1 } of rules ?? []) expect(abortDays).toBeGreaterThan(0)
       }),
       { numRuns: 3000 },
     )

@@ -1,6 +1,7 @@
 /** The roles of a node that is wired, named after the rooms of node/. */
 
 import type { Identities } from '../iam/identities.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { ObjectParts } from './wire-objects.ts'
 import type { QuorumParts } from './wire-quorum.ts'
 import type { RebalanceParts } from './wire-rebalance.ts'
@@ -17,4 +18,5 @@ export interface NodeRoles {
   readonly rebalance: RebalanceParts
   readonly objects: ObjectParts
   readonly identities: Identities
+  readonly lifecycle: Lifecycle
 }

@@ -10,6 +10,7 @@ import type { Service } from '../serving/service.ts'
 import type { NodeBase } from './node-base.ts'
 import type { NodeRoles } from './node-roles.ts'
 import { wireIdentities } from './wire-identities.ts'
+import { wireLifecycle } from './wire-lifecycle.ts'
 import { wireObjects, type ObjectParts } from './wire-objects.ts'
 import { wireQuorum } from './wire-quorum.ts'
 import { wireRebalance, type RebalanceParts } from './wire-rebalance.ts'
@@ -65,7 +66,8 @@ export function wireNode(base: NodeBase): WiredNode {
   const rebalance: RebalanceParts = wireRebalance(base, replica, quorum, reclaim.space)
   const objects: ObjectParts = wireObjects(base, quorum, reclaim)
   const identities = wireIdentities(base, quorum.registers, objects.buckets)
-  const roles = { replica, quorum, reclaim, repair, rebalance, objects, identities }
+  const lifecycle = wireLifecycle(base, quorum, objects)
+  const roles = { replica, quorum, reclaim, repair, rebalance, objects, identities, lifecycle }
   const { status, secret } = wireStatus(base, roles)
   const service: Service = wireService(base, roles, status)
   return { ...roles, status, secret, service }

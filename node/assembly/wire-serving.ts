@@ -40,6 +40,7 @@ export function wireService(
     observe: (later, from) => layout.observe(later, from),
     layout: (from, type, body) => layout.answer(from, type, body),
     status: () => status.own(),
+    nowMs: () => base.env.clock.nowMs(),
   })
 }
 

@@ -48,7 +48,11 @@ export function wireStatus(base: NodeBase, roles: NodeRoles): StatusParts {
     serves: (partition) => rebalance.serves(partition),
     moves,
     logger,
-    extraGauges: () => [...moves.gauges(rebalance), ...(options.gauges?.() ?? [])],
+    extraGauges: () => [
+      ...moves.gauges(rebalance),
+      ...roles.lifecycle.gauges(),
+      ...(options.gauges?.() ?? []),
+    ],
   })
   return { status, secret }
 }

@@ -5,6 +5,7 @@ import {
   type BucketDocuments,
   type DocumentChange,
 } from '../../gateway/port/bucket-documents.ts'
+import { abortRulesOf, rulesOf } from './bucket-lifecycle.ts'
 import { byteString } from '../../protocol/bytes.ts'
 import { bucketCodec, type BucketRecord, type PairRecord } from '../../protocol/codec/versioned.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
@@ -100,8 +101,6 @@ export function settingsOf(record: BucketRecord): BucketSettings {
         ? undefined
         : record.principals.map(({ name, value }) => ({ arn: name, id: value })),
     publicAccessBlock: accessBlockOf(record.publicAccessBlock),
-    abortRules:
-      record.abortRules.length === 0 ? undefined : record.abortRules.map((rule) => ({ ...rule })),
     ...documentsOf(record),
   }
 }
@@ -111,7 +110,7 @@ export function settingsOf(record: BucketRecord): BucketSettings {
  * settings at the same time both count. In a change null removes a setting, and undefined keeps it.
  */
 export function withChange(record: BucketRecord, change: BucketChange): BucketRecord {
-  const { versioning, policy, principals = [], publicAccessBlock, abortRules } = change
+  const { versioning, policy, principals = [], publicAccessBlock, lifecycle } = change
   return {
     ...record,
     generation: record.generation + 1,
@@ -124,24 +123,20 @@ export function withChange(record: BucketRecord, change: BucketChange): BucketRe
     ...(publicAccessBlock !== undefined && {
       publicAccessBlock: publicAccessBlock === null ? 0 : accessBlockNumber(publicAccessBlock),
     }),
-    ...(abortRules !== undefined && {
-      abortRules: (abortRules ?? []).map(({ id, prefix, days, enabled }) => ({
-        id,
-        prefix,
-        days,
-        enabled,
-      })),
+    ...(lifecycle !== undefined && {
+      abortRules: lifecycle === null ? [] : abortRulesOf(lifecycle),
     }),
     documents: withDocuments(record.documents, change),
   }
 }
 
-function documentsOf({ documents }: BucketRecord): BucketDocuments {
+function documentsOf({ documents: stored, abortRules }: BucketRecord): BucketDocuments {
   const found: Record<string, unknown> = {}
-  for (const { name, value } of documents) {
+  for (const { name, value } of stored) {
     if (isDocument(name)) found[name] = JSON.parse(value)
   }
-  return found
+  const documents = found as BucketDocuments
+  return { ...documents, lifecycle: rulesOf(abortRules, documents.lifecycle) }
 }
 
 /** Documents that the change does not name stay, also those whose names are not known here. */
@@ -156,23 +151,6 @@ function withDocuments(documents: readonly PairRecord[], change: DocumentChange)
 
 function isDocument(name: string): name is (typeof DOCUMENT_NAMES)[number] {
   return (DOCUMENT_NAMES as readonly string[]).includes(name)
-}
-
-/**
- * Whether a rule of the bucket wants this open upload aborted by now. Decided by the wall clock of the node that asks:
- * this is policy, never safety (G4).
- */
-export function isAbortDue(
-  { abortRules }: Pick<BucketRecord, 'abortRules'>,
-  upload: { readonly key: string; readonly initiatedMs: number },
-  nowMs: number,
-): boolean {
-  return abortRules.some(
-    ({ enabled, prefix, days }) =>
-      enabled &&
-      upload.key.startsWith(prefix) &&
-      nowMs - upload.initiatedMs >= days * 24 * 3_600_000,
-  )
 }
 
 function accessBlockOf(bits: number): PublicAccessBlock | undefined {

@@ -52,6 +52,8 @@ import {
   settingsOf,
   withChange,
 } from './bucket-record.ts'
+import { LifecycleDirectory } from './lifecycle-directory.ts'
+import { objectRules } from '../../protocol/lifecycle/rule.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
 
@@ -85,6 +87,8 @@ export interface BucketsOptions {
 }
 
 export class Buckets {
+  /** Which buckets have a lifecycle. */
+  readonly lifecycles: LifecycleDirectory
   readonly #options: BucketsOptions
   readonly #cache: BucketCache
   readonly #fence: FenceRaiser
@@ -95,6 +99,7 @@ export class Buckets {
 
   constructor(options: BucketsOptions) {
     this.#options = options
+    this.lifecycles = new LifecycleDirectory(options)
     this.#cache = new BucketCache({
       ...options,
       reread: (name) => this.#reader.live(internalContext(), name, { holdsKey: true }),
@@ -200,6 +205,7 @@ export class Buckets {
       const began = this.#cache.beginRead()
       const found = await this.#reader.live(context, name)
       this.#mustBeDecided(found)
+      await this.#announce(context, found, change, 'before')
       let outdated = false
       let refusal: StoreError | undefined
       const outcome = await this.#options.registers.change(context, {
@@ -228,6 +234,7 @@ export class Buckets {
       this.#cache.access.drop(name)
       this.#cache.remember(next, began)
       await this.#fence.raise(new Bucket(next, () => Promise.resolve(next)))
+      await this.#announce(context, next, change, 'after')
       return
     }
     throw bucketBusy()
@@ -323,6 +330,19 @@ export class Buckets {
       if (!(error instanceof StoreError) || error.code === 'NoSuchBucket') throw error
       throw new StoreError('Unavailable', 'the settings of the bucket could not be read')
     }
+  }
+
+  /** Before and after rules are stored, so that no node misses them (lifecycle-directory.ts). */
+  async #announce(
+    context: RequestContext,
+    record: BucketRecord,
+    { lifecycle }: BucketChange,
+    when: 'before' | 'after',
+  ): Promise<void> {
+    if (lifecycle === undefined) return
+    const { lifecycles } = this
+    if (objectRules(lifecycle ?? []).length > 0) await lifecycles.add(context, record)
+    else if (when === 'after') await lifecycles.renew(context, record)
   }
 
   /** The caller was authorised for one incarnation. Refuse if the name now belongs to another one. */

@@ -28,6 +28,7 @@ import { MissingBlockError } from '../quorum/missing-block.ts'
 import { dataLost } from './loss-check.ts'
 import type { BlockLosses } from './losses.ts'
 import type { Bucket } from './bucket.ts'
+import { expirationIn } from './bucket-lifecycle.ts'
 import { GoneError, type Pages } from './pages.ts'
 import type { PackedBlock } from '../replica/host-replies.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
@@ -102,7 +103,11 @@ export class ObjectReads {
     const record = objectOf(accepted?.value)
     const version = await this.#readable(context, key, record, name, versionId)
     const storage = await this.#storage(context, key, version, block)
-    const info = objectInfoOf(name, version, storage)
+    const isCurrent = version.sequence === record.versions[0]?.sequence
+    const info = {
+      ...objectInfoOf(name, version, storage),
+      expiration: isCurrent ? expirationIn(bucket, key, version) : undefined,
+    }
     const versioned = bucket.record.versioning !== VERSIONING.never
     const read = (start: number, end: number): AsyncIterable<Uint8Array> => {
       const chunks = this.#options.bodies.read(context, storage, partitionOfKey(key), start, end)

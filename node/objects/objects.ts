@@ -10,7 +10,6 @@
 
 import { equalBytes, utf8ByteString } from '../../protocol/bytes.ts'
 import type { ObjectRecord, VersionRecord } from '../../protocol/codec/versioned.ts'
-import { StoreError } from '../../protocol/errors.ts'
 import type { DataId, RegisterKey } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { shardOf } from '../../protocol/keyspace/key.ts'
@@ -23,10 +22,9 @@ import {
   verdict,
   withRefusedTicket,
 } from '../../protocol/object/object.ts'
-import { find, isLacking, pageIdOf } from '../../protocol/object/pages.ts'
+import { find, isLacking } from '../../protocol/object/pages.ts'
 import { VERSION_RANDOM_BYTES } from '../../protocol/object/version-id.ts'
 import {
-  dataIdsOf,
   VERSIONING,
   wantedOf,
   withDeleteMarker,
@@ -57,14 +55,21 @@ import { NO_RECLAIM, type Reclaim } from './reclaim.ts'
 import type { Bucket } from './bucket.ts'
 import type { Buckets } from './buckets.ts'
 import type { Lister } from '../quorum/lister.ts'
-import { ObjectChanges, sameVersions, type EditInput } from './object-changes.ts'
+import {
+  ObjectChanges,
+  sameVersions,
+  type EditInput,
+  type EditOutcome,
+  type ObjectEdit,
+} from './object-changes.ts'
+import { conditionError } from './object-errors.ts'
 import { ObjectLists } from './object-lists.ts'
 import { ObjectReads } from './object-reads.ts'
 import { Pages } from './pages.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import { releasedStorage } from './released.ts'
 import { changeVersion } from './version-changes.ts'
-import { versionIdText, versionRecordOf } from './versions.ts'
+import { putResultOf, versionIdText, versionRecordOf } from './versions.ts'
 
 export interface ObjectsOptions {
   readonly registers: RegisterClient
@@ -157,7 +162,7 @@ export class Objects {
       const outcome = await this.#changes.run(context, bucket, key, edit, { block })
       if (outcome.type === 'written') {
         data = 'current'
-        return putResult(outcome.record.versions[0]!, outcome.versioning)
+        return putResultOf(bucket, key, outcome.record.versions[0]!, outcome.versioning)
       }
       data = outcome.proposed ? 'sent' : 'not-sent'
       throw conditionError(verdict(currentVersion(outcome.record), condition))
@@ -205,9 +210,13 @@ export class Objects {
       if (outcome.type === 'kept') return 'refused'
       throw conditionError(judged)
     }
-    if (outcome.type === 'written') return putResult(record.versions[0]!, outcome.versioning)
+    if (outcome.type === 'written') {
+      return putResultOf(bucket, key, record.versions[0]!, outcome.versioning)
+    }
     const written = await this.#versionOfUpload(context, key, record, version.uploadId)
-    return written === undefined ? 'gone' : putResult(written, bucket.record.versioning)
+    return written === undefined
+      ? 'gone'
+      : putResultOf(bucket, key, written, bucket.record.versioning)
   }
 
   /** Throws as `Backend.getObject` says. The bytes are read while the caller takes them. */
@@ -247,6 +256,20 @@ export class Objects {
     const bucket = await this.#options.buckets.open(context, request.bucket)
     const key = this.key(bucket, request.key)
     return changeVersion(this.#changes, context, bucket, key, request)
+  }
+
+  /**
+   * Changes an object by its register's key, for the bucket's lifecycle. Throws Unavailable, and what the bucket's fence
+   * throws.
+   */
+  edit(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    edit: (input: EditInput, around: VersionNeighbours) => ReturnType<ObjectEdit>,
+  ): Promise<EditOutcome> {
+    const around = this.#surroundings()
+    return this.#changes.run(context, bucket, key, (input) => edit(input, around(input)))
   }
 
   /** One page of current versions (object-lists.ts). Throws NoSuchBucket and Unavailable. */
@@ -372,25 +395,4 @@ export class Objects {
     if (mayFree && packed !== undefined) return
     this.#reclaim.released(storage.map((each) => releasedStorage(owner, each, mayFree)))
   }
-}
-
-/** Every data id in the register itself: data and manifests of its inline versions, and its pages. */
-export function referencedBy({ versions, pages }: ObjectRecord): DataId[] {
-  return [...versions.flatMap(dataIdsOf), ...pages.map(pageIdOf)]
-}
-
-/** What a PUT answers. Without versioning clients get no version id, which `versioned` says. */
-function putResult(version: VersionRecord, versioning: number): PutResult {
-  return {
-    versionId: versionIdText(version),
-    versioned: versioning !== VERSIONING.never,
-    lastModifiedMs: version.lastModifiedMs,
-  }
-}
-
-/** 404 where there is no object to match, 412 otherwise. */
-function conditionError(outcome: ReturnType<typeof verdict>): StoreError {
-  return outcome === 'absent'
-    ? new StoreError('NoSuchKey')
-    : new StoreError('PreconditionFailed', undefined, { Condition: 'If-Match' })
 }

@@ -36,10 +36,12 @@ describe('the sweep aborts uploads', () => {
     const key = 'tmp/file'
     const uploadId = await world.create(key)
     await world.putPart(1, MIB5, 'e1', key)
-    world.nowMs += ABORT_AFTER_DAYS * DAY_MS - 1_000
+    // The midnight after these days.
+    const dueMs = (Math.floor(world.nowMs / DAY_MS) + ABORT_AFTER_DAYS + 1) * DAY_MS
+    world.nowMs = dueMs - 1
     await world.sweep()
     expect(world.uploadRecords).toHaveLength(2)
-    world.nowMs += 1_000
+    world.nowMs = dueMs
     await world.sweep()
     expect(world.uploadRecords.map((record) => record.key)).toEqual([NAMED.key])
     expect(world.partRecords).toHaveLength(1)

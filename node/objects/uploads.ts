@@ -38,6 +38,7 @@ import { internalContext } from '../tools/internal-context.ts'
 import type { Reclaim } from './reclaim.ts'
 import { Background } from './background.ts'
 import type { Bucket } from './bucket.ts'
+import { abortIn } from './bucket-lifecycle.ts'
 import type { Buckets } from './buckets.ts'
 import { Completion, type CompletionRequest } from './completion.ts'
 import type { CompletionResult } from './completion-record.ts'
@@ -150,7 +151,8 @@ export class Uploads {
       fence: place.fence,
       change: (value) => (value === undefined ? { write: uploadValue(record) } : { keep: true }),
     })
-    return uploadInfoOf(record, uploadId)
+    const info = uploadInfoOf(record, uploadId)
+    return { ...info, abort: abortIn(place.fence, record) }
   }
 
   /** What an open upload was created with. Throws NoSuchUpload. */
@@ -231,7 +233,8 @@ export class Uploads {
   ): Promise<{ upload: UploadInfo; parts: PartInfo[]; next?: number | undefined }> {
     const place = await this.#place(context, request)
     const record = await this.#readOpen(context, place)
-    const upload = uploadInfoOf(record, request.uploadId)
+    const abort = abortIn(place.fence, record)
+    const upload = { ...uploadInfoOf(record, request.uploadId), abort }
     const parts: PartInfo[] = []
     const { after, limit } = request
     const found = this.#parts.walk(context, place.fence, place, { after, expected: limit + 1 })

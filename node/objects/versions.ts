@@ -10,6 +10,7 @@
 
 import { textOfUtf8 } from '../../protocol/bytes.ts'
 import type {
+  BucketRecord,
   LockRecord,
   PairRecord,
   PartRecord,
@@ -17,10 +18,11 @@ import type {
   VersionRecord,
 } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
-import type { ByteString } from '../../protocol/ids.ts'
+import type { ByteString, RegisterKey } from '../../protocol/ids.ts'
 import { LEGAL_HOLD, LOCK_MODE, storedLock, UNLOCKED } from '../../protocol/object/lock.ts'
 import { plainSizeOf } from '../../protocol/object/pieces.ts'
 import { NULL_VERSION_ID } from '../../protocol/object/version-id.ts'
+import { VERSIONING } from '../../protocol/object/versions.ts'
 import type { Tag } from '../../gateway/port/bucket-documents.ts'
 import type { PartInfo } from '../../gateway/port/uploads.ts'
 import type { DataEncryption } from '../../gateway/port/encryption.ts'
@@ -30,8 +32,10 @@ import type {
   ObjectInfo,
   ObjectLock,
   ObjectPart,
+  PutResult,
   Retention,
 } from '../../gateway/port/objects.ts'
+import { expirationIn } from './bucket-lifecycle.ts'
 import type { ChecksumAlgorithm, Checksums, FinishedBody } from '../../gateway/port/body.ts'
 
 /** By the number in the record. */
@@ -204,6 +208,25 @@ function dataEncryptionOf(record: string, storage: readonly StorageRecord[]): Da
     storedBytes: sizeBytes,
   }))
   return { record, bodies }
+}
+
+/**
+ * What a PUT answers. Without versioning clients get no version id, which `versioned` says.
+ *
+ * @param versioning the bucket's, when the version was written
+ */
+export function putResultOf(
+  bucket: { readonly record: BucketRecord },
+  key: RegisterKey,
+  version: VersionRecord,
+  versioning: number,
+): PutResult {
+  return {
+    versionId: versionIdText(version),
+    versioned: versioning !== VERSIONING.never,
+    lastModifiedMs: version.lastModifiedMs,
+    expiration: expirationIn(bucket, key, version),
+  }
 }
 
 /** Checksums are raw bytes in the record and base64 for clients. */

@@ -374,6 +374,11 @@ export class Peers {
   status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {
     return this.#caller.ask(CALLS.status, to, {}, options)
   }
+
+  /** What the peer's wall clock said when it answered. */
+  async clock(to: NodeId, options: CallOptions): Promise<number> {
+    return (await this.#caller.ask(CALLS.clock, to, {}, options)).nowMs
+  }
 }
 
 /** Which latency a request belongs to: what it needs of the peer's disk. */

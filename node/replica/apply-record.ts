@@ -24,6 +24,7 @@ import {
 } from '../../protocol/sync/digest.ts'
 import type { LogPosition, LogRecord, RowWrite } from '../log/types.ts'
 import { dropsRecordAt } from './drop-records.ts'
+import { dueWrites } from './due-rows.ts'
 import {
   blockRow,
   digestRow,
@@ -138,6 +139,7 @@ function applyRegister(record: LogRecord, position: LogPosition, current: Curren
     const digest = current(digestKey) ?? EMPTY_DIGEST
     const value = toggleRegister(digest, record.key as RegisterKey, before, ballot)
     writes.push({ key: digestKey, value })
+    writes.push(...dueWrites(record.key as RegisterKey, record.body, current))
   }
   return writes
 }

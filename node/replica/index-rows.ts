@@ -10,6 +10,7 @@
  * 'k'                   the mark: promises in memory stay below it, u64 (A1) ‖ position ‖ CRC-32
  * 'd' ‖ partition       digest of what this node holds of the partition (digest.ts)
  * 'y' ‖ node ‖ partition    a duty: the node may lack something of the partition (P7): position ‖ CRC-32
+ * 'l'                   due times of objects under a lifecycle (due-rows.ts)
  * ```
  *
  * A position says where the record is that made the row, so that compaction knows what is live. The CRC-32 goes over key,
@@ -34,7 +35,7 @@ import {
 } from './row-format.ts'
 
 /** Raise it when the form of a row changes: the index is then rebuilt from the log. */
-export const INDEX_VERSION = 3
+export const INDEX_VERSION = 4
 
 /**
  * Row keys: the letter, then what is unique behind it. Rows of one partition are together, so that it can be walked.

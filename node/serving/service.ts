@@ -73,6 +73,8 @@ export interface ServiceOptions extends LocalReplicaOptions {
   readonly observe: (epoch: number, from: NodeId) => Promise<void>
   readonly layout: (from: NodeId, type: number, body: Uint8Array) => Promise<Uint8Array>
   readonly status: () => WireStatusReply
+  /** What this node's wall clock says. */
+  readonly nowMs: () => number
 }
 
 /** Answers one message. `from` is the peer whose id the connection has proved. Rejects with MessageError. */
@@ -112,7 +114,7 @@ export class Service extends LocalReplica {
   }
 
   #handlersByType(): ReadonlyMap<number, Handler> {
-    const { exchange, witness, resync, lost, status } = this.#options
+    const { exchange, witness, resync, lost, status, nowMs } = this.#options
     return new Map<number, Handler>([
       [RPC.register, (from, { body, payload }) => this.#register(from, body, payload)],
       [CALLS.putBlock.type, (from, message) => this.#putBlock(from, message)],
@@ -138,6 +140,11 @@ export class Service extends LocalReplica {
       [
         CALLS.status.type,
         (_from, { type }) => Promise.resolve({ type, body: CALLS.status.reply.encode(status()) }),
+      ],
+      [
+        CALLS.clock.type,
+        (_from, { type }) =>
+          Promise.resolve({ type, body: CALLS.clock.reply.encode({ nowMs: nowMs() }) }),
       ],
     ])
   }

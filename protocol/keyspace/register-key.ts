@@ -166,6 +166,11 @@ export function objectKeyOf(key: RegisterKey): ByteString {
   return key.slice(NAME_AT, key.length - UPLOAD_ID_BYTES - 1)
 }
 
+/** What the keys of all objects of one shard begin with, from one of them. */
+export function objectHeadOf(key: RegisterKey): ByteString {
+  return key.slice(0, NAME_AT)
+}
+
 /** The upload id (16 raw bytes) of an upload or a part. */
 export function uploadIdOf(key: RegisterKey): ByteString {
   if (spaceOf(key) === 'upload') return key.slice(key.length - UPLOAD_ID_BYTES)

@@ -193,6 +193,70 @@ function editOne(
   }
 }
 
+/**
+ * Takes out every version with one of these sequences, but never the newest one. Each page that held one of them is made
+ * again once, or goes when it is empty; others are not looked at.
+ */
+export function takeOutAll(
+  all: Versions,
+  sequences: ReadonlySet<number>,
+  tools: PageTools,
+): (PagesEdit & { readonly taken: readonly VersionRecord[] }) | Lacking {
+  const taken: VersionRecord[] = []
+  const made: MadePage[] = []
+  const dropped: PageRefRecord[] = []
+  const list = [...sequences]
+  const walk = ({ versions, pages }: Versions): Versions | Lacking => {
+    const left: PageRefRecord[] = []
+    for (const ref of pages) {
+      if (!list.some((sequence) => ref.oldest <= sequence && sequence <= ref.newest)) {
+        left.push(ref)
+        continue
+      }
+      const page = tools.known.get(pageIdOf(ref))
+      if (page === undefined) return { lacking: ref }
+      const before = taken.length
+      const below = walk(page)
+      if (isLacking(below)) return below
+      if (taken.length === before) left.push(ref)
+      else {
+        dropped.push(ref)
+        left.push(
+          ...makePage(
+            { ...below, versions: [...below.versions], pages: [...below.pages] },
+            ref.level,
+            tools,
+            made,
+          ),
+        )
+      }
+    }
+    const gone = versions.filter((each) => each !== all.versions[0] && sequences.has(each.sequence))
+    taken.push(...gone)
+    return { versions: versions.filter((each) => !gone.includes(each)), pages: left }
+  }
+  const kept = walk(all)
+  return isLacking(kept) ? kept : { kept, made, dropped, taken }
+}
+
+/**
+ * All versions, newest first, or the first page that has to be read for that.
+ */
+export function allVersions(
+  { versions, pages }: Versions,
+  known: PageTools['known'],
+): VersionRecord[] | Lacking {
+  const all = [...versions]
+  for (const ref of pages) {
+    const page = known.get(pageIdOf(ref))
+    if (page === undefined) return { lacking: ref }
+    const below = allVersions(page, known)
+    if (isLacking(below)) return below
+    for (const version of below) all.push(version)
+  }
+  return all
+}
+
 function covers(ref: PageRefRecord, { sequence }: Wanted): boolean {
   return ref.oldest <= sequence && sequence <= ref.newest
 }

@@ -1,131 +1,45 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { u32 } from '../bytes.ts'
-import { pageCodec, type ObjectRecord, type PageRecord } from '../codec/versioned.ts'
+import { type PageRecord } from '../codec/versioned.ts'
 import { bucketId, dataId, type DataId } from '../ids.ts'
 import { objectRegister } from '../keyspace/register-key.ts'
-import { currentVersion, objectOf, objectValue } from './object.ts'
-import { find, isLacking, PAGE_FAN_OUT, pageIdOf, type Lacking, type Versions } from './pages.ts'
+import { currentVersion, objectValue } from './object.ts'
+import { find } from './pages.ts'
 import { sequenceOfVersionId, versionIdOf } from './version-id.ts'
-import {
-  VERSIONING,
-  wantedOf,
-  withDeleteMarker,
-  withoutVersion,
-  withVersion,
-  withVersionChange,
-  type Edited,
-} from './versions.ts'
-import { testVersion } from './testing/version.ts'
+import { VERSIONING, wantedOf, withoutVersions } from './versions.ts'
+import { checkShape, VersionWorld } from './testing/version-world.ts'
 
 const KEY = objectRegister(bucketId('b'.repeat(16)), 0, 'key', 6)
 
-/** A register with its pages, as the blocks of a store. */
-class World {
-  record: ObjectRecord = objectOf(undefined)
-  readonly blocks = new Map<DataId, Uint8Array>()
-  pageReads = 0
-  #drawn = 0
-  #written = 0
-
-  put(
-    versioning: number,
-    { marker = false, nowMs = 1, maySpill = true, headerBytes = 40 } = {},
-  ): string {
-    const name = String(++this.#written)
-    const version = testVersion({
-      sizeBytes: this.#written,
-      etag: name,
-      system: [{ name: 'content-type', value: 'x'.repeat(headerBytes) }],
-    })
-    const random = new Uint8Array(8).fill(this.#written)
-    this.edit((known) => {
-      const around = { versioning, random, nowMs, maySpill, pages: { known, draw: this.#draw } }
-      return marker
-        ? withDeleteMarker(this.record, around)
-        : withVersion(this.record, version, around)
-    })
-    return name
-  }
-
-  /** False when there is no such version. */
-  remove(versionId: string): boolean {
-    const wanted = wantedOf(this.record, versionId)
-    if (wanted === undefined) return false
-    return this.edit((known) => withoutVersion(this.record, wanted, { known, draw: this.#draw }))
-  }
-
-  /** Another set of tags. False when there is no such version. */
-  tag(versionId: string, value: string, maySpill = true): boolean {
-    const wanted = wantedOf(this.record, versionId)
-    if (wanted === undefined) return false
-    const tags = [{ name: 'tag', value }]
-    return this.edit((known) =>
-      withVersionChange(
-        this.record,
-        wanted,
-        { tags },
-        { pages: { known, draw: this.#draw }, maySpill },
-      ),
-    )
-  }
-
-  /** As the node does: nothing but the pages that the edit asks for are read. */
-  edit(run: (known: Map<DataId, PageRecord>) => Edited | Lacking | undefined): boolean {
-    const known = new Map<DataId, PageRecord>()
-    for (;;) {
-      const edited = run(known)
-      if (edited === undefined) return false
-      if (isLacking(edited)) {
-        const id = pageIdOf(edited.lacking)
-        known.set(id, this.page(id))
-        continue
-      }
-      for (const { dataId: id, page } of edited.made) {
-        expect(this.blocks.has(id)).toBe(false)
-        this.blocks.set(id, pageCodec.encode(page))
-      }
-      for (const ref of edited.dropped) expect(this.blocks.delete(pageIdOf(ref))).toBe(true)
-      this.record = edited.record
-      return true
-    }
-  }
-
-  page(id: DataId): PageRecord {
-    this.pageReads++
-    const bytes = this.blocks.get(id)
-    if (bytes === undefined) throw new Error('a page that was dropped')
-    return pageCodec.decode(bytes)
-  }
-
-  /** All versions, newest first, and that the references say what is below them. */
-  all({ versions, pages }: Versions = this.record, names = new Set<DataId>()): string[] {
-    const list = versions.map((version) => version.versionId || 'null')
-    for (const ref of pages) {
-      names.add(pageIdOf(ref))
-      const page = this.page(pageIdOf(ref))
-      const below = this.all(page, names)
-      expect(below).toHaveLength(ref.count)
-      expect(ref.level).toBe(page.pages[0] === undefined ? 0 : page.pages[0].level + 1)
-      list.push(...below)
-    }
-    if (versions === this.record.versions)
-      expect([...this.blocks.keys()].sort()).toEqual([...names].sort())
-    return list
-  }
-
-  #draw = (): DataId => dataId('d'.repeat(20) + u32(++this.#drawn))
-}
-
-/** At most so many references a level, levels in order. */
-function checkShape({ pages, versions }: ObjectRecord): void {
-  const levels = pages.map(({ level }) => level)
-  expect(levels).toEqual([...levels].sort((a, b) => a - b))
-  for (const level of levels) {
-    expect(levels.filter((each) => each === level).length).toBeLessThanOrEqual(PAGE_FAN_OUT)
-  }
-  if (versions.length === 0) expect(pages).toEqual([])
-}
+test('versions that are taken out together are those, and all others stay in order', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 150 }),
+      fc.func(fc.boolean()),
+      fc.nat({ max: 150 }),
+      (count, isGone, nullAt) => {
+        const world = new VersionWorld()
+        for (let i = 0; i < count; i++)
+          world.put(i === nullAt ? VERSIONING.suspended : VERSIONING.enabled)
+        const before = world.all()
+        const sequences = new Set(
+          Array.from({ length: count + 2 }, (_, at) => at).filter((at) => isGone(at)),
+        )
+        world.edit((known) => {
+          let drawn = 0
+          const draw = () => dataId('e'.repeat(20) + u32(++drawn))
+          return withoutVersions(world.record, sequences, { known, draw })
+        })
+        const left = before.filter((_id, at) => at === 0 || !sequences.has(count - at))
+        expect(world.all()).toEqual(left)
+        expect(world.record.nullSequence !== 0).toBe(left.includes('null'))
+        checkShape(world.record)
+      },
+    ),
+    { numRuns: 200 },
+  )
+})
 
 interface ModelVersion {
   readonly id: string
@@ -169,7 +83,7 @@ describe('versions and a plain list', () => {
         fc.nat({ max: 90 }),
         fc.boolean(),
         (steps, before, maySpill) => {
-          const world = new World()
+          const world = new VersionWorld()
           let model: ModelVersion[] = []
           const ids = new Set<string>()
           const put = (versioning: number, marker: boolean): void => {
@@ -234,7 +148,7 @@ describe('versions and a plain list', () => {
 
 describe('thousands of versions', () => {
   test('by the thousand: a put reads no page, and the register stays within about 4 KiB', () => {
-    const world = new World()
+    const world = new VersionWorld()
     let made = 0
     let largest = 0
     for (let i = 0; i < 10_000; i++) {
@@ -255,7 +169,7 @@ describe('thousands of versions', () => {
   })
 
   test('time and sequence rise through deletes (T4)', () => {
-    const world = new World()
+    const world = new VersionWorld()
     const times: number[] = []
     const put = (nowMs: number): void => {
       world.put(VERSIONING.never, { nowMs })
@@ -274,7 +188,7 @@ describe('thousands of versions', () => {
 
 describe('a change of tags', () => {
   test('changes nothing else, in the register and deep in the pages', () => {
-    const world = new World()
+    const world = new VersionWorld()
     for (let i = 0; i < 200; i++) world.put(VERSIONING.enabled)
     const order = world.all()
     for (const id of [order[0]!, order[1]!, order[150]!, order.at(-1)!]) {
@@ -298,7 +212,7 @@ describe('a change of tags', () => {
 
   test('leaves the register small, unless no majority has what it names', () => {
     for (const maySpill of [true, false]) {
-      const world = new World()
+      const world = new VersionWorld()
       for (let i = 0; i < 8; i++) world.put(VERSIONING.enabled)
       for (const id of world.all()) expect(world.tag(id, 'x'.repeat(2_000), maySpill)).toBe(true)
       const { body } = objectValue(KEY, world.record, { before: undefined, chosen: true })
@@ -311,7 +225,7 @@ describe('a change of tags', () => {
 
 describe('delete markers and the null version', () => {
   test('a delete marker is no object, and gives it back when it is removed', () => {
-    const world = new World()
+    const world = new VersionWorld()
     const etag = world.put(VERSIONING.enabled)
     world.put(VERSIONING.enabled, { marker: true })
     expect(currentVersion(world.record)).toBeUndefined()
@@ -322,7 +236,7 @@ describe('delete markers and the null version', () => {
   })
 
   test('the null version is replaced where it is, deep in the pages', () => {
-    const world = new World()
+    const world = new VersionWorld()
     world.put(VERSIONING.never)
     for (let i = 0; i < 700; i++) world.put(VERSIONING.enabled)
     world.put(VERSIONING.suspended)
@@ -336,7 +250,7 @@ describe('delete markers and the null version', () => {
   })
 
   test('another id of the same sequence is no version of this key', () => {
-    const world = new World()
+    const world = new VersionWorld()
     world.put(VERSIONING.enabled)
     const forged = versionIdOf(1, new Uint8Array(8).fill(99))
     expect(world.remove(forged)).toBe(false)

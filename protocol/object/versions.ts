@@ -28,6 +28,7 @@ import {
   replace,
   spill,
   takeOut,
+  takeOutAll,
   type Lacking,
   type MadePage,
   type PageTools,
@@ -172,6 +173,32 @@ export function withVersionChange(
     made: [...edit.made, ...(spilled?.made ?? [])],
     removed: [],
     dropped: edit.dropped,
+  }
+}
+
+/** As `withoutVersion` for several at once, in one write. Never takes the newest one. Undefined when none is there. */
+export function withoutVersions(
+  record: ObjectRecord,
+  sequences: ReadonlySet<number>,
+  pages: PageTools,
+): Edited | Lacking | undefined {
+  const edit = takeOutAll(record, sequences, pages)
+  if (isLacking(edit)) return edit
+  const { kept, taken, made, dropped } = edit
+  if (taken.length === 0) return undefined
+  assert(kept.versions[0] === record.versions[0], 'the newest version stays')
+  checkInput(countOf(kept) + taken.length === countOf(record), 'only these versions go')
+  const hasNull = taken.every(({ versionId }) => versionId !== '')
+  return {
+    record: {
+      ...record,
+      ...kept,
+      sequence: record.sequence + 1,
+      nullSequence: hasNull ? record.nullSequence : 0,
+    },
+    made,
+    removed: taken,
+    dropped,
   }
 }
 

@@ -14,6 +14,7 @@ import {
   WireBlockRequest,
   WireBuryReply,
   WireBuryRequest,
+  WireClockReply,
   WireCollectReply,
   WireCollectRequest,
   WireDigestReply,
@@ -87,6 +88,7 @@ export const CALLS = {
   pairs: bulk(RPC.pairs, WirePairsRequest, WirePairsReply),
   states: bulk(RPC.states, WireStatesRequest, WireStatesReply),
   status: control(RPC.status, NOTHING, WireStatusReply),
+  clock: control(RPC.clock, NOTHING, WireClockReply),
 }
 
 function control<Request, Reply>(

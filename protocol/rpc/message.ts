@@ -60,6 +60,7 @@ export const RPC = {
   summary: 30,
   pairs: 31,
   states: 32,
+  clock: 33,
 } as const
 
 /** Calls of the layout have their own table (node/layout/messages.ts), with types in this range. */

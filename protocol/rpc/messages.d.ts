@@ -1512,3 +1512,16 @@ export declare namespace WireStatesReply {
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatesReply>): WireStatesReply;
     function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatesReply>): Generator<WireStatesReplyEpochFieldEvent | WireStatesReplyStatesFieldEvent>;
 }
+export interface WireClockReply {
+    nowMs: number;
+}
+export declare namespace WireClockReply {
+    const codec: () => Codec<WireClockReply>;
+    interface WireClockReplyNowMsFieldEvent {
+        field: '$.nowMs';
+        value: number;
+    }
+    function encode(obj: Partial<WireClockReply>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireClockReply>): WireClockReply;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireClockReply>): Generator<WireClockReplyNowMsFieldEvent>;
+}

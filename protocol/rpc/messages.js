@@ -6097,3 +6097,73 @@ export var WireStatesReply;
     }
     WireStatesReply.stream = stream;
 })(WireStatesReply || (WireStatesReply = {}));
+export var WireClockReply;
+(function (WireClockReply) {
+    let _codec;
+    WireClockReply.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.nowMs != null && obj.nowMs !== 0)) {
+                    w.uint32(8);
+                    w.uint64Number(obj.nowMs);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    nowMs: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.nowMs = reader.uint64Number();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.nowMs`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireClockReply.codec());
+    }
+    WireClockReply.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireClockReply.codec(), opts);
+    }
+    WireClockReply.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireClockReply.codec(), opts);
+    }
+    WireClockReply.stream = stream;
+})(WireClockReply || (WireClockReply = {}));

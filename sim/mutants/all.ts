@@ -6,6 +6,7 @@ import { EPOCH_MUTANTS } from './epochs.ts'
 import { FENCE_MUTANTS } from './fences.ts'
 import { FORGETTING_MUTANTS } from './forgetting.ts'
 import { FULL_MUTANTS } from './full.ts'
+import { LIFECYCLE_MUTANTS } from './lifecycle.ts'
 import { LIMIT_MUTANTS } from './limits.ts'
 import { LIST_MUTANTS } from './lists.ts'
 import { LOCK_MUTANTS } from './locks.ts'
@@ -45,4 +46,5 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...REBALANCE_MUTANTS,
   ...MOVE_MUTANTS,
   ...PEER_MUTANTS,
+  ...LIFECYCLE_MUTANTS,
 ]

@@ -116,18 +116,42 @@ const documents: Readonly<Record<string, Document>> = {
           element(
             'Rule',
             element('ID', `${at}${word(random)}`),
-            element('Filter', element('Prefix', word(random))),
-            '<Status>Enabled</Status>',
             element(
-              'AbortIncompleteMultipartUpload',
-              element('DaysAfterInitiation', `${1 + random.below(9)}`),
+              'Filter',
+              random.pick([
+                element('Prefix', word(random)),
+                element('ObjectSizeGreaterThan', `${random.below(9)}`),
+                element(
+                  'And',
+                  element('Prefix', word(random)),
+                  element('Tag', element('Key', 'k'), element('Value', word(random))),
+                ),
+              ]),
             ),
+            '<Status>Enabled</Status>',
+            random.pick([
+              element(
+                'AbortIncompleteMultipartUpload',
+                element('DaysAfterInitiation', `${1 + random.below(9)}`),
+              ),
+              element('Expiration', element('Days', `${1 + random.below(9)}`)),
+              element('Expiration', '<Date>2030-01-01T00:00:00Z</Date>'),
+              element(
+                'NoncurrentVersionExpiration',
+                element('NoncurrentDays', `${1 + random.below(9)}`),
+                optional(random, '<NewerNoncurrentVersions>3</NewerNoncurrentVersions>'),
+              ),
+            ]),
           ),
         ),
       ),
     read(root) {
       const rules = parseLifecycle(root)
-      for (const { days } of rules) promise(days >= 1 && days < 2 ** 31, `a rule of ${days} days`)
+      for (const { days, noncurrentDays, abortDays } of rules) {
+        for (const each of [days, noncurrentDays, abortDays]) {
+          promise(each === undefined || (each >= 1 && each < 2 ** 31), `a rule of ${each} days`)
+        }
+      }
       const shown = Buffer.from(xmlDocument('LifecycleConfiguration', lifecycleXml(rules)))
       const again = parseLifecycle(finish(parsingXml(shown, LIFECYCLE_LIMITS)))
       promise(JSON.stringify(again) === JSON.stringify(rules), 'other rules when shown')

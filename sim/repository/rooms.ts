@@ -29,7 +29,7 @@ const ORDER: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['replica', 'process'],
     ['quorum'],
     ['objects'],
-    ['iam', 'reclaim'],
+    ['iam', 'reclaim', 'lifecycle'],
     ['repair'],
     ['rebalance'],
     ['serving'],

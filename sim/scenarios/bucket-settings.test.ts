@@ -19,7 +19,7 @@ import {
 } from '../testing/calm-cluster.ts'
 import { cutBetween } from '../testing/cuts.ts'
 
-const RULE = { id: 'tidy', prefix: 'tmp/', days: 7, enabled: true }
+const RULE = { id: 'tidy', prefix: 'tmp/', enabled: true, abortDays: 7 }
 const TAGS = [{ key: 'team', value: 'storage' }]
 const CORS = [
   {
@@ -57,14 +57,14 @@ test('a setting is kept, null removes it, and a change leaves other settings alo
     expect(await settings()).toEqual({})
     await change(cluster, 0, { policy: '{"a":1}' })
     await change(cluster, 1, { versioning: 'Enabled', publicAccessBlock: BLOCK })
-    await change(cluster, 2, { abortRules: [RULE], tags: TAGS })
+    await change(cluster, 2, { lifecycle: [RULE], tags: TAGS })
     await change(cluster, 1, { cors: CORS })
     await change(cluster, 2, { acl: ACL, ownership: 'ObjectWriter' })
     const all = {
       versioning: 'Enabled',
       policy: '{"a":1}',
       publicAccessBlock: BLOCK,
-      abortRules: [RULE],
+      lifecycle: [RULE],
       tags: TAGS,
       cors: CORS,
       acl: ACL,
@@ -73,7 +73,7 @@ test('a setting is kept, null removes it, and a change leaves other settings alo
     expect(await settings()).toEqual(all)
     await change(cluster, 0, { versioning: 'Suspended', policy: null })
     expect(await settings()).toEqual({ ...all, versioning: 'Suspended', policy: undefined })
-    await change(cluster, 0, { publicAccessBlock: null, abortRules: null })
+    await change(cluster, 0, { publicAccessBlock: null, lifecycle: null })
     await change(cluster, 2, { cors: null, acl: null, ownership: 'Removed' })
     expect(await settings()).toEqual({ versioning: 'Suspended', tags: TAGS, ownership: 'Removed' })
     await change(cluster, 1, { tags: null, ownership: null })
@@ -92,7 +92,7 @@ test('changes of different settings at once all take effect', async () => {
         const codes = await Promise.all([
           codeOf(change(cluster, 0, { policy: '{}' })),
           codeOf(change(cluster, 1, { versioning: 'Enabled' })),
-          codeOf(change(cluster, 2, { abortRules: [RULE] })),
+          codeOf(change(cluster, 2, { lifecycle: [RULE] })),
           codeOf(change(cluster, 1, { publicAccessBlock: BLOCK })),
           codeOf(change(cluster, 0, { tags: TAGS })),
           codeOf(change(cluster, 2, { cors: CORS })),
@@ -101,7 +101,7 @@ test('changes of different settings at once all take effect', async () => {
         const settings = await backendOf(cluster, 2).getBucketSettings(context(), BUCKET)
         if (codes[0] === 'ok') expect(settings.policy).toBe('{}')
         if (codes[1] === 'ok') expect(settings.versioning).toBe('Enabled')
-        if (codes[2] === 'ok') expect(settings.abortRules).toEqual([RULE])
+        if (codes[2] === 'ok') expect(settings.lifecycle).toEqual([RULE])
         if (codes[3] === 'ok') expect(settings.publicAccessBlock).toEqual(BLOCK)
         if (codes[4] === 'ok') expect(settings.tags).toEqual(TAGS)
         if (codes[5] === 'ok') expect(settings.cors).toEqual(CORS)
@@ -202,7 +202,7 @@ test('requests that come together share one read of the record', async () => {
 
 test('a bucket that was deleted and created again inherits nothing, and no earlier decision changes it', async () => {
   await onCluster(3, async (cluster) => {
-    await change(cluster, 0, { policy: 'mine', versioning: 'Enabled', abortRules: [RULE] })
+    await change(cluster, 0, { policy: 'mine', versioning: 'Enabled', lifecycle: [RULE] })
     for (const node of [0, 1, 2]) await backendOf(cluster, node).bucketAccess(context(), BUCKET)
     await backendOf(cluster, 0).deleteBucket(context(), BUCKET)
     const other = { ...request(BUCKET), ownerAccount: '2' }

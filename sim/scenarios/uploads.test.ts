@@ -194,10 +194,10 @@ test('uploads that stay open for longer than the bucket allows are aborted', asy
   await onCluster(
     3,
     async (cluster) => {
-      const rule = { id: 'rule', prefix: 'tmp/', days: 1, enabled: true }
+      const rule = { id: 'rule', prefix: 'tmp/', abortDays: 1, enabled: true }
       await backendOf(cluster, 0).changeBucket(context(), {
         bucket: BUCKET,
-        change: { abortRules: [rule] },
+        change: { lifecycle: [rule] },
       })
       const kept = await begin(cluster, 0, 'kept')
       const old = await begin(cluster, 1, 'tmp/old')
@@ -205,7 +205,7 @@ test('uploads that stay open for longer than the bucket allows are aborted', asy
       expect(remains(cluster).states).toHaveLength(2)
       // Set the nodes' clocks instead of simulating whole days.
       const nowMs = cluster.clock.nowMs.bind(cluster.clock)
-      cluster.clock.nowMs = () => nowMs() + DAY_MS
+      cluster.clock.nowMs = () => nowMs() + 2 * DAY_MS
       await until(cluster, () => remains(cluster).states.length === 1)
       await until(cluster, () => unreferencedBlocks(cluster).length === 0)
       expect(await complete(cluster, 2, old)).toBe('NoSuchUpload')
