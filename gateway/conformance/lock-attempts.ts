@@ -52,6 +52,8 @@ const BODIES: Readonly<Record<string, (scene: Scene) => string>> = {
   PutBucketAcl: () => '',
   PutBucketCors: () =>
     '<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>DELETE</AllowedMethod></CORSRule></CORSConfiguration>',
+  PutBucketEncryption: () =>
+    '<ServerSideEncryptionConfiguration><Rule/></ServerSideEncryptionConfiguration>',
   PutBucketLifecycleConfiguration: () =>
     '<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><Expiration><Date>2020-01-01T00:00:00Z</Date></Expiration></Rule></LifecycleConfiguration>',
   PutBucketOwnershipControls: () =>
