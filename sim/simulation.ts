@@ -20,6 +20,7 @@ import { Faults, type FaultKind } from './faults/faults.ts'
 import type { FaultName } from './faults/kinds.ts'
 import { BucketsWorkload } from './workloads/buckets.ts'
 import type { Workload } from './workloads/clients.ts'
+import { LocksWorkload } from './workloads/locks.ts'
 import { ObjectsWorkload } from './workloads/objects.ts'
 import { SettingsWorkload } from './workloads/settings.ts'
 import { UploadsWorkload } from './workloads/uploads.ts'
@@ -46,6 +47,8 @@ const WORKLOADS = {
   /** Puts, gets, deletes and lists of plain objects. */
   objects: (cluster: SimulatedCluster) => new ObjectsWorkload(cluster, { clients: 6, keys: 6 }),
   versions: (cluster: SimulatedCluster) => new VersionsWorkload(cluster, 3),
+  /** Locked versions, with one clock a year ahead. */
+  locks: (cluster: SimulatedCluster) => new LocksWorkload(cluster, 3),
   settings: (cluster: SimulatedCluster) => new SettingsWorkload(cluster),
   uploads: (cluster: SimulatedCluster) => new UploadsWorkload(cluster),
   buckets: (cluster: SimulatedCluster) => new BucketsWorkload(cluster, 2),

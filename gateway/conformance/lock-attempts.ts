@@ -53,7 +53,7 @@ const BODIES: Readonly<Record<string, (scene: Scene) => string>> = {
   PutBucketCors: () =>
     '<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>DELETE</AllowedMethod></CORSRule></CORSConfiguration>',
   PutBucketEncryption: () =>
-    '<ServerSideEncryptionConfiguration><Rule/></ServerSideEncryptionConfiguration>',
+    '<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>',
   PutBucketLifecycleConfiguration: () =>
     '<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><Expiration><Date>2020-01-01T00:00:00Z</Date></Expiration></Rule></LifecycleConfiguration>',
   PutBucketOwnershipControls: () =>
@@ -114,7 +114,7 @@ function send(
   if (version !== undefined) query.push(['versionId', version.versionId])
   const needsBody = operation.run !== undefined && method !== 'DELETE'
   const made = BODIES[name]
-  assert(made !== undefined || !needsBody, `${name} has no body for an attempt on a locked version`)
+  assert(made !== undefined || !needsBody, `lock-attempts.ts: BODIES has nothing for ${name}`)
   const body = made?.(scene) ?? ''
   const headers: Record<string, string> = {
     'content-md5': md5OfText(body),

@@ -303,12 +303,19 @@ function codeOf(error: StoreError, conditional: boolean): S3ErrorCode {
 /** AWS's text for what object lock protects. */
 const LOCKED = 'Access Denied because object protected by object lock.'
 
-/** Adds to AWS's text why a request gets 503, and that data is lost. */
+/** Failures that their own text explains better than AWS's general one. */
+const EXPLAINED: ReadonlySet<StoreErrorCode> = new Set([
+  'DataLost',
+  'InvalidBucketState',
+  'NoSuchEncryptionKey',
+  'EncryptionKeyDisabled',
+])
+
+/** Adds to AWS's text why a request gets 503, that data is lost, and what a bucket's settings do not go with. */
 function textOf(error: StoreError): string | undefined {
   if (error.code === 'Unavailable') return unavailableText(error)
   if (error.code === 'ObjectLocked') return LOCKED
-  const own = ['DataLost', 'NoSuchEncryptionKey', 'EncryptionKeyDisabled'].includes(error.code)
-  return own && error.message !== error.code ? error.message : undefined
+  return EXPLAINED.has(error.code) && error.message !== error.code ? error.message : undefined
 }
 
 function unavailableText(error: StoreError): string {

@@ -3,7 +3,10 @@
 import { RegisterProposer } from '../../protocol/register/proposer.ts'
 import { isLacking } from '../../protocol/object/pages.ts'
 import type { ObjectLock } from '../../gateway/port/objects.ts'
-import { ObjectChanges } from '../../node/objects/object-changes.ts'
+import { ObjectChanges, type ObjectEdit } from '../../node/objects/object-changes.ts'
+import { Objects } from '../../node/objects/objects.ts'
+import type { NodeChange } from '../../node/quorum/register-change.ts'
+import { RegisterClient } from '../../node/quorum/register-client.ts'
 import {
   backendOf,
   bodyOf,
@@ -14,9 +17,10 @@ import {
   context,
   HEADERS,
 } from '../testing/calm-cluster.ts'
-import type { NodeMutant } from './mutant.ts'
+import { simulated, type NodeMutant } from './mutant.ts'
 import { scene } from './scene.ts'
 
+const LOCKS = simulated({ workloads: ['locks'] })
 const YEAR_MS = 31_536_000_000
 const RETAINED_MS = 60_000
 const NAMED = { bucket: BUCKET, key: 'key' }
@@ -127,6 +131,76 @@ export const LOCK_MUTANTS: readonly NodeMutant[] = [
               },
               extras,
             )
+          },
+      )
+    },
+  },
+  {
+    name: 'default-retention-by-own-clock',
+    rule: 'T10',
+    breaks: 'the default retention of a bucket begins at the time of the node that writes',
+    by: 'locks, with one clock a year ahead',
+    scenario: LOCKS,
+    caughtAs: /a default retention of governance, off by/,
+    seedsMax: 5,
+    slow: true,
+    patch: (patches) => {
+      patches.method(
+        ObjectChanges.prototype,
+        'run',
+        (original) =>
+          function (this: ObjectChanges, ctx, bucket, key, edit, extras) {
+            const early: ObjectEdit = (input) => edit({ ...input, clockMs: 0 })
+            return original.call(this, ctx, bucket, key, early, extras)
+          },
+      )
+    },
+  },
+  {
+    name: 'bypass-without-asking',
+    rule: 'T10',
+    breaks: 'every delete passes over governance mode',
+    by: 'locks',
+    scenario: LOCKS,
+    caughtAs: /a delete without bypass: gone/,
+    seedsMax: 5,
+    slow: true,
+    patch: (patches) => {
+      patches.method(
+        Objects.prototype,
+        'delete',
+        (original) =>
+          function (this: Objects, ctx, request) {
+            return original.call(this, ctx, { ...request, bypassGovernance: true })
+          },
+      )
+    },
+  },
+  {
+    name: 'lock-judged-before-the-race',
+    rule: 'T10',
+    breaks:
+      'a change of an object is proposed again as it was judged at first, whatever has been chosen since',
+    by: 'locks and deletes of one version through different gateways',
+    scenario: LOCKS,
+    caughtAs: /locked and deleted|lock has become|NoSuchVersion \(T10\)/,
+    seedsMax: 20,
+    slow: true,
+    patch: (patches) => {
+      patches.method(
+        RegisterClient.prototype,
+        'change',
+        (original) =>
+          function (this: RegisterClient, ctx, request) {
+            if (request.fence === undefined || request.block !== undefined) {
+              return original.call(this, ctx, request)
+            }
+            let first: ReturnType<NodeChange> | undefined
+            const change: NodeChange = (...now) => {
+              if (first !== undefined && 'write' in first) return first
+              return (first = request.change(...now))
+            }
+            return original.call(this, ctx, { ...request, change })
           },
       )
     },
