@@ -110,7 +110,7 @@ export class Groups {
       members: [],
     }
     await this.names.create(call.context, group)
-    return { Group: shown(group) }
+    return { Group: shownGroup(group) }
   }
 
   async #get(call: IamCall): Promise<IamResult> {
@@ -121,11 +121,11 @@ export class Groups {
       (id) => id,
       (id) => this.#member(call.context, group, id),
     )
-    return { Group: shown(group), Users: items.map(shownUser), ...more }
+    return { Group: shownGroup(group), Users: items.map(shownUser), ...more }
   }
 
   async #list(call: IamCall): Promise<IamResult> {
-    const { items, more } = await entityPage(call, this.names, shown)
+    const { items, more } = await entityPage(call, this.names, shownGroup)
     return { Groups: items, ...more }
   }
 
@@ -231,7 +231,7 @@ export class Groups {
       (id) => id,
       (id) => this.names.readById(call.context, user.accountId, id),
     )
-    return { Groups: items.map(shown), ...more }
+    return { Groups: items.map(shownGroup), ...more }
   }
 
   /** All policies that membership in the group gives. */
@@ -330,7 +330,7 @@ function inUse(what: string): Error {
   return deleteConflict(`Cannot delete entity, must ${what}.`)
 }
 
-function shown({ accountId, id, name, path, createdMs }: GroupRecord): IamResult {
+export function shownGroup({ accountId, id, name, path, createdMs }: GroupRecord): IamResult {
   return {
     Path: path,
     GroupName: name,

@@ -27,6 +27,8 @@ import { unseal } from '../layout/secret-encryption.ts'
 import { IamService } from './service.ts'
 import { Rotation } from './rotation.ts'
 import { Sessions, type SessionCluster } from './sessions.ts'
+import { AccountDetails } from './account-details.ts'
+import { contextKeyActions } from './context-keys.ts'
 import { Simulations } from './simulate.ts'
 import { Sts } from './sts.ts'
 import type { SurroundingsOptions } from './surroundings.ts'
@@ -136,6 +138,8 @@ export class Identities {
       roles,
       policies,
       new Simulations({ records, roles }),
+      { actions: () => contextKeyActions({ records, roles }) },
+      new AccountDetails({ ...common, users, groups, roles, policies }),
       new Sts({ records, sessions, roles, root }),
     ]
     this.service = new IamService({

@@ -9,7 +9,7 @@
  *     (attachments.ts)
  */
 
-import type { IamCall, IamResult, ResultValue } from '../../gateway/port/iam-backend.ts'
+import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
 import {
   POLICY_VERSIONS_MAX,
@@ -17,11 +17,11 @@ import {
   type PolicyRecord,
   type PolicyVersion,
 } from '../../protocol/iam/policy-record.ts'
-import { entityArn } from '../../protocol/iam/identity.ts'
+import type { IamTag } from '../../protocol/iam/record.ts'
 import type { Attachments, HolderKind } from './attachments.ts'
-import { shownTags, iamTagsOf, type ModuleOptions } from './common.ts'
+import { iamTagsOf, withoutTags, withTags, type ModuleOptions } from './common.ts'
 import { compareTexts } from './directory.ts'
-import { entityNames } from './entities.ts'
+import { entityNames, tagPage } from './entities.ts'
 import {
   checkDocument,
   checkSize,
@@ -44,6 +44,7 @@ import { booleanOf, requiredText, textParameter } from './parameters.ts'
 import type { PolicyUses } from './policy-uses.ts'
 import { denies } from './rights.ts'
 import type { IamActions } from './service.ts'
+import { arnOf, listedManaged, shownManaged, shownVersion } from './shown-policies.ts'
 
 /** AWS's default quota. */
 const POLICIES_MAX = 1_500
@@ -73,7 +74,7 @@ export class Policies {
   actions(): IamActions {
     return {
       CreatePolicy: (call) => this.#create(call),
-      GetPolicy: async (call) => ({ Policy: shown(await this.#named(call)) }),
+      GetPolicy: async (call) => ({ Policy: shownManaged(await this.#named(call)) }),
       ListPolicies: (call) => this.#list(call),
       DeletePolicy: (call) => this.#delete(call),
       CreatePolicyVersion: (call) => this.#createVersion(call),
@@ -82,6 +83,9 @@ export class Policies {
       DeletePolicyVersion: (call) => this.#deleteVersion(call),
       SetDefaultPolicyVersion: (call) => this.#setDefault(call),
       ListEntitiesForPolicy: (call) => this.#listEntities(call),
+      TagPolicy: (call) => this.#setTags(call, (tags) => withTags(tags, call)),
+      UntagPolicy: (call) => this.#setTags(call, (tags) => withoutTags(tags, call)),
+      ListPolicyTags: async (call) => tagPage(call, (await this.#named(call)).tags),
     }
   }
 
@@ -106,7 +110,7 @@ export class Policies {
       tags: iamTagsOf(call),
     }
     await this.names.create(call.context, record)
-    return { Policy: shown(record) }
+    return { Policy: shownManaged(record) }
   }
 
   /**
@@ -138,7 +142,7 @@ export class Policies {
         if (policy === undefined || !policy.path.startsWith(prefix)) return undefined
         if (attachedOnly && policy.holders.length === 0) return undefined
         if (usage === BOUNDARY && !policy.bounded?.length) return undefined
-        return listed(policy)
+        return listedManaged(policy)
       },
     )
     return { Policies: items, ...more }
@@ -306,6 +310,17 @@ export class Policies {
     }
   }
 
+  async #setTags(
+    call: IamCall,
+    edit: (tags: readonly IamTag[]) => readonly IamTag[],
+  ): Promise<IamResult> {
+    const policy = await this.#own(call)
+    await this.names.change(call.context, policy, (current) => ({
+      write: { ...current, tags: edit(current.tags) },
+    }))
+    return {}
+  }
+
   /**
    * The policy that the call names: the caller's account's own, or a built-in one. Throws IamError
    * NoSuchEntity.
@@ -328,15 +343,6 @@ export class Policies {
 /** AWS's values of EntityFilter. */
 const FILTERS: Readonly<Record<HolderKind, string>> = { user: 'User', group: 'Group', role: 'Role' }
 
-/**
- * 'arn:aws:iam::123456789012:policy/path/name'; for a record that lists the holders of a built-in
- * policy, the built-in ARN.
- */
-export function arnOf(policy: PolicyRecord): string {
-  for (const builtIn of BUILT_IN_POLICIES.values()) if (builtIn.id === policy.id) return builtIn.arn
-  return entityArn(policy.accountId, 'policy', policy.path, policy.name)
-}
-
 /** Throws IamError MalformedPolicyDocument or LimitExceeded. */
 function checkManaged(text: string): void {
   checkDocument(text, 'identity')
@@ -352,40 +358,4 @@ function versionOf(policy: PolicyRecord, id: string): PolicyVersion {
 function noVersion(policy: PolicyRecord, id: string | number): Error {
   const version = typeof id === 'number' ? `v${id}` : id
   return noSuchEntity('policy version', `${version} of ${arnOf(policy)}`)
-}
-
-/** A PolicyVersion element, without the document. */
-function shownVersion({ number, createdMs }: PolicyVersion, isDefault: boolean) {
-  return {
-    VersionId: `v${number}`,
-    IsDefaultVersion: isDefault,
-    CreateDate: new Date(createdMs),
-  }
-}
-
-/** The Policy element of GetPolicy and CreatePolicy. */
-function shown(policy: PolicyRecord): { readonly [name: string]: ResultValue } {
-  const { description, tags } = policy
-  return {
-    ...listed(policy),
-    Description:
-      description === '' ? BUILT_IN_POLICIES.get(arnOf(policy))?.description : description,
-    Tags: shownTags(tags),
-  }
-}
-
-/** The Policy element of lists, which have neither description nor tags. */
-function listed(policy: PolicyRecord): { readonly [name: string]: ResultValue } {
-  return {
-    PolicyName: policy.name,
-    PolicyId: policy.id,
-    Arn: arnOf(policy),
-    Path: policy.path,
-    DefaultVersionId: `v${policy.defaultVersion}`,
-    AttachmentCount: new Set(policy.holders.map(({ id }) => id)).size,
-    PermissionsBoundaryUsageCount: new Set(policy.bounded?.map(({ id }) => id)).size,
-    IsAttachable: true,
-    CreateDate: new Date(policy.createdMs),
-    UpdateDate: new Date(policy.updatedMs),
-  }
 }

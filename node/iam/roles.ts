@@ -151,7 +151,7 @@ export class Roles {
   }
 
   async #list(call: IamCall): Promise<IamResult> {
-    const { items, more } = await entityPage(call, this.names, (role) => this.#listed(call, role))
+    const { items, more } = await entityPage(call, this.names, (role) => this.listed(call, role))
     return { Roles: items, ...more }
   }
 
@@ -237,14 +237,14 @@ export class Roles {
   /** The Role element of an answer. */
   async #shown(call: IamCall, role: RoleRecord): Promise<IamResult> {
     return {
-      ...(await this.#listed(call, role)),
+      ...(await this.listed(call, role)),
       PermissionsBoundary: shownBoundary(role),
       Tags: shownTags(role.tags),
     }
   }
 
   /** The Role element of lists. The trust policy is shown with the present ARNs of its principals. */
-  async #listed({ context }: IamCall, role: RoleRecord): Promise<IamResult> {
+  async listed({ context }: IamCall, role: RoleRecord): Promise<IamResult> {
     const { trust, principals = [] } = role
     const present = await this.#options.principals.principalArns(context, principals)
     return listed(role, shownPolicy(trust, principals, present))

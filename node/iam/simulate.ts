@@ -3,7 +3,6 @@
  * requests.
  */
 
-import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import { compilingPolicies, compilingPolicy, PARSING_STEPS } from '../../protocol/iam/compiled.ts'
 import {
@@ -14,7 +13,6 @@ import {
   type Question,
 } from '../../protocol/iam/decide.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
-import type { GroupRecord } from '../../protocol/iam/group-record.ts'
 import {
   MalformedPolicyError,
   parsePolicy,
@@ -22,114 +20,49 @@ import {
   type PolicyKind,
 } from '../../protocol/iam/policy.ts'
 import { entityIdOf, type Principal, type ResolvedPrincipal } from '../../protocol/iam/principal.ts'
-import type { UserRecord } from '../../protocol/iam/user-record.ts'
-import { invalidInput, noSuchEntity } from './errors.ts'
-import {
-  boundaryText,
-  groupPolicies,
-  rolePolicies,
-  userPolicies,
-  type RecordReader,
-} from './holdings.ts'
+import { invalidInput } from './errors.ts'
 import { BudgetError, Meter, type Work } from '../../protocol/work.ts'
 import { markerOf, pageOf } from './page.ts'
 import { recordsOf, requiredText, textParameter, textsOf } from './parameters.ts'
-import { byId, byName, GROUP, nameKind, USER, type Records } from './records.ts'
-import type { Roles } from './roles.ts'
+import {
+  policySource,
+  simulatedUser,
+  type HeldPolicies,
+  type PolicySourceOptions,
+} from './policy-source.ts'
 import type { IamActions } from './service.ts'
 
-/** Account, kind, path with its slashes, name. */
-const ARN = /^arn:aws:iam::([0-9]{12}):(user|group|role)(\/(?:[!-~]{1,510}\/)?)([\w+=,.@-]{1,128})$/
 /** Twelve digits, or the ARN of the account's root. */
 const ACCOUNT = /^(?:arn:aws:iam::)?([0-9]{12})(?::root)?$/
 
-export interface SimulationsOptions {
-  readonly records: Records
-  readonly roles: Roles
-}
-
-/** The principal whose policies are simulated. */
-interface Source {
-  /** Who the simulated request comes from. */
-  readonly caller: Principal
-  /** The policies that the principal really holds. */
-  readonly policies: readonly PolicyText[]
-  /** The permissions boundary that it really has. */
-  readonly boundary?: PolicyText | undefined
-}
-
 /** Answers the two actions. Nothing is changed, and nothing that is simulated is stored or cached. */
 export class Simulations {
-  readonly #options: SimulationsOptions
+  readonly #options: PolicySourceOptions
 
-  constructor(options: SimulationsOptions) {
+  constructor(options: PolicySourceOptions) {
     this.#options = options
   }
 
   actions(): IamActions {
     return {
       SimulatePrincipalPolicy: async (call) => {
-        const source = await this.#source(call, requiredText(call, 'PolicySourceArn'))
+        const source = await policySource(
+          call,
+          this.#options,
+          requiredText(call, 'PolicySourceArn'),
+        )
         return this.#simulate(call, source)
       },
       SimulateCustomPolicy: (call) => {
         const { accountId } = call.caller
         const arn = textParameter(call, 'CallerArn') ?? entityArn(accountId, 'user', '/', 'anybody')
-        return this.#simulate(call, { caller: userOf(accountId, arn), policies: [] })
+        return this.#simulate(call, { caller: simulatedUser(accountId, arn), policies: [] })
       },
     }
   }
 
-  async #simulate(call: IamCall, source: Source): Promise<IamResult> {
+  async #simulate(call: IamCall, source: HeldPolicies): Promise<IamResult> {
     return call.inTurns(simulating(call, source))
-  }
-
-  /** A principal of the caller's account. Throws NoSuchEntity. */
-  async #source(call: IamCall, arn: string): Promise<Source> {
-    const { context, caller } = call
-    const read: RecordReader = (kind, name) => this.#options.records.read(context, kind, name)
-    const [, accountId = '', kind, path, name = ''] = ARN.exec(arn) ?? []
-    const missing = (): Error => noSuchEntity('entity', arn)
-    if (accountId !== caller.accountId) throw missing()
-    const callerArn = textParameter(call, 'CallerArn') ?? arn
-    switch (kind) {
-      case 'user': {
-        const user = await named<UserRecord>(read, USER, accountId, name)
-        if (user === undefined || user.path !== path) throw missing()
-        return {
-          caller: { ...userOf(accountId, callerArn), userId: user.id, userName: user.name },
-          policies: await userPolicies(read, user),
-          boundary: await boundaryText(read, user),
-        }
-      }
-      case 'group': {
-        const group = await named<GroupRecord>(read, GROUP, accountId, name)
-        if (group === undefined || group.path !== path) throw missing()
-        return {
-          caller: userOf(accountId, callerArn),
-          policies: await groupPolicies(read, group),
-        }
-      }
-      case 'role': {
-        const role = await this.#options.roles.ofArn(context, arn)
-        if (role === undefined) throw missing()
-        return {
-          caller: {
-            accountId,
-            arn: `arn:aws:sts::${accountId}:assumed-role/${role.name}/simulated`,
-            roleArn: callerArn,
-            type: 'AssumedRole',
-            isRoot: false,
-            userId: `${role.id}:simulated`,
-          },
-          policies: await rolePolicies(read, role),
-          boundary: await boundaryText(read, role),
-        }
-      }
-      case undefined:
-      default:
-        throw missing()
-    }
   }
 }
 
@@ -143,7 +76,7 @@ const PAGE_STEPS = 50_000_000
  * One page of results, one for each pair of action and resource. The marker is the number of the pair
  * that comes next. Throws IamError InvalidInput.
  */
-function* simulating(call: IamCall, source: Source): Work<IamResult> {
+function* simulating(call: IamCall, source: HeldPolicies): Work<IamResult> {
   const { caller } = source
   const meter = new Meter(DECISION_STEPS_MAX)
   const owner = textParameter(call, 'ResourceOwner')
@@ -199,7 +132,7 @@ function placeOf(after: string, count: number): number {
 /** The simulated policies, parsed. No identity holds them, so no cache keeps them. */
 function* tried(
   call: IamCall,
-  { caller, policies, boundary }: Source,
+  { caller, policies, boundary }: HeldPolicies,
   meter: Meter,
 ): Work<Pick<Question, 'identityPolicies' | 'boundary' | 'resourcePolicy' | 'context'>> {
   const inputs: CompiledPolicy[] = []
@@ -229,30 +162,6 @@ function* tried(
             policy: checked('ResourcePolicy', text, 'resource', namesOf(caller)),
           },
     context: contextOf(call),
-  }
-}
-
-/** A user or group by name, with its record. */
-async function named<T extends { readonly name: string }>(
-  read: RecordReader,
-  kind: Parameters<typeof read<T>>[0],
-  accountId: string,
-  name: string,
-): Promise<T | undefined> {
-  const pointer = await read(nameKind(kind.space), byName(accountId, name))
-  const record = pointer && (await read(kind, byId(accountId, pointer.id)))
-  return record?.name === name ? record : undefined
-}
-
-/** The principal of a simulation that is not about a real user. Conditions see 'simulated' as its id. */
-function userOf(accountId: string, arn: string): Principal {
-  return {
-    accountId,
-    arn,
-    type: 'User',
-    isRoot: false,
-    userId: 'simulated',
-    userName: arn.slice(arn.lastIndexOf('/') + 1),
   }
 }
 
