@@ -110,7 +110,7 @@ describe('grants on a bucket', () => {
 
   test('count only where the ownership of the bucket allows lists', async () => {
     await grant({
-      'x-amz-grant-read': `${ALL_USERS}`,
+      'x-amz-grant-read': ALL_USERS,
       'x-amz-grant-full-control': 'id=123456789012',
     })
     expect(await permissionsOf(undefined)).toEqual(['READ'])

@@ -18,7 +18,7 @@ import type { Backend } from './port/backend.ts'
 import type { Fact, KnownFacts, NamedObject } from './auth/condition-values.ts'
 import { JudgedObjects } from './judged-objects.ts'
 import type { Identity } from './port/identity.ts'
-import type { ObjectChange, ObjectFacts, ObjectReader } from './port/objects.ts'
+import type { ObjectAcl, ObjectChange, ObjectFacts, ObjectReader } from './port/objects.ts'
 import type { BucketAccess, BucketSettings } from './port/buckets.ts'
 import { S3Error } from './http/errors.ts'
 import type { Admission } from './overload/admission.ts'
@@ -162,9 +162,12 @@ export class GateCall implements Call, Applicant {
   }
 
   /** See Call. */
-  authorizeAlso(action: string): Promise<void> | void {
-    if (!this.#hasBucket()) return authorize({ action, resource: this.target }, this)
-    return this.#authorize(this.bucket, { action, resource: this.target })
+  authorizeAlso(action: string, acl?: ObjectAcl): Promise<void> | void {
+    const { bucket, key, target: resource } = this
+    if (!this.#hasBucket()) return authorize({ action, resource }, this)
+    if (acl === undefined) return this.#authorize(bucket, { action, resource })
+    const facts = { versionId: '', acl }
+    return this.#authorize(bucket, { action, resource, object: { bucket, key } }, { object: facts })
   }
 
   async #authorizeTarget(action: string, versionId: string | undefined): Promise<void> {
@@ -219,6 +222,12 @@ export class GateCall implements Call, Applicant {
     return { object: await judged.facts(access, object) }
   }
 
+  /** Applicant. */
+  assumeOwned(access: Access): void {
+    const judged = (this.#judged ??= new JudgedObjects(this.store, this.context))
+    judged.assume(access)
+  }
+
   /** See Call. */
   getObject(request: NamedObject & { readonly withData: boolean }): Promise<ObjectReader> {
     const read = this.store.getObject(this.context, request)
@@ -241,9 +250,10 @@ export class GateCall implements Call, Applicant {
   changeObject(
     versionId: string | undefined,
     change: ObjectChange,
+    by?: ObjectFacts,
   ): ReturnType<Backend['changeObject']> {
     const { bucket, key } = this
-    const judged = this.#judged?.judged({ bucket, key, versionId })
+    const judged = by ?? this.#judged?.judged({ bucket, key, versionId })
     return this.store.changeObject(this.context, { bucket, key, versionId, change, judged })
   }
 

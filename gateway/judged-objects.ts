@@ -22,13 +22,28 @@ const MISSING: ReadonlySet<string> = new Set([
   'IsDeleteMarker',
 ])
 
+/**
+ * What a decision has taken an object for that was not read: one of the bucket's account. It holds for an object without an
+ * owner of its own, and for one that is missing.
+ */
+const ASSUMED = 'assumed'
+
+interface Judgement {
+  readonly access: Access
+  facts: ObjectFacts | typeof ASSUMED
+}
+
+function isTrue({ facts }: Judgement, found: ObjectFacts): boolean {
+  return facts === ASSUMED ? found?.acl?.owner === undefined : sameFacts(facts, found)
+}
+
 /** One for each request. */
 export class JudgedObjects {
   readonly #store: Backend
   readonly #context: RequestContext
   readonly #read = new Map<string, Promise<ObjectFacts>>()
   /** The decisions that a fact has decided, with the fact. */
-  readonly #decisions: { readonly access: Access; facts: ObjectFacts }[] = []
+  readonly #decisions: Judgement[] = []
 
   constructor(store: Backend, context: RequestContext) {
     this.#store = store
@@ -52,7 +67,7 @@ export class JudgedObjects {
     try {
       const wanted = { bucket, key, versionId, withData: false }
       const { info } = await this.#store.getObject(this.#context, wanted)
-      return { versionId: info.versionId, tags: info.tags }
+      return { versionId: info.versionId, tags: info.tags, acl: info.acl }
     } catch (error) {
       if (error instanceof StoreError && MISSING.has(error.code)) return null
       throw error
@@ -61,17 +76,24 @@ export class JudgedObjects {
 
   /** What was learned of this object; undefined when no decision has asked for it. */
   judged(object: NamedObject): ObjectFacts | undefined {
-    return this.#decisionsAbout(object)[0]?.facts
+    const read = this.#decisionsAbout(object).find(({ facts }) => facts !== ASSUMED)
+    return read?.facts as ObjectFacts | undefined
+  }
+
+  /** Notes a decision that has taken an object for one of the bucket's account. */
+  assume(access: Access): void {
+    this.#decisions.push({ access, facts: ASSUMED })
   }
 
   /** The decisions about this object that must be made again, because `found` is what there is. */
   outdated(object: NamedObject, found: ObjectFacts): Access[] {
-    const outdated = this.#decisionsAbout(object).filter(({ facts }) => !sameFacts(facts, found))
-    for (const decision of outdated) decision.facts = found
+    const decisions = this.#decisionsAbout(object)
+    const outdated = decisions.filter((each) => !isTrue(each, found))
+    for (const decision of decisions) decision.facts = found
     return outdated.map(({ access }) => access)
   }
 
-  #decisionsAbout(object: NamedObject): { readonly access: Access; facts: ObjectFacts }[] {
+  #decisionsAbout(object: NamedObject): Judgement[] {
     if (this.#decisions.length === 0) return []
     const name = nameOf(object)
     return this.#decisions.filter(

@@ -6,18 +6,20 @@
  * than its budget is a denial (F27b).
  */
 
+import { isOwnersAction } from '../../protocol/iam/acl.ts'
 import { compilingPolicies, compilingPolicy } from '../../protocol/iam/compiled.ts'
 import {
   deciding,
   DECISION_STEPS_MAX,
   type CompiledPolicy,
+  type Decision,
   type Question,
 } from '../../protocol/iam/decide.ts'
 import type { Caller } from '../../protocol/iam/principal.ts'
 import { BudgetError, Meter, type Work } from '../../protocol/work.ts'
 import type { Identity } from '../port/identity.ts'
 import type { BucketAccess } from '../port/buckets.ts'
-import { countingGrants } from './acl-settings.ts'
+import { allowsAcls, countingGrants, countingObjectGrants } from './acl-settings.ts'
 import {
   ConditionValues,
   type Asked,
@@ -25,6 +27,7 @@ import {
   type Fact,
   type KnownFacts,
 } from './condition-values.ts'
+import { lowerCase } from '../http/ascii.ts'
 import { S3Error } from '../http/errors.ts'
 import { denied } from './explain.ts'
 import type { InTurns } from '../port/in-turns.ts'
@@ -53,6 +56,11 @@ export interface Applicant extends Circumstances {
   readonly inTurns: InTurns
   /** Fetches what a decision lacks. Left out where there is nothing to fetch: conditions then find no values. */
   readonly fetch?: ((fact: Fact, access: Access) => Promise<KnownFacts>) | undefined
+  /**
+   * Notes that `access` was allowed as if the bucket's account owned the object, which was not read. Whoever reads it then
+   * compares. Left out where nothing is read afterwards.
+   */
+  readonly assumeOwned?: ((access: Access) => void) | undefined
 }
 
 /**
@@ -99,9 +107,10 @@ function* authorizing(access: Access, about: Applicant, known: KnownFacts): Work
   const meter = new Meter(DECISION_STEPS_MAX)
   const values = new ConditionValues(about, access, known)
   try {
-    const question = yield* questionOf(access, about, values, meter)
+    const question = yield* questionOf(access, about, values, known, meter)
     const decision = yield* deciding(question, meter)
-    if (values.lacking !== undefined) return values.lacking
+    const lacking = values.lacking ?? lackingAcl(decision, access, about, known)
+    if (lacking !== undefined) return lacking
     if (decision.allowed) return undefined
     throw yield* denied(decision, question, access.bucket?.info, about, meter)
   } catch (error) {
@@ -113,12 +122,40 @@ function* allowing(access: Access, about: Applicant, known: KnownFacts): Work<bo
   const meter = new Meter(DECISION_STEPS_MAX)
   const values = new ConditionValues(about, access, known)
   try {
-    const { allowed } = yield* deciding(yield* questionOf(access, about, values, meter), meter)
-    return values.lacking ?? allowed
+    const question = yield* questionOf(access, about, values, known, meter)
+    const decision = yield* deciding(question, meter)
+    return values.lacking ?? lackingAcl(decision, access, about, known) ?? decision.allowed
   } catch (error) {
     if (error instanceof BudgetError) return false
     throw error
   }
+}
+
+/**
+ * An object's own list is read only when nothing else has decided. Until it is read, the object counts as one that the bucket's
+ * account owns, without grants: an Allow then holds for nearly all objects, and is compared with the object that is answered.
+ */
+function lackingAcl(
+  decision: Decision,
+  access: Access,
+  about: Applicant,
+  known: KnownFacts,
+): Fact | undefined {
+  if (known.object !== undefined || !dependsOnOwner(access)) return undefined
+  if (decision.kind === 'explicit-deny') return undefined
+  if (!decision.allowed) return 'object'
+  about.assumeOwned?.(access)
+  return undefined
+}
+
+/** Whether lists count in the bucket, and the owner of the object has a say. */
+function dependsOnOwner({ action, bucket, object }: Access): boolean {
+  return (
+    object !== undefined &&
+    bucket !== undefined &&
+    allowsAcls(bucket.settings) &&
+    isOwnersAction(lowerCase(action))
+  )
 }
 
 /** Without a decision the request is denied. It is not a 503, because a retry would take as long. */
@@ -138,6 +175,7 @@ function* questionOf(
   access: Access,
   about: Circumstances,
   context: ConditionValues,
+  known: KnownFacts,
   meter: Meter,
 ): Work<Question> {
   const { identity } = about
@@ -158,13 +196,26 @@ function* questionOf(
     sessionPolicies: subject.sessionPolicies,
     boundary: subject.boundary,
     resourcePolicy: resourcePolicies[0],
-    grants: bucket && countingGrants(bucket.settings),
+    ...aclsOf(access, known),
     restrictPublicBuckets: bucket?.settings.publicAccessBlock?.restrictPublicBuckets,
     resourceAccount: bucket?.info.ownerAccount ?? identity.accountId,
     action: access.action,
     resource: access.resource,
     context,
   }
+}
+
+/** The list that the action depends on: the object's, or else the bucket's. */
+function aclsOf(access: Access, known: KnownFacts): Pick<Question, 'grants' | 'objectOwner'> {
+  const { bucket } = access
+  if (bucket === undefined) return {}
+  const { settings } = bucket
+  if (!dependsOnOwner(access)) {
+    // The list of a bucket says nothing about its objects.
+    return isOwnersAction(lowerCase(access.action)) ? {} : { grants: countingGrants(settings) }
+  }
+  const { object = null } = known
+  return { grants: countingObjectGrants(object, settings), objectOwner: object?.acl?.owner }
 }
 
 /** An identity in the form of protocol/iam, with its policies compiled. */

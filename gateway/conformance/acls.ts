@@ -1,4 +1,4 @@
-/** Ownership of objects, and access control lists of buckets. */
+/** Ownership of objects, and access control lists of buckets and objects. */
 
 import assert from 'node:assert/strict'
 import {
@@ -10,7 +10,7 @@ import {
 } from './world.ts'
 
 const OWNERSHIP: readonly [string, string][] = [['ownershipControls', '']]
-const ACL: readonly [string, string][] = [['acl', '']]
+const ACL: [string, string][] = [['acl', '']]
 
 function setOwnership(world: ConformanceWorld, value: string): Promise<RawResponse> {
   const text = `<OwnershipControls><Rule><ObjectOwnership>${value}</ObjectOwnership></Rule></OwnershipControls>`
@@ -25,6 +25,12 @@ function setAcl(
 ): Promise<RawResponse> {
   const path = `/${world.bucket}`
   return world.raw({ method: 'PUT', path, query: ACL, headers, body: [Buffer.from(text)] })
+}
+
+const BODY = Buffer.from('listed')
+
+async function readStatus(world: ConformanceWorld, url: string): Promise<number> {
+  return (await sendUnsigned(world.target.endpoint, { url })).status
 }
 
 async function listStatus(world: ConformanceWorld): Promise<number> {
@@ -131,6 +137,100 @@ export const ACL_CASES: readonly ConformanceCase[] = [
       assert.match(shown.text, /global\/AllUsers<\/URI><\/Grantee><Permission>READ</)
       assert.doesNotMatch(shown.text, /FULL_CONTROL/)
       assert.equal((await setAcl(world, {}, text)).status, 200)
+    },
+  },
+  {
+    name: 'objects, copies and uploads have lists of their own, and those of sources are not copied',
+    async run(world) {
+      assert.equal((await setOwnership(world, 'ObjectWriter')).status, 200)
+      const path = `/${world.bucket}/listed`
+      const publicRead = { 'x-amz-acl': 'public-read' }
+      const put = await world.raw({ method: 'PUT', path, headers: publicRead, body: [BODY] })
+      assert.equal(put.status, 200)
+      assert.equal(await readStatus(world, path), 200)
+      const source = { 'x-amz-copy-source': path }
+      const copy = `${path}-copy`
+      assert.equal((await world.raw({ method: 'PUT', path: copy, headers: source })).status, 200)
+      assert.equal(await readStatus(world, copy), 403)
+      const both = { ...source, ...publicRead }
+      assert.equal((await world.raw({ method: 'PUT', path: copy, headers: both })).status, 200)
+      assert.equal(await readStatus(world, copy), 200)
+      // The object's tags and its list change apart from each other, and the ETag stays.
+      assert.equal((await world.raw({ method: 'PUT', path, headers: {}, query: ACL })).status, 400)
+      const acl = await world.raw({ path, query: ACL })
+      assert.match(acl.text, /global\/AllUsers<\/URI><\/Grantee><Permission>READ</)
+      const owners = acl.text.replace(/<Grant><Grantee[^>]*"Group".*?<\/Grant>/, '')
+      const body = [Buffer.from(owners)]
+      assert.equal((await world.raw({ method: 'PUT', path, query: ACL, body })).status, 200)
+      assert.equal(await readStatus(world, path), 403)
+      assert.equal((await world.raw({ path })).headers['etag'], put.headers['etag'])
+    },
+  },
+  {
+    name: 'the list of an upload is that of its object',
+    async run(world) {
+      assert.equal((await setOwnership(world, 'BucketOwnerPreferred')).status, 200)
+      const path = `/${world.bucket}/listed`
+      const created = await world.raw({
+        method: 'POST',
+        path,
+        query: [['uploads', '']],
+        headers: { 'x-amz-acl': 'public-read' },
+      })
+      const uploadId = /<UploadId>([^<]+)</.exec(created.text)?.[1] ?? ''
+      const part = await world.raw({
+        method: 'PUT',
+        path,
+        query: [
+          ['partNumber', '1'],
+          ['uploadId', uploadId],
+        ],
+        body: [BODY],
+      })
+      const text = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${part.headers['etag'] as string}</ETag></Part></CompleteMultipartUpload>`
+      const query: [string, string][] = [['uploadId', uploadId]]
+      const body = [Buffer.from(text)]
+      assert.equal((await world.raw({ method: 'POST', path, query, body })).status, 200)
+      assert.equal(await readStatus(world, path), 200)
+    },
+  },
+  {
+    name: 'versions have lists of their own, which stay while they do not count',
+    async run(world) {
+      assert.equal((await setOwnership(world, 'ObjectWriter')).status, 200)
+      const path = `/${world.bucket}/listed`
+      const enabled = '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>'
+      const versioning = await world.raw({
+        method: 'PUT',
+        path: `/${world.bucket}`,
+        query: [['versioning', '']],
+        body: [Buffer.from(enabled)],
+      })
+      assert.equal(versioning.status, 200)
+      const put = async (headers: Record<string, string>): Promise<string> =>
+        (await world.raw({ method: 'PUT', path, headers, body: [BODY] })).headers[
+          'x-amz-version-id'
+        ] as string
+      const open = await put({ 'x-amz-acl': 'public-read' })
+      const shut = await put({})
+      // Enough versions to move the first ones away from the newest.
+      for (let count = 0; count < 12; count++) await put({})
+      const query = (id: string): [string, string][] => [['versionId', id]]
+      assert.equal(await readStatus(world, `${path}?versionId=${open}`), 200)
+      assert.equal(await readStatus(world, `${path}?versionId=${shut}`), 403)
+      const acl = [...ACL, ...query(shut)]
+      const headers = { 'x-amz-acl': 'authenticated-read' }
+      const set = await world.raw({ method: 'PUT', path, query: acl, headers })
+      assert.deepEqual([set.status, set.headers['x-amz-version-id']], [200, shut])
+      const shown = await world.raw({ path, query: acl })
+      assert.match(shown.text, /AuthenticatedUsers<\/URI><\/Grantee><Permission>READ</)
+      assert.equal((await setOwnership(world, 'BucketOwnerEnforced')).status, 200)
+      assert.equal(await readStatus(world, `${path}?versionId=${open}`), 403)
+      const refused = await world.raw({ method: 'PUT', path, query: acl, headers })
+      expectRefused(refused, 400, 'AccessControlListNotSupported')
+      assert.doesNotMatch((await world.raw({ path, query: acl })).text, /AuthenticatedUsers/)
+      assert.equal((await setOwnership(world, 'ObjectWriter')).status, 200)
+      assert.equal(await readStatus(world, `${path}?versionId=${open}`), 200)
     },
   },
 ]

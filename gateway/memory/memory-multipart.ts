@@ -137,7 +137,7 @@ export class MemoryMultipart implements UploadBackend {
     checkCondition(bucket.objects.get(request.key)?.[0], request.condition, 'put')
     const infos = parts.map((part) => part.info)
     const sizeBytes = infos.reduce((sum, part) => sum + part.sizeBytes, 0)
-    const { system, user, storageClass, tags, lock, encryption: record } = upload.info
+    const { system, user, storageClass, tags, lock, acl, encryption: record } = upload.info
     const bodies = parts.flatMap(({ encrypted }) => encrypted ?? [])
     const result = this.#buckets.addVersion(
       bucket,
@@ -148,6 +148,7 @@ export class MemoryMultipart implements UploadBackend {
         storageClass,
         tags,
         lock,
+        acl,
         key: request.key,
         sizeBytes,
         parts: infos.map((part) => objectPartOf(part, finished)),

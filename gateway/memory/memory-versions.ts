@@ -97,11 +97,12 @@ export function changeVersionOf(
   const marker = versions[0]?.deleteMarker === true ? versions[0].info.versionId : undefined
   const found = readableVersion(versions, versionId ?? marker)
   if (judged !== undefined && !sameFacts(judged, found.info)) throw new StoreError('Conflict')
-  const { tags: given, retention, legalHold } = change
+  const { tags: given, retention, legalHold, grants } = change
   const { info } = found
   const tags = given === undefined ? info.tags : given.length === 0 ? undefined : given
   const lock = changedMemoryLock(info.lock, retention, legalHold)
-  const after = { ...found, info: { ...info, tags, lock } }
+  const acl = grants === undefined ? info.acl : { ...info.acl, grants }
+  const after = { ...found, info: { ...info, tags, lock, acl } }
   return {
     changed: versions.map((each) => (each === found ? after : each)),
     versionId: found.info.versionId,

@@ -1,6 +1,7 @@
 /** Objects: writing, reading, deleting and listing their current versions. */
 
 import type { RequestContext } from '../../protocol/context.ts'
+import type { AclGrant } from '../../protocol/iam/acl.ts'
 import type { LockMode, Tag } from './bucket-documents.ts'
 import type { RuleTime } from '../../protocol/lifecycle/rule.ts'
 import type { ObjectBody, FinishedBody, SmallBody } from './body.ts'
@@ -20,6 +21,16 @@ export interface ObjectHeaders {
   readonly tags?: readonly Tag[] | undefined
   /** Absent when there is none. Of a new version: what its request asks for. */
   readonly lock?: ObjectLock | undefined
+  /** Absent: the account of the bucket owns it, and nobody else has rights on it but by policies. */
+  readonly acl?: ObjectAcl | undefined
+}
+
+/** Who owns a version, and whom its access control list lets in. It counts where the bucket's ownership lets lists count. */
+export interface ObjectAcl {
+  /** An account, or ANONYMOUS_OWNER. Absent: the account of the bucket. */
+  readonly owner?: string | undefined
+  /** All grants, those of the owner too. Absent: the owner has full control, and nobody else anything. */
+  readonly grants?: readonly AclGrant[] | undefined
 }
 
 /** Retention of a version: it cannot be removed before this time. */
@@ -64,7 +75,7 @@ export interface ObjectInfo extends ObjectHeaders, Omit<FinishedBody, 'salt'> {
  * What decisions about requests may depend on of a version of an object. Null where there is no version, or a delete
  * marker: nothing is known of it.
  */
-export type ObjectFacts = Pick<ObjectInfo, 'versionId' | 'tags'> | null
+export type ObjectFacts = Pick<ObjectInfo, 'versionId' | 'tags' | 'acl'> | null
 
 /** Whether a decision that was made by `judged` holds for what is there now. */
 export function sameFacts(judged: ObjectFacts, found: ObjectFacts): boolean {
@@ -72,8 +83,24 @@ export function sameFacts(judged: ObjectFacts, found: ObjectFacts): boolean {
   const [before, now] = [judged.tags ?? [], found.tags ?? []]
   return (
     judged.versionId === found.versionId &&
+    sameAcl(judged.acl, found.acl) &&
     before.length === now.length &&
     before.every(({ key, value }, at) => key === now[at]?.key && value === now[at]?.value)
+  )
+}
+
+function sameAcl(a: ObjectAcl | undefined, b: ObjectAcl | undefined): boolean {
+  if (a === b || a?.owner !== b?.owner) return a === b
+  const [before, now] = [a?.grants, b?.grants]
+  if (before === undefined || now === undefined) return before === now
+  return (
+    before.length === now.length &&
+    before.every(({ account, group, permission }, at) => {
+      const other = now[at]
+      return (
+        account === other?.account && group === other?.group && permission === other?.permission
+      )
+    })
   )
 }
 
@@ -81,6 +108,8 @@ export function sameFacts(judged: ObjectFacts, found: ObjectFacts): boolean {
 export interface ObjectChange {
   /** Replace those of the version. */
   readonly tags?: readonly Tag[] | undefined
+  /** Replaces the list of the version, whose owner stays. */
+  readonly grants?: readonly AclGrant[] | undefined
   /** Null removes it. */
   readonly retention?: Retention | null | undefined
   readonly legalHold?: boolean | undefined

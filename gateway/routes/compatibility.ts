@@ -103,12 +103,13 @@ Nothing that changes the meaning of a request is ignored, and what AWS ignores i
 - CORS: preflight requests (\`OPTIONS\`) on buckets and objects are answered by the bucket's rules, without a signature.
   Requests with an \`Origin\` get the headers of the first rule that matches, with errors too, except when they cannot be
   parsed or are refused because of load. The query API of IAM and STS and the admin port have no CORS.
-- ACLs of buckets: canned lists, grants in headers and documents, with accounts by their ids, which are their canonical
+- ACLs of buckets and objects: canned lists, grants in headers and documents, with accounts by their ids, which are their canonical
   user ids, and groups by URI. Accounts have no e-mail address here, so \`emailAddress\` gets
   UnresolvableGrantByEmailAddress. As in AWS, a bucket has BucketOwnerEnforced unless it asks for another ownership, and its
-  lists can't be changed then (AccessControlListNotSupported). ACLs of objects may be \`private\` and
-  \`bucket-owner-full-control\`, which say what is always true; others get AccessControlListNotSupported or, where the
-  bucket allows lists, 501. \`aws-exec-read\` gets 501.
+  lists can't be changed then (AccessControlListNotSupported); a new object may ask for \`private\` and
+  \`bucket-owner-full-control\`, which say what is always true. \`x-amz-acl\` and \`x-amz-grant-…\` of a new object need
+  \`s3:PutObjectAcl\` too when they grant others than its owner something, except the two. A copy never takes a list along.
+  \`aws-exec-read\` gets 501. [How lists decide](policies.md#access-control-lists).
 - Storage classes are stored and shown as the client sent them. All data is stored the same way.
 - Versions: where an operation has two rights, a request that names a version needs the second. The null
   version is \`null\`. MFA delete gets 501.

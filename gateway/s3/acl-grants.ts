@@ -28,7 +28,10 @@ const GROUP_URIS: Readonly<Record<AclGroup, string>> = {
   LogDelivery: 'http://acs.amazonaws.com/groups/s3/LogDelivery',
 }
 
-/** What each canned list grants on a bucket besides the owner's full control. Those that are not named grant nothing. */
+/**
+ * What each canned list grants besides the owner's full control. Those that are not named grant nothing.
+ * log-delivery-write is for buckets, and the two that name the bucket's owner are for objects.
+ */
 const CANNED: ReadonlyMap<string, readonly AclGrant[]> = new Map<string, readonly AclGrant[]>([
   ['public-read', [{ group: 'AllUsers', permission: 'READ' }]],
   [
@@ -57,19 +60,29 @@ const GRANT_HEADERS: readonly (readonly [name: string, permission: AclPermission
   ['x-amz-grant-write-acp', 'WRITE_ACP'],
 ]
 
-/** The headers that set the list of a bucket. */
-export const BUCKET_ACL_HEADERS = ['x-amz-acl', ...GRANT_HEADERS.map(([name]) => name)]
+/** The headers that set the list of a bucket, or of an object that exists. */
+export const ACL_HEADERS = ['x-amz-acl', ...GRANT_HEADERS.map(([name]) => name)]
+/** Those of an object that is about to be stored: nobody can be granted WRITE on it. */
+export const NEW_OBJECT_ACL_HEADERS = ACL_HEADERS.filter((name) => name !== 'x-amz-grant-write')
 
 /** Full control for the owner, and nothing for others: the list of a bucket that has none. */
 export function ownersGrants(owner: string): AclGrant[] {
   return [{ account: owner, permission: 'FULL_CONTROL' }]
 }
 
+/** Who owns what a list is for. */
+export interface AclOwners {
+  readonly owner: string
+  /** For the list of an object: the account of its bucket. */
+  readonly bucketOwner?: string | undefined
+}
+
 /**
- * The grants that the headers of a request ask for; undefined without such headers. `owner` gets full control by a canned
- * list, and by grants only what they name. Throws InvalidRequest for both at once, and what `parseGrantees` throws.
+ * The grants that the headers of a request ask for; undefined without such headers. The owner gets full control by a canned
+ * list, and by grants only what they name. Throws InvalidRequest for both at once, InvalidArgument for a canned list that
+ * objects do not have, and what `parseGrantees` throws.
  */
-export function grantsOfHeaders(headers: HeaderRecord, owner: string): AclGrant[] | undefined {
+export function grantsOfHeaders(headers: HeaderRecord, owners: AclOwners): AclGrant[] | undefined {
   const canned = headers['x-amz-acl'] || undefined
   const grants: AclGrant[] = []
   for (const [name, permission] of GRANT_HEADERS) {
@@ -83,8 +96,19 @@ export function grantsOfHeaders(headers: HeaderRecord, owner: string): AclGrant[
     }
     for (const grantee of parseGrantees(name, text)) grants.push({ ...grantee, permission })
   }
-  if (canned !== undefined) return [...ownersGrants(owner), ...(CANNED.get(canned) ?? [])]
+  if (canned !== undefined) return cannedGrants(canned, owners)
   return grants.length === 0 ? undefined : limited(grants)
+}
+
+function cannedGrants(canned: string, { owner, bucketOwner }: AclOwners): AclGrant[] {
+  if (bucketOwner !== undefined && canned === 'log-delivery-write') {
+    throw invalidArgument('x-amz-acl', canned)
+  }
+  const grants = [...ownersGrants(owner), ...(CANNED.get(canned) ?? [])]
+  if (bucketOwner === undefined || bucketOwner === owner) return grants
+  if (canned === 'bucket-owner-read') grants.push({ account: bucketOwner, permission: 'READ' })
+  if (canned === 'bucket-owner-full-control') grants.push(...ownersGrants(bucketOwner))
+  return grants
 }
 
 type Grantee = Pick<AclGrant, 'account' | 'group'>

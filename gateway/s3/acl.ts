@@ -3,7 +3,7 @@
  * acl-grants.ts. Lists can be set where the bucket's ownership allows them (auth/acl-settings.ts).
  */
 
-import { isOwnersAcl, isPublicAcl, type AclGrant } from '../../protocol/iam/acl.ts'
+import { ANONYMOUS_OWNER, isOwnersAcl, isPublicAcl, type AclGrant } from '../../protocol/iam/acl.ts'
 import { allowsAcls } from '../auth/acl-settings.ts'
 import { S3Error } from '../http/errors.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
@@ -11,7 +11,14 @@ import { parsingXml } from '../http/xml.ts'
 import type { BucketSettings } from '../port/buckets.ts'
 import type { ObjectOwnership } from '../port/bucket-documents.ts'
 import { changeAccess } from './access-change.ts'
-import { ACL_LIMITS, aclXml, grantsOfHeaders, ownersGrants, parseAcl } from './acl-grants.ts'
+import {
+  ACL_LIMITS,
+  aclXml,
+  grantsOfHeaders,
+  ownersGrants,
+  parseAcl,
+  type AclOwners,
+} from './acl-grants.ts'
 import { gatherBody, invalidArgument } from './common.ts'
 import type { Call } from './operation.ts'
 import { judgingChange } from './policy-rights.ts'
@@ -36,7 +43,7 @@ export async function getBucketAcl(call: Call): Promise<S3Response> {
 export async function putBucketAcl(call: Call): Promise<S3Response> {
   const { bytes } = await gatherBody(call, ACL_LIMITS.maxBytes)
   const { info } = await call.access(call.bucket)
-  const acl = await requestedGrants(call, bytes, info.ownerAccount)
+  const acl = await requestedGrants(call, bytes, { owner: info.ownerAccount })
   await changeAccess(call, (settings) => {
     if (!allowsAcls(settings)) throw new S3Error('AccessControlListNotSupported')
     refuseBlocked(acl, settings)
@@ -45,13 +52,17 @@ export async function putBucketAcl(call: Call): Promise<S3Response> {
   return emptyResponse(200)
 }
 
-/** The list that a request asks for, in headers or in its body. */
-async function requestedGrants(
+/**
+ * The list that a request asks for, in headers or in its body. Throws MissingSecurityHeader without a list,
+ * UnexpectedContent for a list in both places, AccessDenied for another owner, InvalidArgument for an account that does not
+ * exist, and what the parsers throw.
+ */
+export async function requestedGrants(
   call: Call,
   bytes: Uint8Array,
-  owner: string,
+  owners: AclOwners,
 ): Promise<readonly AclGrant[]> {
-  const grants = grantsOfHeaders(call.request.headers, owner)
+  const grants = grantsOfHeaders(call.request.headers, owners)
   if (grants !== undefined) {
     if (bytes.length > 0) throw new S3Error('UnexpectedContent')
     await requireAccounts(call, grants)
@@ -64,16 +75,17 @@ async function requestedGrants(
   }
   const document = parseAcl(await call.inTurns(parsingXml(bytes, ACL_LIMITS)))
   // As in AWS, no list changes who the owner is.
-  if (document.owner !== owner) throw new S3Error('AccessDenied')
+  if (document.owner !== owners.owner) throw new S3Error('AccessDenied')
   await requireAccounts(call, document.grants)
   return document.grants
 }
 
 /** Throws InvalidArgument unless all accounts that are granted something exist. */
-async function requireAccounts(call: Call, grants: readonly AclGrant[]): Promise<void> {
+export async function requireAccounts(call: Call, grants: readonly AclGrant[]): Promise<void> {
   const named = new Set(grants.map(({ account }) => account))
   named.delete(undefined)
   named.delete(call.identity.accountId)
+  named.delete(ANONYMOUS_OWNER)
   if (named.size === 0) return
   const arns = new Map([...named].map((account) => [`arn:aws:iam::${account}:root`, account]))
   const existing = await call.store.principalIds(call.context, [...arns.keys()])
@@ -82,7 +94,11 @@ async function requireAccounts(call: Call, grants: readonly AclGrant[]): Promise
   }
 }
 
-function refuseBlocked(acl: readonly AclGrant[], { publicAccessBlock }: BucketSettings): void {
+/** Throws AccessDenied for a public list that BlockPublicAcls forbids. */
+export function refuseBlocked(
+  acl: readonly AclGrant[],
+  { publicAccessBlock }: BucketSettings,
+): void {
   if (publicAccessBlock?.blockPublicAcls !== true || !isPublicAcl(acl)) return
   throw new S3Error(
     'AccessDenied',
@@ -103,13 +119,13 @@ export async function newBucketAccess(
   // Its value was checked (http/values.ts).
   const ownership = (headers['x-amz-object-ownership'] || undefined) as ObjectOwnership | undefined
   if (ownership !== undefined) await call.authorizeAlso('s3:PutBucketOwnershipControls')
-  const acl = grantsOfHeaders(headers, accountId)
+  const acl = grantsOfHeaders(headers, { owner: accountId })
   if (acl === undefined || isOwnersAcl(acl, accountId)) return { ownership }
   await call.authorizeAlso('s3:PutBucketAcl')
   if (!allowsAcls({ ownership })) throw new S3Error('InvalidBucketAclWithObjectOwnership')
   await requireAccounts(call, acl)
   const bucket = { name: call.bucket, ownerAccount: accountId }
-  await call.inTurns(judgingChange(call.identity, bucket, {}, { acl, ownership }))
+  await call.inTurns(judgingChange(call.identity, bucket, { ownership }, { acl, ownership }))
   return { acl, ownership }
 }
 
@@ -121,19 +137,4 @@ export async function resetBucketAcl(call: Call, wanted: BucketSettings['acl']):
     if (wanted !== undefined) refuseBlocked(wanted, judged)
     return { acl: allowsAcls(judged) ? (wanted ?? null) : undefined }
   })
-}
-
-/** They say what is always so: the bucket's account owns the object, and has full control. */
-const OWNERS_ALONE: ReadonlySet<string> = new Set(['private', 'bucket-owner-full-control'])
-
-/**
- * Checks the canned list that a request asks for an object. Without one it takes no time. Throws
- * AccessControlListNotSupported where lists do not count, else NotImplemented.
- */
-export async function checkObjectAcl(call: Call): Promise<void> {
-  const canned = call.request.headers['x-amz-acl']
-  if (canned === undefined || canned === '' || OWNERS_ALONE.has(canned)) return
-  const { settings } = await call.access(call.bucket)
-  if (!allowsAcls(settings)) throw new S3Error('AccessControlListNotSupported')
-  throw new S3Error('NotImplemented', undefined, { details: { Header: 'x-amz-acl' } })
 }

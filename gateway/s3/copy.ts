@@ -27,9 +27,9 @@ import {
   MAX_OBJECT_PUT_BYTES,
   objectHeaders,
 } from './common.ts'
-import { checkObjectAcl } from './acl.ts'
 import { openReader, planEncryption } from './encryption.ts'
 import { addExpiration } from './expiration.ts'
+import { newObjectAcl } from './object-acl.ts'
 import { CapturedBody } from './put.ts'
 import { lockInHeaders } from './locking.ts'
 import { tagsAction, tagsInHeader } from './tagging.ts'
@@ -63,7 +63,7 @@ export async function copyObject(call: Call): Promise<S3Response> {
   }
   const replacesTags = headers['x-amz-tagging-directive'] === 'REPLACE'
   const given = replacesTags ? await tagsInHeader(call) : undefined
-  await checkObjectAcl(call)
+  const acl = await newObjectAcl(call)
   const lock = await lockInHeaders(call)
   const reader = await openSource(call, named)
   const { info } = reader
@@ -87,7 +87,7 @@ export async function copyObject(call: Call): Promise<S3Response> {
   const made = await call.store.putObject(call.context, {
     bucket: call.bucket,
     key: call.key,
-    headers: { ...kept, tags, lock },
+    headers: { ...kept, tags, lock, acl },
     body: body.watched,
     encryption: plan.encryption,
     condition,

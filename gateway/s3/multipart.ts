@@ -39,7 +39,6 @@ import {
   pageSize,
   requestedPart,
 } from './common.ts'
-import { checkObjectAcl } from './acl.ts'
 import { algorithmsOfPart, type ChecksumType } from './checksum-plan.ts'
 import { copyBody, copyResult, copySourceOf, openSource, sourceHeaders } from './copy.ts'
 import { customerKey } from './customer-key.ts'
@@ -48,6 +47,7 @@ import { PartBody } from './part-body.ts'
 import { encryptedBody } from '../encryption/encrypting.ts'
 import { listingOf, named, prefixesXml } from './list.ts'
 import { addAbort } from './expiration.ts'
+import { newObjectAcl } from './object-acl.ts'
 import { CapturedBody, receiveBody } from './put.ts'
 import { hasDefaultRetention, lockInHeaders, requireDigestOfLocked } from './locking.ts'
 import { tagsInHeader } from './tagging.ts'
@@ -60,13 +60,13 @@ export async function createMultipartUpload(call: Call): Promise<S3Response> {
   const { request, bucket, key } = call
   const checksum = checksumPlan(call)
   const tags = await tagsInHeader(call)
-  await checkObjectAcl(call)
+  const acl = await newObjectAcl(call)
   const lock = await lockInHeaders(call)
   const plan = await planEncryption(call)
   const upload = await call.store.createUpload(call.context, {
     bucket,
     key,
-    headers: { ...objectHeaders(request), tags, lock },
+    headers: { ...objectHeaders(request), tags, lock, acl },
     ...checksum,
     encryption: plan.encryption,
   })

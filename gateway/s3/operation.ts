@@ -3,7 +3,13 @@
 import type { Backend } from '../port/backend.ts'
 import type { Identity } from '../port/identity.ts'
 import type { BucketAccess } from '../port/buckets.ts'
-import type { ObjectBackend, ObjectChange, ObjectFacts, ObjectReader } from '../port/objects.ts'
+import type {
+  ObjectAcl,
+  ObjectBackend,
+  ObjectChange,
+  ObjectFacts,
+  ObjectReader,
+} from '../port/objects.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { InTurns } from '../port/in-turns.ts'
 import type { S3Request } from '../http/request.ts'
@@ -54,8 +60,11 @@ export interface Call {
    * objects. `facts` is what is known of it: otherwise it is read, if a condition asks for it.
    */
   authorize(action: string, object: NamedObject, facts?: ObjectFacts): Promise<void>
-  /** Throws AccessDenied unless the identity may do `action` too on the target of the request, as it will be. */
-  authorizeAlso(action: string): void | Promise<void>
+  /**
+   * Throws AccessDenied unless the identity may do `action` too on the target of the request, as it will be. `acl` where the
+   * target is an object, and who owns it has a say.
+   */
+  authorizeAlso(action: string, acl?: ObjectAcl): void | Promise<void>
   /** Whether the identity may do `action` on an object of which `facts` is known. */
   may(action: string, object: NamedObject, facts: ObjectFacts): Promise<boolean>
   /**
@@ -63,10 +72,14 @@ export interface Call {
    * has changed since, the right is decided again by what is returned. Throws AccessDenied too.
    */
   getObject(request: NamedObject & { readonly withData: boolean }): Promise<ObjectReader>
-  /** ObjectBackend.changeObject of the target. Throws Conflict too, when the right depended on what has changed since. */
+  /**
+   * ObjectBackend.changeObject of the target. Throws Conflict too, when the right depended on what has changed since.
+   * `judged` is what the handler itself has judged by.
+   */
   changeObject(
     versionId: string | undefined,
     change: ObjectChange,
+    judged?: ObjectFacts,
   ): ReturnType<ObjectBackend['changeObject']>
   /** The owner and settings of a bucket, as decisions about this request use them: at most 1 s old (T7). */
   access(bucket: string): Promise<BucketAccess>

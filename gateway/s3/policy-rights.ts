@@ -6,7 +6,7 @@
 
 import { isPublicPolicy } from '../../protocol/iam/bucket-policy.ts'
 import { compiledPolicy, compilingPolicies } from '../../protocol/iam/compiled.ts'
-import { aclStatements } from '../../protocol/iam/acl.ts'
+import { aclStatements, objectAclStatements } from '../../protocol/iam/acl.ts'
 import type { CompiledPolicy } from '../../protocol/iam/decide.ts'
 import type { Statement } from '../../protocol/iam/policy.ts'
 import { forbiddenChange } from '../../protocol/iam/policy-change.ts'
@@ -15,7 +15,7 @@ import { COVERING_STEPS_MAX } from '../../protocol/iam/rights.ts'
 import { Meter, type Work } from '../../protocol/work.ts'
 import type { Identity } from '../port/identity.ts'
 import type { BucketInfo, BucketSettings } from '../port/buckets.ts'
-import { countingGrants } from '../auth/acl-settings.ts'
+import { allowsAcls, countingGrants } from '../auth/acl-settings.ts'
 import { S3Error } from '../http/errors.ts'
 
 /** The ends of the error texts, by what forbidden change was found. */
@@ -49,6 +49,8 @@ export function* judgingChange(
       after: rightsOf(after, name, ownerAccount)?.policy,
       // What a list grants to another account its root has, whatever policies that account has.
       held: !own && isRoot ? statementsFor(before, name, ownerAccount, accountId) : [],
+      // Which grants the objects have is not known: at most these.
+      begun: objectLists(after) > objectLists(before) ? objectAclStatements(name) : [],
       wasRestricted: isRestricted(before) && !isRestricted(after),
     },
     meter,
@@ -85,6 +87,13 @@ function statementsFor(
   const grants = isRestricted(settings) ? [] : (countingGrants(settings) ?? [])
   const own = grants.filter(({ account, group }) => group !== undefined || account === accountId)
   return aclStatements(own, bucket, owner)
+}
+
+/** How much the lists of the bucket's objects count: the higher, the more of their grants do. */
+function objectLists(settings: BucketSettings): number {
+  if (!allowsAcls(settings)) return 0
+  if (isRestricted(settings)) return 1
+  return settings.publicAccessBlock?.ignorePublicAcls === true ? 2 : 3
 }
 
 /** The compiled policy, from the cache of compiled policies; undefined when the bucket has none. */

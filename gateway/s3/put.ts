@@ -5,13 +5,13 @@
 
 import type { ChecksumAlgorithm, ObjectBody, FinishedBody, SmallBody } from '../port/body.ts'
 import { openBody } from '../body/body.ts'
-import { checkObjectAcl } from './acl.ts'
 import { writeCondition } from './conditions.ts'
 import type { Call } from './operation.ts'
 import { emptyResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
 import { addChecksums, MAX_OBJECT_PUT_BYTES, objectHeaders } from './common.ts'
 import { planEncryption } from './encryption.ts'
 import { hasDefaultRetention, lockInHeaders, requireDigestOfLocked } from './locking.ts'
+import { newObjectAcl } from './object-acl.ts'
 import { tagsInHeader } from './tagging.ts'
 import { addExpiration } from './expiration.ts'
 import { addVersionHeader } from './version.ts'
@@ -27,10 +27,10 @@ export async function putObject(call: Call): Promise<S3Response> {
   const { request } = call
   const condition = writeCondition(request.headers)
   const tags = await tagsInHeader(call)
-  await checkObjectAcl(call)
+  const acl = await newObjectAcl(call)
   const lock = await lockInHeaders(call)
   if (lock !== undefined || (await hasDefaultRetention(call))) requireDigestOfLocked(call, 'Object')
-  const headers = { ...objectHeaders(request), tags, lock }
+  const headers = { ...objectHeaders(request), tags, lock, acl }
   const plan = await planEncryption(call)
   const body = new CapturedBody(plan.encrypted(await receiveBody(call)))
   const made = await call.store.putObject(call.context, {

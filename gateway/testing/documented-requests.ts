@@ -95,6 +95,16 @@ const NEEDED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   PutObjectAcl: { 'x-amz-acl': 'private' },
 }
 
+/** Operations with headers of access control lists, which buckets do not allow by default. */
+const LISTED: ReadonlySet<string> = new Set([
+  'PutBucketAcl',
+  'PutObjectAcl',
+  'PutObject',
+  'CopyObject',
+  'CreateMultipartUpload',
+  'PostObject',
+])
+
 let count = 0
 
 /**
@@ -111,8 +121,9 @@ export async function prepareSample(
   const path = { service: '/', bucket: `/${bucket}`, object: `/${bucket}/key` }[level]
   let uploadId = ''
   if (name !== 'CreateBucket') {
-    const headers: Record<string, string> =
-      name === 'PutBucketAcl' ? { 'x-amz-object-ownership': 'ObjectWriter' } : {}
+    const headers: Record<string, string> = LISTED.has(name)
+      ? { 'x-amz-object-ownership': 'ObjectWriter' }
+      : {}
     await send(target, { method: 'PUT', path: `/${bucket}`, headers })
   }
   if (level === 'object' || name === 'DeleteObjects') {

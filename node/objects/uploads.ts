@@ -36,6 +36,7 @@ import type { Replicator } from '../quorum/replicator.ts'
 import type { Clock, Random } from '../env/ports.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import type { Reclaim } from './reclaim.ts'
+import { aclField } from './acls.ts'
 import { Background } from './background.ts'
 import type { Bucket } from './bucket.ts'
 import { abortIn } from './bucket-lifecycle.ts'
@@ -140,6 +141,7 @@ export class Uploads {
       user: pairs(request.headers.user),
       tags: tagPairs(request.headers.tags),
       ...lockField(request.headers.lock),
+      ...aclField(request.headers.acl),
       checksumAlgorithm: request.checksumAlgorithm ?? '',
       checksumType: checksumTypeNumber(request.checksumType),
       request: new Uint8Array(0),

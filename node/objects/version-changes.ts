@@ -1,5 +1,5 @@
 /**
- * Changes of what may change of a stored version: its tags and its lock. Called by objects.ts.
+ * Changes of what may change of a stored version: its tags, its access control list and its lock. Called by objects.ts.
  *
  * The change is one of the object's register, so it is linearizable with writes, deletes and other changes. It makes no
  * version: order, ETag and Last-Modified stay as they are.
@@ -18,6 +18,7 @@ import {
 } from '../../protocol/object/versions.ts'
 import { sameFacts, type ObjectBackend, type ObjectChange } from '../../gateway/port/objects.ts'
 import type { RequestContext } from '../../protocol/context.ts'
+import { aclOf, storedAcl } from './acls.ts'
 import type { Bucket } from './bucket.ts'
 import type { EditInput, ObjectChanges } from './object-changes.ts'
 import { tagPairs, tagsOf, unreadable, versionIdText, withRetention } from './versions.ts'
@@ -63,11 +64,12 @@ export async function changeVersion(
 
 function changedFields(
   version: VersionRecord,
-  { tags, retention, legalHold }: ObjectChange,
+  { tags, grants, retention, legalHold }: ObjectChange,
 ): VersionChange {
   const changesLock = retention !== undefined || legalHold !== undefined
   return {
     ...(tags !== undefined && { tags: tagPairs(tags) }),
+    ...(grants !== undefined && { acl: storedAcl({ ...aclOf(version.acl), grants }) }),
     ...(changesLock && {
       lock: storedLock(withRetention(version.lock ?? UNLOCKED, retention, legalHold)),
     }),
@@ -80,7 +82,11 @@ function misjudged(
   judged: Parameters<typeof sameFacts>[0] | undefined,
 ): StoreError | undefined {
   if (judged === undefined) return undefined
-  const found = version && { versionId: versionIdText(version), tags: tagsOf(version.tags) }
+  const found = version && {
+    versionId: versionIdText(version),
+    tags: tagsOf(version.tags),
+    acl: aclOf(version.acl),
+  }
   if (sameFacts(judged, found ?? null)) return undefined
   return new StoreError('Conflict', 'the object changed while the request was judged')
 }

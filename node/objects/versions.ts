@@ -37,6 +37,7 @@ import type {
 } from '../../gateway/port/objects.ts'
 import { expirationIn } from './bucket-lifecycle.ts'
 import type { ChecksumAlgorithm, Checksums, FinishedBody } from '../../gateway/port/body.ts'
+import { aclField, aclOf } from './acls.ts'
 
 /** By the number in the record. */
 const CHECKSUM_TYPES = [undefined, 'FULL_OBJECT', 'COMPOSITE'] as const
@@ -130,6 +131,7 @@ export function versionRecordOf(
     checksums: pairs(finished.checksums),
     checksumType: checksumTypeNumber(finished.checksumType),
     ...lockField(headers.lock),
+    ...aclField(headers.acl),
     ...body,
   }
 }
@@ -165,13 +167,14 @@ export function versionIdText({ versionId }: Pick<VersionRecord, 'versionId'>): 
 
 /** The headers that the client stored with an object, a version or an upload. */
 export function objectHeadersOf(
-  record: Pick<VersionRecord, 'system' | 'user' | 'storageClass' | 'tags' | 'lock'>,
+  record: Pick<VersionRecord, 'system' | 'user' | 'storageClass' | 'tags' | 'lock' | 'acl'>,
 ): ObjectHeaders {
   return {
     system: unpaired(record.system),
     user: unpaired(record.user),
     tags: tagsOf(record.tags),
     lock: lockOf(record.lock),
+    acl: aclOf(record.acl),
     storageClass: record.storageClass === '' ? 'STANDARD' : record.storageClass,
   }
 }

@@ -47,9 +47,19 @@ const lock = fc.record({
   legalHold: fc.nat({ max: 2 }),
 })
 const encryption = text.filter((each) => each !== '')
+const acl = fc.record({
+  owner: text,
+  grants: fc.array(
+    fc.record({ account: text, group: fc.nat({ max: 3 }), permission: fc.nat({ max: 5 }) }),
+    { maxLength: 4 },
+  ),
+  listed: fc.boolean(),
+})
 const version = fc.oneof(
   fc.record(versionFields),
   fc.record({ ...versionFields, lock }),
+  fc.record({ ...versionFields, acl }),
+  fc.record({ ...versionFields, acl, lock }),
   fc.record({ ...versionFields, encryption }),
 )
 const ref = fc.record({

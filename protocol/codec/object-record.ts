@@ -12,6 +12,8 @@
 
 import { EMPTY_BYTES } from '../bytes.ts'
 import type {
+  AclGrantRecord,
+  AclRecord,
   LockRecord,
   ObjectRecord,
   PageRecord,
@@ -163,6 +165,9 @@ function readVersionField(version: VersionRecord, reader: FieldReader): void {
     case 15:
       version.tags.push(readPair(reader.message()))
       break
+    case 16:
+      version.acl = readAcl(reader.message())
+      break
     case 17:
       version.encryption = reader.text()
       break
@@ -190,8 +195,41 @@ function writeVersion(to: FieldWriter, version: VersionRecord): void {
   to.bytes(13, version.uploadId)
   to.number(14, version.sequence)
   for (const pair of version.tags) to.message(15, pair, writePair)
+  if (version.acl !== undefined) to.message(16, version.acl, writeAcl)
   if (version.encryption !== undefined) to.text(17, version.encryption)
   if (version.lock !== undefined) to.message(18, version.lock, writeLock)
+}
+
+function readAcl(reader: FieldReader): AclRecord {
+  const acl: AclRecord = { owner: '', grants: [], listed: false }
+  while (reader.next()) {
+    if (reader.field === 1) acl.owner = reader.text()
+    else if (reader.field === 2) acl.grants.push(readGrant(reader.message()))
+    else if (reader.field === 3) acl.listed = reader.value !== 0
+  }
+  return acl
+}
+
+function writeAcl(to: FieldWriter, acl: AclRecord): void {
+  to.text(1, acl.owner)
+  for (const grant of acl.grants) to.message(2, grant, writeGrant)
+  to.flag(3, acl.listed)
+}
+
+function readGrant(reader: FieldReader): AclGrantRecord {
+  const grant: AclGrantRecord = { account: '', group: 0, permission: 0 }
+  while (reader.next()) {
+    if (reader.field === 1) grant.account = reader.text()
+    else if (reader.field === 2) grant.group = reader.value
+    else if (reader.field === 3) grant.permission = reader.value
+  }
+  return grant
+}
+
+function writeGrant(to: FieldWriter, grant: AclGrantRecord): void {
+  to.text(1, grant.account)
+  to.number(2, grant.group)
+  to.number(3, grant.permission)
 }
 
 function readLock(reader: FieldReader): LockRecord {

@@ -76,6 +76,63 @@ export declare namespace LockRecord {
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<LockRecord>): LockRecord;
     function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<LockRecord>): Generator<LockRecordModeFieldEvent | LockRecordRetainUntilMsFieldEvent | LockRecordLegalHoldFieldEvent>;
 }
+export interface AclGrantRecord {
+    account: string;
+    group: number;
+    permission: number;
+}
+export declare namespace AclGrantRecord {
+    const codec: () => Codec<AclGrantRecord>;
+    interface AclGrantRecordAccountFieldEvent {
+        field: '$.account';
+        value: string;
+    }
+    interface AclGrantRecordGroupFieldEvent {
+        field: '$.group';
+        value: number;
+    }
+    interface AclGrantRecordPermissionFieldEvent {
+        field: '$.permission';
+        value: number;
+    }
+    function encode(obj: Partial<AclGrantRecord>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<AclGrantRecord>): AclGrantRecord;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<AclGrantRecord>): Generator<AclGrantRecordAccountFieldEvent | AclGrantRecordGroupFieldEvent | AclGrantRecordPermissionFieldEvent>;
+}
+export interface AclRecord {
+    owner: string;
+    grants: AclGrantRecord[];
+    listed: boolean;
+}
+export declare namespace AclRecord {
+    const codec: () => Codec<AclRecord>;
+    interface AclRecordOwnerFieldEvent {
+        field: '$.owner';
+        value: string;
+    }
+    interface AclRecordGrantsAccountFieldEvent {
+        field: '$.grants[].account';
+        value: string;
+        index: number;
+    }
+    interface AclRecordGrantsGroupFieldEvent {
+        field: '$.grants[].group';
+        value: number;
+        index: number;
+    }
+    interface AclRecordGrantsPermissionFieldEvent {
+        field: '$.grants[].permission';
+        value: number;
+        index: number;
+    }
+    interface AclRecordListedFieldEvent {
+        field: '$.listed';
+        value: boolean;
+    }
+    function encode(obj: Partial<AclRecord>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<AclRecord>): AclRecord;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<AclRecord>): Generator<AclRecordOwnerFieldEvent | AclRecordGrantsAccountFieldEvent | AclRecordGrantsGroupFieldEvent | AclRecordGrantsPermissionFieldEvent | AclRecordListedFieldEvent>;
+}
 export interface VersionRecord {
     versionId: string;
     deleteMarker: boolean;
@@ -92,6 +149,7 @@ export interface VersionRecord {
     uploadId: Uint8Array<ArrayBuffer>;
     sequence: number;
     tags: PairRecord[];
+    acl?: AclRecord;
     encryption?: string;
     lock?: LockRecord;
 }
@@ -202,6 +260,29 @@ export declare namespace VersionRecord {
         value: string;
         index: number;
     }
+    interface VersionRecordAclOwnerFieldEvent {
+        field: '$.acl.owner';
+        value: string;
+    }
+    interface VersionRecordAclGrantsAccountFieldEvent {
+        field: '$.acl.grants[].account';
+        value: string;
+        index: number;
+    }
+    interface VersionRecordAclGrantsGroupFieldEvent {
+        field: '$.acl.grants[].group';
+        value: number;
+        index: number;
+    }
+    interface VersionRecordAclGrantsPermissionFieldEvent {
+        field: '$.acl.grants[].permission';
+        value: number;
+        index: number;
+    }
+    interface VersionRecordAclListedFieldEvent {
+        field: '$.acl.listed';
+        value: boolean;
+    }
     interface VersionRecordEncryptionFieldEvent {
         field: '$.encryption';
         value: string;
@@ -220,7 +301,7 @@ export declare namespace VersionRecord {
     }
     function encode(obj: Partial<VersionRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): VersionRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): Generator<VersionRecordVersionIdFieldEvent | VersionRecordDeleteMarkerFieldEvent | VersionRecordSizeBytesFieldEvent | VersionRecordEtagFieldEvent | VersionRecordLastModifiedMsFieldEvent | VersionRecordStorageClassFieldEvent | VersionRecordSystemNameFieldEvent | VersionRecordSystemValueFieldEvent | VersionRecordUserNameFieldEvent | VersionRecordUserValueFieldEvent | VersionRecordChecksumsNameFieldEvent | VersionRecordChecksumsValueFieldEvent | VersionRecordChecksumTypeFieldEvent | VersionRecordStorageDataIdFieldEvent | VersionRecordStorageSizeBytesFieldEvent | VersionRecordStoragePackedFieldEvent | VersionRecordStorageChecksumFieldEvent | VersionRecordStorageSaltFieldEvent | VersionRecordManifestFieldEvent | VersionRecordUploadIdFieldEvent | VersionRecordSequenceFieldEvent | VersionRecordTagsNameFieldEvent | VersionRecordTagsValueFieldEvent | VersionRecordEncryptionFieldEvent | VersionRecordLockModeFieldEvent | VersionRecordLockRetainUntilMsFieldEvent | VersionRecordLockLegalHoldFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): Generator<VersionRecordVersionIdFieldEvent | VersionRecordDeleteMarkerFieldEvent | VersionRecordSizeBytesFieldEvent | VersionRecordEtagFieldEvent | VersionRecordLastModifiedMsFieldEvent | VersionRecordStorageClassFieldEvent | VersionRecordSystemNameFieldEvent | VersionRecordSystemValueFieldEvent | VersionRecordUserNameFieldEvent | VersionRecordUserValueFieldEvent | VersionRecordChecksumsNameFieldEvent | VersionRecordChecksumsValueFieldEvent | VersionRecordChecksumTypeFieldEvent | VersionRecordStorageDataIdFieldEvent | VersionRecordStorageSizeBytesFieldEvent | VersionRecordStoragePackedFieldEvent | VersionRecordStorageChecksumFieldEvent | VersionRecordStorageSaltFieldEvent | VersionRecordManifestFieldEvent | VersionRecordUploadIdFieldEvent | VersionRecordSequenceFieldEvent | VersionRecordTagsNameFieldEvent | VersionRecordTagsValueFieldEvent | VersionRecordAclOwnerFieldEvent | VersionRecordAclGrantsAccountFieldEvent | VersionRecordAclGrantsGroupFieldEvent | VersionRecordAclGrantsPermissionFieldEvent | VersionRecordAclListedFieldEvent | VersionRecordEncryptionFieldEvent | VersionRecordLockModeFieldEvent | VersionRecordLockRetainUntilMsFieldEvent | VersionRecordLockLegalHoldFieldEvent>;
 }
 export interface PageRefRecord {
     dataId: Uint8Array<ArrayBuffer>;
@@ -376,6 +457,31 @@ export declare namespace PageRecord {
         value: string;
         index: number;
     }
+    interface PageRecordVersionsAclOwnerFieldEvent {
+        field: '$.versions[].acl.owner';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsAclGrantsAccountFieldEvent {
+        field: '$.versions[].acl.grants[].account';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsAclGrantsGroupFieldEvent {
+        field: '$.versions[].acl.grants[].group';
+        value: number;
+        index: number;
+    }
+    interface PageRecordVersionsAclGrantsPermissionFieldEvent {
+        field: '$.versions[].acl.grants[].permission';
+        value: number;
+        index: number;
+    }
+    interface PageRecordVersionsAclListedFieldEvent {
+        field: '$.versions[].acl.listed';
+        value: boolean;
+        index: number;
+    }
     interface PageRecordVersionsEncryptionFieldEvent {
         field: '$.versions[].encryption';
         value: string;
@@ -423,7 +529,7 @@ export declare namespace PageRecord {
     }
     function encode(obj: Partial<PageRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): PageRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): Generator<PageRecordVersionsVersionIdFieldEvent | PageRecordVersionsDeleteMarkerFieldEvent | PageRecordVersionsSizeBytesFieldEvent | PageRecordVersionsEtagFieldEvent | PageRecordVersionsLastModifiedMsFieldEvent | PageRecordVersionsStorageClassFieldEvent | PageRecordVersionsSystemNameFieldEvent | PageRecordVersionsSystemValueFieldEvent | PageRecordVersionsUserNameFieldEvent | PageRecordVersionsUserValueFieldEvent | PageRecordVersionsChecksumsNameFieldEvent | PageRecordVersionsChecksumsValueFieldEvent | PageRecordVersionsChecksumTypeFieldEvent | PageRecordVersionsStorageDataIdFieldEvent | PageRecordVersionsStorageSizeBytesFieldEvent | PageRecordVersionsStoragePackedFieldEvent | PageRecordVersionsStorageChecksumFieldEvent | PageRecordVersionsStorageSaltFieldEvent | PageRecordVersionsManifestFieldEvent | PageRecordVersionsUploadIdFieldEvent | PageRecordVersionsSequenceFieldEvent | PageRecordVersionsTagsNameFieldEvent | PageRecordVersionsTagsValueFieldEvent | PageRecordVersionsEncryptionFieldEvent | PageRecordVersionsLockModeFieldEvent | PageRecordVersionsLockRetainUntilMsFieldEvent | PageRecordVersionsLockLegalHoldFieldEvent | PageRecordPagesDataIdFieldEvent | PageRecordPagesLevelFieldEvent | PageRecordPagesNewestFieldEvent | PageRecordPagesOldestFieldEvent | PageRecordPagesCountFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): Generator<PageRecordVersionsVersionIdFieldEvent | PageRecordVersionsDeleteMarkerFieldEvent | PageRecordVersionsSizeBytesFieldEvent | PageRecordVersionsEtagFieldEvent | PageRecordVersionsLastModifiedMsFieldEvent | PageRecordVersionsStorageClassFieldEvent | PageRecordVersionsSystemNameFieldEvent | PageRecordVersionsSystemValueFieldEvent | PageRecordVersionsUserNameFieldEvent | PageRecordVersionsUserValueFieldEvent | PageRecordVersionsChecksumsNameFieldEvent | PageRecordVersionsChecksumsValueFieldEvent | PageRecordVersionsChecksumTypeFieldEvent | PageRecordVersionsStorageDataIdFieldEvent | PageRecordVersionsStorageSizeBytesFieldEvent | PageRecordVersionsStoragePackedFieldEvent | PageRecordVersionsStorageChecksumFieldEvent | PageRecordVersionsStorageSaltFieldEvent | PageRecordVersionsManifestFieldEvent | PageRecordVersionsUploadIdFieldEvent | PageRecordVersionsSequenceFieldEvent | PageRecordVersionsTagsNameFieldEvent | PageRecordVersionsTagsValueFieldEvent | PageRecordVersionsAclOwnerFieldEvent | PageRecordVersionsAclGrantsAccountFieldEvent | PageRecordVersionsAclGrantsGroupFieldEvent | PageRecordVersionsAclGrantsPermissionFieldEvent | PageRecordVersionsAclListedFieldEvent | PageRecordVersionsEncryptionFieldEvent | PageRecordVersionsLockModeFieldEvent | PageRecordVersionsLockRetainUntilMsFieldEvent | PageRecordVersionsLockLegalHoldFieldEvent | PageRecordPagesDataIdFieldEvent | PageRecordPagesLevelFieldEvent | PageRecordPagesNewestFieldEvent | PageRecordPagesOldestFieldEvent | PageRecordPagesCountFieldEvent>;
 }
 export interface ObjectRecord {
     sequence: number;
@@ -554,6 +660,31 @@ export declare namespace ObjectRecord {
         value: string;
         index: number;
     }
+    interface ObjectRecordVersionsAclOwnerFieldEvent {
+        field: '$.versions[].acl.owner';
+        value: string;
+        index: number;
+    }
+    interface ObjectRecordVersionsAclGrantsAccountFieldEvent {
+        field: '$.versions[].acl.grants[].account';
+        value: string;
+        index: number;
+    }
+    interface ObjectRecordVersionsAclGrantsGroupFieldEvent {
+        field: '$.versions[].acl.grants[].group';
+        value: number;
+        index: number;
+    }
+    interface ObjectRecordVersionsAclGrantsPermissionFieldEvent {
+        field: '$.versions[].acl.grants[].permission';
+        value: number;
+        index: number;
+    }
+    interface ObjectRecordVersionsAclListedFieldEvent {
+        field: '$.versions[].acl.listed';
+        value: boolean;
+        index: number;
+    }
     interface ObjectRecordVersionsEncryptionFieldEvent {
         field: '$.versions[].encryption';
         value: string;
@@ -614,7 +745,7 @@ export declare namespace ObjectRecord {
     }
     function encode(obj: Partial<ObjectRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): ObjectRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): Generator<ObjectRecordSequenceFieldEvent | ObjectRecordVersionsVersionIdFieldEvent | ObjectRecordVersionsDeleteMarkerFieldEvent | ObjectRecordVersionsSizeBytesFieldEvent | ObjectRecordVersionsEtagFieldEvent | ObjectRecordVersionsLastModifiedMsFieldEvent | ObjectRecordVersionsStorageClassFieldEvent | ObjectRecordVersionsSystemNameFieldEvent | ObjectRecordVersionsSystemValueFieldEvent | ObjectRecordVersionsUserNameFieldEvent | ObjectRecordVersionsUserValueFieldEvent | ObjectRecordVersionsChecksumsNameFieldEvent | ObjectRecordVersionsChecksumsValueFieldEvent | ObjectRecordVersionsChecksumTypeFieldEvent | ObjectRecordVersionsStorageDataIdFieldEvent | ObjectRecordVersionsStorageSizeBytesFieldEvent | ObjectRecordVersionsStoragePackedFieldEvent | ObjectRecordVersionsStorageChecksumFieldEvent | ObjectRecordVersionsStorageSaltFieldEvent | ObjectRecordVersionsManifestFieldEvent | ObjectRecordVersionsUploadIdFieldEvent | ObjectRecordVersionsSequenceFieldEvent | ObjectRecordVersionsTagsNameFieldEvent | ObjectRecordVersionsTagsValueFieldEvent | ObjectRecordVersionsEncryptionFieldEvent | ObjectRecordVersionsLockModeFieldEvent | ObjectRecordVersionsLockRetainUntilMsFieldEvent | ObjectRecordVersionsLockLegalHoldFieldEvent | ObjectRecordUploadsFieldEvent | ObjectRecordLastModifiedMsFieldEvent | ObjectRecordPagesDataIdFieldEvent | ObjectRecordPagesLevelFieldEvent | ObjectRecordPagesNewestFieldEvent | ObjectRecordPagesOldestFieldEvent | ObjectRecordPagesCountFieldEvent | ObjectRecordNullSequenceFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): Generator<ObjectRecordSequenceFieldEvent | ObjectRecordVersionsVersionIdFieldEvent | ObjectRecordVersionsDeleteMarkerFieldEvent | ObjectRecordVersionsSizeBytesFieldEvent | ObjectRecordVersionsEtagFieldEvent | ObjectRecordVersionsLastModifiedMsFieldEvent | ObjectRecordVersionsStorageClassFieldEvent | ObjectRecordVersionsSystemNameFieldEvent | ObjectRecordVersionsSystemValueFieldEvent | ObjectRecordVersionsUserNameFieldEvent | ObjectRecordVersionsUserValueFieldEvent | ObjectRecordVersionsChecksumsNameFieldEvent | ObjectRecordVersionsChecksumsValueFieldEvent | ObjectRecordVersionsChecksumTypeFieldEvent | ObjectRecordVersionsStorageDataIdFieldEvent | ObjectRecordVersionsStorageSizeBytesFieldEvent | ObjectRecordVersionsStoragePackedFieldEvent | ObjectRecordVersionsStorageChecksumFieldEvent | ObjectRecordVersionsStorageSaltFieldEvent | ObjectRecordVersionsManifestFieldEvent | ObjectRecordVersionsUploadIdFieldEvent | ObjectRecordVersionsSequenceFieldEvent | ObjectRecordVersionsTagsNameFieldEvent | ObjectRecordVersionsTagsValueFieldEvent | ObjectRecordVersionsAclOwnerFieldEvent | ObjectRecordVersionsAclGrantsAccountFieldEvent | ObjectRecordVersionsAclGrantsGroupFieldEvent | ObjectRecordVersionsAclGrantsPermissionFieldEvent | ObjectRecordVersionsAclListedFieldEvent | ObjectRecordVersionsEncryptionFieldEvent | ObjectRecordVersionsLockModeFieldEvent | ObjectRecordVersionsLockRetainUntilMsFieldEvent | ObjectRecordVersionsLockLegalHoldFieldEvent | ObjectRecordUploadsFieldEvent | ObjectRecordLastModifiedMsFieldEvent | ObjectRecordPagesDataIdFieldEvent | ObjectRecordPagesLevelFieldEvent | ObjectRecordPagesNewestFieldEvent | ObjectRecordPagesOldestFieldEvent | ObjectRecordPagesCountFieldEvent | ObjectRecordNullSequenceFieldEvent>;
 }
 export interface ManifestRecord {
     storage: StorageRecord[];
@@ -885,6 +1016,7 @@ export interface UploadRecord {
     request: Uint8Array<ArrayBuffer>;
     bucket: string;
     tags: PairRecord[];
+    acl?: AclRecord;
     encryption?: string;
     lock?: LockRecord;
 }
@@ -1039,6 +1171,29 @@ export declare namespace UploadRecord {
         value: string;
         index: number;
     }
+    interface UploadRecordResultAclOwnerFieldEvent {
+        field: '$.result.acl.owner';
+        value: string;
+    }
+    interface UploadRecordResultAclGrantsAccountFieldEvent {
+        field: '$.result.acl.grants[].account';
+        value: string;
+        index: number;
+    }
+    interface UploadRecordResultAclGrantsGroupFieldEvent {
+        field: '$.result.acl.grants[].group';
+        value: number;
+        index: number;
+    }
+    interface UploadRecordResultAclGrantsPermissionFieldEvent {
+        field: '$.result.acl.grants[].permission';
+        value: number;
+        index: number;
+    }
+    interface UploadRecordResultAclListedFieldEvent {
+        field: '$.result.acl.listed';
+        value: boolean;
+    }
     interface UploadRecordResultEncryptionFieldEvent {
         field: '$.result.encryption';
         value: string;
@@ -1073,6 +1228,29 @@ export declare namespace UploadRecord {
         value: string;
         index: number;
     }
+    interface UploadRecordAclOwnerFieldEvent {
+        field: '$.acl.owner';
+        value: string;
+    }
+    interface UploadRecordAclGrantsAccountFieldEvent {
+        field: '$.acl.grants[].account';
+        value: string;
+        index: number;
+    }
+    interface UploadRecordAclGrantsGroupFieldEvent {
+        field: '$.acl.grants[].group';
+        value: number;
+        index: number;
+    }
+    interface UploadRecordAclGrantsPermissionFieldEvent {
+        field: '$.acl.grants[].permission';
+        value: number;
+        index: number;
+    }
+    interface UploadRecordAclListedFieldEvent {
+        field: '$.acl.listed';
+        value: boolean;
+    }
     interface UploadRecordEncryptionFieldEvent {
         field: '$.encryption';
         value: string;
@@ -1091,7 +1269,7 @@ export declare namespace UploadRecord {
     }
     function encode(obj: Partial<UploadRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): UploadRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): Generator<UploadRecordStateFieldEvent | UploadRecordKeyFieldEvent | UploadRecordInitiatedMsFieldEvent | UploadRecordStorageClassFieldEvent | UploadRecordSystemNameFieldEvent | UploadRecordSystemValueFieldEvent | UploadRecordUserNameFieldEvent | UploadRecordUserValueFieldEvent | UploadRecordChecksumAlgorithmFieldEvent | UploadRecordChecksumTypeFieldEvent | UploadRecordResultVersionIdFieldEvent | UploadRecordResultDeleteMarkerFieldEvent | UploadRecordResultSizeBytesFieldEvent | UploadRecordResultEtagFieldEvent | UploadRecordResultLastModifiedMsFieldEvent | UploadRecordResultStorageClassFieldEvent | UploadRecordResultSystemNameFieldEvent | UploadRecordResultSystemValueFieldEvent | UploadRecordResultUserNameFieldEvent | UploadRecordResultUserValueFieldEvent | UploadRecordResultChecksumsNameFieldEvent | UploadRecordResultChecksumsValueFieldEvent | UploadRecordResultChecksumTypeFieldEvent | UploadRecordResultStorageDataIdFieldEvent | UploadRecordResultStorageSizeBytesFieldEvent | UploadRecordResultStoragePackedFieldEvent | UploadRecordResultStorageChecksumFieldEvent | UploadRecordResultStorageSaltFieldEvent | UploadRecordResultManifestFieldEvent | UploadRecordResultUploadIdFieldEvent | UploadRecordResultSequenceFieldEvent | UploadRecordResultTagsNameFieldEvent | UploadRecordResultTagsValueFieldEvent | UploadRecordResultEncryptionFieldEvent | UploadRecordResultLockModeFieldEvent | UploadRecordResultLockRetainUntilMsFieldEvent | UploadRecordResultLockLegalHoldFieldEvent | UploadRecordRequestFieldEvent | UploadRecordBucketFieldEvent | UploadRecordTagsNameFieldEvent | UploadRecordTagsValueFieldEvent | UploadRecordEncryptionFieldEvent | UploadRecordLockModeFieldEvent | UploadRecordLockRetainUntilMsFieldEvent | UploadRecordLockLegalHoldFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): Generator<UploadRecordStateFieldEvent | UploadRecordKeyFieldEvent | UploadRecordInitiatedMsFieldEvent | UploadRecordStorageClassFieldEvent | UploadRecordSystemNameFieldEvent | UploadRecordSystemValueFieldEvent | UploadRecordUserNameFieldEvent | UploadRecordUserValueFieldEvent | UploadRecordChecksumAlgorithmFieldEvent | UploadRecordChecksumTypeFieldEvent | UploadRecordResultVersionIdFieldEvent | UploadRecordResultDeleteMarkerFieldEvent | UploadRecordResultSizeBytesFieldEvent | UploadRecordResultEtagFieldEvent | UploadRecordResultLastModifiedMsFieldEvent | UploadRecordResultStorageClassFieldEvent | UploadRecordResultSystemNameFieldEvent | UploadRecordResultSystemValueFieldEvent | UploadRecordResultUserNameFieldEvent | UploadRecordResultUserValueFieldEvent | UploadRecordResultChecksumsNameFieldEvent | UploadRecordResultChecksumsValueFieldEvent | UploadRecordResultChecksumTypeFieldEvent | UploadRecordResultStorageDataIdFieldEvent | UploadRecordResultStorageSizeBytesFieldEvent | UploadRecordResultStoragePackedFieldEvent | UploadRecordResultStorageChecksumFieldEvent | UploadRecordResultStorageSaltFieldEvent | UploadRecordResultManifestFieldEvent | UploadRecordResultUploadIdFieldEvent | UploadRecordResultSequenceFieldEvent | UploadRecordResultTagsNameFieldEvent | UploadRecordResultTagsValueFieldEvent | UploadRecordResultAclOwnerFieldEvent | UploadRecordResultAclGrantsAccountFieldEvent | UploadRecordResultAclGrantsGroupFieldEvent | UploadRecordResultAclGrantsPermissionFieldEvent | UploadRecordResultAclListedFieldEvent | UploadRecordResultEncryptionFieldEvent | UploadRecordResultLockModeFieldEvent | UploadRecordResultLockRetainUntilMsFieldEvent | UploadRecordResultLockLegalHoldFieldEvent | UploadRecordRequestFieldEvent | UploadRecordBucketFieldEvent | UploadRecordTagsNameFieldEvent | UploadRecordTagsValueFieldEvent | UploadRecordAclOwnerFieldEvent | UploadRecordAclGrantsAccountFieldEvent | UploadRecordAclGrantsGroupFieldEvent | UploadRecordAclGrantsPermissionFieldEvent | UploadRecordAclListedFieldEvent | UploadRecordEncryptionFieldEvent | UploadRecordLockModeFieldEvent | UploadRecordLockRetainUntilMsFieldEvent | UploadRecordLockLegalHoldFieldEvent>;
 }
 export interface PartRecord {
     partNumber: number;

@@ -323,6 +323,228 @@ export var LockRecord;
     }
     LockRecord.stream = stream;
 })(LockRecord || (LockRecord = {}));
+export var AclGrantRecord;
+(function (AclGrantRecord) {
+    let _codec;
+    AclGrantRecord.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.account != null && obj.account !== '')) {
+                    w.uint32(10);
+                    w.string(obj.account);
+                }
+                if ((obj.group != null && obj.group !== 0)) {
+                    w.uint32(16);
+                    w.uint32(obj.group);
+                }
+                if ((obj.permission != null && obj.permission !== 0)) {
+                    w.uint32(24);
+                    w.uint32(obj.permission);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    account: '',
+                    group: 0,
+                    permission: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.account = reader.string();
+                            break;
+                        }
+                        case 2: {
+                            obj.group = reader.uint32();
+                            break;
+                        }
+                        case 3: {
+                            obj.permission = reader.uint32();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.account`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.group`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.permission`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, AclGrantRecord.codec());
+    }
+    AclGrantRecord.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, AclGrantRecord.codec(), opts);
+    }
+    AclGrantRecord.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, AclGrantRecord.codec(), opts);
+    }
+    AclGrantRecord.stream = stream;
+})(AclGrantRecord || (AclGrantRecord = {}));
+export var AclRecord;
+(function (AclRecord) {
+    let _codec;
+    AclRecord.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.owner != null && obj.owner !== '')) {
+                    w.uint32(10);
+                    w.string(obj.owner);
+                }
+                if (obj.grants != null && obj.grants.length > 0) {
+                    for (const value of obj.grants) {
+                        w.uint32(18);
+                        AclGrantRecord.codec().encode(value, w);
+                    }
+                }
+                if ((obj.listed != null && obj.listed !== false)) {
+                    w.uint32(24);
+                    w.bool(obj.listed);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    owner: '',
+                    grants: [],
+                    listed: false
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.owner = reader.string();
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.grants != null && obj.grants.length === opts.limits.grants) {
+                                throw new MaxLengthError('Decode error - repeated field "grants" had too many elements');
+                            }
+                            obj.grants.push(AclGrantRecord.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.grants$
+                            }));
+                            break;
+                        }
+                        case 3: {
+                            obj.listed = reader.bool();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    grants: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.owner`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.grants != null && obj.grants === opts.limits.grants) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "grants" had too many elements');
+                            }
+                            for (const evt of AclGrantRecord.codec().stream(reader, reader.uint32(), `${prefix}.grants[]`, {
+                                limits: opts.limits?.grants$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.grants
+                                };
+                            }
+                            obj.grants++;
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.listed`,
+                                value: reader.bool()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, AclRecord.codec());
+    }
+    AclRecord.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, AclRecord.codec(), opts);
+    }
+    AclRecord.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, AclRecord.codec(), opts);
+    }
+    AclRecord.stream = stream;
+})(AclRecord || (AclRecord = {}));
 export var VersionRecord;
 (function (VersionRecord) {
     let _codec;
@@ -401,6 +623,10 @@ export var VersionRecord;
                         w.uint32(122);
                         PairRecord.codec().encode(value, w);
                     }
+                }
+                if (obj.acl != null) {
+                    w.uint32(130);
+                    AclRecord.codec().encode(obj.acl, w);
                 }
                 if (obj.encryption != null) {
                     w.uint32(138);
@@ -518,6 +744,12 @@ export var VersionRecord;
                             obj.tags.push(PairRecord.codec().decode(reader, reader.uint32(), {
                                 limits: opts.limits?.tags$
                             }));
+                            break;
+                        }
+                        case 16: {
+                            obj.acl = AclRecord.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.acl
+                            });
                             break;
                         }
                         case 17: {
@@ -692,6 +924,12 @@ export var VersionRecord;
                                 };
                             }
                             obj.tags++;
+                            break;
+                        }
+                        case 16: {
+                            yield* AclRecord.codec().stream(reader, reader.uint32(), `${prefix}.acl`, {
+                                limits: opts.limits?.acl
+                            });
                             break;
                         }
                         case 17: {
@@ -2089,6 +2327,10 @@ export var UploadRecord;
                         PairRecord.codec().encode(value, w);
                     }
                 }
+                if (obj.acl != null) {
+                    w.uint32(106);
+                    AclRecord.codec().encode(obj.acl, w);
+                }
                 if (obj.encryption != null) {
                     w.uint32(114);
                     w.string(obj.encryption);
@@ -2181,6 +2423,12 @@ export var UploadRecord;
                             obj.tags.push(PairRecord.codec().decode(reader, reader.uint32(), {
                                 limits: opts.limits?.tags$
                             }));
+                            break;
+                        }
+                        case 13: {
+                            obj.acl = AclRecord.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.acl
+                            });
                             break;
                         }
                         case 14: {
@@ -2315,6 +2563,12 @@ export var UploadRecord;
                                 };
                             }
                             obj.tags++;
+                            break;
+                        }
+                        case 13: {
+                            yield* AclRecord.codec().stream(reader, reader.uint32(), `${prefix}.acl`, {
+                                limits: opts.limits?.acl
+                            });
                             break;
                         }
                         case 14: {

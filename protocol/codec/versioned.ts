@@ -9,9 +9,9 @@
  * The register's key says which record it is; the bytes do not. Unknown versions are refused, never misread (F20); a
  * later version adds a decoder here and keeps the earlier ones.
  *
- * Version 2 is a record that has to do with object lock or encryption: a version or an upload with a lock, a bucket that has
- * object lock, an encrypted version, upload or part. Its form is that of version 1. An older program, which would drop the lock
- * when it writes the record again, or take encrypted bytes for plain ones, refuses it.
+ * Version 2 is a record with something that an older program would drop when it writes the record again, or overlook: a
+ * version or an upload with a lock, or with an owner or an access control list of its own, a bucket that has object lock, an
+ * encrypted version, upload or part. Its form is that of version 1.
  *
  * Called by protocol/object and node/objects, which read and change the records, and by node/reclaim, which looks in
  * them for data ids.
@@ -37,6 +37,7 @@ import {
 
 export type {
   AccountRecord,
+  AclRecord,
   AccountBucketRecord,
   BucketRecord,
   LockRecord,
@@ -123,9 +124,10 @@ function byHand<T extends { readonly versions: readonly VersionRecord[] }>(
 
 function isGuardedVersion({
   lock,
+  acl,
   encryption,
-}: Pick<VersionRecord, 'lock' | 'encryption'>): boolean {
-  return lock !== undefined || encryption !== undefined
+}: Pick<VersionRecord, 'lock' | 'acl' | 'encryption'>): boolean {
+  return lock !== undefined || acl !== undefined || encryption !== undefined
 }
 
 /** By hand: every request on an object passes here. */

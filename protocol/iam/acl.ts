@@ -1,5 +1,5 @@
 /**
- * Access control lists of buckets: what a grant allows, and to whom. A grant is one more reason to allow a request, like
+ * Access control lists of buckets and objects: what a grant allows, and to whom. A grant is one more reason to allow a request, like
  * an Allow of the resource's policy (decide.ts). It never denies. Which lists count at all: gateway/auth/acl-settings.ts.
  * Pure.
  *
@@ -27,25 +27,68 @@ export interface AclGrant {
   readonly permission: AclPermission
 }
 
-/** The actions on a bucket that each permission allows, as AWS maps them; lower case. */
-const ACTIONS: Readonly<Record<Exclude<AclPermission, 'FULL_CONTROL'>, readonly string[]>> = {
-  READ: ['s3:listbucket', 's3:listbucketversions', 's3:listbucketmultipartuploads'],
-  WRITE: ['s3:putobject'],
-  READ_ACP: ['s3:getbucketacl'],
-  WRITE_ACP: ['s3:putbucketacl'],
+/** The account that owns what requests without a signature write. AWS documents this id for it. */
+export const ANONYMOUS_OWNER = '65a011a29cdf8ec533ec3d1ccaae921c'
+
+type ActionsByPermission = Readonly<
+  Record<Exclude<AclPermission, 'FULL_CONTROL'>, readonly string[]>
+>
+
+/** The actions on a bucket that each permission allows, as AWS maps them. */
+const BUCKET_ACTIONS: ActionsByPermission = {
+  READ: ['s3:ListBucket', 's3:ListBucketVersions', 's3:ListBucketMultipartUploads'],
+  WRITE: ['s3:PutObject'],
+  READ_ACP: ['s3:GetBucketAcl'],
+  WRITE_ACP: ['s3:PutBucketAcl'],
+}
+
+/** Those on an object. WRITE means nothing on one: the list of the bucket says who writes. */
+const OBJECT_ACTIONS: ActionsByPermission = {
+  READ: ['s3:GetObject', 's3:GetObjectVersion'],
+  WRITE: [],
+  READ_ACP: ['s3:GetObjectAcl', 's3:GetObjectVersionAcl'],
+  WRITE_ACP: ['s3:PutObjectAcl', 's3:PutObjectVersionAcl'],
 }
 
 const PERMISSION_FOR: ReadonlyMap<string, AclPermission> = new Map(
-  Object.entries(ACTIONS).flatMap(([permission, actions]) =>
-    actions.map((action): [string, AclPermission] => [action, permission as AclPermission]),
+  [...Object.entries(BUCKET_ACTIONS), ...Object.entries(OBJECT_ACTIONS)].flatMap(
+    ([permission, actions]) =>
+      actions.map((action): [string, AclPermission] => [
+        action.toLowerCase(),
+        permission as AclPermission,
+      ]),
   ),
 )
+
+/** What only the owner of an object can allow, by its list or by policies of its account. Lower case. */
+const OWNERS_ACTIONS: ReadonlySet<string> = new Set(
+  [
+    ...Object.values(OBJECT_ACTIONS).flat(),
+    's3:GetObjectAttributes',
+    's3:GetObjectVersionAttributes',
+  ].map((action) => action.toLowerCase()),
+)
+
+/**
+ * Whether the owner of the object decides about this action, where lists count. Others on an object, as to write over it, to
+ * delete or to tag it, are for the bucket's account to allow. `action` in lower case.
+ */
+export function isOwnersAction(action: string): boolean {
+  return OWNERS_ACTIONS.has(action)
+}
+
+/** The actions on an object that this permission allows. */
+export function objectActions(permission: AclPermission): readonly string[] {
+  return permission === 'FULL_CONTROL'
+    ? Object.values(OBJECT_ACTIONS).flat()
+    : OBJECT_ACTIONS[permission]
+}
 
 /**
  * How grants let the caller in. `named`: whatever the caller's own policies say, since everybody is meant. `account`: as
  * far as the caller's account allows it as well. Undefined: they do not.
  *
- * `action` in lower case.
+ * `action` in lower case; of those on objects `grants` are the object's, of others the bucket's.
  */
 export function grantedBy(
   grants: readonly AclGrant[],
@@ -58,7 +101,10 @@ export function grantedBy(
   for (const { account, group, permission } of grants) {
     if (permission !== needed && permission !== 'FULL_CONTROL') continue
     if (group === 'AllUsers') return 'named'
-    if (caller === 'anonymous') continue
+    if (caller === 'anonymous') {
+      if (account === ANONYMOUS_OWNER) return 'named'
+      continue
+    }
     if (group === 'AuthenticatedUsers' || account === caller.accountId) found = 'account'
   }
   return found
@@ -75,7 +121,7 @@ export function isOwnersAcl(grants: readonly AclGrant[], owner: string): boolean
 }
 
 /**
- * The same rights as statements of a bucket policy, for the check that nobody gives more than they have
+ * What the list of a bucket grants, as statements of a bucket policy, for the check that nobody gives more than they have
  * (policy-change.ts). Without what the owner is granted: its account has all rights anyway.
  */
 export function aclStatements(
@@ -89,8 +135,24 @@ export function aclStatements(
   const Statement = others.map(({ account, permission }) => ({
     Effect: 'Allow',
     Principal: account === undefined ? '*' : { AWS: account },
-    Action: permission === 'FULL_CONTROL' ? [...PERMISSION_FOR.keys()] : ACTIONS[permission],
+    Action:
+      permission === 'FULL_CONTROL'
+        ? Object.values(BUCKET_ACTIONS).flat()
+        : BUCKET_ACTIONS[permission],
     Resource,
   }))
+  return parsePolicy(JSON.stringify({ Version: '2012-10-17', Statement }), 'resource').statements
+}
+
+/** What the lists of a bucket's objects can grant at most, in the same form: to everybody, on every object. */
+export function objectAclStatements(bucket: string): readonly Statement[] {
+  const Statement = [
+    {
+      Effect: 'Allow',
+      Principal: '*',
+      Action: objectActions('FULL_CONTROL'),
+      Resource: `arn:aws:s3:::${bucket}/*`,
+    },
+  ]
   return parsePolicy(JSON.stringify({ Version: '2012-10-17', Statement }), 'resource').statements
 }

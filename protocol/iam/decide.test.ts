@@ -284,7 +284,8 @@ describe('a slow oracle', () => {
     const answers = Array.from({ length: 100 }, (_, seed) => randomCases(randomOf(seed), 3))
       .flat()
       .map((raw) => {
-        const open = { ...raw, caller: user(HERE), resourceAccount: HERE } as typeof raw
+        const here = { caller: user(HERE), resourceAccount: HERE, objectOwner: undefined }
+        const open = { ...raw, ...here } as typeof raw
         expect(decide(questionOf(open)).allowed).toBe(oracle(rawQuestionOf(open)) === 'allow')
         return oracle(rawQuestionOf(raw))
       })

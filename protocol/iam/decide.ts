@@ -10,6 +10,8 @@
  *   4. A caller without a signature: the resource policy decides.
  *      In 2 to 4 a grant of the resource's access control list counts as an Allow of its policy: to everybody as one
  *      that names the caller, to an account as one that only names the account.
+ *      Of an object that another account than the bucket's owns, the account in 2 and 3 is its owner, and the bucket's
+ *      policy allows nothing.
  *   5. Session policies must allow it in every case.
  *   6. The permissions boundary of a user or role must allow it too, unless a resource policy of the caller's account
  *      gives it to this very user or session, or to everybody. A Deny in it counts as one of rule 1.
@@ -45,6 +47,11 @@ export interface Question {
   readonly resourcePolicy?: CompiledPolicy | undefined
   /** The access control list that applies to the action. Absent when there is none, or when lists do not count. */
   readonly grants?: readonly AclGrant[] | undefined
+  /**
+   * The account that decides about the action as owner of the object, where it is not `resourceAccount`. Then the policy of
+   * the bucket can deny it, and not allow it.
+   */
+  readonly objectOwner?: string | undefined
   /** True for roles: identity policies alone let no caller in, not even the account's root. */
   readonly resourceMustAllow?: boolean | undefined
   /** Restricts a public bucket policy to the bucket's account. */
@@ -99,9 +106,11 @@ export function decide(question: Question): Decision {
 /** Throws BudgetError of the meter. */
 export function* deciding(question: Question, meter: Meter): Work<Decision> {
   const { caller, identityPolicies, sessionPolicies, boundary, resourcePolicy } = question
-  const { resourceAccount } = question
+  const { resourceAccount, objectOwner = resourceAccount } = question
   const known = caller === 'anonymous' ? undefined : caller
-  const own = known !== undefined && known.accountId === resourceAccount
+  // A bucket that restricts public access lets in nobody from outside, not even the owners of its objects.
+  const letsIn = known?.accountId === resourceAccount || !isRestricted(question)
+  const own = letsIn && known?.accountId === objectOwner
   const isOwner = own && known.isRoot && question.resourceMustAllow !== true
   const nothingSaid = resourcePolicy === undefined && sessionPolicies === undefined
   if (isOwner && nothingSaid && identityPolicies.length === 0) return BY_ACCOUNT
@@ -124,8 +133,8 @@ export function* deciding(question: Question, meter: Meter): Work<Decision> {
 
   const byIdentity: Decision | undefined =
     known?.isRoot === true ? BY_ACCOUNT : allowed('identity', identity.allow)
-  const counts = own || !isRestricted(question)
-  const grants = counts ? question.grants : undefined
+  const grants = letsIn ? question.grants : undefined
+  const counts = letsIn && objectOwner === resourceAccount
   const granted = grants && grantedBy(grants, subject.action, caller)
   const byName =
     (counts ? allowed('resource', bucket.allow) : undefined) ??

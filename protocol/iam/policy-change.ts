@@ -28,6 +28,8 @@ export interface PolicyChange {
   readonly after: Policy | undefined
   /** Statements whose rights the caller has besides; as if they named it. */
   readonly held?: readonly Statement[] | undefined
+  /** Statements of other sources that begin to count: their rights are given too. */
+  readonly begun?: readonly Statement[] | undefined
   /** The policy did not count for all principals that it names, and will from now on. */
   readonly wasRestricted: boolean
 }
@@ -63,7 +65,8 @@ function* judging(change: PolicyChange, meter: Meter): Work<'gives' | 'lifts' | 
   if (old.statements.some((each) => each.effect === 'Deny' && !left.has(meaningOf(each)))) {
     return 'lifts'
   }
-  const given = wanted.filter((each) => each.effect === 'Allow' && !kept.has(meaningOf(each)))
+  const added = wanted.filter((each) => each.effect === 'Allow' && !kept.has(meaningOf(each)))
+  const given = [...added, ...(change.begun ?? [])]
   if (given.length === 0) return undefined
   // A Deny for all principals also denies those who are granted something.
   const denied = wanted.filter(

@@ -11,6 +11,7 @@
 import { assert } from '../assert.ts'
 import { byteString, EMPTY_BYTES } from '../bytes.ts'
 import type {
+  AclRecord,
   LockRecord,
   ObjectRecord,
   PageRefRecord,
@@ -143,24 +144,26 @@ export function withoutVersion(
 /** What may change of a version. A field that is left out stays. */
 export interface VersionChange {
   readonly tags?: readonly PairRecord[] | undefined
+  readonly acl?: AclRecord | undefined
   /** Undefined removes it. */
   readonly lock?: LockRecord | undefined
 }
 
 /**
- * Changes what may change of a version: its tags and its lock. It keeps its place, its time and everything else, wherever it is, and
- * no sequence is used up. A delete marker has nothing to change. Undefined when there is no such version.
+ * Changes what may change of a version: its tags, its access control list and its lock. It keeps its place, its time and
+ * everything else, wherever it is, and no sequence is used up. A delete marker has nothing to change. Undefined when there is no such version.
  */
 export function withVersionChange(
   record: ObjectRecord,
   wanted: Wanted,
-  { tags, ...locks }: VersionChange,
+  { tags, acl, ...locks }: VersionChange,
   { pages, maySpill }: Pick<VersionNeighbours, 'pages' | 'maySpill'>,
 ): Edited | Lacking | undefined {
   const changed = (version: VersionRecord): VersionRecord => {
     const { lock, ...rest } = tags === undefined ? version : { ...version, tags: [...tags] }
     const next = 'lock' in locks ? locks.lock : lock
-    return next === undefined ? rest : { ...rest, lock: next }
+    const listed = acl === undefined ? rest : { ...rest, acl }
+    return next === undefined ? listed : { ...listed, lock: next }
   }
   const edit = replace(record, wanted, changed, pages)
   if (edit === undefined || isLacking(edit)) return edit

@@ -1,6 +1,7 @@
 /** Breaks of the order of versions (T4), of their ids (T5), and of the pages that hold older ones (T9, G5). */
 
 import { byteString } from '../../protocol/bytes.ts'
+import type { AclGrant } from '../../protocol/iam/acl.ts'
 import { isLacking } from '../../protocol/object/pages.ts'
 import type { Edited } from '../../protocol/object/versions.ts'
 import {
@@ -67,7 +68,7 @@ const threeVersions = scene(3, async ({ cluster, found }) => {
   }
 })
 
-/** Puts tags on versions of one key, then more versions, and reads all of it again. */
+/** Puts tags and lists on versions of one key, then more versions, and reads all of it again. */
 const taggedVersions = scene(3, async ({ cluster, found }) => {
   const change = { versioning: 'Enabled' } as const
   await backendOf(cluster, 0).changeBucket(context(), { bucket: BUCKET, change })
@@ -76,16 +77,21 @@ const taggedVersions = scene(3, async ({ cluster, found }) => {
   for (let number = 0; number < 20; number++) {
     const body = bodyOf(bytesLike(10, number))
     const tags = [{ key: 'number', value: String(number) }]
-    const request = { ...named, headers: { ...HEADERS, tags }, body }
+    const acl = { owner: String(number) }
+    const request = { ...named, headers: { ...HEADERS, tags, acl }, body }
     written.push(await backendOf(cluster, number % 3).putObject(context(), request))
     const { versionId } = written[number >> 1]!
-    const changed = { tags: [{ key: 'number', value: String(number >> 1) }] }
+    const grants: AclGrant[] = [{ account: String(number >> 1), permission: 'READ' }]
+    const changed = { tags: [{ key: 'number', value: String(number >> 1) }], grants }
     await backendOf(cluster, 1).changeObject(context(), { ...named, versionId, change: changed })
   }
   for (const [number, { versionId, lastModifiedMs }] of written.entries()) {
     const request = { ...named, versionId, withData: false }
     const { info } = await backendOf(cluster, 2).getObject(context(), request)
     if (info.tags?.[0]?.value !== String(number)) found.push('a version has lost its tags (T9)')
+    if (info.acl?.owner !== String(number)) found.push('a version has lost its owner (T9)')
+    const account = info.acl?.grants?.[0]?.account
+    if (number < 10 && account !== String(number)) found.push('a version has lost its list (T9)')
     if (info.lastModifiedMs !== lastModifiedMs) found.push('tags have changed Last-Modified (T4)')
   }
 })
@@ -141,6 +147,25 @@ export const VERSION_MUTANTS: readonly NodeMutant[] = [
           return { dataId, page: { ...page, versions } }
         }),
       }))
+    },
+  },
+  {
+    name: 'owner-lost-with-list',
+    rule: 'T9',
+    breaks: 'a change of a list takes the version for one of the account of the bucket',
+    by: 'versions of one key whose lists change',
+    scenario: taggedVersions,
+    caughtAs: /lost its owner/,
+    seedsMax: 1,
+    patch: (patches) => {
+      edited(patches, (result, { record }) => {
+        // Only a change of tags and lists uses no sequence up.
+        if (result.record.sequence !== record.sequence) return result
+        const versions = result.record.versions.map((each) =>
+          each.acl?.listed === true ? { ...each, acl: { ...each.acl, owner: '' } } : each,
+        )
+        return { ...result, record: { ...result.record, versions } }
+      })
     },
   },
   {

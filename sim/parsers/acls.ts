@@ -1,9 +1,9 @@
 /** Parsers of access control lists and of ownership: documents, and headers with grants. */
 
 import {
+  ACL_HEADERS,
   ACL_LIMITS,
   aclXml,
-  BUCKET_ACL_HEADERS,
   grantsOfHeaders,
   parseAcl,
 } from '../../gateway/s3/acl-grants.ts'
@@ -85,12 +85,13 @@ const grantHeaders: Subject = {
           ? `id="${subjectText(random, WORD, 12, 1)}"`
           : `uri=${random.pick(URIS)}`,
       ).join(random.pick([',', ', ']))
-    if (random.chance(0.2)) return 'x-amz-acl: public-read'
-    const names = BUCKET_ACL_HEADERS.filter((name) => name !== 'x-amz-acl' && random.chance(0.4))
+    if (random.chance(0.2))
+      return `x-amz-acl: ${random.pick(['public-read', 'bucket-owner-full-control'])}`
+    const names = ACL_HEADERS.filter((name) => name !== 'x-amz-acl' && random.chance(0.4))
     return [...names, 'x-amz-grant-read'].map((name) => `${name}: ${grantees()}`).join('\n')
   },
   take(head) {
-    const grants = grantsOfHeaders(parsedHeaders(head), 'owner')
+    const grants = grantsOfHeaders(parsedHeaders(head), { owner: 'owner', bucketOwner: 'bucket' })
     if (grants === undefined) return false
     promise(grants.length > 0, 'a list without a grant')
     wellFormed(grants)

@@ -1,6 +1,8 @@
-/** Tags of objects and versions through whole clusters: linearizable with writes, and kept whatever is rebuilt. */
+/** Tags and access control lists of objects and versions through whole clusters: linearizable with writes, and kept whatever
+ * is rebuilt. */
 
 import { expect, test } from 'vitest'
+import type { AclGrant } from '../../protocol/iam/acl.ts'
 import type { Tag } from '../../gateway/port/bucket-documents.ts'
 import type { ObjectFacts } from '../../gateway/port/objects.ts'
 import { isLinearizableFor, type HistoryCall } from '../checkers/linearizability.ts'
@@ -19,6 +21,11 @@ import {
 
 const NAMED = { bucket: BUCKET, key: 'key' }
 
+const GRANTS: readonly AclGrant[] = [
+  { account: '2', permission: 'FULL_CONTROL' },
+  { group: 'LogDelivery', permission: 'WRITE' },
+]
+
 function tags(value: number | string): readonly Tag[] {
   return [{ key: 'value', value: String(value) }]
 }
@@ -32,7 +39,7 @@ function write(cluster: SimulatedCluster, node: number, name: string, given?: re
   const body = bodyOf(bytesLike(10), name)
   return backendOf(cluster, node).putObject(context(), {
     ...NAMED,
-    headers: { ...HEADERS, tags: given },
+    headers: { ...HEADERS, tags: given, acl: { owner: name } },
     body,
   })
 }
@@ -90,7 +97,7 @@ test('writes, changes of tags and reads of one key are linearizable', async () =
   }
 })
 
-test('tags of versions survive pages, restarts and rebuilt indexes', async () => {
+test('tags, owners and lists of versions survive pages, restarts and rebuilt indexes', async () => {
   await onCluster(3, async (cluster) => {
     await backendOf(cluster, 0).changeBucket(context(), {
       bucket: BUCKET,
@@ -103,7 +110,7 @@ test('tags of versions survive pages, restarts and rebuilt indexes', async () =>
     const expected = versions.map((_, i) => (i % 4 === 0 ? `changed ${i}` : String(i)))
     for (const [i, versionId] of versions.entries()) {
       if (i % 4 !== 0) continue
-      const change = { tags: tags(`changed ${i}`) }
+      const change = { tags: tags(`changed ${i}`), grants: GRANTS }
       await backendOf(cluster, (i + 1) % 3).changeObject(context(), { ...NAMED, versionId, change })
     }
     const change = { tags: tags('newest') }
@@ -119,6 +126,8 @@ test('tags of versions survive pages, restarts and rebuilt indexes', async () =>
     for (const [i, versionId] of versions.entries()) {
       const info = await read(cluster, i % 3, versionId)
       expect([info.etag, info.tags]).toEqual([String(i), tags(expected[i]!)])
+      const grants = i % 4 === 0 ? { grants: GRANTS } : {}
+      expect(info.acl).toEqual({ owner: String(i), ...grants })
     }
   })
 })
@@ -128,13 +137,15 @@ test('a change that was judged by something else is refused and changes nothing'
     await write(cluster, 0, 'one', tags('old'))
     const { versionId } = await read(cluster, 1)
     const change = { tags: tags('new') }
+    const acl = { owner: 'one' }
     const changed = (judged: ObjectFacts): Promise<string> =>
       codeOf(backendOf(cluster, 2).changeObject(context(), { ...NAMED, change, judged }))
-    expect(await changed({ versionId, tags: tags('other') })).toBe('Conflict')
+    expect(await changed({ versionId, tags: tags('other'), acl })).toBe('Conflict')
+    expect(await changed({ versionId, tags: tags('old') })).toBe('Conflict')
     expect(await changed({ versionId })).toBe('Conflict')
     expect(await changed(null)).toBe('Conflict')
     expect((await read(cluster, 1)).tags).toEqual(tags('old'))
-    expect(await changed({ versionId, tags: tags('old') })).toBe('ok')
+    expect(await changed({ versionId, tags: tags('old'), acl })).toBe('ok')
     expect((await read(cluster, 1)).tags).toEqual(tags('new'))
     const request = { bucket: BUCKET, key: 'missing', change }
     expect(await codeOf(backendOf(cluster, 0).changeObject(context(), request))).toBe('NoSuchKey')

@@ -3,7 +3,9 @@
 import { StoreError, type StoreErrorCode } from '../../protocol/errors.ts'
 import type { Backend } from '../../gateway/port/backend.ts'
 import type { Tag } from '../../gateway/port/bucket-documents.ts'
+import type { ObjectHeaders } from '../../gateway/port/objects.ts'
 import type { RequestContext } from '../../protocol/context.ts'
+import type { AclGrant } from '../../protocol/iam/acl.ts'
 import type { SimulatedCluster } from '../world/cluster.ts'
 import { decrypted } from './encryption.ts'
 
@@ -137,7 +139,7 @@ export function putRequest(
       system: {},
       user: {},
       storageClass: 'STANDARD',
-      tags: label === 0 ? undefined : labelled(label),
+      ...labels(tag, label),
     },
     body: writtenBody(writtenContent(tag), String(tag)),
   }
@@ -148,7 +150,7 @@ export interface ReadVersion {
   readonly tag: number
   readonly versionId: string
   readonly lastModifiedMs: number
-  /** What `labelled` has made its tags of; 0 when it has none. */
+  /** What its tags and its list were made of; 0 when it has neither. */
   readonly label: number
   readonly wrong?: string
 }
@@ -161,8 +163,33 @@ export function labelled(label: number): readonly Tag[] {
   return [{ key, value }, ...[1, 2, 3].map((each) => ({ key: `more ${each}`, value }))]
 }
 
-/** NaN for tags that `labelled` does not make. */
-function labelOf(tags: readonly Tag[] = []): number {
+/** Grants of a list that say the same number, none for 0. */
+export function granted(label: number): readonly AclGrant[] {
+  if (label === 0) return []
+  const anybody: AclGrant = { group: 'AllUsers', permission: label % 2 === 0 ? 'READ' : 'READ_ACP' }
+  return [{ account: String(label), permission: 'FULL_CONTROL' }, anybody]
+}
+
+/** Tags and a list of a new object that say the label, and an owner of some that says the tag. */
+export function labels(tag: number, label: number): Pick<ObjectHeaders, 'tags' | 'acl'> {
+  const grants = label === 0 ? {} : { grants: granted(label) }
+  return {
+    tags: label === 0 ? undefined : labelled(label),
+    acl: { ...grants, owner: ownerOf(tag) },
+  }
+}
+
+function ownerOf(tag: number): string | undefined {
+  return tag % 4 === 0 ? String(tag) : undefined
+}
+
+/** NaN for tags and lists that `labels` does not make. */
+function labelOf({ tags = [], acl }: Pick<ObjectHeaders, 'tags' | 'acl'>): number {
+  const label = labelOfTags(tags)
+  return JSON.stringify(acl?.grants ?? []) === JSON.stringify(granted(label)) ? label : NaN
+}
+
+function labelOfTags(tags: readonly Tag[]): number {
   if (tags.length === 0) return 0
   const label = parseInt(tags[0]?.value ?? '', 10)
   return JSON.stringify(tags) === JSON.stringify(labelled(label)) ? label : NaN
@@ -176,9 +203,10 @@ export async function readTag(
   const context = clientContext('GetObject')
   const stored = await backend.getObject(context, { ...named, withData: true })
   const reader = await decrypted(backend, context, named, stored)
-  const { sizeBytes, etag, versionId, lastModifiedMs, tags } = reader.info
+  const { sizeBytes, etag, versionId, lastModifiedMs, acl } = reader.info
   const tag = Number(etag)
-  const read = { tag, versionId, lastModifiedMs, label: labelOf(tags) }
+  const read = { tag, versionId, lastModifiedMs, label: labelOf(reader.info) }
+  if (acl?.owner !== ownerOf(tag)) return { ...read, wrong: `of ${acl?.owner ?? 'nobody'}` }
   const expected = writtenContent(tag)
   let at = 0
   const chunks = reader.bytes === undefined ? reader.read(0, sizeBytes) : [reader.bytes]

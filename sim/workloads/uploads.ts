@@ -10,7 +10,7 @@ import {
   Clients,
   writtenContent,
   clientContext,
-  labelled,
+  labels,
   readTag,
   type Workload,
 } from './clients.ts'
@@ -62,7 +62,7 @@ export class UploadsWorkload implements Workload {
     const begun = await this.#clients.ask(`upload ${key} ${tag}`, async (backend) => {
       const context = clientContext('CreateMultipartUpload')
       const how = tag % 2 === 0 ? await encryptionOf(backend, context, named, tag) : undefined
-      const headers = { system: {}, user: {}, storageClass: 'STANDARD', tags: labelled(tag) }
+      const headers = { system: {}, user: {}, storageClass: 'STANDARD', ...labels(tag, tag) }
       const encryption = how?.record
       return { how, ...(await backend.createUpload(context, { ...named, headers, encryption })) }
     })
@@ -139,7 +139,7 @@ export class UploadsWorkload implements Workload {
         this.violations.push(`${key}: ${outcome.code}, not ${last}`)
       } else {
         const { tag, label, wrong } = outcome.value
-        if (label !== tag) this.violations.push(`${key}: tags ${label}, not ${tag}`)
+        if (label !== tag) this.violations.push(`${key}: tags and list ${label}, not ${tag}`)
         if (tag !== last && !doubtful.has(tag)) this.violations.push(`${key}: ${tag}, not ${last}`)
         if (wrong !== undefined) this.violations.push(`${key}: ${wrong}`)
       }

@@ -7,7 +7,15 @@
 import type { Backend } from '../../gateway/port/backend.ts'
 import type { ListedVersion } from '../../gateway/port/versions.ts'
 import type { SimulatedCluster } from '../world/cluster.ts'
-import { Clients, clientContext, labelled, putRequest, readTag, type Workload } from './clients.ts'
+import {
+  Clients,
+  clientContext,
+  granted,
+  labelled,
+  putRequest,
+  readTag,
+  type Workload,
+} from './clients.ts'
 import { encryptedPut } from './encryption.ts'
 
 const BUCKET = 'versioned'
@@ -111,7 +119,7 @@ export class VersionsWorkload implements Workload {
     }
   }
 
-  /** Other tags for one version, or none. */
+  /** Other tags and another list for one version, or none. */
   async #label(key: Key): Promise<void> {
     const version = this.#clients.pick(key.versions)
     if (version === undefined) return
@@ -125,7 +133,7 @@ export class VersionsWorkload implements Workload {
           bucket: BUCKET,
           key: key.name,
           versionId,
-          change: { tags: label === 0 ? [] : labelled(label) },
+          change: { tags: label === 0 ? [] : labelled(label), grants: granted(label) },
         }),
     )
     if (outcome === 'unknown') return void version.labels.add(label)
@@ -203,7 +211,9 @@ export class VersionsWorkload implements Workload {
     const { wrong, label, lastModifiedMs } = outcome.value
     if (wrong !== undefined) this.violations.push(`${key.name} version ${versionId}: ${wrong}`)
     if (label !== version.label && !version.labels.has(label)) {
-      this.violations.push(`${key.name} version ${versionId}: tags ${label}, not ${version.label}`)
+      this.violations.push(
+        `${key.name} version ${versionId}: tags and list ${label}, not ${version.label}`,
+      )
     }
     if (lastModifiedMs !== version.lastModifiedMs) {
       this.violations.push(`${key.name} version ${versionId}: Last-Modified has changed`)

@@ -1,7 +1,7 @@
 /** Operations on buckets and their settings, as entries of the table (Operation says what the fields mean). */
 
 import type { Operation } from '../operation.ts'
-import { BUCKET_ACL_HEADERS } from '../acl-grants.ts'
+import { ACL_HEADERS } from '../acl-grants.ts'
 import { getBucketAcl, putBucketAcl } from '../acl.ts'
 import { deleteBucketTagging, getBucketTagging, putBucketTagging } from '../bucket-tags.ts'
 import { createBucket, deleteBucket, getBucketLocation, headBucket } from '../bucket.ts'
@@ -38,7 +38,7 @@ import { CHECKSUMS, LISTING, defineOperation } from './define.ts'
 export const BUCKET_OPERATIONS: readonly Operation[] = [
   defineOperation('CreateBucket', 'PUT', 'bucket', createBucket, {
     headers: [
-      ...BUCKET_ACL_HEADERS,
+      ...ACL_HEADERS,
       'x-amz-bucket-object-lock-enabled',
       'x-amz-object-ownership',
       'x-amz-bucket-namespace',
@@ -130,7 +130,7 @@ export const SETTING_OPERATIONS: readonly Operation[] = [
   defineOperation('PutBucketAcl', 'PUT', 'bucket', putBucketAcl, {
     marks: ['acl'],
     audited: true,
-    headers: [...BUCKET_ACL_HEADERS, ...CHECKSUMS],
+    headers: [...ACL_HEADERS, ...CHECKSUMS],
   }),
   defineOperation('GetBucketOwnershipControls', 'GET', 'bucket', getBucketOwnershipControls, {
     marks: ['ownershipControls'],

@@ -6,6 +6,7 @@
  */
 
 import type { Handler, Level, Method, Operation } from '../operation.ts'
+import { NEW_OBJECT_ACL_HEADERS } from '../acl-grants.ts'
 import { removeFromBucket } from '../unconfigured.ts'
 import { COMMON_HEADERS, HTTP_HEADERS } from '../../http/names.ts'
 import { DOCUMENTED } from '../../http/documented.ts'
@@ -25,7 +26,7 @@ export const CHECKSUMS = [
   'x-amz-checksum-xxhash128',
 ]
 /** The headers that writes store with the object. */
-export const STORED = ['x-amz-meta-*', 'x-amz-storage-class', 'x-amz-acl']
+export const STORED = ['x-amz-meta-*', 'x-amz-storage-class', ...NEW_OBJECT_ACL_HEADERS]
 /** The headers that name the source of a copy and set conditions for it. */
 export const COPY_SOURCE = [
   'x-amz-copy-source',

@@ -7,6 +7,7 @@
  */
 
 import type { Operation } from '../operation.ts'
+import { ACL_HEADERS } from '../acl-grants.ts'
 import { getObjectAttributes } from '../attributes.ts'
 import { completeMultipartUpload } from '../complete.ts'
 import { copyObject } from '../copy.ts'
@@ -19,6 +20,7 @@ import {
   uploadPart,
   uploadPartCopy,
 } from '../multipart.ts'
+import { getObjectAcl, putObjectAcl } from '../object-acl.ts'
 import {
   getObjectLegalHold,
   getObjectRetention,
@@ -143,6 +145,18 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
       'x-amz-part-number-marker',
       ...CUSTOMER_KEY,
     ],
+  }),
+  defineOperation('GetObjectAcl', 'GET', 'object', getObjectAcl, {
+    marks: ['acl'],
+    versionAction: 's3:GetObjectVersionAcl',
+    query: ['versionId'],
+  }),
+  defineOperation('PutObjectAcl', 'PUT', 'object', putObjectAcl, {
+    marks: ['acl'],
+    versionAction: 's3:PutObjectVersionAcl',
+    query: ['versionId'],
+    headers: [...ACL_HEADERS, ...CHECKSUMS],
+    audited: true,
   }),
   defineOperation('GetObjectTagging', 'GET', 'object', getObjectTagging, {
     marks: ['tagging'],

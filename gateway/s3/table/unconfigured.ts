@@ -8,13 +8,8 @@
 
 import { upperCase } from '../../http/ascii.ts'
 import type { Method, Operation } from '../operation.ts'
-import { bucketHas, bucketLacks, getObjectAcl, putObjectAcl } from '../unconfigured.ts'
-import { CHECKSUMS, missing, probe, removal, type Extras } from './define.ts'
-
-/** For operations on one object; `versionAction` is needed when a version is named. */
-function ofVersion(versionAction: string): Extras {
-  return { query: ['versionId'], versionAction }
-}
+import { bucketHas, bucketLacks } from '../unconfigured.ts'
+import { missing, probe, removal } from './define.ts'
 
 /** Answered as S3 does when nothing is configured (s3/unconfigured.ts). */
 export const PROBE_OPERATIONS: readonly Operation[] = [
@@ -50,12 +45,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
   ),
   removal('DeleteBucketWebsite', 'website'),
   removal('DeleteBucketReplication', 'replication', 's3:PutReplicationConfiguration'),
-  probe('GetObjectAcl', 'object', 'acl', getObjectAcl, ofVersion('s3:GetObjectVersionAcl')),
-  probe('PutObjectAcl', 'object', 'acl', putObjectAcl, {
-    method: 'PUT',
-    headers: ['x-amz-acl', ...CHECKSUMS],
-    ...ofVersion('s3:PutObjectVersionAcl'),
-  }),
 ]
 
 /**

@@ -5,7 +5,7 @@
 
 import { CONDITION_KEYS } from '../condition-keys.ts'
 import type { CompiledPolicy, Question } from '../decide.ts'
-import { ACL_PERMISSIONS } from '../acl.ts'
+import { ACL_PERMISSIONS, ANONYMOUS_OWNER } from '../acl.ts'
 import type {
   RawCaller,
   RawGrant,
@@ -130,6 +130,8 @@ const ACTIONS = [
   's3:ListBucketVersions',
   's3:GetBucketAcl',
   's3:PutBucketAcl',
+  's3:GetObjectAcl',
+  's3:PutObjectVersionAcl',
 ]
 
 const RESOURCE_PATTERNS = [
@@ -163,6 +165,7 @@ const GRANTEES: readonly Pick<RawGrant, 'account' | 'group'>[] = [
   { group: 'LogDelivery' },
   { account: ONE },
   { account: TWO },
+  { account: ANONYMOUS_OWNER },
 ]
 
 interface Kind {
@@ -316,6 +319,9 @@ function randomPolicies(random: SmallRandom): Policies {
   }
 }
 
+/** Most objects are of the account of their bucket. */
+const OWNERS = [undefined, undefined, undefined, undefined, ONE, TWO, ANONYMOUS_OWNER]
+
 function randomGrants(random: SmallRandom): RawGrant[] {
   if (random.chance(0.6)) return []
   return Array.from({ length: 1 + random.below(3) }, () => ({
@@ -334,6 +340,7 @@ export function randomCases(random: SmallRandom, count: number): Case[] {
     return {
       ...policies,
       grants,
+      objectOwner: policies.resourceMustAllow ? undefined : random.pick(OWNERS),
       // Only users and roles can have one.
       boundary: isBounded ? policies.boundary : undefined,
       caller,

@@ -56,8 +56,10 @@ export interface RawQuestion {
   resourcePolicy: RawPolicy | 'broken' | undefined
   resourceMustAllow: boolean
   restrictPublicBuckets: boolean
-  /** The list of the bucket, where it counts. */
+  /** The list of the bucket or the object, where it counts. */
   grants: readonly RawGrant[]
+  /** Whose the object is, when it is not of the account of its bucket. */
+  objectOwner: string | undefined
   resourceAccount: string
   action: string
   resource: string
@@ -71,7 +73,11 @@ export interface RawQuestion {
 export function oracle(question: RawQuestion): 'deny' | 'allow' | 'none' {
   const { caller, resourcePolicy, sessionPolicies, resourceAccount, action } = question
   const request = requestOf(question)
-  const own = caller !== 'anonymous' && caller.accountId === resourceAccount
+  // A restricted bucket with a public policy is for its own account alone.
+  const isOutside = caller === 'anonymous' || caller.accountId !== resourceAccount
+  const isShut = question.restrictPublicBuckets && isOutside && isPublicRaw(resourcePolicy)
+  const whose = question.objectOwner ?? resourceAccount
+  const own = !isShut && caller !== 'anonymous' && caller.accountId === whose
   const root = caller !== 'anonymous' && caller.isRoot
   const owner = own && root && !question.resourceMustAllow
 
@@ -94,13 +100,14 @@ export function oracle(question: RawQuestion): 'deny' | 'allow' | 'none' {
   const granting =
     resourcePolicy === undefined ||
     resourcePolicy === 'broken' ||
-    (question.restrictPublicBuckets && !own && isPublic(resourcePolicy))
+    isShut ||
+    whose !== resourceAccount
       ? []
       : statementsOf(resourcePolicy).filter(
           (each) => each.Effect === 'Allow' && holds(each, request) === 1,
         )
   const ways = granting.map((each) => how(each, caller, request.ids))
-  if (!(question.restrictPublicBuckets && !own && isPublicRaw(resourcePolicy))) {
+  if (!isShut) {
     ways.push(...question.grants.map((each) => givenBy(each, caller, action)))
   }
   const itself = ways.includes('itself')
@@ -121,12 +128,15 @@ function isPublicRaw(policy: RawQuestion['resourcePolicy']): boolean {
   return policy !== undefined && policy !== 'broken' && isPublic(policy)
 }
 
+/** The canonical id of those who do not sign. */
+const NOBODY = '65a011a29cdf8ec533ec3d1ccaae921c'
+
 /** AWS's table of permissions, one pattern for each. */
 const PERMITS = {
-  READ: /^s3:List(Bucket|BucketVersions|BucketMultipartUploads)$/i,
+  READ: /^s3:(List(Bucket|BucketVersions|BucketMultipartUploads)|GetObject(Version)?)$/i,
   WRITE: /^s3:PutObject$/i,
-  READ_ACP: /^s3:GetBucketAcl$/i,
-  WRITE_ACP: /^s3:PutBucketAcl$/i,
+  READ_ACP: /^s3:Get(Bucket|Object|ObjectVersion)Acl$/i,
+  WRITE_ACP: /^s3:Put(Bucket|Object|ObjectVersion)Acl$/i,
 }
 
 function givenBy(
@@ -140,7 +150,7 @@ function givenBy(
       : PERMITS[permission].test(action)
   if (!permits) return 'no'
   if (group === 'AllUsers') return 'itself'
-  if (caller === 'anonymous') return 'no'
+  if (caller === 'anonymous') return account === NOBODY ? 'itself' : 'no'
   return group === 'AuthenticatedUsers' || account === caller.accountId ? 'account' : 'no'
 }
 
