@@ -33,6 +33,8 @@ const NAMES: readonly AttackName[] = [
   'slow anonymous',
   'slow signed',
   'slow forms',
+  'slow upload forms',
+  'hard upload forms',
   'elements, signed',
   'elements, anonymous',
   'simulation',

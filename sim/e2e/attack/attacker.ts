@@ -5,11 +5,14 @@ import { emptyElements, slowAnonymous, slowForms, slowSigned } from './bodies.ts
 import { createKey, simulatePolicies } from './policies.ts'
 import { pipelined, slowReaders } from './reads.ts'
 import { resetStreams } from './streams.ts'
+import { hardUploadForms, slowUploadForms } from './upload-forms.ts'
 
 export type AttackName =
   | 'slow anonymous'
   | 'slow signed'
   | 'slow forms'
+  | 'slow upload forms'
+  | 'hard upload forms'
   | 'elements, signed'
   | 'elements, anonymous'
   | 'simulation'
@@ -42,6 +45,10 @@ function run(order: AttackOrder): Promise<string> {
       return slowSigned(endpoint, open, user, forMs)
     case 'slow forms':
       return slowForms(endpoint, user.accessKeyId, forMs)
+    case 'slow upload forms':
+      return slowUploadForms(endpoint, open, forMs)
+    case 'hard upload forms':
+      return hardUploadForms(endpoint, open, forMs)
     case 'elements, signed':
       return emptyElements(endpoint, open, user)
     case 'elements, anonymous':

@@ -9,7 +9,11 @@ import { Attacker, headOf, tally, type Head } from './sockets.ts'
 const ANNOUNCED_BYTES = 8 << 20
 
 /** Many connections, each of which sends its head, and then a few bytes a second. */
-async function slowly(endpoint: string, heads: readonly string[], forMs: number): Promise<string> {
+export async function slowly(
+  endpoint: string,
+  heads: readonly string[],
+  forMs: number,
+): Promise<string> {
   const attackers = heads.map((head) => {
     const attacker = new Attacker(endpoint).read()
     attacker.send(head)
