@@ -33,6 +33,8 @@ import { EXAMPLE_CREDENTIAL } from './testing/requests.ts'
 const nobody = user('nobody')
 const elsewhere = user('elsewhere', [ALL], OTHER_ACCOUNT)
 const strangeRoot = rootOf(OTHER_ACCOUNT)
+/** Its policies allow everything, in an account that is not its own. */
+const misplaced = user('misplaced', [{ ...ALL, Resource: `arn:aws:*::${OTHER_ACCOUNT}:*` }])
 const denied = user('denied', [ALL, DENY])
 const powerful = user('powerful', [ALL])
 const limited = session('limited', [ALL], [])
@@ -54,6 +56,8 @@ const HARMLESS = new Set(['credential', 'sessionCredential', 'bucketAccess'])
 let server: TestGateway
 /** All other calls of the store. */
 let touched: string[] = []
+/** The account in which the last action of IAM or STS was done. */
+let actedFor = ''
 
 function watched(memory: Backend): Backend {
   return new Proxy(memory, {
@@ -71,8 +75,9 @@ function watched(memory: Backend): Backend {
 }
 
 const iam: IamBackend = {
-  run: ({ action }) => {
+  run: ({ action, caller }) => {
     touched.push(action)
+    actedFor = caller.accountId
     return Promise.resolve({})
   },
   entityOf: (_, accountId, kind, name) =>
@@ -95,6 +100,7 @@ beforeAll(async () => {
       denied,
       powerful,
       unreadable,
+      misplaced,
       bound,
       barred,
     ],
@@ -276,8 +282,16 @@ describe('IAM and STS: without the right', () => {
       await refusedForm(bound)
       await refusedForm(barred)
       await refusedForm(limited, 'limited')
-      const byArn = 'PolicyArn' in action.parameters
-      if (byArn) await refusedForm(elsewhere)
+      // A caller of another account reaches nothing here: by an ARN it is refused, and by a name it means its own account.
+      await refusedForm(misplaced)
+      for (const stranger of [elsewhere, strangeRoot]) {
+        if ('PolicyArn' in action.parameters) await refusedForm(stranger)
+        else {
+          const { service } = action
+          await sendForm(server.target, stranger, formOf(action), { service })
+          expect([touched.at(-1), actedFor]).toEqual([action.name, OTHER_ACCOUNT])
+        }
+      }
       touched = []
       const answer = await sendForm(server.target, powerful, formOf(action))
       expect([answer.status, touched]).toEqual([200, [action.name]])

@@ -159,6 +159,27 @@ async function lastSteps(context: Context, { aws, json }: Commands): Promise<voi
     equal(JSON.stringify(await json('get-object-tagging', ...copy)), '{"TagSet":[]}', 'no tags')
   })
 
+  await context.step('ownership and access control lists', async () => {
+    const bucketOf = ['--bucket', `${bucket}-lists`]
+    const named = [...bucketOf, '--key', 'listed']
+    await aws('s3api', 'create-bucket', ...bucketOf, '--object-ownership', 'ObjectWriter')
+    const shown = await json('get-bucket-ownership-controls', ...bucketOf)
+    equal(
+      JSON.stringify(shown),
+      '{"OwnershipControls":{"Rules":[{"ObjectOwnership":"ObjectWriter"}]}}',
+      'ownership',
+    )
+    await json('put-object', ...named, '--acl', 'public-read')
+    const url = `${context.nextEndpoint()}/${bucket}-lists/listed`
+    equal((await fetch(url)).status, 200, 'status of a public object')
+    const acl = await json('get-object-acl', ...named)
+    equal((acl['Grants'] as unknown[]).length, 2, 'grants')
+    await aws('s3api', 'put-object-acl', ...named, '--access-control-policy', JSON.stringify(acl))
+    await aws('s3api', 'put-object-acl', ...named, '--acl', 'private')
+    equal((await fetch(url)).status, 403, 'status of a private object')
+    await aws('s3', 'rb', '--force', `s3://${bucket}-lists`)
+  })
+
   await context.step('presign', async () => {
     const url = (await aws('s3', 'presign', `s3://${bucket}/small`, '--expires-in', '60')).trim()
     equal((await fetch(url)).status, 404, 'status of a key that is not there')
