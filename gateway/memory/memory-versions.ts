@@ -194,6 +194,7 @@ function listedVersion({ info, deleteMarker }: StoredVersion, isLatest: boolean)
     versionId: info.versionId,
     checksumAlgorithm: algorithm,
     checksumType: algorithm === undefined ? undefined : info.checksumType,
+    owner: info.acl?.owner,
     isLatest,
     deleteMarker,
   }

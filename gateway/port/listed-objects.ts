@@ -17,6 +17,8 @@ export interface ListedObject {
   readonly versionId: string
   readonly checksumAlgorithm?: ChecksumAlgorithm | undefined
   readonly checksumType?: 'FULL_OBJECT' | 'COMPOSITE' | undefined
+  /** The account that owns it, where it is not the bucket's. */
+  readonly owner?: string | undefined
 }
 
 /** Texts of an object, in the order in which they are packed: UTF-8. */
@@ -28,14 +30,16 @@ export const LISTED_TEXT = {
   storageClass: 3,
   /** Empty: none. */
   checksumAlgorithm: 4,
+  /** Empty: the account of the bucket. */
+  owner: 5,
 } as const
 type ListedText = (typeof LISTED_TEXT)[keyof typeof LISTED_TEXT]
 
 /** Numbers of an object: where each text ends, then these. */
-const SIZE_BYTES = 5
-const LAST_MODIFIED_MS = 6
-const CHECKSUM_TYPE = 7
-const NUMBERS = 8
+const SIZE_BYTES = 6
+const LAST_MODIFIED_MS = 7
+const CHECKSUM_TYPE = 8
+const NUMBERS = 9
 
 /** By the number that stands for them. */
 const CHECKSUM_TYPES = [undefined, 'FULL_OBJECT', 'COMPOSITE'] as const
@@ -74,6 +78,7 @@ export class ListedObjects implements Iterable<ListedObject> {
         each.versionId,
         standard ? '' : each.storageClass,
         each.checksumAlgorithm ?? '',
+        each.owner ?? '',
       ]
       for (const text of texts) {
         const bytes = utf8(text)
@@ -91,7 +96,7 @@ export class ListedObjects implements Iterable<ListedObject> {
 
   start(object: number, text: ListedText): number {
     if (text > 0) return this.end(object, (text - 1) as ListedText)
-    return object === 0 ? 0 : this.end(object - 1, LISTED_TEXT.checksumAlgorithm)
+    return object === 0 ? 0 : this.end(object - 1, LISTED_TEXT.owner)
   }
 
   end(object: number, text: ListedText): number {
@@ -120,6 +125,7 @@ export class ListedObjects implements Iterable<ListedObject> {
 
   at(object: number): ListedObject {
     const algorithm = this.text(object, LISTED_TEXT.checksumAlgorithm)
+    const owner = this.text(object, LISTED_TEXT.owner)
     return {
       key: this.text(object, LISTED_TEXT.key),
       sizeBytes: this.sizeBytes(object),
@@ -129,6 +135,7 @@ export class ListedObjects implements Iterable<ListedObject> {
       versionId: this.text(object, LISTED_TEXT.versionId),
       checksumAlgorithm: algorithm === '' ? undefined : (algorithm as ChecksumAlgorithm),
       checksumType: this.checksumType(object),
+      owner: owner === '' ? undefined : owner,
     }
   }
 
@@ -140,7 +147,7 @@ export class ListedObjects implements Iterable<ListedObject> {
 /** For the texts of one object: most keys are shorter than this leaves for them. */
 const TEXT_BYTES_EXPECTED = 128
 
-/** Makes a page. For each object call `text` for its five texts in their order, then `finishObject`. */
+/** Makes a page. For each object call `text` for its six texts in their order, then `finishObject`. */
 export class ListedObjectPacker {
   #texts: Uint8Array
   #numbers: Float64Array

@@ -10,16 +10,18 @@ import { parameter } from '../http/request.ts'
 import { xmlResponse, type S3Response } from '../http/response.ts'
 import { joinedXml, meteredName, tag, xmlDate } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
-import { bucketOwner, invalidArgument, ownerXml } from './common.ts'
+import { invalidArgument } from './common.ts'
 import {
   commonXml,
   detailsXml,
+  listedOwners,
   listingOf,
   named,
   prefixesXml,
   storageXml,
   type Listing,
 } from './list.ts'
+import type { ListedOwners } from './list-xml.ts'
 import { checkedVersionId } from './version.ts'
 
 /** Where a page begins: after this key or, with both, after this version of the key. */
@@ -45,9 +47,9 @@ export async function listObjectVersions(call: Call): Promise<S3Response> {
     tag('VersionIdMarker', markers.versionIdMarker ?? '') +
     (nextKeyMarker === undefined ? '' : named('NextKeyMarker', nextKeyMarker, write)) +
     tag('NextVersionIdMarker', nextVersionIdMarker)
-  const owner = ownerXml(await bucketOwner(call))
+  const owners = await listedOwners(call)
   const entry = (version: ListedVersion, meter: Meter): string =>
-    versionXml(version, meteredName(version.key, write, meter), owner)
+    versionXml(version, meteredName(version.key, write, meter), owners)
   const entries = await call.inTurns(joinedXml(page.versions, entry))
   return xmlResponse(
     'ListVersionsResult',
@@ -100,7 +102,9 @@ async function readPage(
 }
 
 /** A `<Version>` or a `<DeleteMarker>`; `key` as it is written. A delete marker has no ETag, size or storage class to show. */
-function versionXml(version: ListedVersion, key: string, owner: string): string {
+function versionXml(version: ListedVersion, key: string, owners: ListedOwners): string {
+  const { owner: account } = version
+  const owner = (account === undefined ? undefined : owners.of?.(account)) ?? owners.common
   const head = `<Key>${key}</Key><VersionId>${escapeXml(version.versionId)}</VersionId><IsLatest>${version.isLatest}</IsLatest>`
   if (version.deleteMarker) {
     return `<DeleteMarker>${head}<LastModified>${xmlDate(version.lastModifiedMs)}</LastModified>${owner}</DeleteMarker>`

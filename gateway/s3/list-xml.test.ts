@@ -37,6 +37,7 @@ const object: fc.Arbitrary<ListedObject> = fc.record({
   versionId: fc.constantFrom('null', 'abc'),
   checksumAlgorithm: fc.constantFrom(undefined, 'CRC32', 'SHA256'),
   checksumType: fc.constantFrom(undefined, 'FULL_OBJECT', 'COMPOSITE'),
+  owner: fc.constantFrom(undefined, undefined, '123456789012', 'ö&'),
 })
 
 /** Objects as most pages have them: they differ in few things. */
@@ -60,9 +61,12 @@ test('packed objects give the entries that objects give', () => {
         expect([...packed]).toEqual(objects)
         const expected = objects.map((each) => {
           const head = `<Contents><Key>${write(each.key)}</Key>${detailsXml(each)}`
-          return `${head}${owner}${storageXml(each)}</Contents>`
+          const own = each.owner === undefined || owner === '' ? owner : `<of ${each.owner}>`
+          return `${head}${own}${storageXml(each)}</Contents>`
         })
-        const bytes = finish(listingXml(packed, write, owner, '<ü>', '</ü>', memory))
+        const of = (account: string): string => `<of ${account}>`
+        const owners = owner === '' ? { common: owner } : { common: owner, of }
+        const bytes = finish(listingXml(packed, write, owners, '<ü>', '</ü>', memory))
         expect(utf8Text(bytes)).toBe(`<ü>${expected.join('')}</ü>`)
       },
     ),

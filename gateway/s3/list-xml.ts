@@ -43,11 +43,20 @@ function plainBytes(write: NameWriter): Uint8Array {
 const PLAIN_IN_XML = plainBytes(escapeXml)
 const PLAIN_IN_URLS = plainBytes(encodeUrl)
 
+/** The XML of owners in a page. */
+export interface ListedOwners {
+  /** Of entries without an owner of their own. */
+  readonly common: string
+  /** Of the others. Left out where all have the common one. */
+  readonly of?: ((account: string) => string) | undefined
+}
+
 /** Writes one page. */
 class EntryWriter {
   readonly #objects: ListedObjects
   readonly #write: NameWriter
   readonly #plain: Uint8Array
+  readonly #ownerOf: ListedOwners['of']
   /** From behind the size to the end of the entry, or to its storage class. */
   readonly #standardEnd: Uint8Array
   readonly #sizeEnd: Uint8Array
@@ -67,15 +76,16 @@ class EntryWriter {
   constructor(
     objects: ListedObjects,
     write: NameWriter,
-    owner: string,
+    owners: ListedOwners,
     meter: Meter,
     into: ByteWriter,
   ) {
     this.#objects = objects
     this.#write = write
     this.#plain = write === encodeUrl ? PLAIN_IN_URLS : PLAIN_IN_XML
-    this.#standardEnd = utf8(SIZE_END + owner + STANDARD)
-    this.#sizeEnd = utf8(SIZE_END + owner)
+    this.#ownerOf = owners.of
+    this.#standardEnd = utf8(SIZE_END + owners.common + STANDARD)
+    this.#sizeEnd = utf8(SIZE_END + owners.common)
     this.#meter = meter
     this.#into = into
   }
@@ -91,9 +101,13 @@ class EntryWriter {
       this.#keepMiddle(object, start)
     }
     into.putNumber(objects.sizeBytes(object))
-    if (objects.isEmpty(object, LISTED_TEXT.storageClass)) into.put(this.#standardEnd)
-    else {
-      into.put(this.#sizeEnd)
+    const ownerOf = objects.isEmpty(object, LISTED_TEXT.owner) ? undefined : this.#ownerOf
+    const isStandard = objects.isEmpty(object, LISTED_TEXT.storageClass)
+    if (ownerOf !== undefined) {
+      const owner = ownerOf(objects.text(object, LISTED_TEXT.owner))
+      into.putText(SIZE_END + owner + (isStandard ? STANDARD : ''))
+    } else into.put(isStandard ? this.#standardEnd : this.#sizeEnd)
+    if (!isStandard) {
       into.put(STORAGE_CLASS)
       into.putText(escapeXml(objects.text(object, LISTED_TEXT.storageClass)))
       into.put(STORAGE_CLASS_END)
@@ -192,22 +206,22 @@ class EntryWriter {
 }
 
 /**
- * The document: `head`, the entries, `tail`. `owner` is the XML of each entry's owner. In slices (work-queue.ts). The caller
+ * The document: `head`, the entries, `tail`. In slices (work-queue.ts). The caller
  * gives the bytes back to `memory` when they have left.
  */
 export function* listingXml(
   objects: ListedObjects,
   write: NameWriter,
-  owner: string,
+  owners: ListedOwners,
   head: string,
   tail: string,
   memory: AnswerMemory,
 ): Work<Uint8Array> {
   const meter = new Meter()
-  const expected = (ENTRY_BYTES_EXPECTED + owner.length) * objects.length
+  const expected = (ENTRY_BYTES_EXPECTED + owners.common.length) * objects.length
   const into = new ByteWriter(head.length + expected + tail.length, memory)
   into.putText(head)
-  const entries = new EntryWriter(objects, write, owner, meter, into)
+  const entries = new EntryWriter(objects, write, owners, meter, into)
   for (let object = 0; object < objects.length; object++) {
     const before = into.length
     entries.put(object)

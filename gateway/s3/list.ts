@@ -3,6 +3,7 @@
  * is a next page (T1), not the number of entries: even a short or empty page may have one.
  */
 
+import { allowsAcls } from '../auth/acl-settings.ts'
 import { LISTED_TEXT, ListedObjects, type ListedObject } from '../port/listed-objects.ts'
 import type { ListPage } from '../port/objects.ts'
 import type { Call } from './operation.ts'
@@ -11,8 +12,8 @@ import { AnswerMemory } from '../http/answer-memory.ts'
 import { xmlResponseOf, type S3Response } from '../http/response.ts'
 import { encodeUrl, joinedXml, meteredName, tag, xmlDate, type NameWriter } from '../http/xml.ts'
 import { escapeXml, xmlDocumentAround } from '../http/xml-text.ts'
-import { listingXml } from './list-xml.ts'
-import { bucketOwner, invalidArgument, ownerXml, pageSize } from './common.ts'
+import { listingXml, type ListedOwners } from './list-xml.ts'
+import { invalidArgument, ownerXml, pageSize } from './common.ts'
 
 /** The parameters that all listings of a bucket share, checked. */
 export interface Listing {
@@ -36,7 +37,7 @@ export async function listObjects(call: Call): Promise<S3Response> {
   const listing = listingOf(call, 'max-keys')
   const marker = parameter(call.request, 'marker')
   const page = await readPage(call, listing, marker)
-  const owner = ownerXml(await bucketOwner(call))
+  const owners = await listedOwners(call)
   const { write } = listing
   const head =
     tag('Name', call.bucket) +
@@ -44,7 +45,7 @@ export async function listObjects(call: Call): Promise<S3Response> {
     named('Marker', marker ?? '', write) +
     (saysNextMarker(page, listing) ? named('NextMarker', page.next ?? '', write) : '')
   const common = commonXml(listing, page.next !== undefined)
-  return pageResponse(call, page, listing, owner, head + common)
+  return pageResponse(call, page, listing, owners, head + common)
 }
 
 /** As in AWS: without a delimiter clients continue after the last key, so only a page that ends elsewhere has a marker. */
@@ -67,8 +68,8 @@ export async function listObjectsV2(call: Call): Promise<S3Response> {
   const page = await readPage(call, listing, after)
   const { write } = listing
   const count = page.objects.length + page.prefixes.length
-  const owner =
-    parameter(request, 'fetch-owner') === 'true' ? ownerXml(await bucketOwner(call)) : ''
+  const owners: ListedOwners =
+    parameter(request, 'fetch-owner') === 'true' ? await listedOwners(call) : { common: '' }
   const head =
     tag('Name', call.bucket) +
     named('Prefix', listing.prefix, write) +
@@ -78,7 +79,7 @@ export async function listObjectsV2(call: Call): Promise<S3Response> {
     (page.next === undefined ? '' : tag('NextContinuationToken', encodeListToken(page.next))) +
     tag('KeyCount', count)
   const common = commonXml(listing, page.next !== undefined)
-  return pageResponse(call, page, listing, owner, head + common)
+  return pageResponse(call, page, listing, owners, head + common)
 }
 
 /**
@@ -159,21 +160,28 @@ export function commonXml(listing: Listing, truncated: boolean): string {
 /** For the documents of all pages that are being sent. */
 const answers = new AnswerMemory()
 
-/** The document of a page, whose elements before the entries are `head`. `owner` is the XML of each entry's owner. */
+/** The document of a page, whose elements before the entries are `head`. */
 async function pageResponse(
   call: Call,
   page: ListPage,
   { write }: Listing,
-  owner: string,
+  owners: ListedOwners,
   head: string,
 ): Promise<S3Response> {
   const prefixes = await prefixesXml(call, page.prefixes, write)
   const [start, end] = xmlDocumentAround('ListBucketResult', head, prefixes)
   // A page may have 1,000 entries, and there may be many listings at once: they take turns (work-queue.ts).
-  const work = listingXml(page.objects, write, owner, start, end, answers)
+  const work = listingXml(page.objects, write, owners, start, end, answers)
   const body = await call.inTurns(work)
   page.objects.release()
   return { ...xmlResponseOf(body), release: () => answers.give(body) }
+}
+
+/** Who owns the entries of a listing. An account of its own counts where lists do (BucketOwnerEnforced: nowhere). */
+export async function listedOwners(call: Call): Promise<ListedOwners> {
+  const { info, settings } = await call.access(call.bucket)
+  const common = ownerXml(info.ownerAccount)
+  return allowsAcls(settings) ? { common, of: (account) => ownerXml(account) } : { common }
 }
 
 /** The elements of one entry, without key, version and owner. */

@@ -258,7 +258,7 @@ class ObjectsPage {
   }
 
   take(entry: ListedRegister, summary: ObjectSummary): void {
-    const { bytes, versionId, etag, storageClass, checksumAlgorithm } = summary
+    const { bytes, versionId, etag, storageClass, checksumAlgorithm, owner } = summary
     const packer = this.#packer
     packer.text(entry.bytes, entry.nameStart, entry.keyEnd)
     packer.text(bytes, etag.start, etag.end)
@@ -266,6 +266,7 @@ class ObjectsPage {
     else packer.text(NULL_VERSION_BYTES, 0, NULL_VERSION_BYTES.length)
     packer.text(bytes, storageClass.start, storageClass.end)
     packer.text(bytes, checksumAlgorithm.start, checksumAlgorithm.end)
+    packer.text(bytes, owner.start, owner.end)
     packer.finishObject(summary.sizeBytes, summary.lastModifiedMs, summary.checksumType)
     this.#lastObject = entry
     this.#count++

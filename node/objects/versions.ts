@@ -257,6 +257,7 @@ export function listedVersionOf(
     checksumAlgorithm:
       checksumAlgorithm === '' ? undefined : (checksumAlgorithm as ChecksumAlgorithm),
     checksumType: checksumTypeOf(version.checksumType),
+    owner: aclOf(version.acl)?.owner,
     isLatest,
     deleteMarker: version.deleteMarker,
   }

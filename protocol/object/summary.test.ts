@@ -15,6 +15,7 @@ const version = fc.record({
   storageClass: fc.constantFrom('', 'GLACIER'),
   checksums: fc.array(fc.record({ name: fc.string(), value: fc.string() }), { maxLength: 2 }),
   checksumType: fc.nat({ max: 2 }),
+  owner: fc.option(fc.string({ maxLength: 12 })),
   user: fc.array(fc.record({ name: fc.string(), value: fc.string() }), { maxLength: 3 }),
 })
 
@@ -22,8 +23,9 @@ test('a summary says what the whole record says, whatever it has read before', (
   const summary = new ObjectSummary()
   fc.assert(
     fc.property(fc.array(version, { maxLength: 3 }), fc.nat(), (drawn, sequence) => {
-      const versions = drawn.map((one): VersionRecord => ({
+      const versions = drawn.map(({ owner, ...one }): VersionRecord => ({
         ...one,
+        ...(owner !== null && { acl: { owner, grants: [], listed: false } }),
         system: [{ name: 'content-type', value: 'text/plain' }],
         storage: [{ dataId: new Uint8Array(24), sizeBytes: one.sizeBytes, packed: false }],
         manifest: new Uint8Array(0),
@@ -47,6 +49,7 @@ test('a summary says what the whole record says, whatever it has read before', (
         storageClass: text(summary.storageClass),
         checksumAlgorithm: text(summary.checksumAlgorithm),
         checksumType,
+        owner: text(summary.owner),
       }).toEqual({
         versionId: first.versionId,
         sizeBytes: first.sizeBytes,
@@ -55,6 +58,7 @@ test('a summary says what the whole record says, whatever it has read before', (
         storageClass: first.storageClass,
         checksumAlgorithm: first.checksums.find(({ name }) => name !== '')?.name ?? '',
         checksumType: first.checksumType,
+        owner: first.acl?.owner ?? '',
       })
     }),
   )

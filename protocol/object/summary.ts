@@ -33,12 +33,13 @@ export class ObjectSummary {
   readonly storageClass = new TextPlace()
   /** The algorithm of the first checksum that has one. */
   readonly checksumAlgorithm = new TextPlace()
+  readonly owner = new TextPlace()
   sizeBytes = 0
   lastModifiedMs = 0
   /** 0 none, 1 FULL_OBJECT, 2 COMPOSITE. */
   checksumType = 0
   readonly #fields = new FieldReader(EMPTY_BYTES, 0, 0)
-  readonly #checksumFields = new FieldReader(EMPTY_BYTES, 0, 0)
+  readonly #innerFields = new FieldReader(EMPTY_BYTES, 0, 0)
 
   /**
    * Reads the current version. False when there is none, or it is a delete marker. What is in `bytes` from `start` to `end`
@@ -91,6 +92,9 @@ export class ObjectSummary {
         case 10:
           this.checksumType = fields.value
           break
+        case 16:
+          this.#readOwner(fields.start, fields.end)
+          break
         default:
           break
       }
@@ -102,11 +106,18 @@ export class ObjectSummary {
   #readChecksum(start: number, end: number): void {
     const { checksumAlgorithm } = this
     if (checksumAlgorithm.end > checksumAlgorithm.start) return
-    const fields = this.#checksumFields
+    const fields = this.#innerFields
     fields.reset(this.bytes, start, end)
     while (fields.next()) {
       if (fields.field === 1) checksumAlgorithm.put(fields.start, fields.end)
     }
+  }
+
+  /** Notes the owner of an AclRecord. */
+  #readOwner(start: number, end: number): void {
+    const fields = this.#innerFields
+    fields.reset(this.bytes, start, end)
+    while (fields.next()) if (fields.field === 1) this.owner.put(fields.start, fields.end)
   }
 
   #clear(): void {
@@ -114,6 +125,7 @@ export class ObjectSummary {
     this.etag.put(0, 0)
     this.storageClass.put(0, 0)
     this.checksumAlgorithm.put(0, 0)
+    this.owner.put(0, 0)
     this.sizeBytes = 0
     this.lastModifiedMs = 0
     this.checksumType = 0
