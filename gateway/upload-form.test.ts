@@ -135,10 +135,10 @@ const REFUSED: [string, Form, Record<string, string>, string][] = [
     '400 InvalidRequest',
   ],
   [
-    'encryption',
-    { fields: { key: 'k', 'x-amz-server-side-encryption': 'AES256' } },
+    'encryption that does not exist',
+    { fields: { key: 'k', 'x-amz-server-side-encryption': 'AES512' } },
     {},
-    '501 NotImplemented',
+    '400 InvalidArgument',
   ],
   [
     'a surrogate in a tag',

@@ -2,9 +2,29 @@
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { GetObjectCommand, HeadObjectCommand, NoSuchKey } from '@aws-sdk/client-s3'
+import {
+  DeletePublicAccessBlockCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  NoSuchKey,
+  PutBucketOwnershipControlsCommand,
+} from '@aws-sdk/client-s3'
 import { encodeForm, partsOf, postBody, postForm, type SignedForm } from '../testing/forms.ts'
-import { expectRefused, type ConformanceCase, type ConformanceWorld } from './world.ts'
+import {
+  CLIENT_KEY,
+  clientKey,
+  clientKeyInput,
+  PIECE_SIZES,
+  readAround,
+  sampleBytes,
+  SSE,
+} from './encryption-world.ts'
+import {
+  expectRefused,
+  sendUnsigned,
+  type ConformanceCase,
+  type ConformanceWorld,
+} from './world.ts'
 
 function etagOf(file: string | Uint8Array): string {
   return `"${createHash('md5').update(file).digest('hex')}"`
@@ -70,6 +90,41 @@ export const FORM_CASES: readonly ConformanceCase[] = [
         assert.equal(answer.headers['etag'], etagOf(bytes))
         assert.ok((await stored(world, key)).equals(bytes))
       }
+    },
+  },
+  {
+    name: 'a form encrypts its file: by a key of the cluster, or by its own',
+    async run(world) {
+      for (const size of PIECE_SIZES) {
+        const file = sampleBytes(size)
+        const key = `size-${size}`
+        const sent = await post(world, { fields: { key, [SSE]: 'AES256' }, file })
+        assert.deepEqual([sent.status, sent.headers[SSE]], [204, 'AES256'], sent.text)
+        assert.equal(sent.headers['etag'], etagOf(file))
+        await readAround(world, key, file)
+        const own = clientKey(CLIENT_KEY)
+        const kept = await post(world, { fields: { key: 'own', ...own }, file })
+        assert.equal(kept.status, 204, kept.text)
+        expectRefused(await world.raw({ path: `/${world.bucket}/own` }), 400, 'InvalidRequest')
+        await readAround(world, 'own', file, clientKeyInput(CLIENT_KEY))
+      }
+    },
+  },
+  {
+    name: 'a form gives its object an ACL and holds it, where the bucket allows that',
+    async run(world) {
+      const { s3, bucket: Bucket } = world
+      const open = { fields: { key: 'open', acl: 'public-read' }, file: 'x' }
+      expectRefused(await post(world, open), 400, 'AccessControlListNotSupported')
+      const Rules = [{ ObjectOwnership: 'ObjectWriter' as const }]
+      await s3.send(new PutBucketOwnershipControlsCommand({ Bucket, OwnershipControls: { Rules } }))
+      await s3.send(new DeletePublicAccessBlockCommand({ Bucket }))
+      assert.equal((await post(world, open)).status, 204)
+      const url = `/${Bucket}/open`
+      assert.equal((await sendUnsigned(world.target.endpoint, { url })).status, 200)
+      const held = { fields: { key: 'held', 'x-amz-object-lock-legal-hold': 'ON' }, file: 'x' }
+      expectRefused(await post(world, held), 400, 'InvalidRequest')
+      await isMissing(world, 'held')
     },
   },
   {
