@@ -49,6 +49,7 @@ export function nodeStatusOf(
     },
     recovery: recovery(),
     space: spaceOf(options),
+    lifecycle: options.lifecycle(),
     upkeep: upkeep.status(),
     lost: lost.objects.length,
     sources: view.sources.length,
