@@ -9,6 +9,8 @@ export interface BenchRow {
   readonly sizeBytes: number
   readonly connections: number
   readonly query?: Readonly<Record<string, string>>
+  /** The bucket encrypts what is written into it (SSE-S3). The floor does not. */
+  readonly encrypted?: true
   /** Absent for rows that are only shown. */
   readonly reach?: number
   readonly aim?: number
@@ -28,6 +30,8 @@ const list = { work: 'list', sizeBytes: 0, connections: 4, query: page } as cons
 const mixed = { work: 'mixed', ...small } as const
 const listByPrefix = { ...list, query: { ...page, delimiter: '/' } } as const
 
+const encrypted = true
+
 /** [name, title, work, reach, aim] */
 type Line = readonly [name: string, title: string, work: Work, reach?: number, aim?: number]
 
@@ -43,6 +47,10 @@ const oneNode: readonly Line[] = [
   ['get-1m', 'GET 1 MiB, 16 connections', { work: 'get', ...medium }],
   ['list-prefixes', 'LIST 10,000 keys, 10 prefixes', listByPrefix],
   ['mixed', '70 % GET, 30 % PUT 4 KiB', mixed],
+  ['put-4k-encrypted', 'PUT 4 KiB, encrypted', { ...put4k, encrypted }],
+  ['get-4k-encrypted', 'GET 4 KiB, encrypted', { ...get4k, encrypted }],
+  ['put-8m-encrypted', 'PUT 8 MiB, encrypted', { ...put8m, encrypted }],
+  ['get-8m-encrypted', 'GET 8 MiB, encrypted', { ...get8m, encrypted }],
 ]
 
 const threeNodes: readonly Line[] = [

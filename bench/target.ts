@@ -1,11 +1,12 @@
 /** The servers that are loaded: the floor, Shoal, and running S3 servers of other kinds. */
 
+import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freeBasePort } from '../node/testing/free-ports.ts'
 import { sumOf } from './harness/metrics.ts'
-import { Child } from './harness/process.ts'
+import { Child, pauseMs } from './harness/process.ts'
 import { RawClient } from './harness/s3.ts'
 import { Shoal } from './harness/shoal.ts'
 import type { Credentials } from './harness/sign.ts'
@@ -70,6 +71,7 @@ export async function startShoal(
   const shoal = await Shoal.start({ nodes: row.nodes, dataDir, env })
   const client = new RawClient(shoal.endpoints[0] ?? '', shoal.credentials)
   await client.must({ method: 'PUT', bucket })
+  if (row.encrypted === true) await encryptBucket(client)
   client.close()
   return {
     name: 'shoal',
@@ -85,6 +87,24 @@ export async function startShoal(
       rmSync(dataDir, { recursive: true, force: true })
     },
   }
+}
+
+/** Every node obeys within a second. */
+async function encryptBucket(client: RawClient): Promise<void> {
+  const rule =
+    '<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>'
+  const body = Buffer.from(
+    `<ServerSideEncryptionConfiguration>${rule}</ServerSideEncryptionConfiguration>`,
+  )
+  const md5 = createHash('md5').update(body).digest('base64')
+  await client.must({
+    method: 'PUT',
+    bucket,
+    query: { encryption: '' },
+    headers: { 'content-md5': md5 },
+    body,
+  })
+  await pauseMs(1_000)
 }
 
 /** Bytes appended to the logs for each byte that was not copied by compaction, summed over all nodes. */

@@ -205,6 +205,11 @@ export class GateCall implements Call, Applicant {
   }
 
   /** See Call. */
+  authorizeOwn(action: string, arn: string): void | Promise<void> {
+    return authorize({ action, resource: arn }, this)
+  }
+
+  /** See Call. */
   async may(action: string, object: NamedObject, facts: ObjectFacts): Promise<boolean> {
     const bucket = await this.access(object.bucket)
     const resource = resourceArn('object', object.bucket, object.key)

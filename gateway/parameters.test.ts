@@ -5,12 +5,8 @@ import { sendUnsigned, sendRaw, type RawResponse } from './conformance/world.ts'
 import { documentedNames, type DocumentedName } from './routes/documented-names.ts'
 import type { Operation } from './s3/operation.ts'
 import { OPERATIONS } from './routes/operations.ts'
-import {
-  algorithmNamed,
-  prepareSample,
-  sampleOf,
-  type RequestSample,
-} from './testing/documented-requests.ts'
+import { algorithmNamed, prepareSample, sampleOf } from './testing/documented-requests.ts'
+import type { RequestSample } from './testing/encryption-samples.ts'
 import { startGateway, type TestGateway } from './testing/gateway.ts'
 import { presign, type Unsigned } from './testing/signer.ts'
 

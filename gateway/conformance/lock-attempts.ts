@@ -55,7 +55,7 @@ const BODIES: Readonly<Record<string, (scene: Scene) => string>> = {
   PutBucketEncryption: () =>
     '<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>',
   PutBucketLifecycleConfiguration: () =>
-    '<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><Expiration><Date>2020-01-01T00:00:00Z</Date></Expiration><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule></LifecycleConfiguration>',
+    '<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><Expiration><Date>2020-01-01T00:00:00Z</Date></Expiration></Rule></LifecycleConfiguration>',
   PutBucketOwnershipControls: () =>
     '<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>',
   PutBucketPolicy: ({ world }) =>
@@ -85,7 +85,6 @@ const EXPECTED: Readonly<Record<string, string>> = {
   DeleteBucket: '409',
   DeleteObject: '403',
   DeleteObjects: '200',
-  PutBucketLifecycleConfiguration: '200',
   PutBucketVersioning: '409',
   PostObject: '204',
   PutObject: '200',

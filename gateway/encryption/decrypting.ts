@@ -15,6 +15,7 @@ import {
 import type { EncryptedBody } from '../port/encryption.ts'
 import type { ObjectReader } from '../port/objects.ts'
 import { pieceKey, pieceNonce } from './encrypting.ts'
+import { release } from './release.ts'
 
 /** A piece that is read, and which of its plain bytes were asked for. */
 interface WantedPiece {
@@ -39,7 +40,7 @@ export function decryptedReader(reader: ObjectReader, dataKey: Uint8Array): Obje
   const read = (start: number, end: number): AsyncIterable<Uint8Array> =>
     decryptedRange(reader, bodies, dataKey, start, end)
   if (bytes === undefined || info.sizeBytes === 0) return { info, versioned, read, bytes }
-  const decryption = new PieceDecryption(dataKey, piecesOf(bodies, 0, info.sizeBytes).pieces)
+  const decryption = new PieceDecryption(dataKey, piecesOf(bodies, 0, info.sizeBytes).pieces, false)
   const plain = Buffer.concat([...decryption.update(bytes)])
   decryption.end()
   return { info, versioned, read, bytes: plain }
@@ -53,7 +54,7 @@ async function* decryptedRange(
   end: number,
 ): AsyncGenerator<Uint8Array> {
   const wanted = piecesOf(bodies, start, end)
-  const decryption = new PieceDecryption(dataKey, wanted.pieces)
+  const decryption = new PieceDecryption(dataKey, wanted.pieces, true)
   for await (const chunk of reader.read(wanted.start, wanted.end)) yield* decryption.update(chunk)
   decryption.end()
 }
@@ -105,6 +106,7 @@ function* piecesOfBody(body: EncryptedBody, from: number, to: number): Generator
 class PieceDecryption {
   readonly #dataKey: Uint8Array
   readonly #pieces: readonly WantedPiece[]
+  readonly #releases: boolean
   /** Of the body of the present piece. */
   #key: Uint8Array | undefined
   #keyOf: EncryptedBody | undefined
@@ -115,9 +117,11 @@ class PieceDecryption {
   #taken = 0
   #next = 0
 
-  constructor(dataKey: Uint8Array, pieces: readonly WantedPiece[]) {
+  /** `releases`: what was yielded is valid until the next part is asked for. */
+  constructor(dataKey: Uint8Array, pieces: readonly WantedPiece[], releases: boolean) {
     this.#dataKey = dataKey
     this.#pieces = pieces
+    this.#releases = releases
   }
 
   /** Takes some stored bytes, and yields the wanted plain bytes of each piece that ends in them. */
@@ -175,8 +179,9 @@ class PieceDecryption {
     for (const part of held) {
       const start = Math.max(from - base, 0)
       const stop = Math.min(to - base, part.length)
-      if (start < stop) yield part.subarray(start, stop)
       base += part.length
+      if (start < stop) yield part.subarray(start, stop)
+      if (this.#releases) release(part)
     }
   }
 }

@@ -10,6 +10,7 @@ import { PACKED_BYTES_MAX } from '../../protocol/limits.ts'
 import { PIECE_PLAIN_BYTES } from '../../protocol/object/pieces.ts'
 import type { FinishedBody, ObjectBody, SmallBody } from '../port/body.ts'
 import { derivedKey } from './data-keys.ts'
+import { released } from './release.ts'
 
 /** With what one body is encrypted. */
 export interface BodyKey {
@@ -67,17 +68,12 @@ async function* encryptedChunks(
   chunks: AsyncIterable<Uint8Array>,
   pieces: PieceEncryption,
 ): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) yield joined(pieces.update(chunk))
-  const rest = pieces.finish()
-  if (rest.length > 0) yield joined(rest)
+  for await (const chunk of chunks) yield* released(pieces.update(chunk))
+  yield* pieces.finish()
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
-}
-
-function joined(parts: Uint8Array[]): Uint8Array {
-  return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
 }
 
 /** Cuts a stream into pieces. Nothing is kept of it: what is encrypted goes on at once. Of use for one body only. */

@@ -50,7 +50,7 @@ describe('actions of the query API', () => {
     for (const [name, definition] of IAM_ACTIONS) {
       expect(definition.name).toBe(name)
       expect(definition.resources.length).toBeGreaterThan(0)
-      expect(definition.action).toMatch(/^(iam|sts|shoal):[A-Z][A-Za-z]+$/)
+      expect(definition.action).toMatch(/^(iam|sts|shoal|kms):[A-Z][A-Za-z]+$/)
     }
   })
 

@@ -14,6 +14,7 @@ import {
   POLICY_ARN,
   USER_NAME,
 } from '../../protocol/iam/identity.ts'
+import { CLUSTER_KEY_NAME } from '../../protocol/iam/key-ring-record.ts'
 import {
   documentRule,
   iamAction,
@@ -205,6 +206,21 @@ const accounts: readonly IamAction[] = [
   shoal('DeleteAccount', account, 'AccountId'),
 ]
 
+/** Actions about keys that encrypt objects (`shoal kms`): Shoal's own, with the rights of AWS's KMS. */
+function kms(name: string, right: string, parameters: ParameterRules): IamAction {
+  return iamAction(name, onAnything, parameters, { action: `kms:${right}` })
+}
+
+const key = { KeyName: required(plainText(64, CLUSTER_KEY_NAME)) }
+
+const keys: readonly IamAction[] = [
+  kms('CreateEncryptionKey', 'CreateKey', key),
+  kms('ListEncryptionKeys', 'ListKeys', {}),
+  kms('RotateEncryptionKey', 'RotateKeyOnDemand', key),
+  kms('EnableEncryptionKey', 'EnableKey', key),
+  kms('DisableEncryptionKey', 'DisableKey', key),
+]
+
 /** An action of STS: its rights begin with `sts:`, and it changes no identity. */
 function sts(
   name: string,
@@ -247,6 +263,7 @@ const actions: readonly IamAction[] = [
   ...POLICY_ACTIONS,
   ...SUMMARY_ACTIONS,
   ...accounts,
+  ...keys,
   ...sessions,
 ]
 

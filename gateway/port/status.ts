@@ -137,21 +137,6 @@ export interface NodeStatus {
     /** Data waiting to be checked or freed. */
     readonly queued: number
   }
-  /** Lifecycles of buckets: what this node has done since its start. */
-  readonly lifecycle: {
-    /** Buckets with rules that let objects expire. */
-    readonly buckets: number
-    /** Shards of them that this node has still to look at, because their rules are new to it. */
-    readonly shardsBehind: number
-    /** Rows of the index of due times that it has looked at. */
-    readonly looked: number
-    readonly expired: number
-    /** Objects that lost noncurrent versions. */
-    readonly noncurrent: number
-    readonly markers: number
-    /** Changes that failed and are tried again. */
-    readonly failures: number
-  }
   readonly upkeep: UpkeepStatus
   /** Entries in the list of data lost for good (`shoal status --lost`). */
   readonly lost: number

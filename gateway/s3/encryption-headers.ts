@@ -2,8 +2,10 @@
 
 import { S3Error } from '../http/errors.ts'
 import type { BucketEncryption } from '../port/bucket-documents.ts'
+import type { BucketAccess } from '../port/buckets.ts'
 import { DEFAULT_KEY_ID } from '../port/encryption.ts'
 import { invalidArgument } from './common.ts'
+import { namedKey } from './kms-key.ts'
 import type { Call } from './operation.ts'
 
 const METHOD = 'x-amz-server-side-encryption'
@@ -29,7 +31,8 @@ export interface WantedKey {
  * Undefined when neither request nor bucket wants any. Throws InvalidArgument for what does not go together, NotImplemented
  * for two layers of encryption (aws:kms:dsse).
  */
-export function wantedMethod(call: Call, bucket?: BucketEncryption): WantedKey | undefined {
+export function wantedMethod(call: Call, { info, settings }: BucketAccess): WantedKey | undefined {
+  const bucket = settings.encryption
   const { headers } = call.request
   const method = headers[METHOD]
   if (method !== undefined && headers[CUSTOMER] !== undefined) {
@@ -41,25 +44,38 @@ export function wantedMethod(call: Call, bucket?: BucketEncryption): WantedKey |
   }
   if (method !== 'aws:kms') refuseKmsHeaders(call)
   if (method === undefined)
-    return headers[CUSTOMER] === undefined ? ofBucket(call, bucket) : undefined
+    return headers[CUSTOMER] === undefined ? ofBucket(call, bucket, info.ownerAccount) : undefined
   checkMethod(METHOD, method)
   if (method === 'AES256') return { method, keyId: DEFAULT_KEY_ID, bucketKey: false }
   const context = contextOf(headers[CONTEXT])
   const bucketKey = flagOf(headers[BUCKET_KEY]) ?? bucket?.bucketKey ?? false
-  return { method: 'aws:kms', ...namedKey(call, headers[KEY_ID]), context, bucketKey }
+  return {
+    method: 'aws:kms',
+    ...namedKey(call, headers[KEY_ID], call.identity.accountId),
+    context,
+    bucketKey,
+  }
 }
 
-function ofBucket(call: Call, bucket: BucketEncryption | undefined): WantedKey | undefined {
+function ofBucket(
+  call: Call,
+  bucket: BucketEncryption | undefined,
+  owner: string,
+): WantedKey | undefined {
   const method = bucket?.algorithm
   if (method === undefined) return undefined
   if (method === 'AES256') return { method, keyId: DEFAULT_KEY_ID, bucketKey: false }
-  return { method, ...namedKey(call, bucket?.kmsKeyId), bucketKey: bucket?.bucketKey ?? false }
+  return {
+    method,
+    ...namedKey(call, bucket?.kmsKeyId, owner),
+    bucketKey: bucket?.bucketKey ?? false,
+  }
 }
 
-/** Throws NotImplemented for methods that Shoal lacks, InvalidArgument for what is none. */
+/** Throws NotImplemented for two layers of encryption, InvalidArgument for what is no method. */
 export function checkMethod(name: string, method: string): asserts method is 'AES256' | 'aws:kms' {
-  if (method === 'AES256') return
-  if (method === 'aws:kms' || method === 'aws:kms:dsse') {
+  if (method === 'AES256' || method === 'aws:kms') return
+  if (method === 'aws:kms:dsse') {
     throw new S3Error('NotImplemented', `Encryption by ${method} is not implemented.`)
   }
   throw invalidArgument(name, method, 'The encryption method specified is not supported')
@@ -75,18 +91,6 @@ function refuseKmsHeaders(call: Call): void {
       'Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms',
     )
   }
-}
-
-/** A key by its id or its ARN in this region. Throws KMS.NotFoundException. */
-function namedKey(call: Call, given: string | undefined): { keyId: string; name: string } {
-  const arn = /^arn:aws:kms:([^:]*):([^:]*):key\/(.+)$/.exec(given ?? '')
-  if (arn !== null) {
-    const [name, region, , keyId = ''] = arn
-    if (region === call.region) return { keyId, name }
-    throw new S3Error('KMS.NotFoundException', `Invalid arn ${region}`)
-  }
-  const keyId = given ?? DEFAULT_KEY_ID
-  return { keyId, name: `arn:aws:kms:${call.region}:${call.identity.accountId}:key/${keyId}` }
 }
 
 function flagOf(text: string | undefined): boolean | undefined {

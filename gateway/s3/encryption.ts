@@ -30,6 +30,7 @@ import type { ObjectInfo, ObjectReader } from '../port/objects.ts'
 import type { UploadInfo } from '../port/uploads.ts'
 import { customerHeaders, customerKey, otherCustomerKey, type CustomerKey } from './customer-key.ts'
 import { wantedMethod, type WantedKey } from './encryption-headers.ts'
+import { authorizeKey, notFound } from './kms-key.ts'
 import type { Call } from './operation.ts'
 
 const NONCE_BYTES = 32
@@ -51,11 +52,11 @@ const PLAIN: EncryptionPlan = { encryption: undefined, encrypted: (body) => body
  * NotImplemented, AccessDenied when the bucket blocks SSE-C, and what the key throws.
  */
 export async function planEncryption(call: Call): Promise<EncryptionPlan> {
-  const { settings } = await call.access(call.bucket)
-  const wanted = wantedMethod(call, settings.encryption)
+  const access = await call.access(call.bucket)
+  const wanted = wantedMethod(call, access)
   const customer = customerKey(call.request, 'write')
   if (customer !== undefined) {
-    if (settings.encryption?.blocked?.includes('SSE-C') === true) throw blocked(call)
+    if (access.settings.encryption?.blocked?.includes('SSE-C') === true) throw blocked(call)
     return planOf(call, customerPlan(call, customer))
   }
   return wanted === undefined ? PLAIN : planOf(call, await clusterPlan(call, wanted))
@@ -83,16 +84,20 @@ function customerPlan(call: Call, customer: CustomerKey): NewKey {
 }
 
 async function clusterPlan(call: Call, wanted: WantedKey): Promise<NewKey> {
-  const { method, keyId, context, bucketKey } = wanted
+  const { method, keyId, name, context, bucketKey } = wanted
+  if (name !== undefined) await authorizeKey(call, 'kms:GenerateDataKey', { keyId, name })
   const dataKey = call.randomBytes(DATA_KEY_BYTES)
   const binding = bindingOf(call.bucket, call.key, context)
-  const key = await call.store.wrapDataKey(call.context, { keyId, dataKey, binding })
+  const wrapping = call.store.wrapDataKey(call.context, { keyId, dataKey, binding })
+  const key = await wrapping.catch((error: unknown) => {
+    throw shownFailure(error, name)
+  })
   const record: ClusterEncrypted = {
     v: 1,
     method,
     key,
     ...(context !== undefined && { context }),
-    ...(wanted.name !== undefined && { name: wanted.name }),
+    ...(name !== undefined && { name }),
     ...(bucketKey && { bucketKey }),
   }
   const headers = clusterHeaders(record)
@@ -204,15 +209,25 @@ async function unwrapped(
   key: string,
 ): Promise<Uint8Array> {
   const binding = bindingOf(bucket, key, record.context)
+  const { name } = record
+  if (name !== undefined) await authorizeKey(call, 'kms:Decrypt', { ...record.key, name })
   try {
     return await call.store.unwrapDataKey(call.context, { key: record.key, binding })
   } catch (error) {
-    // A key that is gone is no mistake of a client that only reads.
+    // No key is ever removed.
     if (error instanceof StoreError && error.code === 'NoSuchEncryptionKey') {
       throw new StoreError('DataLost', `The key ${record.key.keyId} does not exist any more.`)
     }
-    throw error
+    throw shownFailure(error, name)
   }
+}
+
+/** AWS's text for a key that cannot be used. */
+function shownFailure(error: unknown, name = ''): unknown {
+  if (!(error instanceof StoreError)) return error
+  if (error.code === 'NoSuchEncryptionKey') return notFound(`Key '${name}' does not exist`)
+  if (error.code !== 'EncryptionKeyDisabled') return error
+  return new S3Error('KMS.DisabledException', `${name} is disabled.`)
 }
 
 /** What HEAD and GET say of the encryption. `openReader` has checked the key of SSE-C. */

@@ -65,6 +65,8 @@ export interface Call {
    * target is an object, and who owns it has a say.
    */
   authorizeAlso(action: string, acl?: ObjectAcl): void | Promise<void>
+  /** Throws AccessDenied unless the caller may do `action` on something of its own account. */
+  authorizeOwn(action: string, arn: string): void | Promise<void>
   /** Whether the identity may do `action` on an object of which `facts` is known. */
   may(action: string, object: NamedObject, facts: ObjectFacts): Promise<boolean>
   /**

@@ -8,17 +8,9 @@ import type { ChecksumAlgorithm } from '../port/body.ts'
 import { CHECKSUM_ALGORITHMS, checksumHeader, createChecksum } from '../body/checksum.ts'
 import { sendRaw, type ConformanceTarget, type RawResponse } from '../conformance/world.ts'
 import type { Operation } from '../s3/operation.ts'
+import { encryptionSample, type RequestSample } from './encryption-samples.ts'
 import { EXAMPLE_CREDENTIAL } from './requests.ts'
 import type { Unsigned } from './signer.ts'
-
-export interface RequestSample {
-  readonly query?: Readonly<Record<string, string>>
-  readonly headers?: Readonly<Record<string, string>>
-  /** The status of the answer, when it differs from that of the request without the name. */
-  readonly status?: number
-  /** A header of the plain request that cannot be sent together with this one. */
-  readonly without?: string
-}
 
 export const TEXT = Buffer.from('what is stored')
 const ETAG = `"${createHash('md5').update(TEXT).digest('hex')}"`
@@ -48,6 +40,7 @@ const LOCK_SETTING =
 const DIGESTED: ReadonlySet<string> = new Set([
   'DeleteObjects',
   'PutBucketCors',
+  'PutBucketEncryption',
   'PutBucketTagging',
   'PutObjectLegalHold',
   'PutObjectLockConfiguration',
@@ -58,6 +51,7 @@ const DIGESTED: ReadonlySet<string> = new Set([
 /** What must be there before it can be read: the operation that puts it, and its parameter. */
 const SETTINGS: Readonly<Record<string, readonly [put: string, mark: string]>> = {
   GetBucketCors: ['PutBucketCors', 'cors'],
+  GetBucketEncryption: ['PutBucketEncryption', 'encryption'],
   GetBucketTagging: ['PutBucketTagging', 'tagging'],
   GetObjectLegalHold: ['PutObjectLegalHold', 'legal-hold'],
   GetObjectRetention: ['PutObjectRetention', 'retention'],
@@ -76,6 +70,8 @@ const BODIES: Readonly<Record<string, (bucket: string, partChecksum: string) => 
     '<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>',
   PutBucketCors: () =>
     '<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>',
+  PutBucketEncryption: () =>
+    '<ServerSideEncryptionConfiguration><Rule/></ServerSideEncryptionConfiguration>',
   PutBucketTagging: () => TAGGING,
   PutBucketOwnershipControls: () =>
     '<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>',
@@ -319,6 +315,8 @@ export function sampleOf(
     const isName = header === 'x-amz-sdk-checksum-algorithm'
     return { headers: isName ? { [header]: algorithm, ...sums } : sums }
   }
+  const ofEncryption = encryptionSample(operation, header)
+  if (ofEncryption !== undefined) return ofEncryption
   if (header.startsWith('x-amz-grant-')) {
     return { headers: { [header]: `id=${ACCOUNT}` }, without: 'x-amz-acl' }
   }

@@ -44,6 +44,8 @@ export interface TestGatewayOptions {
   /** Temporary credentials by their session token. */
   readonly sessions?: ReadonlyMap<string, Credential>
   readonly backend?: (memory: MemoryBackend) => Backend
+  /** Keys of the cluster, `ACCOUNT/NAME`. */
+  readonly keys?: readonly string[]
   readonly iam?: IamBackend
   readonly sigv2?: SigV2
   readonly certificates?: readonly TlsCertificate[]
@@ -56,8 +58,8 @@ export interface TestGatewayOptions {
 export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
   const clock = options.clock ?? systemClock
   const credentials = options.credentials ?? [EXAMPLE_CREDENTIAL]
-  const { sessions = new Map() } = options
-  const memory = new MemoryBackend({ credentials, sessions, nowMs: () => clock.nowMs() })
+  const { sessions = new Map(), keys = [] } = options
+  const memory = new MemoryBackend({ credentials, sessions, keys, nowMs: () => clock.nowMs() })
   const backend = options.backend?.(memory) ?? memory
   const metrics = new GatewayMetrics()
   const errors: Record<string, unknown>[] = []

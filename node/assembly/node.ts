@@ -22,7 +22,6 @@ import type { RightsSource } from '../../gateway/port/rights.ts'
 import type { Environment } from '../env/ports.ts'
 import { WatchedDisk } from '../env/watched-disk.ts'
 import type { LayoutManager } from '../layout/layout-manager.ts'
-import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { Store } from '../log/store.ts'
 import { logDiskSilence } from '../process/disk-silence-log.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
@@ -69,7 +68,6 @@ export class ShoalNode {
   readonly registers: RegisterClient
   readonly host: AcceptorHost
   readonly space: SpaceReclaim
-  readonly lifecycle: Lifecycle
   readonly upkeep: Upkeep
   readonly recall: Recall
   readonly rebalance: Rebalance
@@ -165,7 +163,6 @@ export class ShoalNode {
     this.selfCheck = quorum.selfCheck
     this.registers = quorum.registers
     this.space = reclaim.space
-    this.lifecycle = this.#wired.lifecycle
     this.resync = repair.resync
     this.recall = repair.recall
     this.upkeep = repair.upkeep
@@ -205,7 +202,7 @@ export class ShoalNode {
     this.moves.stop()
     this.selfCheck.stop()
     this.space.stop()
-    this.lifecycle.stop()
+    this.#wired.lifecycle.stop()
     this.#wired.reclaim.lostData.objects.stop()
     this.#wired.secret.stop()
     this.layout.stop()
@@ -222,7 +219,7 @@ export class ShoalNode {
     this.recall.kick()
     this.moves.start()
     this.space.start()
-    this.lifecycle.start()
+    this.#wired.lifecycle.start()
     this.upkeep.start()
     this.#wired.secret.look()
     const view = this.layout.current()

@@ -42,7 +42,6 @@ export function wireStatus(base: NodeBase, roles: NodeRoles): StatusParts {
     upkeep,
     secret,
     space: () => space.counters(),
-    lifecycle: () => roles.lifecycle.counters(),
     lost: lostData,
     damaged,
     readRoom: bodies.readRoom,

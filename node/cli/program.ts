@@ -8,6 +8,7 @@ import { SystemClock } from '../env/system.ts'
 import { UsageError } from '../tools/usage-error.ts'
 import { VERSION } from '../process/version.ts'
 import { addAccountCommand } from './account.ts'
+import { addKmsCommand } from './kms.ts'
 import { adminClient } from './admin-client.ts'
 import type { LocalClusterOptions } from './cluster.ts'
 import { describeError, exitCodeOf } from './fatal.ts'
@@ -94,6 +95,7 @@ export function createProgram(
   addStatusCommand(program, context)
   addLocateCommand(program, context)
   addAccountCommand(program, terminal, context.clock, process.env)
+  addKmsCommand(program, terminal, context.clock, process.env)
   addLayoutCommand(program, context)
   addScrubCommand(program, context)
   addIndexCommand(program, context)

@@ -52,15 +52,6 @@ const status: NodeStatus = {
     registersCollected: 2,
     queued: 1,
   },
-  lifecycle: {
-    buckets: 2,
-    shardsBehind: 16,
-    looked: 40,
-    expired: 7,
-    noncurrent: 3,
-    markers: 1,
-    failures: 0,
-  },
   upkeep: {
     compaction: {
       state: 'idle',
@@ -111,7 +102,6 @@ describe('status', () => {
       'recovery    done: 12 records, 4 KiB',
       'disk        512 GiB of 1 TiB free, log 1 GiB with 256 MiB dead',
       'collector   3 blocks freed (3 MiB), 2 registers forgotten, 1 waiting',
-      'lifecycle   2 buckets with rules: 7 objects expired, 3 lost old versions, 1 markers removed, 0 failures; 16 shards to look at',
       'compaction  idle: 4 segments, 8 MiB freed, 1 MiB moved, write amplification 1.25',
       'scrub       none since the start',
     ])
@@ -130,12 +120,12 @@ describe('status', () => {
         },
       },
       100,
-    ).slice(-8)
+    ).slice(-7)
     expect(lines[0]).toMatch(/\[#+-+\] {2}25 % whole \(1 of 4; 2 degraded, 1 unverified\)$/)
     expect(lines[1]).toMatch(/25 % done \(3 pending\)$/)
     expect(lines[2]).toMatch(/2 DAMAGED; the index was rebuilt$/)
-    expect(lines[6]).toMatch(/^compaction {2}working: .*1 segments kept because of damage$/)
-    expect(lines[7]).toMatch(/25 % scrubbed, 2 bad, 0 repaired$/)
+    expect(lines[5]).toMatch(/^compaction {2}working: .*1 segments kept because of damage$/)
+    expect(lines[6]).toMatch(/25 % scrubbed, 2 bad, 0 repaired$/)
   })
 })
 

@@ -59,7 +59,6 @@ export function statusLines(status: NodeStatus, columns: number): string[] {
     recoveryLine(status),
     spaceLine(status),
     collectorLine(status),
-    lifecycleLine(status),
     compactionLine(status),
     `scrub       ${scrubLine(status.upkeep.scrub, columns)}`,
   ]
@@ -146,13 +145,6 @@ function collectorLine({ space }: NodeStatus): string {
   const { freedBlocks, freedBytes, registersCollected, queued } = space
   const freed = `${freedBlocks} blocks freed (${formatSize(freedBytes)})`
   return `collector   ${freed}, ${registersCollected} registers forgotten, ${queued} waiting`
-}
-
-function lifecycleLine({ lifecycle }: NodeStatus): string {
-  const { buckets, shardsBehind, expired, noncurrent, markers, failures } = lifecycle
-  const gone = `${expired} objects expired, ${noncurrent} lost old versions, ${markers} markers removed`
-  const behind = shardsBehind === 0 ? '' : `; ${shardsBehind} shards to look at`
-  return `lifecycle   ${buckets} buckets with rules: ${gone}, ${failures} failures${behind}`
 }
 
 function compactionLine({ upkeep }: NodeStatus): string {

@@ -79,7 +79,7 @@ test('the stored form says what it is made of, and nothing else is taken for it'
   const ring = {
     keys: [
       { id: 'shoal-s3', createdMs: 1, versions: [version, version] },
-      { id: 'team/a', createdMs: 2, disabled: true as const, versions: [version] },
+      { id: '123456789012/team-a', createdMs: 2, disabled: true as const, versions: [version] },
     ],
   }
   expect(keyRingCodec.decode(keyRingCodec.encode(ring))).toEqual(ring)

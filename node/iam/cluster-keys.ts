@@ -12,6 +12,8 @@ import { RIGHTS_AGE_MS } from '../../gateway/port/rights.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import {
+  CLUSTER_KEYS_MAX,
+  KEY_VERSIONS_MAX,
   keyRingCodec,
   type ClusterKey,
   type KeyRingRecord,
@@ -38,6 +40,11 @@ export interface ClusterKeysOptions {
   readonly random: Random
   /** The secret in force and the one before it. */
   readonly cluster: () => SealingSecrets
+}
+
+/** The cluster has as many keys, or versions of them, as it may have. */
+export class KeyRingFullError extends Error {
+  override readonly name = 'KeyRingFullError'
 }
 
 /** One for each node. */
@@ -72,6 +79,60 @@ export class ClusterKeys implements KeyBackend {
     if (found === undefined) throw noSuchKey(key.keyId)
     checkEnabled(found)
     return unwrapDataKey(this.#open(found.versions[key.version - 1]), key.wrapped, binding)
+  }
+
+  /** All keys whose id begins with `prefix`, in the order in which they were made. Throws Unavailable. */
+  async list(context: RequestContext, prefix: string): Promise<readonly ClusterKey[]> {
+    const ring = await this.#options.records.read(context, KEY_RING, NAME)
+    return ring?.keys.filter(({ id }) => id.startsWith(prefix)) ?? []
+  }
+
+  /** False when there is one of that id already. Throws KeyRingFullError, Unavailable. */
+  async create(context: RequestContext, id: string): Promise<boolean> {
+    const version = this.#newVersion()
+    return this.#change(context, (keys) => {
+      if (keys.some((key) => key.id === id)) return undefined
+      return [...keys, { id, createdMs: version.createdMs, versions: [version] }]
+    })
+  }
+
+  /**
+   * Adds a version, which encrypts from then on. What the others have encrypted stays readable. False when there is no key of
+   * that id. Throws KeyRingFullError, Unavailable.
+   */
+  async rotate(context: RequestContext, id: string): Promise<boolean> {
+    // The cluster's own key may not have been needed before.
+    if (id === DEFAULT_KEY_ID) await this.#missing(context, id)
+    const version = this.#newVersion()
+    return this.#change(context, (keys) =>
+      changed(keys, id, (key) => ({ ...key, versions: [...key.versions, version] })),
+    )
+  }
+
+  /** Disabled, it neither encrypts nor decrypts. False when there is no key of that id. Throws Unavailable. */
+  async setEnabled(context: RequestContext, id: string, enabled: boolean): Promise<boolean> {
+    return this.#change(context, (keys) =>
+      changed(keys, id, ({ createdMs, versions }) =>
+        enabled ? { id, createdMs, versions } : { id, createdMs, versions, disabled: true },
+      ),
+    )
+  }
+
+  /** False when `make` gives undefined. */
+  async #change(
+    context: RequestContext,
+    make: (keys: readonly ClusterKey[]) => readonly ClusterKey[] | undefined,
+  ): Promise<boolean> {
+    const { written } = await this.#options.records.change(context, KEY_RING, NAME, (current) => {
+      const keys = make(current?.keys ?? [])
+      if (keys === undefined) return { keep: true }
+      const versions = keys.reduce((sum, key) => sum + key.versions.length, 0)
+      if (keys.length > CLUSTER_KEYS_MAX || versions > KEY_VERSIONS_MAX)
+        throw new KeyRingFullError()
+      return { write: { keys } }
+    })
+    this.#ring.clear()
+    return written
   }
 
   /**
@@ -161,6 +222,16 @@ export class ClusterKeys implements KeyBackend {
     dropOldest(this.#opened, OPENED_MAX)
     return key
   }
+}
+
+/** Undefined when there is no key of that id. */
+function changed(
+  keys: readonly ClusterKey[],
+  id: string,
+  change: (key: ClusterKey) => ClusterKey,
+): readonly ClusterKey[] | undefined {
+  if (!keys.some((key) => key.id === id)) return undefined
+  return keys.map((key) => (key.id === id ? change(key) : key))
 }
 
 function keyIn({ keys }: KeyRingRecord, keyId: string): ClusterKey | undefined {

@@ -14,6 +14,7 @@ import { Accounts, type Holdings } from './accounts.ts'
 import { Attachments } from './attachments.ts'
 import { Boundaries } from './boundaries.ts'
 import { ClusterKeys } from './cluster-keys.ts'
+import { KeyActions } from './key-actions.ts'
 import { Groups } from './groups.ts'
 import type { NamedEntity, Names } from './names.ts'
 import { Policies } from './policies.ts'
@@ -137,6 +138,7 @@ export class Identities {
       accounts,
       roles,
       policies,
+      new KeyActions({ clusterKeys, firstAccount }),
       new Simulations({ records, roles }),
       { actions: () => contextKeyActions({ records, roles }) },
       new AccountDetails({ ...common, users, groups, roles, policies }),

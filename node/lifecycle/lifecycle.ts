@@ -16,7 +16,6 @@ import { partitionCount, partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Gauge } from '../../gateway/port/admin.ts'
-import type { NodeStatus } from '../../gateway/port/status.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import type { Store } from '../log/store.ts'
 import { objectRulesOf } from '../objects/bucket-lifecycle.ts'
@@ -109,14 +108,6 @@ export class Lifecycle {
     this.#stopped = true
     this.index.stop()
     this.#cancel?.()
-  }
-
-  counters(): NodeStatus['lifecycle'] {
-    return {
-      ...this.#counts,
-      buckets: this.#buckets.size,
-      shardsBehind: this.index.behind,
-    }
   }
 
   gauges(): readonly Gauge[] {

@@ -49,7 +49,6 @@ export function nodeStatusOf(
     },
     recovery: recovery(),
     space: spaceOf(options),
-    lifecycle: options.lifecycle(),
     upkeep: upkeep.status(),
     lost: lost.objects.length,
     sources: view.sources.length,

@@ -52,8 +52,6 @@ export interface StatusOptions {
   readonly secret: Pick<SecretUpkeep, 'status' | 'rotate'>
   /** What the collector has done and has to do. */
   readonly space: () => SpaceCounters
-  /** What lifecycles of buckets have done. */
-  readonly lifecycle: () => NodeStatus['lifecycle']
   /** Objects that no replica has any more. */
   readonly lost: Pick<LostData, 'report' | 'objects'>
   /** Registers that are damaged and not repaired yet (D3). */

@@ -10,8 +10,10 @@ import { instantOf, jsonCodec, markOf } from './record.ts'
 export const CLUSTER_KEYS_MAX = 100
 /** Of all keys together: the record stays below 200 KB. */
 export const KEY_VERSIONS_MAX = 1_000
-/** What a key may be called. */
-export const CLUSTER_KEY_ID = /^[A-Za-z0-9][A-Za-z0-9/_-]{0,127}$/
+/** What a key of an account may be called. */
+export const CLUSTER_KEY_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
+/** The cluster's own key, or the account and the name of a key. */
+const CLUSTER_KEY_ID = /^(?:\d{12}\/)?[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 const SECRET_ID = /^[0-9a-f]{32}$/
 const BASE64 = /^[A-Za-z0-9+/]{4,1024}={0,2}$/
 

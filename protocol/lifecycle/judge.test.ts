@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { VersionRecord } from '../codec/versioned.ts'
-import { LEGAL_HOLD, LOCK_MODE } from '../object/lock.ts'
 import { testVersion } from '../object/testing/version.ts'
 import { earliestDue, judgeObject } from './judge.ts'
 import { abortOf, DAY_MS, expirationOf, objectRules, type LifecycleRule } from './rule.ts'
@@ -10,20 +9,8 @@ const HOUR_MS = DAY_MS / 24
 
 type Tagged = VersionRecord & { readonly tags?: readonly { name: string; value: string }[] }
 
-const some = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
-  fc.option(arbitrary, { nil: undefined })
-
-const lock = fc
-  .record({
-    mode: fc.constantFrom(...Object.values(LOCK_MODE)),
-    hours: fc.nat({ max: 24 * 14 }),
-    legalHold: fc.constantFrom(...Object.values(LEGAL_HOLD)),
-  })
-  .map(({ mode, hours, legalHold }) => ({ mode, retainUntilMs: hours * HOUR_MS, legalHold }))
-
 /** Hours instead of milliseconds, so that midnights are met. */
 const version = fc.record({
-  lock: some(lock),
   deleteMarker: fc.boolean(),
   sizeBytes: fc.nat({ max: 3 }),
   hours: fc.integer({ min: 1, max: 40 }),
@@ -32,6 +19,9 @@ const version = fc.record({
     { name: 'b', value: '2' },
   ]),
 })
+
+const some = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.option(arbitrary, { nil: undefined })
 
 const rule: fc.Arbitrary<LifecycleRule> = fc
   .record({
@@ -66,14 +56,6 @@ function objectOf(drawn: readonly { hours: number }[]): Tagged[] {
     .toReversed()
 }
 
-/** Retention ends with its day. */
-function isHeld({ lock: held }: Tagged, nowMs: number): boolean {
-  if (held === undefined || (held.mode === 0 && held.legalHold !== 1)) return false
-  const end = new Date(held.retainUntilMs)
-  if (held.retainUntilMs % DAY_MS !== 0) end.setUTCHours(24, 0, 0, 0)
-  return held.legalHold === 1 || end.getTime() > nowMs
-}
-
 /** Says it version by version and hour by hour, without any of the code that is tested. */
 function slowly(rules: readonly LifecycleRule[], all: readonly Tagged[], nowMs: number) {
   const gone: number[] = []
@@ -98,7 +80,6 @@ function slowly(rules: readonly LifecycleRule[], all: readonly Tagged[], nowMs: 
       if (at > 0) {
         if (each.noncurrentDays === undefined) continue
         if (at - 1 < (each.newerNoncurrent ?? 0)) continue
-        if (isHeld(one, nowMs)) continue
         if (passed(all[at - 1]!.lastModifiedMs, each.noncurrentDays)) gone.push(one.sequence)
         continue
       }

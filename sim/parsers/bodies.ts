@@ -88,6 +88,35 @@ const tagWord = (random: SmallRandom): string => subjectText(random, `${WORD}+-=
 
 const lockMode = (random: SmallRandom): string =>
   element('Mode', random.pick(['GOVERNANCE', 'COMPLIANCE']))
+/** What aborts uploads has no filter by size or tag. */
+function lifecycleRule(random: SmallRandom, at: number): string {
+  const prefix = element('Prefix', word(random))
+  const aborts = random.chance(0.3)
+  const others = [
+    prefix,
+    element('ObjectSizeGreaterThan', `${random.below(9)}`),
+    element('And', prefix, element('Tag', element('Key', 'k'), element('Value', word(random)))),
+  ]
+  const days = `${1 + random.below(9)}`
+  return element(
+    'Rule',
+    element('ID', `${at}${word(random)}`),
+    element('Filter', aborts ? prefix : random.pick(others)),
+    '<Status>Enabled</Status>',
+    aborts
+      ? element('AbortIncompleteMultipartUpload', element('DaysAfterInitiation', days))
+      : random.pick([
+          element('Expiration', element('Days', days)),
+          element('Expiration', '<Date>2030-01-01T00:00:00Z</Date>'),
+          element(
+            'NoncurrentVersionExpiration',
+            element('NoncurrentDays', days),
+            optional(random, '<NewerNoncurrentVersions>3</NewerNoncurrentVersions>'),
+          ),
+        ]),
+  )
+}
+
 const ENCRYPTION_ROOT = 'ServerSideEncryptionConfiguration'
 
 const documents: Readonly<Record<string, Document>> = {
@@ -112,38 +141,7 @@ const documents: Readonly<Record<string, Document>> = {
     valid: (random) =>
       element(
         'LifecycleConfiguration',
-        ...Array.from({ length: 1 + random.below(3) }, (_, at) =>
-          element(
-            'Rule',
-            element('ID', `${at}${word(random)}`),
-            element(
-              'Filter',
-              random.pick([
-                element('Prefix', word(random)),
-                element('ObjectSizeGreaterThan', `${random.below(9)}`),
-                element(
-                  'And',
-                  element('Prefix', word(random)),
-                  element('Tag', element('Key', 'k'), element('Value', word(random))),
-                ),
-              ]),
-            ),
-            '<Status>Enabled</Status>',
-            random.pick([
-              element(
-                'AbortIncompleteMultipartUpload',
-                element('DaysAfterInitiation', `${1 + random.below(9)}`),
-              ),
-              element('Expiration', element('Days', `${1 + random.below(9)}`)),
-              element('Expiration', '<Date>2030-01-01T00:00:00Z</Date>'),
-              element(
-                'NoncurrentVersionExpiration',
-                element('NoncurrentDays', `${1 + random.below(9)}`),
-                optional(random, '<NewerNoncurrentVersions>3</NewerNoncurrentVersions>'),
-              ),
-            ]),
-          ),
-        ),
+        ...Array.from({ length: 1 + random.below(3) }, (_, at) => lifecycleRule(random, at)),
       ),
     read(root) {
       const rules = parseLifecycle(root)

@@ -3,7 +3,6 @@
 import { expect, test } from 'vitest'
 import { bytesOf, utf8ByteString } from '../../protocol/bytes.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
-import type { ObjectLock } from '../../gateway/port/objects.ts'
 import type { LifecycleRule } from '../../protocol/lifecycle/rule.ts'
 import type { SimulatedCluster } from '../world/cluster.ts'
 import {
@@ -14,12 +13,10 @@ import {
   calmUntil,
   context,
   fill,
-  HEADERS,
   keysOf,
   nodeOf,
   onCluster,
   put,
-  request,
 } from '../testing/calm-cluster.ts'
 
 const DAY_MS = 24 * 3_600_000
@@ -57,12 +54,6 @@ async function untilIndexed(cluster: SimulatedCluster): Promise<void> {
   await calmUntil(cluster, 'due times are indexed', () =>
     [0, 1, 2].every((number) => markers(cluster, number) >= 16),
   )
-}
-
-/** How many rows of due times all nodes have looked at. */
-function lookedAt(cluster: SimulatedCluster): number {
-  const counters = [0, 1, 2].map((number) => nodeOf(cluster, number).lifecycle.counters())
-  return counters.reduce((sum, { looked }) => sum + looked, 0)
 }
 
 async function versionsOf(cluster: SimulatedCluster, prefix: string) {
@@ -175,49 +166,6 @@ test('a bucket that is missing in the list of those with rules is put back by a 
     beforeMidnight(cluster, 2, -1_000)
     await calmSleep(cluster, 60_000)
     expect(await keysOf(backendOf(cluster, 0))).toEqual([])
-  })
-})
-
-test('locked versions are passed over until their lock ends, and nothing is tried in between', async () => {
-  await onCluster(3, async (cluster) => {
-    const backend = backendOf(cluster, 0)
-    await backend.createBucket(context(), { ...request('locked'), objectLock: true })
-    const started = cluster.clock.nowMs()
-    const put10 = (key: string, lock?: ObjectLock): Promise<void> =>
-      put(backend, key, bytesLike(10), { bucket: 'locked', headers: { ...HEADERS, lock } })
-    const retention = { mode: 'compliance', untilMs: started + 5 * DAY_MS } as const
-    await put10('key', { retention })
-    await put10('key', { legalHold: true })
-    await put10('key')
-    await put10('key')
-    await backend.changeBucket(context(), {
-      bucket: 'locked',
-      change: { lifecycle: [{ id: 'old', enabled: true, prefix: '', noncurrentDays: 1 }] },
-    })
-    await untilIndexed(cluster)
-    const left = async () => {
-      const asked = { bucket: 'locked', prefix: '', limit: 1000 }
-      return (await backend.listVersions(context(), asked)).versions
-    }
-    const [newest, , held, retained] = await left()
-    const ids = async (): Promise<string[]> => (await left()).map(({ versionId }) => versionId)
-    beforeMidnight(cluster, 2, -1_000)
-    await calmSleep(cluster, 60_000)
-    expect(await ids()).toEqual([newest, held, retained].map((each) => each?.versionId))
-    const looked = lookedAt(cluster)
-    await calmSleep(cluster, 120_000)
-    expect(lookedAt(cluster)).toBe(looked)
-    beforeMidnight(cluster, 6, -1_000)
-    await calmSleep(cluster, 60_000)
-    expect(await ids()).toEqual([newest, held].map((each) => each?.versionId))
-    await backend.changeObject(context(), {
-      bucket: 'locked',
-      key: 'key',
-      versionId: held!.versionId,
-      change: { legalHold: false },
-    })
-    await calmSleep(cluster, 60_000)
-    expect(await ids()).toEqual([newest?.versionId])
   })
 })
 

@@ -47,6 +47,7 @@ async function runSuite(context: Context): Promise<void> {
   const commands = commandsOf(context)
   await fileSteps(context, commands)
   await objectSteps(context, commands)
+  await encryptionStep(context, commands)
   await lastSteps(context, commands)
 }
 
@@ -138,6 +139,38 @@ async function objectSteps(context: Context, { json }: Commands): Promise<void> 
     const paged = ['--bucket', bucket, '--prefix', 'tree/', '--page-size', '17']
     const all = await json('list-objects-v2', ...paged)
     equal((all['Contents'] as unknown[]).length, 300, 'keys over all pages')
+  })
+}
+
+async function encryptionStep(context: Context, { aws, json }: Commands): Promise<void> {
+  const { scratch } = context
+  await context.step('encryption by keys of the cluster and of the client', async () => {
+    const file = join(scratch, 'secret.bin')
+    writeFileSync(file, seededBytes(41, 12 << 20))
+    const key = join(scratch, 'client.key')
+    writeFileSync(key, seededBytes(42, 32))
+    const cp = (from: string, to: string, ...more: string[]): Promise<string> =>
+      aws('s3', 'cp', '--only-show-errors', from, to, ...more)
+    const own = ['--sse-c', 'AES256', '--sse-c-key', `fileb://${key}`]
+    await cp(file, `s3://${bucket}/sse`, '--sse', 'AES256')
+    const head = await json('head-object', '--bucket', bucket, '--key', 'sse')
+    equal(head['ServerSideEncryption'], 'AES256', 'encryption of the object')
+    await cp(`s3://${bucket}/sse`, `${file}.down`)
+    await sameFile(`${file}.down`, file)
+    await cp(`s3://${bucket}/sse`, `s3://${bucket}/sse-kms`, '--sse', 'aws:kms')
+    await cp(`s3://${bucket}/sse-kms`, `${file}.kms`)
+    await sameFile(`${file}.kms`, file)
+    await cp(file, `s3://${bucket}/sse-c`, ...own)
+    await cp(`s3://${bucket}/sse-c`, `${file}.own`, ...own)
+    await sameFile(`${file}.own`, file)
+    const rules =
+      '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"},"BucketKeyEnabled":false}]}'
+    const named = ['--bucket', bucket]
+    const configure = ['--server-side-encryption-configuration', rules]
+    await aws('s3api', 'put-bucket-encryption', ...named, ...configure)
+    const shown = await json('get-bucket-encryption', ...named)
+    equal(JSON.stringify(shown['ServerSideEncryptionConfiguration']), rules, 'configuration')
+    await aws('s3api', 'delete-bucket-encryption', ...named)
   })
 }
 

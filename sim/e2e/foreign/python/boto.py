@@ -210,6 +210,30 @@ def session():
     )
 
 
+def encryption():
+    s3 = client()
+    body = bytes_of("encrypted", 200_000)
+    made = s3.put_object(Bucket=BUCKET, Key="sse", Body=body, ServerSideEncryption="AES256")
+    equal(made["ServerSideEncryption"], "AES256", "method")
+    equal(s3.get_object(Bucket=BUCKET, Key="sse")["Body"].read(), body, "content")
+    made = s3.put_object(Bucket=BUCKET, Key="kms", Body=body, ServerSideEncryption="aws:kms")
+    equal(made["SSEKMSKeyId"].endswith(":key/shoal-s3"), True, "key")
+    part = s3.get_object(Bucket=BUCKET, Key="kms", Range="bytes=65000-66000")["Body"].read()
+    equal(part, body[65000:66001], "range")
+    own = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"k" * 32}
+    s3.upload_fileobj(io.BytesIO(body * 60), BUCKET, "own", ExtraArgs=own)
+    target = io.BytesIO()
+    s3.download_fileobj(BUCKET, "own", target, ExtraArgs=own)
+    equal(target.getvalue() == body * 60, True, "content by the client's key")
+    equal(code_of(lambda: s3.get_object(Bucket=BUCKET, Key="own")), "InvalidRequest", "without the key")
+    other = {**own, "SSECustomerKey": b"x" * 32}
+    equal(code_of(lambda: s3.get_object(Bucket=BUCKET, Key="own", **other)), "AccessDenied", "another key")
+    source = {"Bucket": BUCKET, "Key": "own"}
+    theirs = {"CopySource" + name: value for name, value in own.items()}
+    s3.copy_object(Bucket=BUCKET, Key="copy", CopySource=source, **theirs)
+    equal(s3.get_object(Bucket=BUCKET, Key="copy")["Body"].read() == body * 60, True, "copy")
+
+
 def identities():
     identity = client("sts").get_caller_identity()
     equal(":root" in identity["Arn"], True, "root")
@@ -258,5 +282,6 @@ def main():
         lambda: posted("x-amz-signature", client(signature_version="s3v4")),
     )
     step("boto3: forms of a session", lambda: posted("x-amz-security-token", session()))
+    step("boto3: encryption by keys of the cluster and of the client", encryption)
     step("boto3: IAM and STS", identities)
     step("boto3: empty and remove the bucket", empty)
