@@ -5,7 +5,7 @@
  *
  * Measures every row of rows.ts as a ratio to the floor of the same run. Besides its rows there are `storm` (many
  * connections at once), `rounds` (round trips and flushes an operation), `memory`, `steady` and `3-steady` (a mixed load
- * for ten minutes) and `list-growth` (a million keys). The last three take long and are asked for by name only. A peer of
+ * for ten minutes), `list-growth` and `idle-rule` (a million keys). The last four take long and are asked for by name only. A peer of
  * `--peer` is measured in the rows for one node, a cluster of `--peer3` in the rows for three. docs/performance.md says
  * how to measure.
  */
@@ -15,6 +15,7 @@ import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { reason, which } from './harness/process.ts'
+import { measureIdleRule } from './idle-rule.ts'
 import { listGrowth } from './list-growth.ts'
 import { measureRow, type MeasuredRow, type MeasureOptions } from './measure.ts'
 import { measureMemory } from './memory.ts'
@@ -43,8 +44,8 @@ const { values } = parseArgs({
   },
 })
 
-const extras = ['storm', 'rounds', 'memory', 'steady', '3-steady', 'list-growth']
-const byNameOnly = new Set(['steady', '3-steady', 'list-growth'])
+const extras = ['storm', 'rounds', 'memory', 'steady', '3-steady', 'list-growth', 'idle-rule']
+const byNameOnly = new Set(['steady', '3-steady', 'list-growth', 'idle-rule'])
 
 function numberOf(name: 'rounds' | 'seconds' | 'warm-up'): number {
   const value = Number(values[name])
@@ -107,6 +108,7 @@ async function main(): Promise<number> {
   await runExtra('steady', async () => measureSteady('mixed', options))
   await runExtra('3-steady', async () => measureSteady('3-mixed', options))
   await runExtra('list-growth', async () => listGrowth(options))
+  await runExtra('idle-rule', async () => measureIdleRule(options))
 
   writeResults(measured, storms, options)
   for (const failure of failures) console.log(`! ${failure}`)
