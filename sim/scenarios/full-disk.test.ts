@@ -134,6 +134,8 @@ describe('a node starts on a disk without a free byte', () => {
   ])('%s', (_, path, damage) =>
     onCluster(3, async (cluster) => {
       await put(backendOf(cluster, 0), 'key', bytesLike(10))
+      // A node that has missed the write could not take it on a full disk.
+      await untilLevel(cluster)
       const disk = cluster.diskOf(1)
       const { capacityBytes } = disk
       for (let round = 0; round < 2; round++) {
