@@ -40,7 +40,8 @@ async function read(cluster: SimulatedCluster, node: number, key: string): Promi
   const reader = await decrypted(backend, context(), named, stored)
   if (reader.bytes !== undefined) return Buffer.from(reader.bytes)
   const chunks: Uint8Array[] = []
-  for await (const chunk of reader.read(0, reader.info.sizeBytes)) chunks.push(chunk.slice())
+  for await (const chunk of reader.read(0, reader.info.sizeBytes))
+    chunks.push(Uint8Array.from(chunk))
   return Buffer.concat(chunks)
 }
 
