@@ -9,6 +9,7 @@ const ROOT = join(import.meta.dirname, '..')
  * busy while the others have nothing to do.
  */
 const SLOWEST = [
+  'gateway/conformance/conformance.test.ts',
   'sim/simulation.test.ts',
   'node/cli/start-process.test.ts',
   'sim/scenarios/layout-changes.test.ts',
