@@ -74,6 +74,13 @@ export const ACL_CASES: readonly ConformanceCase[] = [
       for (const name of ['private', 'bucket-owner-full-control']) {
         assert.equal((await write({ 'x-amz-acl': name })).status, 200)
       }
+      // Clients put back what they have read.
+      const shown = await world.raw({ path, query: ACL })
+      const putBack = (text: string): Promise<RawResponse> =>
+        world.raw({ method: 'PUT', path, query: ACL, body: [Buffer.from(text)] })
+      assert.equal((await putBack(shown.text)).status, 200)
+      const less = await putBack(shown.text.replace('FULL_CONTROL', 'READ'))
+      expectRefused(less, 400, 'AccessControlListNotSupported')
     },
   },
   {

@@ -68,8 +68,8 @@ export async function putObjectAcl(call: Call): Promise<S3Response> {
   const versionId = requestedVersion(call)
   const { bytes } = await gatherBody(call, ACL_LIMITS.maxBytes)
   const { info, settings } = await call.access(bucket)
-  if (!allowsAcls(settings)) throw new S3Error('AccessControlListNotSupported')
   const bucketOwner = info.ownerAccount
+  if (!allowsAcls(settings)) return ownersAclAgain(call, versionId, bytes, bucketOwner)
   for (let attempt = 1; ; attempt++) {
     const named = { bucket, key, versionId }
     const { info: object } = await call.getObject({ ...named, withData: false })
@@ -86,6 +86,25 @@ export async function putObjectAcl(call: Call): Promise<S3Response> {
       if (!isConflict || attempt === CHANGE_ATTEMPTS) throw error
     }
   }
+}
+
+/**
+ * Where lists do not count, the one that says what is always so is accepted, as in AWS, and changes nothing: some clients put
+ * back the list that they have read.
+ */
+async function ownersAclAgain(
+  call: Call,
+  versionId: string | undefined,
+  bytes: Uint8Array,
+  bucketOwner: string,
+): Promise<S3Response> {
+  const { bucket, key } = call
+  const grants = await requestedGrants(call, bytes, { owner: bucketOwner, bucketOwner })
+  if (!isFullControl(grants, bucketOwner)) throw new S3Error('AccessControlListNotSupported')
+  const { info, versioned } = await call.getObject({ bucket, key, versionId, withData: false })
+  const headers: ResponseHeaders = {}
+  addVersionHeader(headers, { versioned, versionId: info.versionId })
+  return emptyResponse(200, headers)
 }
 
 /**

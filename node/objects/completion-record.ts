@@ -15,6 +15,7 @@ import { OBJECT_BYTES_MAX, PART_BYTES_MIN, PARTS_INLINE_BYTES_MAX } from '../../
 import type { CompletedPart, CompletedUpload } from '../../gateway/port/uploads.ts'
 import type { FinishedBody } from '../../gateway/port/body.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
+import { expirationIn } from './bucket-lifecycle.ts'
 import type { Released } from './reclaim.ts'
 import { noSuchUpload, requestOf, type FencedPlace, type UploadPlace } from './upload-record.ts'
 import { UPLOAD_COMPLETING } from '../../protocol/object/upload-state.ts'
@@ -130,6 +131,7 @@ export function answerOf(place: FencedPlace, { result }: UploadRecord): Completi
     versionId: result.versionId === '' ? 'null' : result.versionId,
     versioned: place.fence.record.versioning !== 0,
     lastModifiedMs: result.lastModifiedMs,
+    expiration: expirationIn(place.fence, place.object, result),
   }
 }
 
