@@ -205,7 +205,8 @@ export class ClusterKeys implements KeyBackend {
     const { secret } = cluster()
     const text = Buffer.from(random.bytes(KEY_BYTES)).toString('base64')
     return {
-      createdMs: clock.nowMs(),
+      // A clock may show parts of milliseconds.
+      createdMs: Math.floor(clock.nowMs()),
       sealedSecret: encryptSecret(secret, random.bytes(NONCE_BYTES), text),
       sealedWith: secretId(secret),
     }

@@ -117,7 +117,7 @@ export class Directory {
   ): Promise<void> {
     await this.#change(context, accountId, id, (entries) => {
       if (entries.some((entry) => entry.id === id && entry.name === name)) return undefined
-      return [...entries, { id, name, createdMs: this.#options.clock.nowMs() }]
+      return [...entries, { id, name, createdMs: Math.floor(this.#options.clock.nowMs()) }]
     })
   }
 

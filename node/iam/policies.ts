@@ -93,7 +93,7 @@ export class Policies {
     const { clock, random } = this.#options
     const text = requiredText(call, 'PolicyDocument')
     checkManaged(text)
-    const createdMs = clock.nowMs()
+    const createdMs = Math.floor(clock.nowMs())
     const record: PolicyRecord = {
       accountId: call.caller.accountId,
       id: uniqueId(random, 'policy'),
@@ -179,7 +179,7 @@ export class Policies {
     checkManaged(text)
     const policy = await this.#own(call)
     const check = setAsDefault ? await this.#mayGrant(call, policy, text) : () => {}
-    const createdMs = clock.nowMs()
+    const createdMs = Math.floor(clock.nowMs())
     let number = 0
     await this.names.change(call.context, policy, (current) => {
       check(current)
@@ -237,7 +237,7 @@ export class Policies {
       }
       const versions = current.versions.filter((version) => version.number !== number)
       if (versions.length === current.versions.length) throw noVersion(policy, number)
-      return { write: { ...current, versions, updatedMs: this.#options.clock.nowMs() } }
+      return { write: { ...current, versions, updatedMs: Math.floor(this.#options.clock.nowMs()) } }
     })
     return {}
   }

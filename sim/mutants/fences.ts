@@ -65,7 +65,7 @@ export const FENCE_MUTANTS: readonly NodeMutant[] = [
     by: 'workload settings',
     scenario: SETTINGS,
     caughtAs: /\(T7\)/,
-    seedsMax: 6,
+    seedsMax: 24,
     slow: true,
     patch: (patches) => {
       patches.method(
@@ -86,6 +86,7 @@ export const FENCE_MUTANTS: readonly NodeMutant[] = [
     scenario: simulated({ workloads: ['buckets'] }),
     caughtAs: /history of bucket|never freed/,
     seedsMax: 30,
+    isOpen: true,
     slow: true,
     patch: (patches) => {
       patches.method(

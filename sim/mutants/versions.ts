@@ -217,6 +217,7 @@ export const VERSION_MUTANTS: readonly NodeMutant[] = [
     scenario: VERSIONS,
     caughtAs: /freed, but named|Unavailable|in the end/,
     seedsMax: 6,
+    isOpen: true,
     slow: true,
     patch: (patches) => {
       edited(patches, (result, { record }) => {
