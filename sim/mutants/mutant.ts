@@ -36,11 +36,6 @@ export interface NodeMutant {
   readonly seedsMax: number
   /** True for those that take seconds: `npm run sim -- --mutants` plays them, `npm test` does not. */
   readonly slow?: boolean
-  /**
-   * No seed catches it at present, which is a fault of the workload or of the break. `--mutants` names it and does not count
-   * it. `--mutant NAME` still hunts it.
-   */
-  readonly isOpen?: true
   /** Other methods in place of the real ones. */
   readonly patch?: ((patches: Patches) => void) | undefined
   /** Other ports in place of a node's. */

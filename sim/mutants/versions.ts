@@ -217,13 +217,15 @@ export const VERSION_MUTANTS: readonly NodeMutant[] = [
     scenario: VERSIONS,
     caughtAs: /freed, but named|Unavailable|in the end/,
     seedsMax: 6,
-    isOpen: true,
     slow: true,
     patch: (patches) => {
       edited(patches, (result, { record }) => {
         const named = new Set(result.record.pages.map(({ dataId }) => byteString(dataId)))
         const kept = record.pages.filter(({ dataId }) => named.has(byteString(dataId)))
-        return { ...result, dropped: [...result.dropped, ...kept] }
+        // As data of a version that is gone: an edit may not drop a page that it has not read (T10).
+        const storage = kept.map(({ dataId }) => ({ dataId, sizeBytes: 1, packed: true }))
+        const version = { ...result.record.versions[0]!, storage, manifest: new Uint8Array(0) }
+        return { ...result, removed: [...result.removed, version] }
       })
     },
   },
