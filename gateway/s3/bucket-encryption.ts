@@ -6,9 +6,9 @@
 import { trimXml } from '../http/ascii.ts'
 import { S3Error } from '../http/errors.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
-import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
+import { childText, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import type { BucketEncryption } from '../port/bucket-documents.ts'
-import { gatherBody, invalidArgument, requireDigest } from './common.ts'
+import { bucketLacking, digestedXml, invalidArgument } from './common.ts'
 import { checkMethod } from './encryption-headers.ts'
 import type { Call } from './operation.ts'
 
@@ -24,10 +24,7 @@ const MAX_KEY_ID_CHARACTERS = 2_048
  * obeys it (T8). Throws what `parseEncryption` throws, BadDigest, NoSuchBucket.
  */
 export async function putBucketEncryption(call: Call): Promise<S3Response> {
-  const body = await gatherBody(call, ENCRYPTION_LIMITS.maxBytes)
-  if (body.bytes.length === 0) throw new S3Error('MissingRequestBodyError')
-  requireDigest(body)
-  const encryption = parseEncryption(await call.inTurns(parsingXml(body.bytes, ENCRYPTION_LIMITS)))
+  const encryption = parseEncryption(await digestedXml(call, ENCRYPTION_LIMITS))
   await call.store.changeBucket(call.context, { bucket: call.bucket, change: { encryption } })
   return emptyResponse(200)
 }
@@ -36,9 +33,7 @@ export async function putBucketEncryption(call: Call): Promise<S3Response> {
 export async function getBucketEncryption(call: Call): Promise<S3Response> {
   const { encryption } = await call.store.getBucketSettings(call.context, call.bucket)
   if (encryption === undefined) {
-    throw new S3Error('ServerSideEncryptionConfigurationNotFoundError', undefined, {
-      details: { BucketName: call.bucket },
-    })
+    throw bucketLacking(call, 'ServerSideEncryptionConfigurationNotFoundError')
   }
   return xmlResponse('ServerSideEncryptionConfiguration', encryptionXml(encryption))
 }

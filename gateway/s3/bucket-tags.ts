@@ -1,8 +1,8 @@
 /** PutBucketTagging, GetBucketTagging and DeleteBucketTagging. What tags may be: http/tags.ts. */
 
-import { S3Error } from '../http/errors.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
 import { tagSetXml } from '../http/tags.ts'
+import { bucketLacking } from './common.ts'
 import type { Call } from './operation.ts'
 import { tagsInBody } from './tagging.ts'
 
@@ -21,7 +21,7 @@ export async function putBucketTagging(call: Call): Promise<S3Response> {
 export async function getBucketTagging(call: Call): Promise<S3Response> {
   const { tags } = await call.store.getBucketSettings(call.context, call.bucket)
   if (tags === undefined) {
-    throw new S3Error('NoSuchTagSet', undefined, { details: { BucketName: call.bucket } })
+    throw bucketLacking(call, 'NoSuchTagSet')
   }
   return xmlResponse('Tagging', tagSetXml(tags))
 }

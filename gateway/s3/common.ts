@@ -1,7 +1,7 @@
 /** Shared by several operations: stored headers, checksums, owners, checks of parameters. */
 
 import { upperCase } from '../http/ascii.ts'
-import { childText, type XmlElement } from '../http/xml.ts'
+import { childText, parsingXml, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import type { ObjectHeaders } from '../port/objects.ts'
 import type { ChecksumAlgorithm, Checksums, FinishedBody } from '../port/body.ts'
@@ -12,7 +12,7 @@ import {
   type WholeBody,
 } from '../body/body.ts'
 import { CHECKSUM_ALGORITHMS, checksumHeader, isChecksumAlgorithm } from '../body/checksum.ts'
-import { S3Error } from '../http/errors.ts'
+import { S3Error, type S3ErrorCode } from '../http/errors.ts'
 import { parameter, userMetadata, type HeaderRecord, type S3Request } from '../http/request.ts'
 import type { Call } from './operation.ts'
 import type { ResponseHeaders } from '../http/response.ts'
@@ -229,4 +229,20 @@ export function requireDigest({ hasDigest }: WholeBody): void {
     'InvalidRequest',
     'Missing required header for this request: Content-MD5 OR x-amz-checksum-*',
   )
+}
+
+/**
+ * The document in a body that must be there and have a digest. Throws MissingRequestBodyError, InvalidRequest without a
+ * digest, BadDigest, MalformedXML.
+ */
+export async function digestedXml(call: Call, limits: XmlLimits): Promise<XmlElement> {
+  const body = await gatherBody(call, limits.maxBytes)
+  if (body.bytes.length === 0) throw new S3Error('MissingRequestBodyError')
+  requireDigest(body)
+  return call.inTurns(parsingXml(body.bytes, limits))
+}
+
+/** What the bucket of a call does not have. */
+export function bucketLacking({ bucket }: Call, code: S3ErrorCode): S3Error {
+  return new S3Error(code, undefined, { details: { BucketName: bucket } })
 }

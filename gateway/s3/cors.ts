@@ -7,9 +7,9 @@
 import { trimXml } from '../http/ascii.ts'
 import { S3Error } from '../http/errors.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
-import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
+import { childText, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import type { CorsRule } from '../port/bucket-documents.ts'
-import { gatherBody, requireDigest } from './common.ts'
+import { bucketLacking, digestedXml } from './common.ts'
 import type { Call } from './operation.ts'
 
 /** AWS's limits. */
@@ -29,10 +29,7 @@ const KNOWN: ReadonlySet<string> = new Set([...LISTS, 'ID', 'MaxAgeSeconds'])
  * later request through any node obeys the rules (T8). Throws what `parseCors` throws, BadDigest, NoSuchBucket.
  */
 export async function putBucketCors(call: Call): Promise<S3Response> {
-  const body = await gatherBody(call, CORS_LIMITS.maxBytes)
-  if (body.bytes.length === 0) throw new S3Error('MissingRequestBodyError')
-  requireDigest(body)
-  const cors = parseCors(await call.inTurns(parsingXml(body.bytes, CORS_LIMITS)))
+  const cors = parseCors(await digestedXml(call, CORS_LIMITS))
   await call.store.changeBucket(call.context, { bucket: call.bucket, change: { cors } })
   return emptyResponse(200)
 }
@@ -41,9 +38,7 @@ export async function putBucketCors(call: Call): Promise<S3Response> {
 export async function getBucketCors(call: Call): Promise<S3Response> {
   const { cors } = await call.store.getBucketSettings(call.context, call.bucket)
   if (cors === undefined) {
-    throw new S3Error('NoSuchCORSConfiguration', undefined, {
-      details: { BucketName: call.bucket },
-    })
+    throw bucketLacking(call, 'NoSuchCORSConfiguration')
   }
   return xmlResponse('CORSConfiguration', corsXml(cors))
 }

@@ -13,6 +13,7 @@ import { parseTimestamp } from '../http/http-date.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
 import { childOf, childText, tag, xmlDate, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import { filterOf, filterXml } from './lifecycle-filter.ts'
+import { bucketLacking } from './common.ts'
 import type { Call } from './operation.ts'
 import { settingXml } from './versioning.ts'
 
@@ -49,9 +50,7 @@ export async function putBucketLifecycle(call: Call): Promise<S3Response> {
 export async function getBucketLifecycle(call: Call): Promise<S3Response> {
   const { lifecycle } = await call.store.getBucketSettings(call.context, call.bucket)
   if (lifecycle === undefined || lifecycle.length === 0) {
-    throw new S3Error('NoSuchLifecycleConfiguration', undefined, {
-      details: { BucketName: call.bucket },
-    })
+    throw bucketLacking(call, 'NoSuchLifecycleConfiguration')
   }
   return xmlResponse('LifecycleConfiguration', lifecycleXml(lifecycle), {
     [MINIMUM_SIZE]: DEFAULT_MINIMUM_SIZE,

@@ -18,10 +18,10 @@ import {
   UNTIL_HEADER,
 } from '../http/locks.ts'
 import type { ResponseHeaders } from '../http/response.ts'
-import { parsingXml, xmlDate, type XmlElement } from '../http/xml.ts'
+import { xmlDate, type XmlElement } from '../http/xml.ts'
 import type { ObjectInfo, ObjectLock, Retention } from '../port/objects.ts'
 import type { LockDocument } from '../auth/condition-values.ts'
-import { gatherBody, invalidArgument, requireDigest } from './common.ts'
+import { digestedXml, invalidArgument } from './common.ts'
 import type { Call } from './operation.ts'
 
 const BYPASS_HEADER = 'x-amz-bypass-governance-retention'
@@ -52,11 +52,8 @@ async function readDocument(call: Call): Promise<LockDocument> {
 }
 
 /** The body of an operation of object lock. Throws MissingRequestBodyError, InvalidRequest without a digest, MalformedXML. */
-export async function lockXml(call: Call): Promise<XmlElement> {
-  const body = await gatherBody(call, LOCK_LIMITS.maxBytes)
-  if (body.bytes.length === 0) throw new S3Error('MissingRequestBodyError')
-  requireDigest(body)
-  return call.inTurns(parsingXml(body.bytes, LOCK_LIMITS))
+export function lockXml(call: Call): Promise<XmlElement> {
+  return digestedXml(call, LOCK_LIMITS)
 }
 
 /**

@@ -20,6 +20,7 @@ import {
   lockXml,
   requireObjectLock,
 } from './locking.ts'
+import { bucketLacking } from './common.ts'
 import type { Call } from './operation.ts'
 import { addVersionHeader, requestedVersion } from './version.ts'
 
@@ -38,9 +39,7 @@ export async function putObjectLockConfiguration(call: Call): Promise<S3Response
 export async function getObjectLockConfiguration(call: Call): Promise<S3Response> {
   const { objectLock } = await call.store.getBucketSettings(call.context, call.bucket)
   if (objectLock === undefined) {
-    throw new S3Error('ObjectLockConfigurationNotFoundError', undefined, {
-      details: { BucketName: call.bucket },
-    })
+    throw bucketLacking(call, 'ObjectLockConfigurationNotFoundError')
   }
   return xmlResponse('ObjectLockConfiguration', lockSettingXml(objectLock))
 }

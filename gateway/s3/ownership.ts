@@ -11,6 +11,7 @@ import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts
 import { childText, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import type { ObjectOwnership } from '../port/bucket-documents.ts'
 import { changeAccess } from './access-change.ts'
+import { bucketLacking } from './common.ts'
 import type { Call } from './operation.ts'
 import { settingXml } from './versioning.ts'
 
@@ -46,9 +47,7 @@ export async function getBucketOwnershipControls(call: Call): Promise<S3Response
     call.bucket,
   )
   if (ownership === 'Removed') {
-    throw new S3Error('OwnershipControlsNotFoundError', undefined, {
-      details: { BucketName: call.bucket },
-    })
+    throw bucketLacking(call, 'OwnershipControlsNotFoundError')
   }
   return xmlResponse('OwnershipControls', `<Rule>${tag('ObjectOwnership', ownership)}</Rule>`)
 }

@@ -24,7 +24,7 @@ import { resolvePrincipals } from '../port/principals.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
 import { childText, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import { changeAccess } from './access-change.ts'
-import { invalidArgument } from './common.ts'
+import { bucketLacking, invalidArgument } from './common.ts'
 import { settingBody, settingXml } from './versioning.ts'
 
 /** More than the maximum size of a policy, so that the refusal of a larger one can say what is wrong. */
@@ -103,7 +103,7 @@ async function storedPolicy(call: Call): Promise<BucketSettings & { readonly pol
   const settings = await call.store.getBucketSettings(call.context, call.bucket)
   const { policy } = settings
   if (policy === undefined) {
-    throw new S3Error('NoSuchBucketPolicy', undefined, { details: { BucketName: call.bucket } })
+    throw bucketLacking(call, 'NoSuchBucketPolicy')
   }
   return { ...settings, policy }
 }

@@ -3,13 +3,11 @@
  * and the tags of the source of a copy. What tags may be: http/tags.ts.
  */
 
-import { S3Error } from '../http/errors.ts'
 import type { ResponseHeaders } from '../http/response.ts'
 import { parseTagHeader, parseTags, TAGGING_LIMITS, type Tagged } from '../http/tags.ts'
-import { parsingXml } from '../http/xml.ts'
 import type { Tag } from '../port/bucket-documents.ts'
 import type { ObjectInfo } from '../port/objects.ts'
-import { gatherBody, requireDigest } from './common.ts'
+import { digestedXml } from './common.ts'
 import type { Call } from './operation.ts'
 
 /** Documents that were read already: a decision about the request may need the tags before the handler does. */
@@ -29,10 +27,7 @@ export function tagsInBody(call: Call, tagged: Tagged): Promise<readonly Tag[]> 
 }
 
 async function readTags(call: Call, tagged: Tagged): Promise<readonly Tag[]> {
-  const body = await gatherBody(call, TAGGING_LIMITS.maxBytes)
-  if (body.bytes.length === 0) throw new S3Error('MissingRequestBodyError')
-  requireDigest(body)
-  return parseTags(await call.inTurns(parsingXml(body.bytes, TAGGING_LIMITS)), tagged)
+  return parseTags(await digestedXml(call, TAGGING_LIMITS), tagged)
 }
 
 /**

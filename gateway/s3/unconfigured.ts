@@ -4,7 +4,8 @@
  * object exists, so that a probe of a missing one gets its 404. s3/table/unconfigured.ts lists them.
  */
 
-import { S3Error, type S3ErrorCode } from '../http/errors.ts'
+import type { S3ErrorCode } from '../http/errors.ts'
+import { bucketLacking } from './common.ts'
 import type { Call, Handler } from './operation.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
 
@@ -15,7 +16,7 @@ import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts
 export function bucketLacks(code: S3ErrorCode): Handler {
   return async (call) => {
     await call.store.headBucket(call.context, call.bucket)
-    throw new S3Error(code, undefined, { details: { BucketName: call.bucket } })
+    throw bucketLacking(call, code)
   }
 }
 

@@ -9,22 +9,10 @@ import type { Command } from 'commander'
 import type { XmlElement } from '../../gateway/http/xml.ts'
 import type { Clock } from '../env/ports.ts'
 import { UsageError } from '../tools/usage-error.ts'
-import {
-  childNamed,
-  QueryClient,
-  s3Url,
-  signerOf,
-  elementText,
-  type ClientEnvironment,
-  type QueryOptions,
-} from './query-client.ts'
+import { childNamed, elementText, QueryClient, type ClientEnvironment } from './query-client.ts'
+import { queryCommands, type QueryCommandOptions } from './query-commands.ts'
 import { textTable } from './table.ts'
 import { printable, type Terminal } from './terminal.ts'
-
-/** The options that every sub-command has. */
-interface Options extends QueryOptions {
-  readonly json?: true
-}
 
 /** An account as the commands print it, with --json too. */
 interface Account {
@@ -48,20 +36,12 @@ export function addAccountCommand(
   const account = program
     .command('account')
     .description('create, list, limit or delete accounts of the cluster')
-  const command = (name: string, description: string): Command =>
-    account
-      .command(name)
-      .description(description)
-      .option('--data <dir>', 'the node of this data directory (default: ./shoal-data)')
-      .option('--s3 <url>', 'the node with this S3 address')
-      .option('--json', 'print JSON')
-  const client = (options: Options): QueryClient =>
-    new QueryClient(s3Url(options), signerOf(options, environment), clock)
+  const { command, client } = queryCommands(account, clock, environment)
 
   command('create', 'create an account; its root key is shown only once')
     .argument('<name>')
     .option('--buckets <count>', "number of buckets it may have (default: the cluster's limit)")
-    .action(async (name: string, options: Options & { buckets?: string }) => {
+    .action(async (name: string, options: QueryCommandOptions & { buckets?: string }) => {
       const parameters = {
         Name: name,
         ...(options.buckets === undefined ? {} : { BucketsMax: countOf(options.buckets) }),
@@ -80,7 +60,7 @@ export function addAccountCommand(
       terminal.out('the secret key is not shown again')
     })
 
-  command('list', 'list all accounts').action(async (options: Options) => {
+  command('list', 'list all accounts').action(async (options: QueryCommandOptions) => {
     const accounts = await listAccounts(client(options))
     if (options.json === true) terminal.out(JSON.stringify(accounts))
     else for (const line of accountLines(accounts)) terminal.out(line)
@@ -89,7 +69,7 @@ export function addAccountCommand(
   command('limit', 'set how many buckets an account may have')
     .argument('<id>', 'twelve digits')
     .argument('<count>', "a number, or 'default' for the cluster's limit")
-    .action(async (id: string, count: string, options: Options) => {
+    .action(async (id: string, count: string, options: QueryCommandOptions) => {
       const parameters = { AccountId: id, BucketsMax: countOf(count) }
       const result = await client(options).run('UpdateAccount', parameters)
       const changed = accountOf(childNamed(result, 'Account') ?? result)
@@ -99,7 +79,7 @@ export function addAccountCommand(
 
   command('delete', 'delete an account that holds nothing any more')
     .argument('<id>', 'twelve digits')
-    .action(async (id: string, options: Options) => {
+    .action(async (id: string, options: QueryCommandOptions) => {
       await client(options).run('DeleteAccount', { AccountId: id })
       terminal.out(options.json === true ? JSON.stringify({ id }) : `account ${id} is deleted`)
     })

@@ -6,21 +6,10 @@
 import type { Command } from 'commander'
 import type { XmlElement } from '../../gateway/http/xml.ts'
 import type { Clock } from '../env/ports.ts'
-import {
-  childNamed,
-  elementText,
-  QueryClient,
-  s3Url,
-  signerOf,
-  type ClientEnvironment,
-  type QueryOptions,
-} from './query-client.ts'
+import { childNamed, elementText, type ClientEnvironment } from './query-client.ts'
+import { queryCommands, type QueryCommandOptions } from './query-commands.ts'
 import { textTable } from './table.ts'
 import type { Terminal } from './terminal.ts'
-
-interface Options extends QueryOptions {
-  readonly json?: true
-}
 
 /** A key as the commands print it, with --json too. */
 interface Key {
@@ -55,26 +44,18 @@ export function addKmsCommand(
   const kms = program
     .command('kms')
     .description('create, list, rotate or disable keys that encrypt objects')
-  const command = (name: string, description: string): Command =>
-    kms
-      .command(name)
-      .description(description)
-      .option('--data <dir>', 'the node of this data directory (default: ./shoal-data)')
-      .option('--s3 <url>', 'the node with this S3 address')
-      .option('--json', 'print JSON')
-  const client = (options: Options): QueryClient =>
-    new QueryClient(s3Url(options), signerOf(options, environment), clock)
+  const { command, client } = queryCommands(kms, clock, environment)
 
   for (const [name, action, description, done] of CHANGES) {
     command(name, description)
       .argument('<name>', 'letters, digits, - and _')
-      .action(async (key: string, options: Options) => {
+      .action(async (key: string, options: QueryCommandOptions) => {
         await client(options).run(action, { KeyName: key })
         terminal.out(options.json === true ? JSON.stringify({ name: key }) : `key ${key} ${done}`)
       })
   }
 
-  command('list', 'list the keys of your account').action(async (options: Options) => {
+  command('list', 'list the keys of your account').action(async (options: QueryCommandOptions) => {
     const result = await client(options).run('ListEncryptionKeys', {})
     const keys = (childNamed(result, 'EncryptionKeys')?.children ?? []).map(keyOf)
     if (options.json === true) terminal.out(JSON.stringify(keys))

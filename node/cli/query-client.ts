@@ -1,6 +1,6 @@
 /**
  * Asks a node's query API (IAM's and Shoal's own actions on the S3 port), signed with SigV4. `shoal
- * account` uses it. It has a signer of its own, because the commands must not need an AWS SDK.
+ * account` and `shoal kms` use it. It has a signer of its own, because the commands must not need an AWS SDK.
  */
 
 import { createHash } from 'node:crypto'

@@ -3,10 +3,10 @@
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import type { GroupRecord } from '../../protocol/iam/group-record.ts'
 import type { BoundedHolder } from '../../protocol/iam/entity.ts'
-import { POLICY_ARN } from '../../protocol/iam/identity.ts'
 import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
 import type { IamTag } from '../../protocol/iam/record.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
+import { shownAttached } from './attachments.ts'
 import { shownBoundary } from './boundaries.ts'
 import { shownTags } from './common.ts'
 import { compareTexts } from './directory.ts'
@@ -171,7 +171,7 @@ function heldBy(holder: BoundedHolder, tags: readonly IamTag[]) {
   return {
     AttachedManagedPolicies: holder.attached
       .toSorted((a, b) => compareTexts(a.arn, b.arn))
-      .map(({ arn }) => ({ PolicyName: POLICY_ARN.exec(arn)?.[3], PolicyArn: arn })),
+      .map(shownAttached),
     PermissionsBoundary: shownBoundary(holder),
     Tags: shownTags(tags),
   }

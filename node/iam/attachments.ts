@@ -278,9 +278,14 @@ export async function attachedPage(
     fits.toSorted((a, b) => compareTexts(a.arn, b.arn)),
     pageOf(call),
     ({ arn }) => arn,
-    ({ arn }) => Promise.resolve({ PolicyName: POLICY_ARN.exec(arn)?.[3], PolicyArn: arn }),
+    (policy) => Promise.resolve(shownAttached(policy)),
   )
   return { AttachedPolicies: items, ...more }
+}
+
+/** The AttachedPolicy element of answers. */
+export function shownAttached({ arn }: AttachedPolicy): IamResult {
+  return { PolicyName: POLICY_ARN.exec(arn)?.[3], PolicyArn: arn }
 }
 
 function camel(word: string): string {

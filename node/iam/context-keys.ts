@@ -7,12 +7,12 @@ import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import { PARSING_STEPS } from '../../protocol/iam/compiled.ts'
 import { DECISION_STEPS_MAX } from '../../protocol/iam/decide.ts'
-import { MalformedPolicyError, parsePolicy } from '../../protocol/iam/policy.ts'
 import { BudgetError, Meter, type Work } from '../../protocol/work.ts'
 import { invalidInput } from './errors.ts'
 import { requiredText, textsOf } from './parameters.ts'
 import { policySource, type PolicySourceOptions } from './policy-source.ts'
 import type { IamActions } from './service.ts'
+import { checkedInput } from './simulate.ts'
 
 /** `${aws:username}`, also with a default behind it. `${*}`, `${?}` and `${$}` are characters. */
 const VARIABLE = /\$\{([^*?$,}][^,}]*)/g
@@ -43,7 +43,7 @@ function* gathering(given: readonly PolicyText[], held: readonly PolicyText[]): 
   try {
     for (const { name, text } of given) {
       meter.take(text.length * PARSING_STEPS)
-      check(name, text)
+      checkedInput(name, text, 'identity')
       if (meter.isDue()) yield
     }
     for (const { text } of [...given, ...held]) {
@@ -58,15 +58,6 @@ function* gathering(given: readonly PolicyText[], held: readonly PolicyText[]): 
     throw invalidInput('Invalid Input: the policies take too long to read.')
   }
   return { ContextKeyNames: [...names.values()] }
-}
-
-function check(name: string, text: string): void {
-  try {
-    parsePolicy(text)
-  } catch (error) {
-    if (!(error instanceof MalformedPolicyError)) throw error
-    throw invalidInput(`Invalid Input ${name}: ${error.message}`)
-  }
 }
 
 /** The keys of a policy that parses. */

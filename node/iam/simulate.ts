@@ -139,7 +139,7 @@ function* tried(
   for (const [at, text] of textsOf(call, 'PolicyInputList').entries()) {
     const name = `PolicyInputList.${at + 1}`
     meter.take(text.length * PARSING_STEPS)
-    inputs.push({ name, policy: checked(name, text, 'identity') })
+    inputs.push({ name, policy: checkedInput(name, text, 'identity') })
     if (meter.isDue()) yield
   }
   const [limit] = textsOf(call, 'PermissionsBoundaryPolicyInputList')
@@ -153,13 +153,13 @@ function* tried(
     boundary:
       limit === undefined
         ? yield* compilingPolicy(boundary, meter)
-        : { name: limitName, policy: checked(limitName, limit, 'identity') },
+        : { name: limitName, policy: checkedInput(limitName, limit, 'identity') },
     resourcePolicy:
       text === undefined
         ? undefined
         : {
             name: 'ResourcePolicy',
-            policy: checked('ResourcePolicy', text, 'resource', namesOf(caller)),
+            policy: checkedInput('ResourcePolicy', text, 'resource', namesOf(caller)),
           },
     context: contextOf(call),
   }
@@ -180,7 +180,7 @@ function accountOf(owner: string): string {
 }
 
 /** Throws InvalidInput with the place of the error. */
-function checked(
+export function checkedInput(
   name: string,
   text: string,
   kind: PolicyKind,
