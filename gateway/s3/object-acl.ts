@@ -35,6 +35,9 @@ import { gatherBody } from './common.ts'
 import type { Call } from './operation.ts'
 import { addVersionHeader, requestedVersion } from './version.ts'
 
+/** The canned list that gives the account of the bucket everything. */
+const CANNED_OWNER = 'bucket-owner-full-control'
+
 /** Each attempt starts again from the object of the time. After the last one the client gets 409. */
 const CHANGE_ATTEMPTS = 5
 
@@ -100,7 +103,10 @@ async function ownersAclAgain(
 ): Promise<S3Response> {
   const { bucket, key } = call
   const grants = await requestedGrants(call, bytes, { owner: bucketOwner, bucketOwner })
-  if (!isFullControl(grants, bucketOwner)) throw new S3Error('AccessControlListNotSupported')
+  const canned = call.request.headers['x-amz-acl'] || undefined
+  // AWS's page names no other canned list.
+  const says = canned === undefined ? isFullControl(grants, bucketOwner) : canned === CANNED_OWNER
+  if (!says) throw new S3Error('AccessControlListNotSupported')
   const { info, versioned } = await call.getObject({ bucket, key, versionId, withData: false })
   const headers: ResponseHeaders = {}
   addVersionHeader(headers, { versioned, versionId: info.versionId })
@@ -138,7 +144,7 @@ function nameOf({ account, group, permission }: AclGrant): string {
 }
 
 /** The canned lists that a bucket with BucketOwnerEnforced takes: they say what is always so in it. */
-const OWNERS_ALONE: ReadonlySet<string> = new Set(['private', 'bucket-owner-full-control'])
+const OWNERS_ALONE: ReadonlySet<string> = new Set(['private', CANNED_OWNER])
 
 /**
  * The owner and the list that the request gives to the object that it stores; undefined for an object of the bucket's account
@@ -191,7 +197,7 @@ function ownerOfNew(
   bucketOwner: string,
 ): string {
   const canned = request.headers['x-amz-acl']
-  if (ownership === 'BucketOwnerPreferred' && canned === 'bucket-owner-full-control') {
+  if (ownership === 'BucketOwnerPreferred' && canned === CANNED_OWNER) {
     return bucketOwner
   }
   return identity === ANONYMOUS ? ANONYMOUS_OWNER : identity.accountId
