@@ -19,7 +19,7 @@ import type { Fact, KnownFacts, NamedObject } from './auth/condition-values.ts'
 import { JudgedObjects } from './judged-objects.ts'
 import type { Identity } from './port/identity.ts'
 import type { ObjectAcl, ObjectChange, ObjectFacts, ObjectReader } from './port/objects.ts'
-import type { BucketAccess, BucketSettings } from './port/buckets.ts'
+import type { BucketAccess, BucketChange, BucketSettings } from './port/buckets.ts'
 import { S3Error } from './http/errors.ts'
 import type { Admission } from './overload/admission.ts'
 import type { Exchange } from './http/exchange.ts'
@@ -131,6 +131,11 @@ export class GateCall implements Call, Applicant {
 
   onPage(entries: number): Promise<void> | undefined {
     return this.#received.taken(entries * BYTES_PER_ENTRY)
+  }
+
+  async changeBucket(change: BucketChange): Promise<void> {
+    const { ownerAccount } = (await this.access(this.bucket)).info
+    await this.store.changeBucket(this.context, { bucket: this.bucket, ownerAccount, change })
   }
 
   /** See Call. A failed read is kept too: asking again gives the same error. */

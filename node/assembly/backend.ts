@@ -32,7 +32,7 @@ export function createBackend(options: BackendOptions): Backend {
     bucketAccess: (context, bucket) => buckets.access(context, bucket),
     createBucket: (context, request) => buckets.create(context, request),
     headBucket: (context, bucket) => buckets.head(context, bucket),
-    deleteBucket: (context, bucket) => buckets.delete(context, bucket),
+    deleteBucket: (...all) => buckets.delete(...all),
     listBuckets: (context, request) => buckets.list(context, request),
     getBucketSettings: (context, bucket) => buckets.settings(context, bucket),
     changeBucket: (context, request) => buckets.changeSettings(context, request),
