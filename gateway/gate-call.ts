@@ -347,7 +347,7 @@ function letsStrangers(settings: BucketSettings, actions: readonly string[]): bo
   )
 }
 
-function isMissing(error: unknown, code: 'NoSuchBucket' | 'NoSuchKey'): boolean {
+export function isMissing(error: unknown, code: 'NoSuchBucket' | 'NoSuchKey'): boolean {
   return (error instanceof StoreError || error instanceof S3Error) && error.code === code
 }
 

@@ -34,6 +34,7 @@ import { STEERING_CASES } from './steering.ts'
 import { VERSION_LISTING_CASES } from './version-listing.ts'
 import { VERSION_WRITE_CASES } from './version-writes.ts'
 import { VERSION_CASES } from './versions.ts'
+import { WEBSITE_CASES } from './website.ts'
 import { clientOf, sendRaw, type ConformanceCase, type ConformanceTarget } from './world.ts'
 
 export type { ConformanceCase, ConformanceTarget } from './world.ts'
@@ -60,6 +61,7 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...STEERING_CASES,
   ...ENCRYPTION_CASES,
   ...ENCRYPTED_BUCKET_CASES,
+  ...WEBSITE_CASES,
 ]
 
 export interface ConformanceResult {

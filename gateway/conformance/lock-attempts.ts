@@ -62,6 +62,8 @@ const BODIES: Readonly<Record<string, (scene: Scene) => string>> = {
     `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"s3:*","Resource":"arn:aws:s3:::${world.bucket}/*","Condition":{"StringEquals":{"aws:username":"x"}}}]}`,
   PutBucketTagging: () => '<Tagging><TagSet/></Tagging>',
   PutBucketVersioning: () => VERSIONING('Suspended'),
+  PutBucketWebsite: () =>
+    '<WebsiteConfiguration><RedirectAllRequestsTo><HostName>example.org</HostName></RedirectAllRequestsTo></WebsiteConfiguration>',
   PutObject: () => 'other bytes',
   CopyObject: () => '',
   PutObjectAcl: () => '',

@@ -53,6 +53,7 @@ const SETTINGS: Readonly<Record<string, readonly [put: string, mark: string]>> =
   GetBucketCors: ['PutBucketCors', 'cors'],
   GetBucketEncryption: ['PutBucketEncryption', 'encryption'],
   GetBucketTagging: ['PutBucketTagging', 'tagging'],
+  GetBucketWebsite: ['PutBucketWebsite', 'website'],
   GetObjectLegalHold: ['PutObjectLegalHold', 'legal-hold'],
   GetObjectRetention: ['PutObjectRetention', 'retention'],
 }
@@ -73,6 +74,8 @@ const BODIES: Readonly<Record<string, (bucket: string, partChecksum: string) => 
   PutBucketEncryption: () =>
     '<ServerSideEncryptionConfiguration><Rule/></ServerSideEncryptionConfiguration>',
   PutBucketTagging: () => TAGGING,
+  PutBucketWebsite: () =>
+    '<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument></WebsiteConfiguration>',
   PutBucketOwnershipControls: () =>
     '<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>',
   PutObjectTagging: () => TAGGING,
@@ -288,6 +291,7 @@ const SAMPLES: Readonly<Record<string, string>> = {
   'x-amz-storage-class': 'STANDARD_IA',
   'x-amz-tagging': 'team=a',
   'x-amz-tagging-directive': 'COPY',
+  'x-amz-website-redirect-location': '/other',
   'x-amz-transition-default-minimum-object-size': 'all_storage_classes_128K',
 }
 
