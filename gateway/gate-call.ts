@@ -201,10 +201,11 @@ export class GateCall implements Call, Applicant {
     }
   }
 
-  /** See Call. A copy asks only about its source. */
+  /** See Call. A copy and a rename ask only about their source. */
   authorize(action: string, object: NamedObject, facts?: ObjectFacts): Promise<void> {
     const { bucket, key } = object
-    if (this.operation.markHeader === 'x-amz-copy-source') this.#sourceBucket = bucket
+    const { markHeader, name } = this.operation
+    if (markHeader === 'x-amz-copy-source' || name === 'RenameObject') this.#sourceBucket = bucket
     const resource = resourceArn('object', bucket, key)
     return this.#authorize(bucket, { action, resource, object }, { object: facts })
   }

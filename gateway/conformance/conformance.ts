@@ -29,6 +29,7 @@ import { OBJECT_LOCK_CASES } from './object-lock.ts'
 import { OBJECT_CASES } from './objects.ts'
 import { OBJECT_TAG_CASES } from './object-tags.ts'
 import { LIFECYCLE_CASES } from './lifecycle.ts'
+import { RENAME_CASES } from './renames.ts'
 import { SETTING_CASES } from './settings.ts'
 import { STEERING_CASES } from './steering.ts'
 import { VERSION_LISTING_CASES } from './version-listing.ts'
@@ -62,6 +63,7 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...ENCRYPTION_CASES,
   ...ENCRYPTED_BUCKET_CASES,
   ...WEBSITE_CASES,
+  ...RENAME_CASES,
 ]
 
 export interface ConformanceResult {

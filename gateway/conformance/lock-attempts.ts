@@ -66,6 +66,7 @@ const BODIES: Readonly<Record<string, (scene: Scene) => string>> = {
     '<WebsiteConfiguration><RedirectAllRequestsTo><HostName>example.org</HostName></RedirectAllRequestsTo></WebsiteConfiguration>',
   PutObject: () => 'other bytes',
   CopyObject: () => '',
+  RenameObject: () => '',
   PutObjectAcl: () => '',
   PutObjectLegalHold: () => '<LegalHold><Status>OFF</Status></LegalHold>',
   PutObjectLockConfiguration: () => LOCKING,
@@ -93,6 +94,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   PutObjectLegalHold: '200',
   PutObjectRetention: '403',
   PutObjectTagging: '200',
+  RenameObject: '409',
 }
 
 const WRITING = OPERATIONS.filter(
@@ -123,6 +125,7 @@ function send(
     'x-amz-bypass-governance-retention': 'true',
   }
   if (markHeader !== undefined) headers[markHeader] = `/${bucket}/source`
+  if (name === 'RenameObject') headers['x-amz-rename-source'] = `/${bucket}/source`
   if (name.endsWith('Acl')) headers['x-amz-acl'] = 'private'
   const path = level === 'object' ? `/${bucket}/${KEY}` : `/${bucket}`
   return scene.world.raw({ method, path, query, headers, body: [Buffer.from(body)] })

@@ -104,6 +104,10 @@ const TABLE = {
   InvalidTag: [400, 'The tag provided was not a valid tag.'],
   InvalidToken: [400, 'The provided token is malformed or otherwise not valid.'],
   InvalidURI: [400, "The specified URI couldn't be parsed."],
+  IdempotencyParameterMismatch: [
+    400,
+    'Parameters on this idempotent request are inconsistent with parameters used in previous request(s).',
+  ],
   'KMS.DisabledException': [400, 'The key is disabled.'],
   'KMS.NotFoundException': [400, 'The key does not exist.'],
   KeyTooLongError: [400, 'Your key is too long.'],
@@ -269,6 +273,7 @@ const STORE_CODES: Readonly<Record<StoreErrorCode, S3ErrorCode>> = {
   PreconditionFailed: 'PreconditionFailed',
   ObjectLocked: 'AccessDenied',
   InvalidBucketState: 'InvalidBucketState',
+  TokenMismatch: 'IdempotencyParameterMismatch',
   NoSuchEncryptionKey: 'KMS.NotFoundException',
   EncryptionKeyDisabled: 'KMS.DisabledException',
   Conflict: 'OperationAborted',

@@ -93,6 +93,8 @@ const NEEDED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   PutBucketAcl: { 'x-amz-acl': 'private' },
   PutObjectAcl: { 'x-amz-acl': 'private' },
 }
+/** The header that names the object which the operation reads, where it is no mark. */
+const SOURCE_HEADERS: Readonly<Record<string, string>> = { RenameObject: 'x-amz-rename-source' }
 
 /** Operations with headers of access control lists, which buckets do not allow by default. */
 const LISTED: ReadonlySet<string> = new Set([
@@ -141,7 +143,8 @@ export async function prepareSample(
     return [parameter, { uploadId, partNumber: '1' }[parameter] ?? value]
   })
   const headers: Record<string, string> = { ...NEEDED[name] }
-  if (operation.markHeader !== undefined) headers[operation.markHeader] = `/${bucket}/source`
+  const sourceHeader = operation.markHeader ?? SOURCE_HEADERS[name]
+  if (sourceHeader !== undefined) headers[sourceHeader] = `/${bucket}/source`
   const partChecksum =
     checksum === undefined
       ? ''

@@ -40,6 +40,7 @@ export function createBackend(options: BackendOptions): Backend {
     getObject: (context, request) => objects.get(context, request),
     deleteObject: (context, request) => objects.delete(context, request),
     changeObject: (context, request) => objects.change(context, request),
+    renameObject: (context, request) => objects.rename(context, request),
     listObjects: (context, request) => objects.list(context, request),
     listVersions: (context, request) => objects.listVersions(context, request),
     createUpload: (context, request) => uploads.create(context, request),

@@ -106,5 +106,4 @@ export const ABSENT_OPERATIONS: readonly Operation[] = [
   missing('GetObjectTorrent', 'GET', 'object', 'torrent'),
   missing('RestoreObject', 'POST', 'object', 'restore'),
   missing('SelectObjectContent', 'POST', 'object', 'select', 's3:GetObject'),
-  missing('RenameObject', 'PUT', 'object', 'renameObject', 's3:PutObject'),
 ]
