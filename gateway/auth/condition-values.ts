@@ -347,7 +347,6 @@ const CREATING: ReadonlySet<string> = new Set([
   'PutObject',
   'PostObject',
   'CopyObject',
-  'RenameObject',
   'CompleteMultipartUpload',
 ])
 

@@ -34,7 +34,6 @@ const USES_BUCKET: ReadonlySet<string> = new Set([
   'ListObjectsV2',
   'ListParts',
   'PutObject',
-  'RenameObject',
   'UploadPart',
   'UploadPartCopy',
 ])

@@ -52,7 +52,6 @@ export const METHODS = [
   'getObject',
   'deleteObject',
   'changeObject',
-  'renameObject',
   'listObjects',
   'listVersions',
   'createUpload',

@@ -12,7 +12,6 @@ import { byteString } from '../../protocol/bytes.ts'
 import {
   manifestCodec,
   type ObjectRecord,
-  type StorageRecord,
   type VersionRecord,
 } from '../../protocol/codec/versioned.ts'
 import { ReplacedError, StoreError } from '../../protocol/errors.ts'
@@ -51,14 +50,6 @@ interface Asked {
   readonly withData: boolean
 }
 
-/** An object that was found. */
-export interface FoundObject {
-  readonly reader: ObjectReader
-  readonly version: VersionRecord
-  /** The complete list, also when the version has a manifest instead. */
-  readonly storage: readonly StorageRecord[]
-}
-
 export class ObjectReads {
   readonly #options: ObjectReadsOptions
 
@@ -79,16 +70,6 @@ export class ObjectReads {
     key: RegisterKey,
     asked: Asked,
   ): Promise<ObjectReader> {
-    return (await this.find(context, bucket, key, asked)).reader
-  }
-
-  /** As `get`, with the version's record. */
-  async find(
-    context: RequestContext,
-    bucket: Bucket,
-    key: RegisterKey,
-    asked: Asked,
-  ): Promise<FoundObject> {
     try {
       return await this.#get(context, bucket, key, asked)
     } catch (error) {
@@ -113,7 +94,7 @@ export class ObjectReads {
     bucket: Bucket,
     key: RegisterKey,
     { key: name, versionId, withData }: Asked,
-  ): Promise<FoundObject> {
+  ): Promise<ObjectReader> {
     const { accepted, block } = await this.#options.registers.read(context, {
       key,
       fence: bucket,
@@ -141,20 +122,15 @@ export class ObjectReads {
         return 'lost'
       })
     }
-    const found = (bytes?: Uint8Array): FoundObject => ({
-      reader: { info, versioned, read, bytes },
-      version,
-      storage,
-    })
-    if (version.sizeBytes === 0) return found(new Uint8Array(0))
+    if (version.sizeBytes === 0) return { info, versioned, read, bytes: new Uint8Array(0) }
     const only = storage.length === 1 ? storage[0] : undefined
     // A slower replica may have sent the block of an older state.
     const packed =
       only?.packed === true && packedBlockKey(key, dataId(byteString(only.dataId))) === block?.key
     if (packed && block?.bytes.length === only.sizeBytes) {
-      return found(block.bytes)
+      return { info, versioned, read, bytes: block.bytes }
     }
-    return found()
+    return { info, versioned, read }
   }
 
   /** The version that a GET is for. Throws NoSuchKey, NoSuchVersion or IsDeleteMarker when there is none to return. */

@@ -331,7 +331,6 @@ export type FieldName = keyof typeof configFields
 export const flagNames = [
   'data',
   's3',
-  'website',
   'tlsCert',
   'tlsKey',
   'admin',

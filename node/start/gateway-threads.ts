@@ -31,7 +31,6 @@ import { writeLines } from './thread-lines.ts'
 import type {
   BoundAddress,
   GatewaySettings,
-  PortFace,
   ThreadOptions,
   ToCore,
   ToThread,
@@ -64,10 +63,7 @@ export interface GatewayThreadsOptions {
 }
 
 /** What a start uses of a gateway. */
-export type ServedGateway = Pick<
-  Gateway,
-  'listen' | 'listenForWebsites' | 'close' | 'replaceCertificates'
->
+export type ServedGateway = Pick<Gateway, 'listen' | 'close' | 'replaceCertificates'>
 
 /** A gateway that is several threads: a connection is served by whichever the system gives it to. */
 export class GatewayThreads implements ServedGateway {
@@ -98,31 +94,23 @@ export class GatewayThreads implements ServedGateway {
     return this
   }
 
-  listen(address: GatewayAddress): Promise<BoundAddress> {
-    return this.#listen(address, 's3')
-  }
-
-  listenForWebsites(address: GatewayAddress): Promise<BoundAddress> {
-    return this.#listen(address, 'website')
-  }
-
   /** All threads listen, or none goes on. Port 0 is any free one, the same for all. */
-  async #listen({ host, port }: GatewayAddress, face: PortFace): Promise<BoundAddress> {
+  async listen({ host, port }: GatewayAddress): Promise<BoundAddress> {
     const [first, ...others] = this.#threads as [GatewayThread, ...GatewayThread[]]
-    if (others.length === 0) return first.listen({ host, port }, face)
+    if (others.length === 0) return first.listen({ host, port })
     let bound: BoundAddress
     try {
-      bound = await first.listen({ host, port, sharing: 'begin' }, face)
+      bound = await first.listen({ host, port, sharing: 'begin' })
     } catch (error) {
       if (!CANNOT_SHARE.has((error as NodeJS.ErrnoException).code ?? '')) throw error
-      bound = await first.listen({ host, port }, face)
+      bound = await first.listen({ host, port })
       this.#warn()
       this.#threads = [first]
       await Promise.all(others.map((each) => each.end()))
       return bound
     }
     const further = { host, port: bound.port, sharing: 'join' } as const
-    await Promise.all(others.map((each) => each.listen(further, face)))
+    await Promise.all(others.map((each) => each.listen(further)))
     return bound
   }
 
@@ -221,8 +209,8 @@ class GatewayThread {
   }
 
   /** Rejects with the error of the system that the thread has met. */
-  async listen(address: GatewayAddress, face: PortFace): Promise<BoundAddress> {
-    return (await this.#ask(['LISTEN', address, face])) as BoundAddress
+  async listen(address: GatewayAddress): Promise<BoundAddress> {
+    return (await this.#ask(['LISTEN', address])) as BoundAddress
   }
 
   replaceCertificates(certificates: readonly TlsCertificate[]): void {

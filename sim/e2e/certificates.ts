@@ -76,7 +76,7 @@ async function load(
 async function main(): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'shoal-certificates-'))
   process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
-  trustAuthorities(scratch, ONE, TWO)
+  trustAuthorities(scratch, ONE.chain, TWO.chain)
   const env = { ...tlsSettings(scratch, ONE), SHOAL_GATEWAY_THREADS: values.threads }
   const shoal = await Shoal.start({ nodes: 1, env })
   try {

@@ -4,7 +4,7 @@ import { appendFileSync, copyFileSync, existsSync, writeFileSync } from 'node:fs
 import { join } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import type { TlsCertificate } from '../../gateway/certificates.ts'
-import { ONE } from '../../gateway/testing/test-certificates.ts'
+import { AUTHORITY, SIGNED } from './signed-certificate.ts'
 
 /** Where Debian and its kin keep the certificate authorities that programs trust. */
 const SYSTEM_BUNDLE = '/etc/ssl/certs/ca-certificates.crt'
@@ -22,14 +22,10 @@ export function tlsSettings(
 }
 
 /**
- * This process, and the programs that it starts, trust the certificate from now on, besides those that they trust anyway.
+ * This process, and the programs that it starts, trust the chains from now on, besides those that they trust anyway.
  * Each kind of client looks for its authorities in another variable.
  */
-export function trustAuthorities(
-  directory: string,
-  ...certificates: readonly TlsCertificate[]
-): void {
-  const chains = certificates.map(({ chain }) => chain)
+export function trustAuthorities(directory: string, ...chains: readonly string[]): void {
   setDefaultCACertificates([...getCACertificates('default'), ...chains])
   const bundle = join(directory, 'authorities.pem')
   if (existsSync(SYSTEM_BUNDLE)) copyFileSync(SYSTEM_BUNDLE, bundle)
@@ -40,6 +36,6 @@ export function trustAuthorities(
 
 /** The settings of nodes that speak TLS at 127.0.0.1. Their clients trust them. */
 export function speakTls(directory: string): Readonly<Record<string, string>> {
-  trustAuthorities(directory, ONE)
-  return tlsSettings(directory, ONE)
+  trustAuthorities(directory, AUTHORITY)
+  return tlsSettings(directory, SIGNED)
 }

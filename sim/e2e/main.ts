@@ -1,14 +1,16 @@
 /**
- * `npm run e2e [-- --only NAME,NAME] [--nodes 1|3] [--https] [--step REGEXP] [--require-all] [--keep]`
+ * `npm run e2e [-- --only NAME,NAME] [--nodes 1|3] [--https] [--step REGEXP] [--all]
+ *   [--require-all] [--keep]`
  *
  * Real clients against real processes. First it checks the command contract, then it runs every suite of clients/
  * against one node, and against a cluster of three through different gateways; with --https over TLS. A client that is not installed is
- * named and skipped; with --require-all that is an error, except for clients whose language is not installed. With
+ * named and skipped; with --require-all that is an error, except for clients whose language is not installed, or that need a
+ * device that the machine does not have. Clients that take minutes to build are skipped too, until --all or --only builds them. With
  * --endpoint URL (and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) the suites run against a server that is already
  * there.
  */
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -18,15 +20,21 @@ import type { Credentials } from '../../bench/harness/sign.ts'
 import { awsCli } from './clients/aws-cli.ts'
 import { browser } from './clients/browser.ts'
 import { conformance } from './clients/conformance.ts'
+import { registry } from './clients/registry.ts'
+import { kopia } from './clients/kopia.ts'
+import { litestream } from './clients/litestream.ts'
+import { rcloneMount, s3fs } from './clients/mounts.ts'
+import { mc } from './clients/mc.ts'
 import { rclone } from './clients/rclone.ts'
 import { restic } from './clients/restic.ts'
 import { s3cmd } from './clients/s3cmd.ts'
+import { s5cmd } from './clients/s5cmd.ts'
 import { sdk } from './clients/sdk.ts'
 import { checkContract } from './contract.ts'
 import { go } from './foreign/go.ts'
 import { java } from './foreign/java.ts'
 import { javascript } from './foreign/javascript.ts'
-import { python } from './foreign/python.ts'
+import { python, tables } from './foreign/python.ts'
 import { missingTool } from './foreign/suite.ts'
 import { speakTls } from './https.ts'
 import { Context } from './suite.ts'
@@ -39,11 +47,19 @@ const suites: readonly Suite[] = [
   rclone,
   s3cmd,
   restic,
+  rcloneMount,
+  s3fs,
   browser,
   python,
+  tables,
   javascript,
   go,
   java,
+  s5cmd,
+  mc,
+  kopia,
+  litestream,
+  registry,
 ]
 
 const { values } = parseArgs({
@@ -51,6 +67,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     nodes: { type: 'string' },
     https: { type: 'boolean', default: false },
+    all: { type: 'boolean', default: false },
     step: { type: 'string' },
     endpoint: { type: 'string', multiple: true },
     'require-all': { type: 'boolean', default: false },
@@ -74,6 +91,21 @@ const env = values.https ? speakTls(scratch) : {}
 const failures: string[] = []
 let steps = 0
 
+/** Why the suite can't run here, or should not without being asked for; undefined where it runs. */
+async function obstacleOf({
+  name,
+  toolchain,
+  device,
+  prepared,
+}: Suite): Promise<string | undefined> {
+  const missing = await missingTool(toolchain ?? [])
+  if (missing !== undefined) return `${missing} is not installed`
+  if (device !== undefined && !existsSync(device)) return `this machine has no ${device}`
+  const asked = values.all || only?.includes(name) === true
+  if (!asked && prepared?.() === false) return 'it takes long to build; --all or --only builds it'
+  return undefined
+}
+
 async function runSuites(
   title: string,
   endpoints: readonly string[],
@@ -89,9 +121,9 @@ async function runSuites(
       console.log(`${title}, java: SKIPPED, it takes authorities from a store of its own`)
       continue
     }
-    const missing = await missingTool(suite.toolchain ?? [])
-    if (missing !== undefined) {
-      console.log(`${title}, ${suite.name}: SKIPPED, ${missing} is not installed`)
+    const obstacle = await obstacleOf(suite)
+    if (obstacle !== undefined) {
+      console.log(`${title}, ${suite.name}: SKIPPED, ${obstacle}`)
       continue
     }
     console.log(`${title}, ${suite.name}`)

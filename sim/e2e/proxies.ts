@@ -142,7 +142,7 @@ async function run(name: string, text: string, program: Program): Promise<number
 async function main(): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'shoal-proxies-'))
   process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
-  trustAuthorities(scratch, ONE)
+  trustAuthorities(scratch, ONE.chain)
   const page = readFileSync(join(checkout, PAGE), 'utf8')
   const blocks = new Map([...page.matchAll(BLOCK)].map(([, name = '', text = '']) => [name, text]))
   equal([...blocks.keys()].sort(), Object.keys(programs).sort(), `recipes of ${PAGE}`)

@@ -1,5 +1,6 @@
 /** What every client suite is given, and how it reports: step by step, going on after a failure. */
 
+import { join } from 'node:path'
 import { RawClient } from '../../bench/harness/s3.ts'
 import { reason } from '../../bench/harness/process.ts'
 import type { Credentials } from '../../bench/harness/sign.ts'
@@ -13,6 +14,13 @@ export interface Suite {
    * with --require-all too; where they are there, the suite must pass.
    */
   readonly toolchain?: readonly string[]
+  /** A device that the machine must have, and some don't; passed over like a language. */
+  readonly device?: string
+  /**
+   * Given where what the client needs is large or takes minutes to build: whether it is there already. Where it is not, the
+   * suite runs only when it is named, or with --all.
+   */
+  readonly prepared?: () => boolean
   readonly run: (context: Context) => Promise<void>
 }
 
@@ -41,6 +49,19 @@ export class Context {
     this.credentials = credentials
     this.scratch = scratch
     this.#only = only
+  }
+
+  /** For clients that take AWS's variables: the keys and the region, without the caller's own profile. */
+  get environment(): Readonly<Record<string, string>> {
+    return {
+      AWS_ACCESS_KEY_ID: this.credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: this.credentials.secretAccessKey,
+      AWS_REGION: 'us-east-1',
+      AWS_DEFAULT_REGION: 'us-east-1',
+      AWS_EC2_METADATA_DISABLED: 'true',
+      AWS_CONFIG_FILE: join(this.scratch, 'no-config'),
+      AWS_SHARED_CREDENTIALS_FILE: join(this.scratch, 'no-credentials'),
+    }
   }
 
   /** The gateways in turn, so that what one wrote another reads. */

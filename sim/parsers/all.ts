@@ -7,7 +7,6 @@ import { PROXY_SUBJECTS } from './proxies.ts'
 import { SIGNATURE_SUBJECTS } from './signatures.ts'
 import type { Subject } from './subject.ts'
 import { UPLOAD_FORM_SUBJECTS } from './upload-forms.ts'
-import { WEBSITE_SUBJECTS } from './websites.ts'
 
 /** Every parser that reads what a caller sends. */
 export const SUBJECTS: readonly Subject[] = [
@@ -19,5 +18,4 @@ export const SUBJECTS: readonly Subject[] = [
   ...ACL_SUBJECTS,
   ...PROXY_SUBJECTS,
   ...ENCRYPTION_SUBJECTS,
-  ...WEBSITE_SUBJECTS,
 ]

@@ -49,7 +49,6 @@ const CHANGES: ReadonlySet<string> = new Set([
   'deleteBucket',
   'deleteObject',
   'changeObject',
-  'renameObject',
   'putObject',
   'putPart',
 ])

@@ -29,7 +29,6 @@ export async function onCluster(
     space?: ClusterOptions['space']
     upkeep?: ClusterOptions['upkeep']
     segmentSizeBytes?: number
-    partBytesMin?: number
     adapt?: ClusterOptions['adapt']
     systemPartitions?: ClusterOptions['systemPartitions']
     members?: ClusterOptions['members']
@@ -44,7 +43,6 @@ export async function onCluster(
     space: options.space,
     upkeep: options.upkeep,
     segmentSizeBytes: options.segmentSizeBytes,
-    partBytesMin: options.partBytesMin,
     adapt: options.adapt,
     systemPartitions: options.systemPartitions,
     members: options.members,

@@ -14,6 +14,7 @@ import { missing, probe, removal } from './define.ts'
 /** Answered as S3 does when nothing is configured (s3/unconfigured.ts). */
 export const PROBE_OPERATIONS: readonly Operation[] = [
   probe('GetBucketAbac', 'bucket', 'abac', bucketHas('AbacStatus', '<Status>Disabled</Status>')),
+  probe('GetBucketWebsite', 'bucket', 'website', bucketLacks('NoSuchWebsiteConfiguration')),
   probe('GetBucketLogging', 'bucket', 'logging', bucketHas('BucketLoggingStatus')),
   probe(
     'GetBucketNotificationConfiguration',
@@ -42,6 +43,7 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
     'requestPayment',
     bucketHas('RequestPaymentConfiguration', '<Payer>BucketOwner</Payer>'),
   ),
+  removal('DeleteBucketWebsite', 'website'),
   removal('DeleteBucketReplication', 'replication', 's3:PutReplicationConfiguration'),
 ]
 
@@ -51,6 +53,7 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
  */
 export const ABSENT_OPERATIONS: readonly Operation[] = [
   missing('CreateSession', 'GET', 'bucket', 'session'),
+  missing('PutBucketWebsite', 'PUT', 'bucket', 'website'),
   missing('PutBucketLogging', 'PUT', 'bucket', 'logging'),
   missing(
     'PutBucketNotificationConfiguration',
@@ -106,4 +109,5 @@ export const ABSENT_OPERATIONS: readonly Operation[] = [
   missing('GetObjectTorrent', 'GET', 'object', 'torrent'),
   missing('RestoreObject', 'POST', 'object', 'restore'),
   missing('SelectObjectContent', 'POST', 'object', 'select', 's3:GetObject'),
+  missing('RenameObject', 'PUT', 'object', 'renameObject', 's3:PutObject'),
 ]

@@ -168,12 +168,15 @@ export class Chromium {
     this.tab = tab
   }
 
-  /** `scratch`: a folder for the profile, which is new. */
-  static async start(scratch: string): Promise<Chromium> {
+  /**
+   * `scratch`: a folder for the profile, which is new. With `anyCertificate` it takes those that no authority of its own
+   * list has signed, as those of tests.
+   */
+  static async start(scratch: string, anyCertificate: boolean): Promise<Chromium> {
     const profile = join(scratch, 'profile')
-    const child = new Child('chromium', [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'], {
-      env: { HOME: scratch },
-    })
+    const trust = anyCertificate ? ['--ignore-certificate-errors'] : []
+    const flags = [...FLAGS, ...trust, `--user-data-dir=${profile}`]
+    const child = new Child('chromium', [...flags, 'about:blank'], { env: { HOME: scratch } })
     try {
       const listening = /DevTools listening on (ws:\/\/\S+)/
       const find = (output: string): string | undefined => listening.exec(output)?.[1]

@@ -15,12 +15,8 @@ export function awsEnvironment(context: Context): Record<string, string> {
   const config = join(context.scratch, 'aws-config')
   writeFileSync(config, '[default]\ns3 =\n  signature_version = s3v4\n')
   return {
-    AWS_ACCESS_KEY_ID: context.credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: context.credentials.secretAccessKey,
-    AWS_DEFAULT_REGION: 'us-east-1',
+    ...context.environment,
     AWS_CONFIG_FILE: config,
-    AWS_SHARED_CREDENTIALS_FILE: join(context.scratch, 'no-credentials'),
-    AWS_EC2_METADATA_DISABLED: 'true',
     AWS_PAGER: '',
   }
 }

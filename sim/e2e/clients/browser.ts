@@ -38,7 +38,7 @@ async function runSuite(context: Context): Promise<void> {
   await context.makeBucket(bucket)
   const page = await servePage()
   try {
-    const chromium = await Chromium.start(context.scratch)
+    const chromium = await Chromium.start(context.scratch, context.endpoint(0).startsWith('https:'))
     try {
       const world = { context, page, tab: chromium.tab }
       await chromium.tab.open(page.origin)

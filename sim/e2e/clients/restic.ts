@@ -13,9 +13,7 @@ async function runSuite(context: Context): Promise<void> {
   const { scratch } = context
   const restic = async (...args: string[]): Promise<string> => {
     const env = {
-      AWS_ACCESS_KEY_ID: context.credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: context.credentials.secretAccessKey,
-      AWS_DEFAULT_REGION: 'us-east-1',
+      ...context.environment,
       RESTIC_PASSWORD: 'not a secret',
       RESTIC_CACHE_DIR: join(scratch, 'cache'),
     }

@@ -1,4 +1,7 @@
-/** The AWS SDK for JavaScript v2 and minio for JavaScript. Version 3 of the SDK is the suite `sdk`. */
+/**
+ * The AWS SDK for JavaScript v2, minio for JavaScript, and forms by version 3 of the SDK, whose other steps are the suite
+ * `sdk`.
+ */
 
 import { copyFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'

@@ -6,7 +6,7 @@
  * What a program needs is fetched and built once a checkout, in node_modules/.cache.
  */
 
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runCommand, which } from '../../../bench/harness/process.ts'
@@ -16,26 +16,33 @@ export interface ForeignProgram {
   readonly name: string
   /** Programs that must be installed. */
   readonly toolchain: readonly string[]
+  /** True where `prepare` fetches so much that the suite is run only when asked for, or when it is there already. */
+  readonly dear?: boolean
   /** Fetches libraries and builds; nothing to do when that is done already. */
   readonly prepare: (sources: string, cache: string) => Promise<void>
   readonly command: (sources: string, cache: string) => readonly [string, ...string[]]
 }
 
 const here = dirname(fileURLToPath(import.meta.url))
-const cacheRoot = join(here, '..', '..', '..', 'node_modules', '.cache', 'shoal-clients')
+/** Where fetched and built clients are kept, a folder for each. */
+export const clientCache = join(here, '..', '..', '..', 'node_modules', '.cache', 'shoal-clients')
+/** A file that says that `prepare` came to its end once. */
+const PREPARED = 'prepared'
 const RUN_TIMEOUT_MS = 240_000
 
 export function foreignSuite(directory: string, program: ForeignProgram): Suite {
   const sources = join(here, directory)
-  const cache = join(cacheRoot, directory)
+  const cache = join(clientCache, program.name)
   return {
     name: program.name,
     toolchain: program.toolchain,
+    ...(program.dear === true ? { prepared: () => existsSync(join(cache, PREPARED)) } : {}),
     run: async (context) => {
       mkdirSync(cache, { recursive: true })
       let prepared = false
       await context.step('libraries', async () => {
         await program.prepare(sources, cache)
+        writeFileSync(join(cache, PREPARED), '')
         prepared = true
       })
       // A run of chosen steps passes over the preparation too.
@@ -59,14 +66,8 @@ async function runProgram(
     env: {
       SHOAL_ENDPOINTS: context.endpoints.join(','),
       SHOAL_SCRATCH: context.scratch,
-      AWS_ACCESS_KEY_ID: context.credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: context.credentials.secretAccessKey,
       PYTHONDONTWRITEBYTECODE: '1',
-      AWS_REGION: 'us-east-1',
-      AWS_DEFAULT_REGION: 'us-east-1',
-      AWS_EC2_METADATA_DISABLED: 'true',
-      AWS_CONFIG_FILE: join(context.scratch, 'no-config'),
-      AWS_SHARED_CREDENTIALS_FILE: join(context.scratch, 'no-credentials'),
+      ...context.environment,
     },
   })
   let ok = 0

@@ -10,10 +10,9 @@ BUCKET = "aws-v1-bucket"
 
 
 def aws(*args, turn=0):
-    program = os.path.join(os.path.dirname(sys.executable), "aws")
     endpoint = ["--endpoint-url", ENDPOINTS[turn % len(ENDPOINTS)]]
     done = subprocess.run(
-        [program, *endpoint, *args], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "awscli", *endpoint, *args], capture_output=True, text=True, timeout=60, check=False
     )
     if done.returncode != 0:
         raise AssertionError(f"aws {' '.join(args)}: {done.stderr}")

@@ -8,7 +8,8 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from steps import ENDPOINTS, ODD_KEY, SCRATCH, bytes_of, equal, fetch, post_form, step
+from forms import post_form
+from steps import ENDPOINTS, ODD_KEY, SCRATCH, bytes_of, equal, fetch, step
 
 BUCKET = "boto3-bucket"
 

@@ -11,7 +11,8 @@ from minio.datatypes import PostPolicy
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 
-from steps import ACCESS_KEY, ENDPOINTS, ODD_KEY, SCRATCH, SECRET_KEY, bytes_of, equal, fetch, post_form, step
+from forms import post_form
+from steps import ACCESS_KEY, ENDPOINTS, ODD_KEY, SCRATCH, SECRET_KEY, bytes_of, equal, fetch, step
 
 BUCKET = "minio-py-bucket"
 

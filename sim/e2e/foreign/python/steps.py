@@ -5,8 +5,6 @@ import os
 import traceback
 import urllib.request
 
-from urllib3.filepost import encode_multipart_formdata
-
 ENDPOINTS = os.environ["SHOAL_ENDPOINTS"].split(",")
 SCRATCH = os.environ["SHOAL_SCRATCH"]
 ACCESS_KEY = os.environ["AWS_ACCESS_KEY_ID"]
@@ -45,9 +43,3 @@ def fetch(url, method="GET", data=None, headers=None):
             return reply.status, reply.headers, reply.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()
-
-
-def post_form(url, fields, data, filename="a b.txt"):
-    """Posts a form with a file, as a browser would; the answer like fetch."""
-    body, kind = encode_multipart_formdata([*fields.items(), ("file", (filename, data))])
-    return fetch(url, "POST", body, {"content-type": kind})
