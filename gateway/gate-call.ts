@@ -19,7 +19,7 @@ import type { Fact, KnownFacts, NamedObject } from './auth/condition-values.ts'
 import { JudgedObjects } from './judged-objects.ts'
 import type { Identity } from './port/identity.ts'
 import type { ObjectAcl, ObjectChange, ObjectFacts, ObjectReader } from './port/objects.ts'
-import type { BucketAccess, BucketSettings } from './port/buckets.ts'
+import type { BucketAccess, BucketChange, BucketSettings } from './port/buckets.ts'
 import { S3Error } from './http/errors.ts'
 import type { Admission } from './overload/admission.ts'
 import type { Exchange } from './http/exchange.ts'
@@ -133,6 +133,11 @@ export class GateCall implements Call, Applicant {
     return this.#received.taken(entries * BYTES_PER_ENTRY)
   }
 
+  async changeBucket(change: BucketChange): Promise<void> {
+    const { ownerAccount } = (await this.access(this.bucket)).info
+    await this.store.changeBucket(this.context, { bucket: this.bucket, ownerAccount, change })
+  }
+
   /** See Call. A failed read is kept too: asking again gives the same error. */
   access(bucket: string): Promise<BucketAccess> {
     let access = this.#accesses.get(bucket)
@@ -196,10 +201,11 @@ export class GateCall implements Call, Applicant {
     }
   }
 
-  /** See Call. A copy asks only about its source. */
+  /** See Call. A copy and a rename ask only about their source. */
   authorize(action: string, object: NamedObject, facts?: ObjectFacts): Promise<void> {
     const { bucket, key } = object
-    if (this.operation.markHeader === 'x-amz-copy-source') this.#sourceBucket = bucket
+    const { markHeader, name } = this.operation
+    if (markHeader === 'x-amz-copy-source' || name === 'RenameObject') this.#sourceBucket = bucket
     const resource = resourceArn('object', bucket, key)
     return this.#authorize(bucket, { action, resource, object }, { object: facts })
   }
@@ -342,7 +348,7 @@ function letsStrangers(settings: BucketSettings, actions: readonly string[]): bo
   )
 }
 
-function isMissing(error: unknown, code: 'NoSuchBucket' | 'NoSuchKey'): boolean {
+export function isMissing(error: unknown, code: 'NoSuchBucket' | 'NoSuchKey'): boolean {
   return (error instanceof StoreError || error instanceof S3Error) && error.code === code
 }
 

@@ -13,13 +13,15 @@
  *   - every failure of S3 becomes one of AWS's error documents, here and nowhere else
  */
 
+import type { IncomingMessage } from 'node:http'
 import { StoreError } from '../protocol/errors.ts'
 import { slowDown, type Admission } from './overload/admission.ts'
 import { auditLine } from './auth/audit.ts'
 import { ANONYMOUS } from './auth/authorize.ts'
 import type { Backend } from './port/backend.ts'
-import type { BucketAccess } from './port/buckets.ts'
 import type { GatewayClock } from './http/clock.ts'
+import type { Client } from './http/client.ts'
+import type { Face } from './http/face.ts'
 import { errorXml, fromStoreError, S3Error } from './http/errors.ts'
 import { reasonOf, type Refusals } from './overload/refusals.ts'
 import { RequestAborted, type Exchange } from './http/exchange.ts'
@@ -31,7 +33,7 @@ import type { TurnBytes } from './http/turn-bytes.ts'
 import { isMultipartForm } from './http/multipart.ts'
 import type { WorkQueue } from './http/work-queue.ts'
 import { QueryCall } from './query-call.ts'
-import type { S3Request } from './http/request.ts'
+import { parseRequest, type S3Request } from './http/request.ts'
 import { httpDate, type ResponseHeaders, type S3Response } from './http/response.ts'
 import { levelOf, methodsAt, route } from './routes/router.ts'
 import type { AuthOptions, AuthResult, SigV2 } from './auth/auth.ts'
@@ -42,20 +44,16 @@ import type { Operation } from './s3/operation.ts'
 import { UploadForm } from './upload-form.ts'
 import { checkSupported } from './routes/support.ts'
 import { otherFormType } from './s3/post.ts'
-import {
-  answeringPreflight,
-  bucketNotFound,
-  requireOrigin,
-  isCrossOrigin,
-  isPreflight,
-  matchingRules,
-} from './s3/cross-origin.ts'
+import { isPreflight } from './s3/cross-origin.ts'
+import { Origins } from './origins.ts'
 
 export interface GateOptions {
   readonly backend: Backend
   /** Answers the query API of IAM and STS. Without it they are not served. */
   readonly iam?: IamBackend | undefined
   readonly region: string
+  /** See GatewayOptions. */
+  readonly hostSuffixes: readonly string[]
   readonly sigv2: SigV2
   readonly clock: GatewayClock
   readonly logger: GatewayLogger
@@ -66,9 +64,9 @@ export interface GateOptions {
   readonly workQueue: WorkQueue
   readonly received: TurnBytes
   readonly randomBytes: (length: number) => Uint8Array
+  readonly origins: Origins
 }
 
-/** For `OPTIONS *`. */
 const SERVER_METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS'
 
 /** Error texts for requests that were ended before their answer. */
@@ -79,12 +77,15 @@ const ENDED = {
 } as const
 
 /** One for each gateway. It keeps no state of requests. */
-export class Gate {
+export class Gate implements Face {
+  readonly methods = SERVER_METHODS
   readonly options: GateOptions
+  readonly #origins: Origins
   readonly #lookup: Pick<AuthOptions, 'lookup' | 'lookupSession' | 'region' | 'sigv2'>
 
   constructor(options: GateOptions) {
     this.options = options
+    this.#origins = options.origins
     const { backend, region, sigv2 } = options
     this.#lookup = {
       lookup: (accessKeyId) => backend.credential(accessKeyId),
@@ -92,6 +93,10 @@ export class Gate {
       region,
       sigv2,
     }
+  }
+
+  parse(message: IncomingMessage, client: Client): S3Request {
+    return parseRequest(message, this.options, client)
   }
 
   /** Never throws: failures become answers. The first chunk of a stream may still fail. */
@@ -104,7 +109,7 @@ export class Gate {
       this.#addRegion(response.headers, request)
       return response
     } catch (error) {
-      await this.#findRules(error, request, exchange)
+      await this.#origins.findRules(error, request, exchange)
       return this.failure(error, request, exchange)
     }
   }
@@ -123,7 +128,7 @@ export class Gate {
       const about = { iam, admission, logger, workQueue, authentication, log, unavailable }
       return new QueryCall(exchange, about).answer(request)
     }
-    if (isPreflight(request)) return this.#preflight(request, exchange)
+    if (isPreflight(request)) return this.#origins.preflight(request, exchange)
     const operation = route(request)
     if (operation !== undefined) exchange.operation = operation.name
     if (operation?.name === 'PostObject' && isMultipartForm(request.headers['content-type'])) {
@@ -139,9 +144,7 @@ export class Gate {
     const isForm = operation.name === 'PostObject' && request.headers['content-type'] !== undefined
     if (isForm && identity === ANONYMOUS) throw otherFormType()
     const call = new GateCall(operation, request, auth, identity, exchange, this.options, nowMs)
-    if (isCrossOrigin(request)) {
-      await this.#applyRules(request, exchange, () => call.access(call.bucket))
-    }
+    await this.#origins.applyRules(request, exchange, () => call.access(call.bucket))
     if (operation.audited === true) return this.#audited(call)
     return this.#answer(call)
   }
@@ -171,9 +174,7 @@ export class Gate {
       const upload = form.upload(fields, nowMs)
       exchange.parsed = upload
       const call = new GateCall(operation, upload, auth, identity, exchange, this.options, nowMs)
-      if (isCrossOrigin(request)) {
-        await this.#applyRules(request, exchange, () => call.access(call.bucket))
-      }
+      await this.#origins.applyRules(request, exchange, () => call.access(call.bucket))
       return await this.#answer(call)
     } finally {
       form.close()
@@ -218,91 +219,44 @@ export class Gate {
     }
   }
 
-  /**
-   * Answers a preflight. Browsers never sign it, so nothing of a signature is looked at, and it counts as a request
-   * of an unknown caller. It reads the bucket's record as decisions do (T7), and never the object.
-   */
-  async #preflight(request: S3Request, exchange: Exchange): Promise<S3Response> {
-    const { backend, admission, workQueue } = this.options
-    exchange.operation = 'Preflight'
-    // The answer itself carries the headers of the rule.
-    exchange.crossOrigin = {}
-    admission.identified(exchange, ANONYMOUS)
-    requireOrigin(request)
-    let access: BucketAccess
-    try {
-      access = await backend.bucketAccess(exchange, request.bucket ?? '')
-    } catch (error) {
-      const isMissing = error instanceof StoreError && error.code === 'NoSuchBucket'
-      throw isMissing ? bucketNotFound(request) : error
-    }
-    const answering = answeringPreflight(request, access.settings.cors)
-    return { status: 200, headers: await workQueue.run(answering, exchange) }
-  }
-
-  /**
-   * Finds the headers of CORS for all answers of a request, also for its failure. `read` gives the record that the
-   * decision about the request uses. When it cannot be read there are none, and the request fails by its own.
-   */
-  async #applyRules(
-    request: S3Request,
-    exchange: Exchange,
-    read: () => Promise<BucketAccess>,
-  ): Promise<void> {
-    exchange.crossOrigin = {}
-    try {
-      const { cors } = (await read()).settings
-      if (cors === undefined) return
-      const headers = await this.options.workQueue.run(matchingRules(request, cors), exchange)
-      exchange.crossOrigin = headers ?? {}
-    } catch {
-      // The request reads the same record next, and reports why it cannot be read.
-    }
-  }
-
-  /**
-   * For a request of a browser that failed before its decision, as with a wrong signature: the page must be able to
-   * read why. Requests that were refused because of load, or ended, cause no reads.
-   */
-  async #findRules(error: unknown, request: S3Request, exchange: Exchange): Promise<void> {
-    if (exchange.crossOrigin !== undefined || !isCrossOrigin(request)) return
-    if (exchange.aborted !== undefined) return
-    if (error instanceof S3Error && error.status === 503) return
-    const { backend } = this.options
-    const { bucket = '' } = request
-    await this.#applyRules(request, exchange, () => backend.bucketAccess(exchange, bucket))
-  }
-
   /** `OPTIONS *` asks about the server, not about a resource (RFC 9110 9.3.7). */
-  serverOptions(exchange: Exchange): S3Response {
+  serverOptions(exchange: Exchange, methods: string): S3Response {
     exchange.operation = 'ServerOptions'
-    const headers: ResponseHeaders = { Allow: SERVER_METHODS }
+    const headers: ResponseHeaders = { Allow: methods }
     this.addCommonHeaders(headers, exchange.requestId)
     return { status: 200, headers, body: undefined }
   }
 
   /**
-   * The answer to a failure: status, headers and XML document. `request` is undefined when it could not be parsed.
-   * Also notes the cause for the access log, and the reason of a 503 for the counters. Answers to HEAD have no
-   * document.
+   * The answer to a failure: status, headers and XML document. `request` is undefined when it could not be parsed. Answers to
+   * HEAD have no document.
    */
   failure(error: unknown, request: S3Request | undefined, exchange: Exchange): S3Response {
-    const failed = this.#asS3Error(error, request, exchange)
-    const why = failed.status === 503 ? reasonOf(error, exchange) : failed.message
-    if (failed.status === 503) this.options.refusals.note(why)
-    // The first failure is the cause of later ones.
-    exchange.failure ??= { code: failed.code, reason: why, details: failed.details }
+    const failed = this.failed(error, request, exchange)
     const headers: ResponseHeaders = { ...exchange.crossOrigin }
     if (failed.headers !== undefined) Object.assign(headers, failed.headers)
     this.addCommonHeaders(headers, exchange.requestId)
     this.#addRegion(headers, request)
     headers['Content-Type'] = 'application/xml'
-    const body = errorXml(withNames(failed, request), {
+    const body = errorXml(failed, {
       resource: request?.rawPath ?? '/',
       requestId: exchange.requestId,
       hostId: this.options.hostId,
     })
     return { status: failed.status, headers, body: request?.method === 'HEAD' ? undefined : body }
+  }
+
+  /**
+   * The error that the client is told, with the names that AWS tells. Notes the cause for the access log, and the reason of a
+   * 503 for the counters.
+   */
+  failed(error: unknown, request: S3Request | undefined, exchange: Exchange): S3Error {
+    const failed = this.#asS3Error(error, request, exchange)
+    const why = failed.status === 503 ? reasonOf(error, exchange) : failed.message
+    if (failed.status === 503) this.options.refusals.note(why)
+    // The first failure is the cause of later ones.
+    exchange.failure ??= { code: failed.code, reason: why, details: failed.details }
+    return withNames(failed, request)
   }
 
   /**

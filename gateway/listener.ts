@@ -1,5 +1,5 @@
 /**
- * The port on which S3 is served: node:http or node:https with koa in front of the gateway (server.ts), and everything on a
+ * A port on which S3 or websites are served: node:http or node:https with koa in front of the gateway (server.ts), and everything on a
  * connection that is not a request: malformed HTTP, CONNECT, a client that goes away (F19, F26, F34).
  */
 
@@ -31,8 +31,8 @@ export interface ListenerOptions {
   readonly certificates?: readonly TlsCertificate[] | undefined
   readonly proxies: Proxies
   readonly clock: GatewayClock
-  /** Answers one request. Never rejects. */
-  serve(message: IncomingMessage, out: ServerResponse): Promise<void>
+  /** Answers one request, and calls `began` of this listener. Never rejects. */
+  serve(message: IncomingMessage, out: ServerResponse, listener: Listener): Promise<void>
 }
 
 export interface GatewayAddress {
@@ -63,7 +63,7 @@ class LeanKoa extends Koa {
   }
 }
 
-/** One for each gateway, made before it listens. */
+/** One for each port of a gateway, made before it listens. */
 export class Listener {
   readonly #options: ListenerOptions
   /** Undefined without TLS. */
@@ -140,7 +140,7 @@ export class Listener {
    */
   #makeServer(): Server | TlsServer {
     const app = new LeanKoa()
-    app.use((context) => this.#options.serve(context.req, context.res))
+    app.use((context) => this.#options.serve(context.req, context.res, this))
     const handle = app.callback()
     const { connections } = this.#options
     const listener = (request: IncomingMessage, response: ServerResponse): void => {

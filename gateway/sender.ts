@@ -3,7 +3,6 @@
  * Called by server.ts, once for each request.
  */
 
-import type { Gate } from './gate.ts'
 import type { GatewayClock } from './http/clock.ts'
 import type { HttpExchange } from './http/http-exchange.ts'
 import type { S3Request } from './http/request.ts'
@@ -13,7 +12,6 @@ import type { Admission } from './overload/admission.ts'
 import type { GatewayLogger } from './port/logger.ts'
 
 export interface SenderOptions {
-  readonly gate: Pick<Gate, 'failure'>
   readonly admission: Pick<Admission, 'answers'>
   /** Shared by all streams of this thread. */
   readonly turns: TurnBytes
@@ -56,7 +54,7 @@ export class Sender {
       }
       return response.status
     } catch (error) {
-      const failure = this.#options.gate.failure(error, request, exchange)
+      const failure = exchange.face.failure(error, request, exchange)
       if (out.headersSent) {
         const { operation, requestId } = exchange
         const why = String(error)

@@ -50,8 +50,8 @@ describe('the gate', () => {
     }
     const support = new Map(operations.map((each) => [each.name, each.support]))
     expect(support.get('PutObject')).toBe('full')
-    expect(support.get('GetBucketWebsite')).toBe('unconfigured')
-    expect(support.get('PutBucketWebsite')).toBe('none')
+    expect(support.get('GetBucketReplication')).toBe('unconfigured')
+    expect(support.get('PutBucketReplication')).toBe('none')
   })
 
   test('methods that S3 does not have get 405', async () => {

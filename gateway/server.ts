@@ -15,11 +15,12 @@ import type { GatewayMetrics } from './admin/metrics.ts'
 import type { SigV2 } from './auth/auth.ts'
 import type { TlsCertificate } from './certificates.ts'
 import { Gate } from './gate.ts'
+import type { Face } from './http/face.ts'
 import type { AfterTurn, GatewayClock } from './http/clock.ts'
 import { Exchange, type AbortCause } from './http/exchange.ts'
 import { HttpExchange } from './http/http-exchange.ts'
 import { byTimer } from './http/next-turn.ts'
-import { parseRequest, type S3Request } from './http/request.ts'
+import type { S3Request } from './http/request.ts'
 import type { S3Response } from './http/response.ts'
 import { RECEIVED_BYTES_PER_TURN, SENT_BYTES_PER_TURN, TurnBytes } from './http/turn-bytes.ts'
 import { WorkQueue } from './http/work-queue.ts'
@@ -34,7 +35,9 @@ import type { Backend } from './port/backend.ts'
 import type { IamBackend } from './port/iam-backend.ts'
 import type { GatewayLogger } from './port/logger.ts'
 import { Proxies, type ProxyOptions } from './proxies.ts'
+import { Origins } from './origins.ts'
 import { Sender } from './sender.ts'
+import { WebsiteGate } from './website-gate.ts'
 
 export interface GatewayOptions {
   readonly backend: Backend
@@ -45,10 +48,15 @@ export interface GatewayOptions {
   readonly sigv2?: SigV2 | undefined
   /** With `s3.example.org`, buckets may be named in the Host header. */
   readonly hostSuffixes: readonly string[]
+  /**
+   * For the website port: with `web.example.org`, the host `bucket.web.example.org` is the website of a bucket. Every other
+   * host is the name of a bucket itself.
+   */
+  readonly websiteDomains?: readonly string[] | undefined
   readonly clock: GatewayClock
   /** When the requests of a turn start (overload/starts.ts). Default: a timer of the clock. */
   readonly afterTurn?: AfterTurn | undefined
-  /** With certificates the port speaks TLS only (listener.ts). */
+  /** With certificates the ports speak TLS only (listener.ts). */
   readonly certificates?: readonly TlsCertificate[] | undefined
   /** Who may say from which client a request is. Default: none. */
   readonly proxies?: ProxyOptions | undefined
@@ -66,9 +74,11 @@ export interface GatewayOptions {
   readonly sharedLimits?: SharedArrayBuffer | undefined
 }
 
-/** The S3 port of one node. */
+/** The S3 port of one node, and its website port. */
 export interface Gateway {
   listen(address: GatewayAddress): Promise<{ url: string; port: number }>
+  /** Call it at most once, and only with `websiteDomains`. */
+  listenForWebsites(address: GatewayAddress): Promise<{ url: string; port: number }>
   /** For connections that are opened from now on. Throws when one is not valid, and then nothing changes. */
   replaceCertificates(certificates: readonly TlsCertificate[]): void
   /** Below HTTP: returns the response record, its stream unread. */
@@ -88,7 +98,8 @@ class HttpGateway implements Gateway {
   readonly #watch: Watch
   readonly #access: AccessLog | undefined
   readonly #admission: Admission
-  readonly #listener: Listener
+  readonly #s3: Listener
+  readonly #websites: Listener
   readonly #sender: Sender
   readonly #proxies: Proxies
   /** Keeps the request ids of two nodes, and of two runs of one node, apart. */
@@ -118,6 +129,7 @@ class HttpGateway implements Gateway {
       backend,
       iam,
       region,
+      hostSuffixes: options.hostSuffixes,
       sigv2,
       clock,
       logger,
@@ -127,38 +139,50 @@ class HttpGateway implements Gateway {
       refusals,
       workQueue,
       received: new TurnBytes(clock, RECEIVED_BYTES_PER_TURN),
+      origins: new Origins({ backend, admission, workQueue }),
     })
+    const websites = new WebsiteGate(this.#gate, options.websiteDomains ?? [])
     this.#access = accessLogOf(options)
     this.#watch = new Watch(clock, limits.watch, {
       abort: (exchange, cause) => this.#onAbort(exchange, cause),
       givenUp: (exchange) => this.#finish(exchange, 499),
     })
     this.#sender = new Sender({
-      gate: this.#gate,
       admission,
       turns: new TurnBytes(clock, SENT_BYTES_PER_TURN),
       clock,
       logger,
     })
     this.#proxies = new Proxies(options.proxies)
-    this.#listener = new Listener({
-      limits,
-      connections,
-      watch: this.#watch,
-      access: this.#access,
-      certificates: options.certificates,
-      proxies: this.#proxies,
-      clock,
-      serve: (message, out) => this.#serve(message, out),
-    })
+    const listenerOf = (face: Face): Listener =>
+      new Listener({
+        limits,
+        connections,
+        watch: this.#watch,
+        access: this.#access,
+        certificates: options.certificates,
+        proxies: this.#proxies,
+        clock,
+        serve: (message, out, listener) => this.#serve(face, listener, message, out),
+      })
+    this.#s3 = listenerOf(this.#gate)
+    this.#websites = listenerOf(websites)
   }
 
   listen(address: GatewayAddress): Promise<{ url: string; port: number }> {
-    return this.#listener.listen(address)
+    return this.#s3.listen(address)
+  }
+
+  listenForWebsites(address: GatewayAddress): Promise<{ url: string; port: number }> {
+    return this.#websites.listen(address)
   }
 
   replaceCertificates(certificates: readonly TlsCertificate[]): void {
-    this.#listener.replaceCertificates(certificates)
+    for (const listener of this.#listeners) listener.replaceCertificates(certificates)
+  }
+
+  get #listeners(): readonly Listener[] {
+    return [this.#s3, this.#websites]
   }
 
   async handleS3(request: S3Request): Promise<S3Response> {
@@ -171,7 +195,7 @@ class HttpGateway implements Gateway {
 
   async close({ drainMs }: { drainMs: number }): Promise<void> {
     this.#sender.draining = true
-    const { closed } = this.#listener.stopAccepting()
+    const closed = this.#listeners.map((listener) => listener.stopAccepting().closed)
     if (this.#watch.inFlight.size > 0) {
       await new Promise<void>((resolve) => {
         const cancel = this.#options.clock.after(drainMs, resolve)
@@ -182,25 +206,31 @@ class HttpGateway implements Gateway {
       })
     }
     for (const exchange of this.#watch.inFlight) this.#watch.abort(exchange, 'closing')
-    this.#listener.cutConnections()
+    for (const listener of this.#listeners) listener.cutConnections()
     this.#watch.stop()
-    await closed
+    await Promise.all(closed)
   }
 
   /**
    * Serves one request of HTTP: place, parse, gate, answer, count. Never rejects. A request that gets no place is
    * answered and logged, but was never in flight: the watcher does not know it.
    */
-  async #serve(message: IncomingMessage, out: ServerResponse): Promise<void> {
+  async #serve(
+    face: Face,
+    listener: Listener,
+    message: IncomingMessage,
+    out: ServerResponse,
+  ): Promise<void> {
     const { metrics, clock } = this.#options
     const { client, problem } = this.#proxies.clientOf(message)
-    const exchange = new HttpExchange(this.#nextId(), clock.monotonicMs(), message, out, client)
-    this.#listener.began(exchange)
+    const startedMs = clock.monotonicMs()
+    const exchange = new HttpExchange(this.#nextId(), startedMs, message, out, client, face)
+    listener.began(exchange)
     try {
       this.#admission.enter(exchange, client.address)
     } catch (error) {
       metrics.refused++
-      const response = this.#gate.failure(error, undefined, exchange)
+      const response = face.failure(error, undefined, exchange)
       await this.#sender.sendWhole(exchange, response)
       this.#admission.leave(exchange)
       this.#access?.finished(exchange, response.status)
@@ -213,13 +243,13 @@ class HttpGateway implements Gateway {
     try {
       if (problem !== undefined) throw problem
       if (message.url === '*' && message.method === 'OPTIONS') {
-        response = this.#gate.serverOptions(exchange)
+        response = this.#gate.serverOptions(exchange, face.methods)
       } else {
-        request = parseRequest(message, this.#options, client)
-        response = await this.#gate.handle(request, exchange)
+        request = face.parse(message, client)
+        response = await face.handle(request, exchange)
       }
     } catch (error) {
-      response = this.#gate.failure(error, undefined, exchange)
+      response = face.failure(error, undefined, exchange)
     }
     const status = await this.#sender.send(exchange, request, response)
     this.#finish(exchange, exchange.aborted === 'client-gone' ? 499 : status)
@@ -234,14 +264,15 @@ class HttpGateway implements Gateway {
     const seconds = (clock.monotonicMs() - exchange.startedMs) / 1000
     metrics.of(exchange.operation).record(status, seconds, exchange.rounds)
     this.#access?.finished(exchange, status)
-    this.#listener.finished(exchange)
+    for (const listener of this.#listeners) listener.finished(exchange)
     if (this.#watch.inFlight.size === 0) this.#onIdle?.()
   }
 
   /** Does not wait for the store, which may hang: the client gets its answer as long as none was begun. */
   #onAbort(exchange: Exchange, cause: AbortCause): void {
     if (cause === 'client-gone') return
-    const failure = this.#gate.failure(undefined, undefined, exchange)
+    const face = exchange instanceof HttpExchange ? exchange.face : this.#gate
+    const failure = face.failure(undefined, undefined, exchange)
     if (exchange instanceof HttpExchange) {
       const { response, request } = exchange
       if (response.headersSent) response.destroy()

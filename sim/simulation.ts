@@ -22,6 +22,7 @@ import { BucketsWorkload } from './workloads/buckets.ts'
 import type { Workload } from './workloads/clients.ts'
 import { LocksWorkload } from './workloads/locks.ts'
 import { ObjectsWorkload } from './workloads/objects.ts'
+import { RenamesWorkload } from './workloads/renames.ts'
 import { SettingsWorkload } from './workloads/settings.ts'
 import { UploadsWorkload } from './workloads/uploads.ts'
 import { VersionsWorkload } from './workloads/versions.ts'
@@ -49,6 +50,8 @@ const WORKLOADS = {
   versions: (cluster: SimulatedCluster) => new VersionsWorkload(cluster, 3),
   /** Locked versions, with one clock a year ahead. */
   locks: (cluster: SimulatedCluster) => new LocksWorkload(cluster, 3),
+  /** Objects that change their keys, and are written and deleted meanwhile. */
+  renames: (cluster: SimulatedCluster) => new RenamesWorkload(cluster, 3),
   settings: (cluster: SimulatedCluster) => new SettingsWorkload(cluster),
   uploads: (cluster: SimulatedCluster) => new UploadsWorkload(cluster),
   buckets: (cluster: SimulatedCluster) => new BucketsWorkload(cluster, 2),

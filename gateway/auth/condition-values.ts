@@ -347,6 +347,7 @@ const CREATING: ReadonlySet<string> = new Set([
   'PutObject',
   'PostObject',
   'CopyObject',
+  'RenameObject',
   'CompleteMultipartUpload',
 ])
 

@@ -29,11 +29,13 @@ import { OBJECT_LOCK_CASES } from './object-lock.ts'
 import { OBJECT_CASES } from './objects.ts'
 import { OBJECT_TAG_CASES } from './object-tags.ts'
 import { LIFECYCLE_CASES } from './lifecycle.ts'
+import { RENAME_CASES } from './renames.ts'
 import { SETTING_CASES } from './settings.ts'
 import { STEERING_CASES } from './steering.ts'
 import { VERSION_LISTING_CASES } from './version-listing.ts'
 import { VERSION_WRITE_CASES } from './version-writes.ts'
 import { VERSION_CASES } from './versions.ts'
+import { WEBSITE_CASES } from './website.ts'
 import { clientOf, sendRaw, type ConformanceCase, type ConformanceTarget } from './world.ts'
 
 export type { ConformanceCase, ConformanceTarget } from './world.ts'
@@ -60,6 +62,8 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...STEERING_CASES,
   ...ENCRYPTION_CASES,
   ...ENCRYPTED_BUCKET_CASES,
+  ...WEBSITE_CASES,
+  ...RENAME_CASES,
 ]
 
 export interface ConformanceResult {

@@ -62,8 +62,11 @@ const BODIES: Readonly<Record<string, (scene: Scene) => string>> = {
     `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"s3:*","Resource":"arn:aws:s3:::${world.bucket}/*","Condition":{"StringEquals":{"aws:username":"x"}}}]}`,
   PutBucketTagging: () => '<Tagging><TagSet/></Tagging>',
   PutBucketVersioning: () => VERSIONING('Suspended'),
+  PutBucketWebsite: () =>
+    '<WebsiteConfiguration><RedirectAllRequestsTo><HostName>example.org</HostName></RedirectAllRequestsTo></WebsiteConfiguration>',
   PutObject: () => 'other bytes',
   CopyObject: () => '',
+  RenameObject: () => '',
   PutObjectAcl: () => '',
   PutObjectLegalHold: () => '<LegalHold><Status>OFF</Status></LegalHold>',
   PutObjectLockConfiguration: () => LOCKING,
@@ -91,6 +94,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   PutObjectLegalHold: '200',
   PutObjectRetention: '403',
   PutObjectTagging: '200',
+  RenameObject: '409',
 }
 
 const WRITING = OPERATIONS.filter(
@@ -121,6 +125,7 @@ function send(
     'x-amz-bypass-governance-retention': 'true',
   }
   if (markHeader !== undefined) headers[markHeader] = `/${bucket}/source`
+  if (name === 'RenameObject') headers['x-amz-rename-source'] = `/${bucket}/source`
   if (name.endsWith('Acl')) headers['x-amz-acl'] = 'private'
   const path = level === 'object' ? `/${bucket}/${KEY}` : `/${bucket}`
   return scene.world.raw({ method, path, query, headers, body: [Buffer.from(body)] })

@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Client } from './client.ts'
 import { Exchange } from './exchange.ts'
+import type { Face } from './face.ts'
 import type { ResponseHeaders, S3Response } from './response.ts'
 import type { TurnBytes } from './turn-bytes.ts'
 
@@ -20,6 +21,7 @@ export class HttpExchange extends Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly client: Client
+  readonly face: Face
   #bodyWanted = false
   #continueSent = false
   /** Bytes of the write under way. */
@@ -33,8 +35,10 @@ export class HttpExchange extends Exchange {
     request: IncomingMessage,
     response: ServerResponse,
     client: Client,
+    face: Face,
   ) {
     super(requestId, nowMs)
+    this.face = face
     this.client = client
     this.request = request
     this.response = response

@@ -67,6 +67,8 @@ export interface S3Request {
 export interface ParseOptions {
   /** With `s3.example.org`, the Host `bucket.s3.example.org` names the bucket (virtual-host style). */
   readonly hostSuffixes: readonly string[]
+  /** Of the website port: a host that has none of the suffixes is the name of a bucket itself, and queries mean nothing. */
+  readonly ofWebsite?: boolean | undefined
 }
 
 export const MAX_KEY_BYTES = 1024
@@ -109,7 +111,8 @@ export function parseRequest(
 ): S3Request {
   const { secure } = client
   const { rawPath, rawQuery, authority } = parseTarget(message.url ?? '', secure)
-  const { query, repeated } = parseQuery(rawQuery)
+  const { ofWebsite = false, hostSuffixes } = options
+  const { query, repeated } = ofWebsite ? EMPTY_QUERY : parseQuery(rawQuery)
   const sentHeaders = collectHeaders(message.rawHeaders)
   checkHost(message.httpVersion, sentHeaders['host'])
   // The client signs the host that it asks for.
@@ -117,7 +120,9 @@ export function parseRequest(
   const hoisted = hoist(query, sentHeaders)
   const { headers, amzNames } = withoutEmpty(sentHeaders)
   checkMetadataSize(headers, amzNames)
-  const virtualBucket = bucketOfHost(headers['host'], options.hostSuffixes)
+  const { host } = headers
+  const virtualBucket =
+    bucketOfHost(host, hostSuffixes) ?? (ofWebsite ? hostName(host ?? '') : undefined)
   const { bucket, key } = splitPath(rawPath, virtualBucket)
   const transferEncoding = headers['transfer-encoding']
   if (transferEncoding !== undefined && lowerCase(transferEncoding) !== 'chunked') {

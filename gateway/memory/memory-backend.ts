@@ -20,6 +20,7 @@ import type {
   ObjectHeaders,
   ObjectReader,
   PutResult,
+  RenameRequest,
   WriteCondition,
 } from '../port/objects.ts'
 import { ListedObjects } from '../port/listed-objects.ts'
@@ -32,6 +33,7 @@ import { begin, memoryExpiration, MemoryBuckets, orderOf } from './memory-bucket
 import { foldPage } from './memory-listing.ts'
 import { MemoryKeys } from './memory-keys.ts'
 import { MemoryMultipart } from './memory-multipart.ts'
+import { renameInMemory } from './memory-renames.ts'
 import { principalsOf } from './memory-principals.ts'
 import {
   changeVersionOf,
@@ -194,6 +196,11 @@ export class MemoryBackend implements Backend {
       liftsHold: legalHold === false,
     })
     return { versionId, versioned: bucket.settings.versioning !== undefined }
+  }
+
+  async renameObject(context: RequestContext, request: RenameRequest): Promise<void> {
+    begin(context)
+    renameInMemory(this.#buckets, request)
   }
 
   async listObjects(context: RequestContext, request: ListRequest): Promise<ListPage> {

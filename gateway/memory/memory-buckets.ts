@@ -3,14 +3,14 @@
 import { StoreError } from '../../protocol/errors.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import { expirationOf, type RuleTime } from '../../protocol/lifecycle/rule.ts'
-import { sameAccess } from '../port/bucket-access.ts'
+import { requireOwner, sameAccess } from '../port/bucket-access.ts'
 import { changedDocuments } from '../port/bucket-documents.ts'
 import type {
   BucketAccess,
   BucketBackend,
-  BucketChange,
   BucketInfo,
   BucketSettings,
+  ChangeBucketRequest,
 } from '../port/buckets.ts'
 import type { ObjectInfo, PutResult } from '../port/objects.ts'
 import { compareKeys, foldPage } from './memory-listing.ts'
@@ -96,9 +96,10 @@ export class MemoryBuckets implements BucketBackend {
     return this.get(bucket).info
   }
 
-  async deleteBucket(context: RequestContext, name: string): Promise<void> {
+  async deleteBucket(context: RequestContext, name: string, ownerAccount?: string): Promise<void> {
     begin(context)
     const bucket = this.get(name)
+    requireOwner(bucket.info, ownerAccount)
     if (bucket.objects.size > 0) throw new StoreError('BucketNotEmpty')
     this.#buckets.delete(name)
   }
@@ -108,14 +109,12 @@ export class MemoryBuckets implements BucketBackend {
     return this.get(bucket).settings
   }
 
-  async changeBucket(
-    context: RequestContext,
-    request: { bucket: string; change: BucketChange; judged?: BucketSettings | undefined },
-  ): Promise<void> {
+  async changeBucket(context: RequestContext, request: ChangeBucketRequest): Promise<void> {
     begin(context)
     const bucket = this.get(request.bucket)
     const { versioning, policy, principals, publicAccessBlock } = request.change
-    const { settings } = bucket
+    const { settings, info } = bucket
+    requireOwner(info, request.ownerAccount)
     if (request.judged !== undefined && !sameAccess(request.judged, settings)) {
       throw new StoreError('Conflict', 'the settings were changed meanwhile')
     }

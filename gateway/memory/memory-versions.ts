@@ -31,6 +31,8 @@ export interface StoredVersion {
   /** The number of the write that made it; newer versions have higher ones. */
   readonly sequence: number
   readonly deleteMarker: boolean
+  /** Which rename has brought it here. */
+  readonly renamed?: { readonly token: string; readonly source: string; readonly sequence: number }
 }
 
 /** Adds the newest version. `versioning` is the current setting of the bucket. */
@@ -120,9 +122,10 @@ export function checkCondition(
 ): void {
   if (condition === undefined) return
   const { ifMatch, ifNoneMatch, ifMatchSizeBytes, ifMatchLastModifiedMs } = condition
+  const { ifModifiedSinceMs, ifUnmodifiedSinceMs } = condition
   if (judged === undefined || judged.deleteMarker) {
-    const wantsObject = ifMatch ?? ifMatchSizeBytes?.toString() ?? ifMatchLastModifiedMs?.toString()
-    if (wantsObject === undefined) return
+    const numbers = [ifMatchSizeBytes, ifMatchLastModifiedMs, ifModifiedSinceMs]
+    if (ifMatch === undefined && numbers.every((each) => each === undefined)) return
     // As in AWS, deleting a delete marker fails the condition, while a key without any version is absent.
     const isAbsent = change === 'put' || (change === 'delete' && judged === undefined)
     throw new StoreError(isAbsent ? 'NoSuchKey' : 'PreconditionFailed')
@@ -135,8 +138,16 @@ export function checkCondition(
     (ifNoneMatch === undefined || !matches(ifNoneMatch)) &&
     (ifMatchSizeBytes === undefined || ifMatchSizeBytes === info.sizeBytes) &&
     (ifMatchLastModifiedMs === undefined ||
-      Math.floor(ifMatchLastModifiedMs / 1000) === Math.floor(info.lastModifiedMs / 1000))
+      secondOf(ifMatchLastModifiedMs) === secondOf(info.lastModifiedMs)) &&
+    (ifModifiedSinceMs === undefined ||
+      secondOf(info.lastModifiedMs) > secondOf(ifModifiedSinceMs)) &&
+    (ifUnmodifiedSinceMs === undefined ||
+      secondOf(info.lastModifiedMs) <= secondOf(ifUnmodifiedSinceMs))
   if (!holds) throw new StoreError('PreconditionFailed')
+}
+
+function secondOf(timeMs: number): number {
+  return Math.floor(timeMs / 1000)
 }
 
 /** One page of all versions. `order` are the keys of the bucket in the order of listings. */

@@ -1,10 +1,18 @@
-/**
- * Whether two settings of a bucket give access to the same callers. A change is checked against the settings that
- * were read, and is made only if these still hold.
- */
+/** Whether what a change of a bucket was checked against still holds when the change is made. */
 
+import { StoreError } from '../../protocol/errors.ts'
 import type { BucketSettings } from './buckets.ts'
 
+/** Throws Conflict when a bucket that `ownerAccount` had is somebody else's by now. Absent: anybody's. */
+export function requireOwner(
+  found: { readonly ownerAccount: string },
+  ownerAccount: string | undefined,
+): void {
+  if (ownerAccount === undefined || found.ownerAccount === ownerAccount) return
+  throw new StoreError('Conflict', 'the bucket has another owner by now')
+}
+
+/** Whether two settings of a bucket give access to the same callers. */
 export function sameAccess(a: BucketSettings, b: BucketSettings): boolean {
   return accessOf(a) === accessOf(b)
 }

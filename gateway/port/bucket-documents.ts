@@ -52,6 +52,40 @@ export interface BucketEncryption {
   readonly blocked?: readonly ('SSE-C' | 'NONE')[] | undefined
 }
 
+/** Where a request to a website is sent instead. */
+export interface WebsiteHost {
+  readonly hostName: string
+  /** Absent: that of the request. */
+  readonly protocol?: 'http' | 'https' | undefined
+}
+
+/** A rule of a website that redirects. Without a condition it is for all requests. */
+export interface RoutingRule {
+  /** Of the key that is asked for. */
+  readonly keyPrefix?: string | undefined
+  /** The status that the request would be answered with: then the rule counts after the look-up of the object only. */
+  readonly errorStatus?: number | undefined
+  readonly redirect: {
+    readonly hostName?: string | undefined
+    readonly protocol?: WebsiteHost['protocol']
+    /** Takes the place of `keyPrefix`. May be empty. */
+    readonly replaceKeyPrefixWith?: string | undefined
+    readonly replaceKeyWith?: string | undefined
+    /** 3XX, and not 300. Absent: 301. */
+    readonly status?: number | undefined
+  }
+}
+
+/** A bucket that is served as a website: with `redirectAll` alone, or with the other fields. */
+export interface WebsiteSetting {
+  readonly redirectAll?: WebsiteHost | undefined
+  /** What is added to the names of folders. There unless `redirectAll` is. */
+  readonly indexSuffix?: string | undefined
+  /** The object that is shown instead of an error of the class 4XX. */
+  readonly errorKey?: string | undefined
+  readonly rules?: readonly RoutingRule[] | undefined
+}
+
 /** A setting that was never made, or was removed, is absent. */
 export interface BucketDocuments {
   readonly tags?: readonly Tag[] | undefined
@@ -63,6 +97,7 @@ export interface BucketDocuments {
   readonly ownership?: ObjectOwnership | 'Removed' | undefined
   readonly encryption?: BucketEncryption | undefined
   readonly lifecycle?: readonly LifecycleRule[] | undefined
+  readonly website?: WebsiteSetting | undefined
 }
 
 /** Null removes a setting, undefined leaves it unchanged. */
@@ -78,6 +113,7 @@ export const DOCUMENT_NAMES = [
   'ownership',
   'encryption',
   'lifecycle',
+  'website',
 ] as const satisfies readonly (keyof BucketDocuments)[]
 
 /** The settings after a change. */

@@ -47,6 +47,18 @@ export interface BucketChange extends DocumentChange {
   readonly publicAccessBlock?: PublicAccessBlock | null
 }
 
+export interface ChangeBucketRequest {
+  readonly bucket: string
+  /** Whose bucket it was when the caller's right was decided. The name may have got another owner since. Absent: anybody's. */
+  readonly ownerAccount?: string | undefined
+  readonly change: BucketChange
+  /**
+   * The settings that the change was checked against: it throws Conflict when what decides about access
+   * (bucket-access.ts) differs by now.
+   */
+  readonly judged?: BucketSettings | undefined
+}
+
 /** Operations on buckets. Those on an existing bucket throw NoSuchBucket when there is none. */
 export interface BucketBackend {
   /** For the decision about a request. The answer is at most 1 s old (T7). Throws NoSuchBucket, or
@@ -66,18 +78,15 @@ export interface BucketBackend {
   ): Promise<BucketInfo>
   /** Linearizable: reads the register, unless a fence protects the operation that follows. */
   headBucket(context: RequestContext, bucket: string): Promise<BucketInfo>
-  deleteBucket(context: RequestContext, bucket: string): Promise<void>
+  /** `ownerAccount`: see ChangeBucketRequest. Throws Conflict when the bucket has another owner by now. */
+  deleteBucket(context: RequestContext, bucket: string, ownerAccount?: string): Promise<void>
   /** Linearizable. */
   getBucketSettings(context: RequestContext, bucket: string): Promise<BucketSettings>
   /**
-   * Resolves when every later operation, through any node, obeys the change (T8). `judged` are the settings that
-   * the change was checked against: throws Conflict when what decides about access (bucket-access.ts) differs by now.
-   * Throws InvalidBucketState for object lock without versioning.
+   * Resolves when every later operation, through any node, obeys the change (T8). Throws Conflict when the bucket has
+   * another owner by now, and InvalidBucketState for object lock without versioning.
    */
-  changeBucket(
-    context: RequestContext,
-    request: { bucket: string; change: BucketChange; judged?: BucketSettings | undefined },
-  ): Promise<void>
+  changeBucket(context: RequestContext, request: ChangeBucketRequest): Promise<void>
   listBuckets(
     context: RequestContext,
     request: { ownerAccount: string; prefix: string; after?: string | undefined; limit: number },

@@ -53,6 +53,26 @@ export interface WriteCondition {
   /** DELETE only. */
   readonly ifMatchSizeBytes?: number | undefined
   readonly ifMatchLastModifiedMs?: number | undefined
+  /** RenameObject only. */
+  readonly ifModifiedSinceMs?: number | undefined
+  readonly ifUnmodifiedSinceMs?: number | undefined
+}
+
+/** A new key for an object, in its bucket. */
+export interface RenameRequest {
+  readonly bucket: string
+  /** The key that it has. */
+  readonly source: string
+  /** The key that it gets. */
+  readonly key: string
+  /** The version of the source that the request was judged by. Absent: there was none. */
+  readonly seen?: Pick<ObjectInfo, 'etag' | 'lastModifiedMs'> | undefined
+  /** How its data is encrypted, in words that are right for the new key. Absent: not at all. */
+  readonly encryption?: string | undefined
+  /** Of the new key. */
+  readonly condition?: WriteCondition | undefined
+  /** A repeat of the request has the same. Absent: a repeat is a new request. */
+  readonly token?: string | undefined
 }
 
 /** The metadata of one version of an object. */
@@ -231,5 +251,14 @@ export interface ObjectBackend {
       judged?: ObjectFacts | undefined
     },
   ): Promise<Pick<PutResult, 'versionId' | 'versioned'>>
+  /**
+   * The new key gets the object as it is, with its ETag, its parts and its metadata; then the old key is deleted, unless it has
+   * another version by then. Its Last-Modified stays too, unless the new key had a later one. Between the two changes both keys
+   * are there. A repeat goes on where the request with the same token has stopped, and changes nothing when that has succeeded.
+   *
+   * Throws NoSuchKey, InvalidBucketState where the bucket has or had versioning, Conflict when the source is another version than
+   * `seen`, TokenMismatch when the token was used for another source.
+   */
+  renameObject(context: RequestContext, request: RenameRequest): Promise<void>
   listObjects(context: RequestContext, request: ListRequest): Promise<ListPage>
 }

@@ -68,7 +68,6 @@ describe('ignored, as in AWS', () => {
 describe('refused, because AWS documents it and Shoal does not implement it', () => {
   const refused: readonly Case[] = [
     ['PUT', '/b/k', { 'x-amz-write-offset-bytes': '5' }],
-    ['PUT', '/b/k', { 'x-amz-website-redirect-location': '/x' }],
     ['PUT', '/b/k', { 'x-amz-acl': 'aws-exec-read' }],
     ['DELETE', '/b/k', { 'x-amz-mfa': '1 2' }],
     ['PUT', '/b', { 'x-amz-bucket-namespace': 'account-regional' }],

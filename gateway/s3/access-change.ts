@@ -2,7 +2,7 @@
 
 import { StoreError } from '../../protocol/errors.ts'
 import { changedDocuments } from '../port/bucket-documents.ts'
-import type { BucketChange, BucketSettings } from '../port/buckets.ts'
+import type { BucketChange, BucketInfo, BucketSettings } from '../port/buckets.ts'
 import type { Call } from './operation.ts'
 import { judgingChange } from './policy-rights.ts'
 
@@ -16,22 +16,25 @@ const CHANGE_ATTEMPTS = 5
  *
  *   read the settings → make the change → check the rights → note the principals as named → store, if unchanged
  *
- * Throws AccessDenied, OperationAborted after too many conflicts.
+ * `owned`: the bucket, when it is not the one for which the gate decided. Throws AccessDenied, OperationAborted after too
+ * many conflicts, or when the bucket has another owner by now.
  */
 export async function changeAccess(
   call: Call,
   changeOf: (settings: BucketSettings) => BucketChange,
+  owned?: BucketInfo,
 ): Promise<void> {
   const { bucket, context, identity, store } = call
-  const { info } = await store.bucketAccess(context, bucket)
+  const info = owned ?? (await call.access(bucket)).info
+  const { ownerAccount } = info
   for (let attempt = 1; ; attempt++) {
     const judged = await store.getBucketSettings(context, bucket)
     const change = changeOf(judged)
     const after = changedBy(judged, change)
     await call.inTurns(judgingChange(identity, info, judged, after))
-    await store.markNamed(context, info.ownerAccount, change.principals ?? [])
+    await store.markNamed(context, ownerAccount, change.principals ?? [])
     try {
-      return await store.changeBucket(context, { bucket, change, judged })
+      return await store.changeBucket(context, { bucket, ownerAccount, change, judged })
     } catch (error) {
       const isConflict = error instanceof StoreError && error.code === 'Conflict'
       if (!isConflict || attempt === CHANGE_ATTEMPTS) throw error

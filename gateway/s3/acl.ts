@@ -3,12 +3,13 @@
  * acl-grants.ts. Lists can be set where the bucket's ownership allows them (auth/acl-settings.ts).
  */
 
+import { StoreError } from '../../protocol/errors.ts'
 import { ANONYMOUS_OWNER, isOwnersAcl, isPublicAcl, type AclGrant } from '../../protocol/iam/acl.ts'
 import { allowsAcls } from '../auth/acl-settings.ts'
 import { S3Error } from '../http/errors.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
 import { parsingXml } from '../http/xml.ts'
-import type { BucketSettings } from '../port/buckets.ts'
+import type { BucketChange, BucketSettings } from '../port/buckets.ts'
 import type { ObjectOwnership } from '../port/bucket-documents.ts'
 import { changeAccess } from './access-change.ts'
 import {
@@ -129,12 +130,18 @@ export async function newBucketAccess(
   return { acl, ownership }
 }
 
-/** As in AWS's first region, to create one's own bucket again resets its list. */
+/**
+ * As in AWS's first region, to create one's own bucket again resets its list. Throws NoSuchBucket when the caller's account
+ * does not have the bucket any more.
+ */
 export async function resetBucketAcl(call: Call, wanted: BucketSettings['acl']): Promise<void> {
+  const owned = await call.store.headBucket(call.context, call.bucket)
+  if (owned.ownerAccount !== call.identity.accountId) throw new StoreError('NoSuchBucket')
   const settings = await call.store.getBucketSettings(call.context, call.bucket)
   if (!allowsAcls(settings) || (settings.acl === undefined && wanted === undefined)) return
-  await changeAccess(call, (judged) => {
+  const changeOf = (judged: BucketSettings): BucketChange => {
     if (wanted !== undefined) refuseBlocked(wanted, judged)
     return { acl: allowsAcls(judged) ? (wanted ?? null) : undefined }
-  })
+  }
+  await changeAccess(call, changeOf, owned)
 }

@@ -25,7 +25,7 @@ const MAX_KEY_ID_CHARACTERS = 2_048
  */
 export async function putBucketEncryption(call: Call): Promise<S3Response> {
   const encryption = parseEncryption(await digestedXml(call, ENCRYPTION_LIMITS))
-  await call.store.changeBucket(call.context, { bucket: call.bucket, change: { encryption } })
+  await call.changeBucket({ encryption })
   return emptyResponse(200)
 }
 
@@ -41,7 +41,7 @@ export async function getBucketEncryption(call: Call): Promise<S3Response> {
 /** `DELETE /bucket?encryption`: 204, also when nothing was configured. Objects stay as they are. Throws NoSuchBucket. */
 export async function deleteBucketEncryption(call: Call): Promise<S3Response> {
   const change = { encryption: null }
-  await call.store.changeBucket(call.context, { bucket: call.bucket, change })
+  await call.changeBucket(change)
   return emptyResponse(204)
 }
 

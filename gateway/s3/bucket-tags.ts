@@ -13,7 +13,7 @@ import { tagsInBody } from './tagging.ts'
 export async function putBucketTagging(call: Call): Promise<S3Response> {
   const given = await tagsInBody(call, 'Bucket')
   const tags = given.length === 0 ? null : given
-  await call.store.changeBucket(call.context, { bucket: call.bucket, change: { tags } })
+  await call.changeBucket({ tags })
   return emptyResponse(204)
 }
 
@@ -28,6 +28,6 @@ export async function getBucketTagging(call: Call): Promise<S3Response> {
 
 /** `DELETE /bucket?tagging`: 204, also when there were no tags. Throws NoSuchBucket. */
 export async function deleteBucketTagging(call: Call): Promise<S3Response> {
-  await call.store.changeBucket(call.context, { bucket: call.bucket, change: { tags: null } })
+  await call.changeBucket({ tags: null })
   return emptyResponse(204)
 }

@@ -10,7 +10,7 @@ import { parseTagSet } from '../http/tags.ts'
 import { childOf, childText, parsingXml, tag, xmlDate } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import type { XmlElement, XmlLimits } from '../http/xml.ts'
-import type { Tag } from '../port/bucket-documents.ts'
+import type { BucketDocuments, Tag } from '../port/bucket-documents.ts'
 import { newBucketAccess, resetBucketAcl } from './acl.ts'
 import { isBucketName } from './bucket-name.ts'
 import { invalidArgument, ownerXml, gatherBody } from './common.ts'
@@ -20,6 +20,8 @@ import { decodeListToken, encodeListToken } from './list.ts'
 const MAX_LISTED = 10_000
 /** AWS's first region, which behaves unlike the others in two operations of buckets. */
 const OLDEST_REGION = 'us-east-1'
+/** How often a creation begins again when its own bucket is deleted meanwhile. */
+const CREATE_ATTEMPTS = 5
 const MAX_BODY_BYTES = 64 * 1024
 /** Room for the location, the kind of bucket and more than 50 tags, so that a refusal can say what is wrong. */
 export const CREATE_BUCKET_LIMITS: XmlLimits = {
@@ -99,22 +101,42 @@ export async function createBucket(call: Call): Promise<S3Response> {
     await call.authorizeAlso('s3:PutBucketVersioning')
   }
   const access = await newBucketAccess(call)
+  const documents = { ...access, ...(tags.length > 0 && { tags }) }
+  for (let attempt = 1; !(await createdOrReset(call, documents, objectLock)); attempt++) {
+    if (attempt === CREATE_ATTEMPTS) throw new StoreError('Conflict', 'others delete the bucket')
+  }
+  return emptyResponse(200, { Location: `/${call.bucket}` })
+}
+
+/** Creates the bucket, or takes the caller's own as it is. False: it was deleted in between. */
+async function createdOrReset(
+  call: Call,
+  documents: BucketDocuments,
+  objectLock: boolean,
+): Promise<boolean> {
   try {
     await call.store.createBucket(call.context, {
       bucket: call.bucket,
       ownerAccount: call.identity.accountId,
       region: call.region,
-      documents: { ...access, ...(tags.length > 0 && { tags }) },
+      documents,
       objectLock,
     })
+    return true
   } catch (error) {
     // As in AWS, the owner of a bucket may create it again in the oldest region.
     const isOwn = error instanceof StoreError && error.code === 'BucketAlreadyOwnedByYou'
     // Whoever asked for object lock must not take a bucket without it for one.
     if (!isOwn || call.region !== OLDEST_REGION || objectLock) throw error
-    await resetBucketAcl(call, access.acl)
   }
-  return emptyResponse(200, { Location: `/${call.bucket}` })
+  try {
+    await resetBucketAcl(call, documents.acl)
+    return true
+  } catch (error) {
+    // CreateBucket never answers it.
+    if (error instanceof StoreError && error.code === 'NoSuchBucket') return false
+    throw error
+  }
 }
 
 /**
@@ -151,7 +173,8 @@ export async function headBucket(call: Call): Promise<S3Response> {
 
 /** `DELETE /bucket`: 204. Throws BucketNotEmpty while the bucket has any version of an object, NoSuchBucket. */
 export async function deleteBucket(call: Call): Promise<S3Response> {
-  await call.store.deleteBucket(call.context, call.bucket)
+  const { info } = await call.access(call.bucket)
+  await call.store.deleteBucket(call.context, call.bucket, info.ownerAccount)
   return emptyResponse(204)
 }
 

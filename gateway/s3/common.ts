@@ -24,6 +24,10 @@ export const MAX_PARTS = 10_000
 /** AWS's maximum for one page of a listing. Larger numbers are accepted and mean this one. */
 const MAX_PAGE = 1000
 
+/** Where a website sends those who ask for the object. It is stored like a system header. */
+export const REDIRECT_LOCATION = 'x-amz-website-redirect-location'
+const REDIRECT_LOCATION_BYTES_MAX = 2048
+
 /** The stored system headers and their spelling in answers, in the order of answers. */
 export const SYSTEM_HEADERS: readonly (readonly [stored: string, answered: string])[] = [
   ['content-type', 'Content-Type'],
@@ -32,6 +36,7 @@ export const SYSTEM_HEADERS: readonly (readonly [stored: string, answered: strin
   ['content-language', 'Content-Language'],
   ['cache-control', 'Cache-Control'],
   ['expires', 'Expires'],
+  [REDIRECT_LOCATION, REDIRECT_LOCATION],
 ]
 
 /** What AWS answers for objects without a Content-Type. */
@@ -55,6 +60,7 @@ export function objectHeaders(request: S3Request): ObjectHeaders {
   keep(headers, system, 'content-language')
   keep(headers, system, 'cache-control')
   keep(headers, system, 'expires')
+  keepRedirect(headers, system)
   return {
     system,
     user: userMetadata(request),
@@ -65,6 +71,20 @@ export function objectHeaders(request: S3Request): ObjectHeaders {
 function keep(headers: HeaderRecord, system: Record<string, string>, name: string): void {
   const value = headers[name]
   if (value !== undefined && value !== '') system[name] = value
+}
+
+/** Throws InvalidRedirectLocation. */
+export function keepRedirect(headers: HeaderRecord, system: Record<string, string>): void {
+  const location = headers[REDIRECT_LOCATION]
+  if (location === undefined) return
+  if (!/^(?:https?:\/)?\//.test(location)) throw new S3Error('InvalidRedirectLocation')
+  if (location.length > REDIRECT_LOCATION_BYTES_MAX) {
+    throw new S3Error(
+      'InvalidRedirectLocation',
+      `The length of website redirect location cannot exceed ${REDIRECT_LOCATION_BYTES_MAX} characters.`,
+    )
+  }
+  system[REDIRECT_LOCATION] = location
 }
 
 /**

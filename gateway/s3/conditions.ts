@@ -54,6 +54,16 @@ export function evaluateCopySource(
   if (failed !== undefined) throw preconditionFailed(`x-amz-copy-source-${failed}`)
 }
 
+/** The same with x-amz-rename-source-if-*, for RenameObject. */
+export function evaluateRenameSource(
+  headers: HeaderRecord,
+  target: ConditionTarget,
+  nowMs: number,
+): void {
+  const failed = firstFailure(headers, 'x-amz-rename-source-', target, nowMs)
+  if (failed !== undefined) throw preconditionFailed(`x-amz-rename-source-${failed}`)
+}
+
 /**
  * Whether If-Range allows the Range header. Otherwise the range is ignored and the whole object is sent: the client
  * has a part of another version. A date must be equal, an ETag must match strongly (RFC 9110 13.1.5).
@@ -85,6 +95,32 @@ export function writeCondition(headers: HeaderRecord): WriteCondition | undefine
     ...(tags === undefined ? {} : { ifMatch: tags.map((one) => one.value) }),
     ...(ifNoneMatch === undefined ? {} : { ifNoneMatch: ['*'] }),
   }
+}
+
+/**
+ * The condition of RenameObject on the new key: that of a write, or If-Modified-Since or If-Unmodified-Since, which count
+ * where the other two are not given. Throws InvalidArgument for what is no date, NotImplemented.
+ */
+export function renameCondition(headers: HeaderRecord): WriteCondition | undefined {
+  const { 'if-modified-since': modified, 'if-unmodified-since': unmodified, ...others } = headers
+  const etags = writeCondition(others)
+  const ifModifiedSinceMs = writtenDate('If-Modified-Since', modified)
+  const ifUnmodifiedSinceMs = writtenDate('If-Unmodified-Since', unmodified)
+  const dates = {
+    ...(ifModifiedSinceMs !== undefined &&
+      etags?.ifNoneMatch === undefined && { ifModifiedSinceMs }),
+    ...(ifUnmodifiedSinceMs !== undefined &&
+      etags?.ifMatch === undefined && { ifUnmodifiedSinceMs }),
+  }
+  return etags === undefined && Object.keys(dates).length === 0 ? undefined : { ...etags, ...dates }
+}
+
+/** A write must not happen in spite of a condition that cannot be read. */
+function writtenDate(name: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined
+  const found = dateMs(value)
+  if (found === undefined) throw new S3Error('InvalidArgument', `${name} must be an HTTP date`)
+  return found
 }
 
 /**

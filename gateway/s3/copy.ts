@@ -24,8 +24,10 @@ import {
   algorithmHeader,
   algorithmOf,
   checksumXml,
+  keepRedirect,
   MAX_OBJECT_PUT_BYTES,
   objectHeaders,
+  REDIRECT_LOCATION,
 } from './common.ts'
 import { openReader, planEncryption } from './encryption.ts'
 import { addExpiration } from './expiration.ts'
@@ -55,7 +57,8 @@ export async function copyObject(call: Call): Promise<S3Response> {
   // Copying a named version of an object to the object itself is a restore.
   const toItself =
     named.bucket === call.bucket && named.key === call.key && named.versionId === undefined
-  if (toItself && !replaces && storageClass === undefined && !asksForEncryption(headers)) {
+  const changes = replaces || storageClass !== undefined || headers[REDIRECT_LOCATION] !== undefined
+  if (toItself && !changes && !asksForEncryption(headers)) {
     throw new S3Error(
       'InvalidRequest',
       "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
@@ -76,7 +79,7 @@ export async function copyObject(call: Call): Promise<S3Response> {
   }
   const kept: ObjectHeaders = replaces
     ? objectHeaders(call.request)
-    : { system: info.system, user: info.user, storageClass: storageClass ?? 'STANDARD' }
+    : { ...keptHeaders(call, info), storageClass: storageClass ?? 'STANDARD' }
   const algorithm =
     algorithmHeader(headers, 'x-amz-checksum-algorithm') ??
     algorithmOf(info.checksums) ??
@@ -98,6 +101,16 @@ export async function copyObject(call: Call): Promise<S3Response> {
   const { finished } = body
   const result = copyResult(made.lastModifiedMs, finished.etag, checksumXml(finished))
   return xmlResponse('CopyObjectResult', result, answer)
+}
+
+/** As in AWS, the redirect of a website does not go along: the copy has that of its own request. */
+function keptHeaders(
+  call: Call,
+  { system, user }: ObjectInfo,
+): Omit<ObjectHeaders, 'storageClass'> {
+  const { [REDIRECT_LOCATION]: _redirect, ...kept } = system
+  keepRedirect(call.request.headers, kept)
+  return { system: kept, user }
 }
 
 /**

@@ -30,7 +30,7 @@ const KNOWN: ReadonlySet<string> = new Set([...LISTS, 'ID', 'MaxAgeSeconds'])
  */
 export async function putBucketCors(call: Call): Promise<S3Response> {
   const cors = parseCors(await digestedXml(call, CORS_LIMITS))
-  await call.store.changeBucket(call.context, { bucket: call.bucket, change: { cors } })
+  await call.changeBucket({ cors })
   return emptyResponse(200)
 }
 
@@ -45,7 +45,7 @@ export async function getBucketCors(call: Call): Promise<S3Response> {
 
 /** `DELETE /bucket?cors`: 204, also when nothing was configured. Throws NoSuchBucket. */
 export async function deleteBucketCors(call: Call): Promise<S3Response> {
-  await call.store.changeBucket(call.context, { bucket: call.bucket, change: { cors: null } })
+  await call.changeBucket({ cors: null })
   return emptyResponse(204)
 }
 

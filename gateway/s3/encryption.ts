@@ -185,6 +185,27 @@ export async function openReader(
   return decryptedReader(reader, await unwrapped(call, record, bucket, key))
 }
 
+/**
+ * The record of the same data for the key of the request: its data key is wrapped again. Throws InvalidRequest for SSE-C, whose
+ * data key follows from the name of the object.
+ */
+export async function rewrappedFor(call: Call, text: string, source: string): Promise<string> {
+  const record = readEncryption(text)
+  if (record.method === 'SSE-C') {
+    throw new S3Error('InvalidRequest', 'Objects with SSE-C cannot be renamed. Copy them instead.')
+  }
+  const { name, context } = record
+  const { keyId } = record.key
+  const dataKey = await unwrapped(call, record, call.bucket, source)
+  if (name !== undefined) await authorizeKey(call, 'kms:GenerateDataKey', { keyId, name })
+  const binding = bindingOf(call.bucket, call.key, context)
+  const wrapping = call.store.wrapDataKey(call.context, { keyId, dataKey, binding })
+  const key = await wrapping.catch((error: unknown) => {
+    throw shownFailure(error, name)
+  })
+  return JSON.stringify({ ...record, key })
+}
+
 function customerOpened(
   record: CustomerEncrypted,
   customer: CustomerKey | undefined,

@@ -26,6 +26,7 @@ import {
   addChecksums,
   algorithmOf,
   invalidArgument,
+  REDIRECT_LOCATION,
   requestedPart,
   SYSTEM_HEADERS,
 } from './common.ts'
@@ -60,15 +61,31 @@ export function headObject(call: Call): Promise<S3Response> {
 }
 
 /**
+ * The object for a visitor of a website: GetObject or HeadObject, but an object that redirects is answered with 301, whatever
+ * the conditions of the request are.
+ */
+export function readWebsiteObject(call: Call, withData: boolean): Promise<S3Response> {
+  return readObject(call, withData, redirectOf)
+}
+
+function redirectOf({ system }: ObjectInfo): S3Response | undefined {
+  const location = system[REDIRECT_LOCATION]
+  return location === undefined ? undefined : { status: 301, headers: { Location: location } }
+}
+
+/** What is answered instead of some objects. */
+type Instead = (info: ObjectInfo) => S3Response | undefined
+
+/**
  * Reads once more, and only once, when the object was replaced between its metadata and its first chunk (R4). The
  * second read may find another version, so conditions and ranges are evaluated again.
  */
-async function readObject(call: Call, withData: boolean): Promise<S3Response> {
+async function readObject(call: Call, withData: boolean, instead?: Instead): Promise<S3Response> {
   try {
-    return await readOnce(call, withData)
+    return await readOnce(call, withData, instead)
   } catch (error) {
     if (!(error instanceof ReplacedError)) throw error
-    return readOnce(call, withData)
+    return readOnce(call, withData, instead)
   }
 }
 
@@ -76,7 +93,7 @@ async function readObject(call: Call, withData: boolean): Promise<S3Response> {
  * One attempt. Throws ReplacedError when the blocks were freed by an overwrite or delete before the first chunk was
  * read.
  */
-async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
+async function readOnce(call: Call, withData: boolean, instead?: Instead): Promise<S3Response> {
   const { request, bucket, key } = call
   const { headers } = request
   const versionId = requestedVersion(call)
@@ -90,6 +107,8 @@ async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
   const found = await call.getObject({ bucket, key, versionId, withData })
   const reader = await openReader(call, found, withData)
   const { info } = reader
+  const other = instead?.(info)
+  if (other !== undefined) return other
   if (evaluateRead(headers, info, call.nowMs) === 'not-modified') {
     return { status: 304, headers: validators(reader) }
   }

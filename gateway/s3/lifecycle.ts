@@ -39,7 +39,7 @@ const DEFAULT_MINIMUM_SIZE = 'all_storage_classes_128K'
  */
 export async function putBucketLifecycle(call: Call): Promise<S3Response> {
   const lifecycle = parseLifecycle(await settingXml(call, LIFECYCLE_LIMITS))
-  await call.store.changeBucket(call.context, { bucket: call.bucket, change: { lifecycle } })
+  await call.changeBucket({ lifecycle })
   return emptyResponse(200, { [MINIMUM_SIZE]: DEFAULT_MINIMUM_SIZE })
 }
 
@@ -59,8 +59,7 @@ export async function getBucketLifecycle(call: Call): Promise<S3Response> {
 
 /** `DELETE /bucket?lifecycle`: 204, also when nothing was configured. Throws NoSuchBucket. */
 export async function deleteBucketLifecycle(call: Call): Promise<S3Response> {
-  const { bucket } = call
-  await call.store.changeBucket(call.context, { bucket, change: { lifecycle: null } })
+  await call.changeBucket({ lifecycle: null })
   return emptyResponse(204)
 }
 

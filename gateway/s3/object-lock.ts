@@ -31,7 +31,7 @@ import { addVersionHeader, requestedVersion } from './version.ts'
  */
 export async function putObjectLockConfiguration(call: Call): Promise<S3Response> {
   const objectLock = parseLockSetting(await lockXml(call))
-  await call.store.changeBucket(call.context, { bucket: call.bucket, change: { objectLock } })
+  await call.changeBucket({ objectLock })
   return emptyResponse(200)
 }
 

@@ -2,7 +2,7 @@
 
 import type { Backend } from '../port/backend.ts'
 import type { Identity } from '../port/identity.ts'
-import type { BucketAccess } from '../port/buckets.ts'
+import type { BucketAccess, BucketChange } from '../port/buckets.ts'
 import type {
   ObjectAcl,
   ObjectBackend,
@@ -83,6 +83,11 @@ export interface Call {
     change: ObjectChange,
     judged?: ObjectFacts,
   ): ReturnType<ObjectBackend['changeObject']>
+  /**
+   * BucketBackend.changeBucket of the target, for changes that do not decide about access (those: s3/access-change.ts). It is
+   * made only while the bucket belongs to the account for which the right was decided. Throws Conflict otherwise.
+   */
+  changeBucket(change: BucketChange): Promise<void>
   /** The owner and settings of a bucket, as decisions about this request use them: at most 1 s old (T7). */
   access(bucket: string): Promise<BucketAccess>
 }

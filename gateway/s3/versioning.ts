@@ -28,7 +28,7 @@ export async function getBucketVersioning(call: Call): Promise<S3Response> {
  */
 export async function putBucketVersioning(call: Call): Promise<S3Response> {
   const versioning = parseVersioning(await settingXml(call, VERSIONING_LIMITS))
-  await call.store.changeBucket(call.context, { bucket: call.bucket, change: { versioning } })
+  await call.changeBucket({ versioning })
   return emptyResponse(200)
 }
 

@@ -53,6 +53,7 @@ const SETTINGS: Readonly<Record<string, readonly [put: string, mark: string]>> =
   GetBucketCors: ['PutBucketCors', 'cors'],
   GetBucketEncryption: ['PutBucketEncryption', 'encryption'],
   GetBucketTagging: ['PutBucketTagging', 'tagging'],
+  GetBucketWebsite: ['PutBucketWebsite', 'website'],
   GetObjectLegalHold: ['PutObjectLegalHold', 'legal-hold'],
   GetObjectRetention: ['PutObjectRetention', 'retention'],
 }
@@ -73,6 +74,8 @@ const BODIES: Readonly<Record<string, (bucket: string, partChecksum: string) => 
   PutBucketEncryption: () =>
     '<ServerSideEncryptionConfiguration><Rule/></ServerSideEncryptionConfiguration>',
   PutBucketTagging: () => TAGGING,
+  PutBucketWebsite: () =>
+    '<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument></WebsiteConfiguration>',
   PutBucketOwnershipControls: () =>
     '<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>',
   PutObjectTagging: () => TAGGING,
@@ -90,6 +93,8 @@ const NEEDED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   PutBucketAcl: { 'x-amz-acl': 'private' },
   PutObjectAcl: { 'x-amz-acl': 'private' },
 }
+/** The header that names the object which the operation reads, where it is no mark. */
+const SOURCE_HEADERS: Readonly<Record<string, string>> = { RenameObject: 'x-amz-rename-source' }
 
 /** Operations with headers of access control lists, which buckets do not allow by default. */
 const LISTED: ReadonlySet<string> = new Set([
@@ -138,7 +143,8 @@ export async function prepareSample(
     return [parameter, { uploadId, partNumber: '1' }[parameter] ?? value]
   })
   const headers: Record<string, string> = { ...NEEDED[name] }
-  if (operation.markHeader !== undefined) headers[operation.markHeader] = `/${bucket}/source`
+  const sourceHeader = operation.markHeader ?? SOURCE_HEADERS[name]
+  if (sourceHeader !== undefined) headers[sourceHeader] = `/${bucket}/source`
   const partChecksum =
     checksum === undefined
       ? ''
@@ -288,6 +294,7 @@ const SAMPLES: Readonly<Record<string, string>> = {
   'x-amz-storage-class': 'STANDARD_IA',
   'x-amz-tagging': 'team=a',
   'x-amz-tagging-directive': 'COPY',
+  'x-amz-website-redirect-location': '/other',
   'x-amz-transition-default-minimum-object-size': 'all_storage_classes_128K',
 }
 

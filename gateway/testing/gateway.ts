@@ -72,6 +72,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     certificates: options.certificates,
     proxies: options.proxies,
     hostSuffixes: ['s3.example.org'],
+    websiteDomains: ['web.example.org'],
     clock,
     afterTurn: (run) => setImmediate(run),
     randomBytes,

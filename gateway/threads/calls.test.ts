@@ -27,6 +27,7 @@ const CODES: Record<StoreErrorCode, true> = {
   EntityTooSmall: true,
   EntityTooLarge: true,
   PreconditionFailed: true,
+  TokenMismatch: true,
   Conflict: true,
   Unavailable: true,
   InsufficientStorage: true,

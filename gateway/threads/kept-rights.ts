@@ -34,6 +34,7 @@ const USES_BUCKET: ReadonlySet<string> = new Set([
   'ListObjectsV2',
   'ListParts',
   'PutObject',
+  'RenameObject',
   'UploadPart',
   'UploadPartCopy',
 ])

@@ -52,6 +52,7 @@ export const METHODS = [
   'getObject',
   'deleteObject',
   'changeObject',
+  'renameObject',
   'listObjects',
   'listVersions',
   'createUpload',

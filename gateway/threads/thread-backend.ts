@@ -125,6 +125,7 @@ export class ThreadBackend implements Backend {
   listBuckets: Backend['listBuckets'] = (...args) => this.#pass('listBuckets', args)
   deleteObject: Backend['deleteObject'] = (...args) => this.#pass('deleteObject', args)
   changeObject: Backend['changeObject'] = (...args) => this.#pass('changeObject', args)
+  renameObject: Backend['renameObject'] = (...args) => this.#pass('renameObject', args)
   listObjects: Backend['listObjects'] = async (...args) => {
     const page = await this.#pass('listObjects', args)
     // What was sent is plain data.

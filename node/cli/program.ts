@@ -113,6 +113,7 @@ function addStartCommand(program: Command, { terminal, clock, finish }: CommandC
     .description('run one node: a new cluster of one, or a member of an existing one')
     .option('--data <dir>', 'directory of this node (default: ./shoal-data)')
     .option('--s3 <host:port>', 'address of the S3 API (default: 127.0.0.1:9000)')
+    .option('--website <host:port>', 'where websites of buckets are served')
     .option('--tls-cert <files>', 'certificates of the S3 API, PEM; with commas between several')
     .option('--tls-key <files>', 'their private keys, PEM, in the same order')
     .option(

@@ -151,8 +151,9 @@ function announce(
  * credentials are printed once, and never when the user has chosen them.
  */
 export function readyLines(node: RunningNode, config: Config, isTty: boolean): string[] {
-  const { s3Url, adminUrl, nodeId, credentials } = node
-  const lines = [`ready s3=${s3Url} admin=${adminUrl} node=${nodeId}`]
+  const { s3Url, websiteUrl, adminUrl, nodeId, credentials } = node
+  const websites = websiteUrl === undefined ? '' : ` website=${websiteUrl}`
+  const lines = [`ready s3=${s3Url} admin=${adminUrl} node=${nodeId}${websites}`]
   const path = join(resolve(config.data), 'credentials.json')
   const chosen = config.rootSecretKey !== undefined
   if (credentials?.fresh === true && !chosen) {

@@ -1,5 +1,5 @@
 /**
- * The joiner's half of joining: asks the members that the token names until this node is a member of a STABLE epoch. It
+ * The joiner's half of joining: asks the members that the token names until a STABLE epoch has made this node a member. It
  * gives up with a MembershipError, and never founds a cluster of its own (L1). Once it was in a plan it has no deadline any
  * more, because copying its data may take long. When it was dropped from the plan meanwhile, it asks again. A node that was
  * stopped after it had been admitted goes on without a token: the handshake proves which node it is, and the layout that
@@ -10,7 +10,7 @@
  * and drops the other again and again runs an earlier program.
  */
 
-import type { ClusterId, NodeId, StorageId } from '../../protocol/ids.ts'
+import type { ClusterId, NodeId } from '../../protocol/ids.ts'
 import type { Member } from '../../protocol/layout/entry.ts'
 import type { Clock, Logger, Network } from '../env/ports.ts'
 import { fetchEntries } from './entry-transfer.ts'
@@ -52,6 +52,8 @@ export interface JoinerParts {
   readonly logger: Logger
   /** This node, as it wants to be a member. */
   readonly member: () => Member
+  /** Whether a STABLE epoch has made it a member. */
+  readonly isEstablished: () => boolean
   readonly hasClusterSecret: () => boolean
   /** Durable when it resolves. */
   readonly saveClusterSecret: (secret: Uint8Array) => Promise<void>
@@ -102,7 +104,7 @@ export class Joiner {
   }
 
   /**
-   * Resolves when this node is a member of a STABLE epoch and has the cluster secret. Rejects with MembershipError:
+   * Resolves when a STABLE epoch has made this node a member and it has the cluster secret. Rejects with MembershipError:
    * with the code of a refusal, with 'no-answer' at the deadline, 'old-members', or 'stopped'.
    *
    * @param timeoutMs counts until the node is in a plan. Then it waits for as long as the change takes
@@ -298,18 +300,8 @@ export class Joiner {
     }
   }
 
-  /** Whether this node is a member and has the cluster secret. */
+  /** Whether this node is a member, also while the next change is under way, and has the cluster secret. */
   #isIn(): boolean {
-    const { log, member, hasClusterSecret } = this.#parts
-    return isStableMember(log, member()) && hasClusterSecret()
+    return this.#parts.isEstablished() && this.#parts.hasClusterSecret()
   }
-}
-
-/** Whether the node is a member of the last epoch known, and that epoch is STABLE. */
-export function isStableMember(
-  log: LayoutLog,
-  { nodeId, storageId }: { nodeId: NodeId; storageId: StorageId },
-): boolean {
-  const { view } = log
-  return view?.state === 'STABLE' && view.member(nodeId)?.storageId === storageId
 }

@@ -99,6 +99,29 @@ describe('a joiner that dies, comes again or copies', () => {
     await world.run(b.manager.join(await joinTokenOf(a!)))
     expect(memberIds(b)).toEqual(ids(a!, b))
   })
+})
+
+describe('a joiner that is a member already', () => {
+  test('a joiner that becomes a member unnoticed is one while the next change is planned', async () => {
+    const { world, nodes } = await three()
+    const [a, b, c] = nodes
+    const [d, e] = [await world.node('d'), await world.node('e')]
+    const joining = world.run(d.manager.join(await joinTokenOf(a)))
+    await world.until(() => viewOf(a).state === 'JOINT')
+    d.up = false
+    await world.until(() => viewOf(a).state === 'STABLE' && memberIds(a).length === 4)
+    for (const node of [a, b, c, d, e]) {
+      node.holds = node !== e
+      node.moves.isCaughtUp = false
+    }
+    const next = world.run(e.manager.join(await joinTokenOf(b)))
+    await world.until(() => viewOf(a).state === 'PLANNED')
+    d.up = true
+    await joining
+    expect([viewOf(d).state, d.secret]).toEqual(['PLANNED', a.secret])
+    for (const node of [a, b, c, d, e]) node.moves.isCaughtUp = true
+    await next
+  })
 
   test('a member that joins again changes nothing', async () => {
     const world = new LayoutWorld()

@@ -3,14 +3,14 @@
 import { equalBytes } from '../../protocol/bytes.ts'
 import { MembershipError } from './errors.ts'
 import { removedLine } from './former.ts'
-import { isStableMember, Joiner, type JoinerParts } from './joiner.ts'
+import { Joiner, type JoinerParts } from './joiner.ts'
 import type { OwnPlace } from './own-place.ts'
 import type { SecretOffice, SecretStore } from './secret-office.ts'
 import { decodeToken } from './token-codec.ts'
 
 export interface JoiningParts extends Omit<
   JoinerParts,
-  'member' | 'hasClusterSecret' | 'saveClusterSecret'
+  'member' | 'isEstablished' | 'hasClusterSecret' | 'saveClusterSecret'
 > {
   readonly place: OwnPlace
   readonly secrets: SecretOffice
@@ -35,7 +35,8 @@ export async function joinCluster(
     throw new MembershipError('other-cluster', 'this data directory belongs to another cluster')
   }
   const hasClusterSecret = (): boolean => secrets.current() !== undefined
-  if (isStableMember(log, place.member()) && hasClusterSecret()) return
+  const isEstablished = (): boolean => place.isEstablished()
+  if (isEstablished() && hasClusterSecret()) return
   // Also while others still copy from it: what it began as a member has ended and must not go on (G5).
   const left = place.leftIn()
   if (left !== undefined) throw new MembershipError('removed', removedLine(left))
@@ -49,7 +50,6 @@ export async function joinCluster(
     if (known === undefined || !equalBytes(known, secret)) await clusterSecret.set(secret)
     secrets.adopted()
   }
-  await new Joiner({ ...parts, member, hasClusterSecret, saveClusterSecret }, decoded).run(
-    timeoutMs,
-  )
+  const own = { member, isEstablished, hasClusterSecret, saveClusterSecret }
+  await new Joiner({ ...parts, ...own }, decoded).run(timeoutMs)
 }

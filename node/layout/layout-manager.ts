@@ -277,7 +277,7 @@ export class LayoutManager {
   }
 
   /**
-   * Resolves when this node is a member of a STABLE epoch, at once when it already is. Rejects with MembershipError, whose
+   * Resolves when a STABLE epoch has made this node a member, at once when it already is one. Rejects with MembershipError, whose
    * message is fit for a user.
    *
    * @param token undefined when it was admitted in an earlier run, as its layout says

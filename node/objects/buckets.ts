@@ -24,10 +24,11 @@ import type {
   BucketChange,
   BucketInfo,
   BucketSettings,
+  ChangeBucketRequest,
 } from '../../gateway/port/buckets.ts'
 import { RIGHTS_AGE_MS, type Timed } from '../../gateway/port/rights.ts'
 import type { RequestContext } from '../../protocol/context.ts'
-import { sameAccess } from '../../gateway/port/bucket-access.ts'
+import { requireOwner, sameAccess } from '../../gateway/port/bucket-access.ts'
 import type { Clock, Random } from '../env/ports.ts'
 import type { Fresh } from '../tools/fresh.ts'
 import { internalContext } from '../tools/internal-context.ts'
@@ -190,21 +191,19 @@ export class Buckets {
    * Changes some settings of a live bucket. When it resolves, every later operation through any node obeys the change
    * (T8).
    *
-   * Throws NoSuchBucket; Conflict when `judged` is given and policy or public access block differ from it by now, or
-   * when others change the bucket again and again; Unavailable when the change may still happen.
+   * Throws NoSuchBucket; Conflict when it has another owner by now, when `judged` is given and what decides about access
+   * differs by now, or when others change the bucket again and again; Unavailable when the change may still happen.
    */
   async changeSettings(
     context: RequestContext,
-    {
-      bucket: name,
-      change,
-      judged,
-    }: { bucket: string; change: BucketChange; judged?: BucketSettings | undefined },
+    { bucket: name, ownerAccount, change, judged }: ChangeBucketRequest,
   ): Promise<void> {
     for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
       const began = this.#cache.beginRead()
       const found = await this.#reader.live(context, name)
       this.#mustBeDecided(found)
+      // An incarnation never changes its owner.
+      requireOwner(found, ownerAccount)
       await this.#announce(context, found, change, 'before')
       let outdated = false
       let refusal: StoreError | undefined
@@ -261,9 +260,10 @@ export class Buckets {
    * Deletes an empty bucket. Throws NoSuchBucket, BucketNotEmpty, Conflict, and Unavailable when the outcome is not
    * known.
    */
-  async delete(context: RequestContext, name: string): Promise<void> {
+  async delete(context: RequestContext, name: string, ownerAccount?: string): Promise<void> {
     const found = await this.#creation.decided(context, await this.#reader.record(context, name))
     if (found === undefined) throw noSuchBucket(name)
+    requireOwner(found, ownerAccount)
     this.#mustBeDecided(found)
     await this.#deletion.run(context, found)
   }

@@ -12,6 +12,7 @@ import { byteString } from '../../protocol/bytes.ts'
 import {
   manifestCodec,
   type ObjectRecord,
+  type StorageRecord,
   type VersionRecord,
 } from '../../protocol/codec/versioned.ts'
 import { ReplacedError, StoreError } from '../../protocol/errors.ts'
@@ -50,6 +51,14 @@ interface Asked {
   readonly withData: boolean
 }
 
+/** An object that was found. */
+export interface FoundObject {
+  readonly reader: ObjectReader
+  readonly version: VersionRecord
+  /** The complete list, also when the version has a manifest instead. */
+  readonly storage: readonly StorageRecord[]
+}
+
 export class ObjectReads {
   readonly #options: ObjectReadsOptions
 
@@ -70,6 +79,16 @@ export class ObjectReads {
     key: RegisterKey,
     asked: Asked,
   ): Promise<ObjectReader> {
+    return (await this.find(context, bucket, key, asked)).reader
+  }
+
+  /** As `get`, with the version's record. */
+  async find(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    asked: Asked,
+  ): Promise<FoundObject> {
     try {
       return await this.#get(context, bucket, key, asked)
     } catch (error) {
@@ -94,7 +113,7 @@ export class ObjectReads {
     bucket: Bucket,
     key: RegisterKey,
     { key: name, versionId, withData }: Asked,
-  ): Promise<ObjectReader> {
+  ): Promise<FoundObject> {
     const { accepted, block } = await this.#options.registers.read(context, {
       key,
       fence: bucket,
@@ -122,15 +141,20 @@ export class ObjectReads {
         return 'lost'
       })
     }
-    if (version.sizeBytes === 0) return { info, versioned, read, bytes: new Uint8Array(0) }
+    const found = (bytes?: Uint8Array): FoundObject => ({
+      reader: { info, versioned, read, bytes },
+      version,
+      storage,
+    })
+    if (version.sizeBytes === 0) return found(new Uint8Array(0))
     const only = storage.length === 1 ? storage[0] : undefined
     // A slower replica may have sent the block of an older state.
     const packed =
       only?.packed === true && packedBlockKey(key, dataId(byteString(only.dataId))) === block?.key
     if (packed && block?.bytes.length === only.sizeBytes) {
-      return { info, versioned, read, bytes: block.bytes }
+      return found(block.bytes)
     }
-    return { info, versioned, read }
+    return found()
   }
 
   /** The version that a GET is for. Throws NoSuchKey, NoSuchVersion or IsDeleteMarker when there is none to return. */

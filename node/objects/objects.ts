@@ -22,16 +22,8 @@ import {
   verdict,
   withRefusedTicket,
 } from '../../protocol/object/object.ts'
-import { find, isLacking } from '../../protocol/object/pages.ts'
 import { VERSION_RANDOM_BYTES } from '../../protocol/object/version-id.ts'
-import {
-  VERSIONING,
-  wantedOf,
-  withDeleteMarker,
-  withoutVersion,
-  withVersion,
-  type VersionNeighbours,
-} from '../../protocol/object/versions.ts'
+import { withVersion, type VersionNeighbours } from '../../protocol/object/versions.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { ListVersionsPage, ListVersionsRequest } from '../../gateway/port/versions.ts'
 import type {
@@ -42,6 +34,7 @@ import type {
   ObjectHeaders,
   ObjectReader,
   PutResult,
+  RenameRequest,
   WriteCondition,
 } from '../../gateway/port/objects.ts'
 import type { ObjectBody, SmallBody } from '../../gateway/port/body.ts'
@@ -62,14 +55,16 @@ import {
   type EditOutcome,
   type ObjectEdit,
 } from './object-changes.ts'
+import { deleteCurrent, deleteVersion } from './object-deletes.ts'
 import { conditionError } from './object-errors.ts'
 import { ObjectLists } from './object-lists.ts'
 import { ObjectReads } from './object-reads.ts'
 import { Pages } from './pages.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import { releasedStorage } from './released.ts'
+import { Renames } from './renames.ts'
 import { changeVersion } from './version-changes.ts'
-import { putResultOf, versionIdText, versionRecordOf } from './versions.ts'
+import { putResultOf, versionRecordOf } from './versions.ts'
 
 export interface ObjectsOptions {
   readonly registers: RegisterClient
@@ -99,6 +94,7 @@ export class Objects {
   readonly #changes: ObjectChanges
   readonly #reads: ObjectReads
   readonly #lists: ObjectLists
+  readonly #renames: Renames
 
   constructor(options: ObjectsOptions) {
     this.#options = options
@@ -108,6 +104,8 @@ export class Objects {
     this.#changes = new ObjectChanges({ ...common, reclaim: this.#reclaim })
     this.#reads = new ObjectReads(common)
     this.#lists = new ObjectLists(common)
+    const [reclaim, changes, reads] = [this.#reclaim, this.#changes, this.#reads]
+    this.#renames = new Renames({ ...options, reclaim, changes, reads })
   }
 
   /** The object's register: in the partition of the shard that the key's hash chooses. */
@@ -243,9 +241,17 @@ export class Objects {
   ): Promise<DeleteResult> {
     const bucket = await this.#options.buckets.open(context, request.bucket)
     const key = this.key(bucket, request.key)
-    return request.versionId === undefined
-      ? this.#deleteCurrent(context, bucket, key, request.condition)
-      : this.#deleteVersion(context, bucket, key, { ...request, versionId: request.versionId })
+    const { versionId, condition } = request
+    return versionId === undefined
+      ? deleteCurrent(this.#changes, context, bucket, key, this.#surroundings(), condition)
+      : deleteVersion(this.#changes, context, bucket, key, { ...request, versionId })
+  }
+
+  /** Gives an object another key of its bucket (renames.ts). Throws as `Backend.renameObject` says. */
+  async rename(context: RequestContext, request: RenameRequest): Promise<void> {
+    const bucket = await this.#options.buckets.open(context, request.bucket)
+    const [source, target] = [this.key(bucket, request.source), this.key(bucket, request.key)]
+    await this.#renames.run(context, { bucket, source, target }, request, this.#surroundings())
   }
 
   /** Changes what may change of a version (version-changes.ts). Throws as `Backend.changeObject` says. */
@@ -300,65 +306,6 @@ export class Objects {
     value: RegisterValue | undefined,
   ): AsyncIterable<DataId> {
     return this.#pages.references(context, key, objectOf(value))
-  }
-
-  async #deleteCurrent(
-    context: RequestContext,
-    bucket: Bucket,
-    key: RegisterKey,
-    condition: WriteCondition | undefined,
-  ): Promise<DeleteResult> {
-    const around = this.#surroundings()
-    const outcome = await this.#changes.run(context, bucket, key, (input) => {
-      const { record, versioning, pages } = input
-      if (verdict(currentVersion(record), condition) !== 'holds') return undefined
-      if (versioning !== VERSIONING.never) return withDeleteMarker(record, around(input))
-      const wanted = wantedOf(record, 'null')
-      return wanted && withoutVersion(record, wanted, pages)
-    })
-    if (outcome.type === 'kept') {
-      const { record } = outcome
-      const judged = verdict(currentVersion(record), condition)
-      if (judged !== 'holds') {
-        // As AWS: 404 when there is no object, 412 when there is a delete marker.
-        throw conditionError(record.versions.length === 0 ? judged : 'fails')
-      }
-      // Deleting what does not exist succeeds.
-      return { deleteMarker: false }
-    }
-    if (outcome.versioning === VERSIONING.never) return { deleteMarker: false }
-    return { versionId: versionIdText(outcome.record.versions[0]!), deleteMarker: true }
-  }
-
-  async #deleteVersion(
-    context: RequestContext,
-    bucket: Bucket,
-    key: RegisterKey,
-    request: Pick<
-      Parameters<ObjectBackend['deleteObject']>[1],
-      'condition' | 'bypassGovernance'
-    > & {
-      readonly versionId: string
-    },
-  ): Promise<DeleteResult> {
-    const { versionId, condition, bypassGovernance = false } = request
-    let result: DeleteResult = { deleteMarker: false }
-    let refused = false
-    const edit = ({ record, pages }: EditInput): ReturnType<typeof withoutVersion> => {
-      result = { deleteMarker: false }
-      refused = false
-      const wanted = wantedOf(record, versionId)
-      const version = wanted && find(record, wanted, pages.known)
-      if (isLacking(version)) return version
-      refused = verdict(version?.deleteMarker ? undefined : version, condition) !== 'holds'
-      if (wanted === undefined || version === undefined || refused) return undefined
-      result = { versionId, deleteMarker: version.deleteMarker }
-      return withoutVersion(record, wanted, pages)
-    }
-    const rights = { bypassGovernance, liftsHold: false }
-    await this.#changes.run(context, bucket, key, edit, { rights })
-    if (refused) throw conditionError('fails')
-    return result
   }
 
   /** Newest first: a repeated completion was most likely the last write. */

@@ -331,6 +331,7 @@ export type FieldName = keyof typeof configFields
 export const flagNames = [
   'data',
   's3',
+  'website',
   'tlsCert',
   'tlsKey',
   'admin',

@@ -1,7 +1,13 @@
 /** The fields of the configuration that say where a node serves, and with which certificates (config-fields.ts). */
 
 import { z } from 'zod'
-import { addressesValue, fileNamesValue, hostPortValue, textValue } from './config-values.ts'
+import {
+  addressesValue,
+  fileNamesValue,
+  hostNamesValue,
+  hostPortValue,
+  textValue,
+} from './config-values.ts'
 import { guides } from './config-guides.ts'
 
 export const servingFields = {
@@ -10,11 +16,29 @@ export const servingFields = {
     takes: '`HOST:PORT`; port 0 is any free one',
     remembered: 'yes',
   }),
+  website: hostPortValue()
+    .optional()
+    .register(guides, {
+      meaning:
+        'Where the websites of buckets are served ([websites](docs/website.md)). They share all limits, certificates and ' +
+        'trusted proxies with the S3 port.',
+      takes: '`HOST:PORT`; port 0 is any free one',
+      otherwise: 'nowhere',
+    }),
+  websiteDomains: hostNamesValue()
+    .default([])
+    .register(guides, {
+      meaning:
+        'Host names under which websites are sub-domains: with `web.example.org`, `bucket.web.example.org` shows that ' +
+        'bucket. Every other host name is the name of a bucket itself. In a variable they are separated by commas.',
+      takes: 'lower-case host names; in a file a list',
+      otherwise: 'none',
+    }),
   tlsCert: fileNamesValue()
     .default([])
     .register(guides, {
       meaning:
-        'Certificates of the S3 port in PEM, each followed by those between it and the root. With them the port speaks TLS ' +
+        'Certificates of the S3 and website ports in PEM, each followed by those between it and the root. With them these ports speak TLS ' +
         'only. A client gets the first one that is valid for the name it asks for, else the first one. Changed files are ' +
         'used within 10 s, or at SIGHUP, and no request is cut. In a variable they are separated by commas.',
       takes: 'file names; in a file a list',
@@ -29,7 +53,7 @@ export const servingFields = {
     .default([])
     .register(guides, {
       meaning:
-        'Addresses of proxies in front of the S3 port that may say from which client a request is, in the way of ' +
+        'Addresses of proxies in front of the S3 and website ports that may say from which client a request is, in the way of ' +
         '`proxyHeader`. What others say about it is ignored. `aws:SourceIp`, `aws:SecureTransport`, the limits of an ' +
         'address and the access log then see the client ([recipes](docs/tls.md)). In a variable they are separated by commas.',
       cost: 'whoever can send from these addresses can give itself any address.',

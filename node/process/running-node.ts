@@ -28,6 +28,8 @@ export interface NodeHooks {
 
 export interface RunningNode {
   readonly s3Url: string
+  /** Undefined when websites are not served. */
+  readonly websiteUrl?: string | undefined
   readonly adminUrl: string
   readonly nodeId: string
   /** Root credentials, on the founder only. `fresh`: this is the first start that serves. */

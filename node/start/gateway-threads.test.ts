@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { sendRaw, type ConformanceTarget } from '../../gateway/conformance/world.ts'
+import { sendRaw, sendUnsigned, type ConformanceTarget } from '../../gateway/conformance/world.ts'
 import type { GatewayLimits } from '../../gateway/limits.ts'
 import { MemoryBackend } from '../../gateway/memory/memory-backend.ts'
 import { ManualClock } from '../../gateway/testing/manual-clock.ts'
@@ -193,4 +193,35 @@ test('a scrape waits one second for a thread, and then has what the thread said 
   await expect.poll(lists).toBe(2)
   expect(clock.waiting).toBe(0)
   expect(warnings).toEqual(warned)
+})
+
+test('websites are served by all threads', async () => {
+  await start({})
+  const statement = {
+    Effect: 'Allow',
+    Principal: '*',
+    Action: 's3:GetObject',
+    Resource: 'arn:aws:s3:::bucket/*',
+  }
+  const settings: readonly (readonly [string, string])[] = [
+    ['policy', JSON.stringify({ Version: '2012-10-17', Statement: [statement] })],
+    [
+      'website',
+      '<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument></WebsiteConfiguration>',
+    ],
+  ]
+  for (const [name, text] of settings) {
+    const query: [string, string][] = [[name, '']]
+    const body = [Buffer.from(text)]
+    await sendRaw(target, { method: 'PUT', path: '/bucket', query, body })
+  }
+  await sendRaw(target, { method: 'PUT', path: '/bucket/i', body: [Buffer.from('the start')] })
+  const { url } = await threads.listenForWebsites({ host: '127.0.0.1', port: 0 })
+  const served = new Set<string | undefined>()
+  for (let visits = 0; served.size < 2 && visits < 200; visits++) {
+    const page = await sendUnsigned(url, { url: '/', headers: { host: 'bucket' } })
+    expect(page.text).toBe('the start')
+    served.add(page.headers['x-amz-id-2'])
+  }
+  expect(served.size).toBe(2)
 })

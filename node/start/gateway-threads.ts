@@ -31,6 +31,7 @@ import { writeLines } from './thread-lines.ts'
 import type {
   BoundAddress,
   GatewaySettings,
+  PortFace,
   ThreadOptions,
   ToCore,
   ToThread,
@@ -63,7 +64,10 @@ export interface GatewayThreadsOptions {
 }
 
 /** What a start uses of a gateway. */
-export type ServedGateway = Pick<Gateway, 'listen' | 'close' | 'replaceCertificates'>
+export type ServedGateway = Pick<
+  Gateway,
+  'listen' | 'listenForWebsites' | 'close' | 'replaceCertificates'
+>
 
 /** A gateway that is several threads: a connection is served by whichever the system gives it to. */
 export class GatewayThreads implements ServedGateway {
@@ -94,23 +98,31 @@ export class GatewayThreads implements ServedGateway {
     return this
   }
 
+  listen(address: GatewayAddress): Promise<BoundAddress> {
+    return this.#listen(address, 's3')
+  }
+
+  listenForWebsites(address: GatewayAddress): Promise<BoundAddress> {
+    return this.#listen(address, 'website')
+  }
+
   /** All threads listen, or none goes on. Port 0 is any free one, the same for all. */
-  async listen({ host, port }: GatewayAddress): Promise<BoundAddress> {
+  async #listen({ host, port }: GatewayAddress, face: PortFace): Promise<BoundAddress> {
     const [first, ...others] = this.#threads as [GatewayThread, ...GatewayThread[]]
-    if (others.length === 0) return first.listen({ host, port })
+    if (others.length === 0) return first.listen({ host, port }, face)
     let bound: BoundAddress
     try {
-      bound = await first.listen({ host, port, sharing: 'begin' })
+      bound = await first.listen({ host, port, sharing: 'begin' }, face)
     } catch (error) {
       if (!CANNOT_SHARE.has((error as NodeJS.ErrnoException).code ?? '')) throw error
-      bound = await first.listen({ host, port })
+      bound = await first.listen({ host, port }, face)
       this.#warn()
       this.#threads = [first]
       await Promise.all(others.map((each) => each.end()))
       return bound
     }
     const further = { host, port: bound.port, sharing: 'join' } as const
-    await Promise.all(others.map((each) => each.listen(further)))
+    await Promise.all(others.map((each) => each.listen(further, face)))
     return bound
   }
 
@@ -209,8 +221,8 @@ class GatewayThread {
   }
 
   /** Rejects with the error of the system that the thread has met. */
-  async listen(address: GatewayAddress): Promise<BoundAddress> {
-    return (await this.#ask(['LISTEN', address])) as BoundAddress
+  async listen(address: GatewayAddress, face: PortFace): Promise<BoundAddress> {
+    return (await this.#ask(['LISTEN', address, face])) as BoundAddress
   }
 
   replaceCertificates(certificates: readonly TlsCertificate[]): void {

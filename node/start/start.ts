@@ -210,6 +210,8 @@ async function serveNode(start: StartWithAdmin): Promise<RunningNode> {
   }
   try {
     const s3 = await gateway.listen(config.s3)
+    const websites =
+      config.website === undefined ? undefined : await gateway.listenForWebsites(config.website)
     directory.remember({
       addresses: { s3: addressOf(s3.url), admin: addressOf(adminUrl), listen: config.listen },
       s3Tls: start.certificates === undefined ? undefined : true,
@@ -224,6 +226,7 @@ async function serveNode(start: StartWithAdmin): Promise<RunningNode> {
     const fresh = record.addresses.s3 === undefined
     return {
       s3Url: s3.url,
+      websiteUrl: websites?.url,
       adminUrl,
       nodeId: node.nodeId,
       credentials: root === undefined ? undefined : { ...root, fresh },
@@ -332,6 +335,7 @@ function settingsOf(
     region: config.region,
     sigv2: config.sigv2,
     hostSuffixes: config.hostSuffixes,
+    websiteDomains: config.websiteDomains,
     limits: {
       bodyBytesMax: config.bodyMemory,
       shares: { address: config.addressShare, caller: config.callerShare },

@@ -21,7 +21,14 @@ import type { ThreadLine } from './thread-lines.ts'
 /** What all gateways of a node have in common. */
 export type GatewaySettings = Pick<
   GatewayOptions,
-  'region' | 'sigv2' | 'hostSuffixes' | 'limits' | 'debug' | 'certificates' | 'proxies'
+  | 'region'
+  | 'sigv2'
+  | 'hostSuffixes'
+  | 'websiteDomains'
+  | 'limits'
+  | 'debug'
+  | 'certificates'
+  | 'proxies'
 >
 
 /** What a gateway thread is given when it is started (`workerData`). */
@@ -40,6 +47,9 @@ export interface ThreadOptions {
   readonly codeCache: string | undefined
 }
 
+/** What is served at a port. */
+export type PortFace = 's3' | 'website'
+
 /** The fields of an error that survive on their own: structured clone drops an error's `code`. */
 export interface PlainError {
   readonly message: string
@@ -54,7 +64,7 @@ export interface BoundAddress {
 }
 
 export type ToThread =
-  | readonly [kind: 'LISTEN', address: GatewayAddress]
+  | readonly [kind: 'LISTEN', address: GatewayAddress, face: PortFace]
   | readonly [kind: 'CLOSE', drainMs: number]
   | readonly [kind: 'CERTIFICATES', certificates: readonly TlsCertificate[]]
   | readonly [kind: 'COUNT']

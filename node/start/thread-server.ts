@@ -9,7 +9,13 @@ import { ThreadBackend } from '../../gateway/threads/thread-backend.ts'
 import { afterTurn, SystemClock, SystemRandom } from '../env/system.ts'
 import { BUG_EXIT_CODE, stopLine } from '../tools/failed-assertion.ts'
 import { LineSender } from './thread-lines.ts'
-import { plainError, type ThreadOptions, type ToCore, type ToThread } from './thread-messages.ts'
+import {
+  plainError,
+  type PortFace,
+  type ThreadOptions,
+  type ToCore,
+  type ToThread,
+} from './thread-messages.ts'
 
 /** Makes the gateway, and does from now on what the core says. `listens` is called when the port is open. */
 export function serveInThread(
@@ -26,10 +32,11 @@ export function serveInThread(
   const lines = new LineSender({ afterTurn, post: (batch, size) => post(['LINES', batch, size]) })
   const metrics = new GatewayMetrics()
   const gateway = gatewayOf(options, lines, metrics)
-  const listen = async (address: GatewayAddress): Promise<void> => {
+  const listen = async (address: GatewayAddress, face: PortFace): Promise<void> => {
     try {
-      post(['LISTENING', await gateway.listen(address)])
-      listens()
+      const listening = face === 's3' ? gateway.listen(address) : gateway.listenForWebsites(address)
+      post(['LISTENING', await listening])
+      if (face === 's3') listens()
     } catch (error) {
       post(['REFUSED', plainError(error)])
     }
@@ -42,7 +49,7 @@ export function serveInThread(
   core.on('message', (message: ToThread) => {
     switch (message[0]) {
       case 'LISTEN':
-        void listen(message[1])
+        void listen(message[1], message[2])
         break
       case 'CLOSE':
         void close(message[1])

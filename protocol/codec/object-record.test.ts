@@ -61,6 +61,10 @@ const version = fc.oneof(
   fc.record({ ...versionFields, acl }),
   fc.record({ ...versionFields, acl, lock }),
   fc.record({ ...versionFields, encryption }),
+  fc.record({
+    ...versionFields,
+    renamed: fc.record({ token: text, source: text, sequence: number }),
+  }),
 )
 const ref = fc.record({
   dataId: bytes(24),

@@ -19,6 +19,7 @@ import type {
   PageRecord,
   PageRefRecord,
   PairRecord,
+  RenameRecord,
   StorageRecord,
   VersionRecord,
 } from './records.js'
@@ -174,6 +175,9 @@ function readVersionField(version: VersionRecord, reader: FieldReader): void {
     case 18:
       version.lock = readLock(reader.message())
       break
+    case 19:
+      version.renamed = readRename(reader.message())
+      break
     default:
       break
   }
@@ -198,6 +202,23 @@ function writeVersion(to: FieldWriter, version: VersionRecord): void {
   if (version.acl !== undefined) to.message(16, version.acl, writeAcl)
   if (version.encryption !== undefined) to.text(17, version.encryption)
   if (version.lock !== undefined) to.message(18, version.lock, writeLock)
+  if (version.renamed !== undefined) to.message(19, version.renamed, writeRename)
+}
+
+function readRename(reader: FieldReader): RenameRecord {
+  const rename: RenameRecord = { token: '', source: '', sequence: 0 }
+  while (reader.next()) {
+    if (reader.field === 1) rename.token = reader.text()
+    else if (reader.field === 2) rename.source = reader.text()
+    else if (reader.field === 3) rename.sequence = reader.value
+  }
+  return rename
+}
+
+function writeRename(to: FieldWriter, rename: RenameRecord): void {
+  to.text(1, rename.token)
+  to.text(2, rename.source)
+  to.number(3, rename.sequence)
 }
 
 function readAcl(reader: FieldReader): AclRecord {

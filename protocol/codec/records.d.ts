@@ -76,6 +76,29 @@ export declare namespace LockRecord {
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<LockRecord>): LockRecord;
     function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<LockRecord>): Generator<LockRecordModeFieldEvent | LockRecordRetainUntilMsFieldEvent | LockRecordLegalHoldFieldEvent>;
 }
+export interface RenameRecord {
+    token: string;
+    source: string;
+    sequence: number;
+}
+export declare namespace RenameRecord {
+    const codec: () => Codec<RenameRecord>;
+    interface RenameRecordTokenFieldEvent {
+        field: '$.token';
+        value: string;
+    }
+    interface RenameRecordSourceFieldEvent {
+        field: '$.source';
+        value: string;
+    }
+    interface RenameRecordSequenceFieldEvent {
+        field: '$.sequence';
+        value: number;
+    }
+    function encode(obj: Partial<RenameRecord>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<RenameRecord>): RenameRecord;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<RenameRecord>): Generator<RenameRecordTokenFieldEvent | RenameRecordSourceFieldEvent | RenameRecordSequenceFieldEvent>;
+}
 export interface AclGrantRecord {
     account: string;
     group: number;
@@ -152,6 +175,7 @@ export interface VersionRecord {
     acl?: AclRecord;
     encryption?: string;
     lock?: LockRecord;
+    renamed?: RenameRecord;
 }
 export declare namespace VersionRecord {
     const codec: () => Codec<VersionRecord>;
@@ -299,9 +323,21 @@ export declare namespace VersionRecord {
         field: '$.lock.legalHold';
         value: number;
     }
+    interface VersionRecordRenamedTokenFieldEvent {
+        field: '$.renamed.token';
+        value: string;
+    }
+    interface VersionRecordRenamedSourceFieldEvent {
+        field: '$.renamed.source';
+        value: string;
+    }
+    interface VersionRecordRenamedSequenceFieldEvent {
+        field: '$.renamed.sequence';
+        value: number;
+    }
     function encode(obj: Partial<VersionRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): VersionRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): Generator<VersionRecordVersionIdFieldEvent | VersionRecordDeleteMarkerFieldEvent | VersionRecordSizeBytesFieldEvent | VersionRecordEtagFieldEvent | VersionRecordLastModifiedMsFieldEvent | VersionRecordStorageClassFieldEvent | VersionRecordSystemNameFieldEvent | VersionRecordSystemValueFieldEvent | VersionRecordUserNameFieldEvent | VersionRecordUserValueFieldEvent | VersionRecordChecksumsNameFieldEvent | VersionRecordChecksumsValueFieldEvent | VersionRecordChecksumTypeFieldEvent | VersionRecordStorageDataIdFieldEvent | VersionRecordStorageSizeBytesFieldEvent | VersionRecordStoragePackedFieldEvent | VersionRecordStorageChecksumFieldEvent | VersionRecordStorageSaltFieldEvent | VersionRecordManifestFieldEvent | VersionRecordUploadIdFieldEvent | VersionRecordSequenceFieldEvent | VersionRecordTagsNameFieldEvent | VersionRecordTagsValueFieldEvent | VersionRecordAclOwnerFieldEvent | VersionRecordAclGrantsAccountFieldEvent | VersionRecordAclGrantsGroupFieldEvent | VersionRecordAclGrantsPermissionFieldEvent | VersionRecordAclListedFieldEvent | VersionRecordEncryptionFieldEvent | VersionRecordLockModeFieldEvent | VersionRecordLockRetainUntilMsFieldEvent | VersionRecordLockLegalHoldFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): Generator<VersionRecordVersionIdFieldEvent | VersionRecordDeleteMarkerFieldEvent | VersionRecordSizeBytesFieldEvent | VersionRecordEtagFieldEvent | VersionRecordLastModifiedMsFieldEvent | VersionRecordStorageClassFieldEvent | VersionRecordSystemNameFieldEvent | VersionRecordSystemValueFieldEvent | VersionRecordUserNameFieldEvent | VersionRecordUserValueFieldEvent | VersionRecordChecksumsNameFieldEvent | VersionRecordChecksumsValueFieldEvent | VersionRecordChecksumTypeFieldEvent | VersionRecordStorageDataIdFieldEvent | VersionRecordStorageSizeBytesFieldEvent | VersionRecordStoragePackedFieldEvent | VersionRecordStorageChecksumFieldEvent | VersionRecordStorageSaltFieldEvent | VersionRecordManifestFieldEvent | VersionRecordUploadIdFieldEvent | VersionRecordSequenceFieldEvent | VersionRecordTagsNameFieldEvent | VersionRecordTagsValueFieldEvent | VersionRecordAclOwnerFieldEvent | VersionRecordAclGrantsAccountFieldEvent | VersionRecordAclGrantsGroupFieldEvent | VersionRecordAclGrantsPermissionFieldEvent | VersionRecordAclListedFieldEvent | VersionRecordEncryptionFieldEvent | VersionRecordLockModeFieldEvent | VersionRecordLockRetainUntilMsFieldEvent | VersionRecordLockLegalHoldFieldEvent | VersionRecordRenamedTokenFieldEvent | VersionRecordRenamedSourceFieldEvent | VersionRecordRenamedSequenceFieldEvent>;
 }
 export interface PageRefRecord {
     dataId: Uint8Array<ArrayBuffer>;
@@ -502,6 +538,21 @@ export declare namespace PageRecord {
         value: number;
         index: number;
     }
+    interface PageRecordVersionsRenamedTokenFieldEvent {
+        field: '$.versions[].renamed.token';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsRenamedSourceFieldEvent {
+        field: '$.versions[].renamed.source';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsRenamedSequenceFieldEvent {
+        field: '$.versions[].renamed.sequence';
+        value: number;
+        index: number;
+    }
     interface PageRecordPagesDataIdFieldEvent {
         field: '$.pages[].dataId';
         value: Uint8Array<ArrayBuffer>;
@@ -529,7 +580,7 @@ export declare namespace PageRecord {
     }
     function encode(obj: Partial<PageRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): PageRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): Generator<PageRecordVersionsVersionIdFieldEvent | PageRecordVersionsDeleteMarkerFieldEvent | PageRecordVersionsSizeBytesFieldEvent | PageRecordVersionsEtagFieldEvent | PageRecordVersionsLastModifiedMsFieldEvent | PageRecordVersionsStorageClassFieldEvent | PageRecordVersionsSystemNameFieldEvent | PageRecordVersionsSystemValueFieldEvent | PageRecordVersionsUserNameFieldEvent | PageRecordVersionsUserValueFieldEvent | PageRecordVersionsChecksumsNameFieldEvent | PageRecordVersionsChecksumsValueFieldEvent | PageRecordVersionsChecksumTypeFieldEvent | PageRecordVersionsStorageDataIdFieldEvent | PageRecordVersionsStorageSizeBytesFieldEvent | PageRecordVersionsStoragePackedFieldEvent | PageRecordVersionsStorageChecksumFieldEvent | PageRecordVersionsStorageSaltFieldEvent | PageRecordVersionsManifestFieldEvent | PageRecordVersionsUploadIdFieldEvent | PageRecordVersionsSequenceFieldEvent | PageRecordVersionsTagsNameFieldEvent | PageRecordVersionsTagsValueFieldEvent | PageRecordVersionsAclOwnerFieldEvent | PageRecordVersionsAclGrantsAccountFieldEvent | PageRecordVersionsAclGrantsGroupFieldEvent | PageRecordVersionsAclGrantsPermissionFieldEvent | PageRecordVersionsAclListedFieldEvent | PageRecordVersionsEncryptionFieldEvent | PageRecordVersionsLockModeFieldEvent | PageRecordVersionsLockRetainUntilMsFieldEvent | PageRecordVersionsLockLegalHoldFieldEvent | PageRecordPagesDataIdFieldEvent | PageRecordPagesLevelFieldEvent | PageRecordPagesNewestFieldEvent | PageRecordPagesOldestFieldEvent | PageRecordPagesCountFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): Generator<PageRecordVersionsVersionIdFieldEvent | PageRecordVersionsDeleteMarkerFieldEvent | PageRecordVersionsSizeBytesFieldEvent | PageRecordVersionsEtagFieldEvent | PageRecordVersionsLastModifiedMsFieldEvent | PageRecordVersionsStorageClassFieldEvent | PageRecordVersionsSystemNameFieldEvent | PageRecordVersionsSystemValueFieldEvent | PageRecordVersionsUserNameFieldEvent | PageRecordVersionsUserValueFieldEvent | PageRecordVersionsChecksumsNameFieldEvent | PageRecordVersionsChecksumsValueFieldEvent | PageRecordVersionsChecksumTypeFieldEvent | PageRecordVersionsStorageDataIdFieldEvent | PageRecordVersionsStorageSizeBytesFieldEvent | PageRecordVersionsStoragePackedFieldEvent | PageRecordVersionsStorageChecksumFieldEvent | PageRecordVersionsStorageSaltFieldEvent | PageRecordVersionsManifestFieldEvent | PageRecordVersionsUploadIdFieldEvent | PageRecordVersionsSequenceFieldEvent | PageRecordVersionsTagsNameFieldEvent | PageRecordVersionsTagsValueFieldEvent | PageRecordVersionsAclOwnerFieldEvent | PageRecordVersionsAclGrantsAccountFieldEvent | PageRecordVersionsAclGrantsGroupFieldEvent | PageRecordVersionsAclGrantsPermissionFieldEvent | PageRecordVersionsAclListedFieldEvent | PageRecordVersionsEncryptionFieldEvent | PageRecordVersionsLockModeFieldEvent | PageRecordVersionsLockRetainUntilMsFieldEvent | PageRecordVersionsLockLegalHoldFieldEvent | PageRecordVersionsRenamedTokenFieldEvent | PageRecordVersionsRenamedSourceFieldEvent | PageRecordVersionsRenamedSequenceFieldEvent | PageRecordPagesDataIdFieldEvent | PageRecordPagesLevelFieldEvent | PageRecordPagesNewestFieldEvent | PageRecordPagesOldestFieldEvent | PageRecordPagesCountFieldEvent>;
 }
 export interface ObjectRecord {
     sequence: number;
@@ -705,6 +756,21 @@ export declare namespace ObjectRecord {
         value: number;
         index: number;
     }
+    interface ObjectRecordVersionsRenamedTokenFieldEvent {
+        field: '$.versions[].renamed.token';
+        value: string;
+        index: number;
+    }
+    interface ObjectRecordVersionsRenamedSourceFieldEvent {
+        field: '$.versions[].renamed.source';
+        value: string;
+        index: number;
+    }
+    interface ObjectRecordVersionsRenamedSequenceFieldEvent {
+        field: '$.versions[].renamed.sequence';
+        value: number;
+        index: number;
+    }
     interface ObjectRecordUploadsFieldEvent {
         field: '$.uploads[]';
         index: number;
@@ -745,7 +811,7 @@ export declare namespace ObjectRecord {
     }
     function encode(obj: Partial<ObjectRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): ObjectRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): Generator<ObjectRecordSequenceFieldEvent | ObjectRecordVersionsVersionIdFieldEvent | ObjectRecordVersionsDeleteMarkerFieldEvent | ObjectRecordVersionsSizeBytesFieldEvent | ObjectRecordVersionsEtagFieldEvent | ObjectRecordVersionsLastModifiedMsFieldEvent | ObjectRecordVersionsStorageClassFieldEvent | ObjectRecordVersionsSystemNameFieldEvent | ObjectRecordVersionsSystemValueFieldEvent | ObjectRecordVersionsUserNameFieldEvent | ObjectRecordVersionsUserValueFieldEvent | ObjectRecordVersionsChecksumsNameFieldEvent | ObjectRecordVersionsChecksumsValueFieldEvent | ObjectRecordVersionsChecksumTypeFieldEvent | ObjectRecordVersionsStorageDataIdFieldEvent | ObjectRecordVersionsStorageSizeBytesFieldEvent | ObjectRecordVersionsStoragePackedFieldEvent | ObjectRecordVersionsStorageChecksumFieldEvent | ObjectRecordVersionsStorageSaltFieldEvent | ObjectRecordVersionsManifestFieldEvent | ObjectRecordVersionsUploadIdFieldEvent | ObjectRecordVersionsSequenceFieldEvent | ObjectRecordVersionsTagsNameFieldEvent | ObjectRecordVersionsTagsValueFieldEvent | ObjectRecordVersionsAclOwnerFieldEvent | ObjectRecordVersionsAclGrantsAccountFieldEvent | ObjectRecordVersionsAclGrantsGroupFieldEvent | ObjectRecordVersionsAclGrantsPermissionFieldEvent | ObjectRecordVersionsAclListedFieldEvent | ObjectRecordVersionsEncryptionFieldEvent | ObjectRecordVersionsLockModeFieldEvent | ObjectRecordVersionsLockRetainUntilMsFieldEvent | ObjectRecordVersionsLockLegalHoldFieldEvent | ObjectRecordUploadsFieldEvent | ObjectRecordLastModifiedMsFieldEvent | ObjectRecordPagesDataIdFieldEvent | ObjectRecordPagesLevelFieldEvent | ObjectRecordPagesNewestFieldEvent | ObjectRecordPagesOldestFieldEvent | ObjectRecordPagesCountFieldEvent | ObjectRecordNullSequenceFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): Generator<ObjectRecordSequenceFieldEvent | ObjectRecordVersionsVersionIdFieldEvent | ObjectRecordVersionsDeleteMarkerFieldEvent | ObjectRecordVersionsSizeBytesFieldEvent | ObjectRecordVersionsEtagFieldEvent | ObjectRecordVersionsLastModifiedMsFieldEvent | ObjectRecordVersionsStorageClassFieldEvent | ObjectRecordVersionsSystemNameFieldEvent | ObjectRecordVersionsSystemValueFieldEvent | ObjectRecordVersionsUserNameFieldEvent | ObjectRecordVersionsUserValueFieldEvent | ObjectRecordVersionsChecksumsNameFieldEvent | ObjectRecordVersionsChecksumsValueFieldEvent | ObjectRecordVersionsChecksumTypeFieldEvent | ObjectRecordVersionsStorageDataIdFieldEvent | ObjectRecordVersionsStorageSizeBytesFieldEvent | ObjectRecordVersionsStoragePackedFieldEvent | ObjectRecordVersionsStorageChecksumFieldEvent | ObjectRecordVersionsStorageSaltFieldEvent | ObjectRecordVersionsManifestFieldEvent | ObjectRecordVersionsUploadIdFieldEvent | ObjectRecordVersionsSequenceFieldEvent | ObjectRecordVersionsTagsNameFieldEvent | ObjectRecordVersionsTagsValueFieldEvent | ObjectRecordVersionsAclOwnerFieldEvent | ObjectRecordVersionsAclGrantsAccountFieldEvent | ObjectRecordVersionsAclGrantsGroupFieldEvent | ObjectRecordVersionsAclGrantsPermissionFieldEvent | ObjectRecordVersionsAclListedFieldEvent | ObjectRecordVersionsEncryptionFieldEvent | ObjectRecordVersionsLockModeFieldEvent | ObjectRecordVersionsLockRetainUntilMsFieldEvent | ObjectRecordVersionsLockLegalHoldFieldEvent | ObjectRecordVersionsRenamedTokenFieldEvent | ObjectRecordVersionsRenamedSourceFieldEvent | ObjectRecordVersionsRenamedSequenceFieldEvent | ObjectRecordUploadsFieldEvent | ObjectRecordLastModifiedMsFieldEvent | ObjectRecordPagesDataIdFieldEvent | ObjectRecordPagesLevelFieldEvent | ObjectRecordPagesNewestFieldEvent | ObjectRecordPagesOldestFieldEvent | ObjectRecordPagesCountFieldEvent | ObjectRecordNullSequenceFieldEvent>;
 }
 export interface ManifestRecord {
     storage: StorageRecord[];
@@ -1210,6 +1276,18 @@ export declare namespace UploadRecord {
         field: '$.result.lock.legalHold';
         value: number;
     }
+    interface UploadRecordResultRenamedTokenFieldEvent {
+        field: '$.result.renamed.token';
+        value: string;
+    }
+    interface UploadRecordResultRenamedSourceFieldEvent {
+        field: '$.result.renamed.source';
+        value: string;
+    }
+    interface UploadRecordResultRenamedSequenceFieldEvent {
+        field: '$.result.renamed.sequence';
+        value: number;
+    }
     interface UploadRecordRequestFieldEvent {
         field: '$.request';
         value: Uint8Array<ArrayBuffer>;
@@ -1269,7 +1347,7 @@ export declare namespace UploadRecord {
     }
     function encode(obj: Partial<UploadRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): UploadRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): Generator<UploadRecordStateFieldEvent | UploadRecordKeyFieldEvent | UploadRecordInitiatedMsFieldEvent | UploadRecordStorageClassFieldEvent | UploadRecordSystemNameFieldEvent | UploadRecordSystemValueFieldEvent | UploadRecordUserNameFieldEvent | UploadRecordUserValueFieldEvent | UploadRecordChecksumAlgorithmFieldEvent | UploadRecordChecksumTypeFieldEvent | UploadRecordResultVersionIdFieldEvent | UploadRecordResultDeleteMarkerFieldEvent | UploadRecordResultSizeBytesFieldEvent | UploadRecordResultEtagFieldEvent | UploadRecordResultLastModifiedMsFieldEvent | UploadRecordResultStorageClassFieldEvent | UploadRecordResultSystemNameFieldEvent | UploadRecordResultSystemValueFieldEvent | UploadRecordResultUserNameFieldEvent | UploadRecordResultUserValueFieldEvent | UploadRecordResultChecksumsNameFieldEvent | UploadRecordResultChecksumsValueFieldEvent | UploadRecordResultChecksumTypeFieldEvent | UploadRecordResultStorageDataIdFieldEvent | UploadRecordResultStorageSizeBytesFieldEvent | UploadRecordResultStoragePackedFieldEvent | UploadRecordResultStorageChecksumFieldEvent | UploadRecordResultStorageSaltFieldEvent | UploadRecordResultManifestFieldEvent | UploadRecordResultUploadIdFieldEvent | UploadRecordResultSequenceFieldEvent | UploadRecordResultTagsNameFieldEvent | UploadRecordResultTagsValueFieldEvent | UploadRecordResultAclOwnerFieldEvent | UploadRecordResultAclGrantsAccountFieldEvent | UploadRecordResultAclGrantsGroupFieldEvent | UploadRecordResultAclGrantsPermissionFieldEvent | UploadRecordResultAclListedFieldEvent | UploadRecordResultEncryptionFieldEvent | UploadRecordResultLockModeFieldEvent | UploadRecordResultLockRetainUntilMsFieldEvent | UploadRecordResultLockLegalHoldFieldEvent | UploadRecordRequestFieldEvent | UploadRecordBucketFieldEvent | UploadRecordTagsNameFieldEvent | UploadRecordTagsValueFieldEvent | UploadRecordAclOwnerFieldEvent | UploadRecordAclGrantsAccountFieldEvent | UploadRecordAclGrantsGroupFieldEvent | UploadRecordAclGrantsPermissionFieldEvent | UploadRecordAclListedFieldEvent | UploadRecordEncryptionFieldEvent | UploadRecordLockModeFieldEvent | UploadRecordLockRetainUntilMsFieldEvent | UploadRecordLockLegalHoldFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): Generator<UploadRecordStateFieldEvent | UploadRecordKeyFieldEvent | UploadRecordInitiatedMsFieldEvent | UploadRecordStorageClassFieldEvent | UploadRecordSystemNameFieldEvent | UploadRecordSystemValueFieldEvent | UploadRecordUserNameFieldEvent | UploadRecordUserValueFieldEvent | UploadRecordChecksumAlgorithmFieldEvent | UploadRecordChecksumTypeFieldEvent | UploadRecordResultVersionIdFieldEvent | UploadRecordResultDeleteMarkerFieldEvent | UploadRecordResultSizeBytesFieldEvent | UploadRecordResultEtagFieldEvent | UploadRecordResultLastModifiedMsFieldEvent | UploadRecordResultStorageClassFieldEvent | UploadRecordResultSystemNameFieldEvent | UploadRecordResultSystemValueFieldEvent | UploadRecordResultUserNameFieldEvent | UploadRecordResultUserValueFieldEvent | UploadRecordResultChecksumsNameFieldEvent | UploadRecordResultChecksumsValueFieldEvent | UploadRecordResultChecksumTypeFieldEvent | UploadRecordResultStorageDataIdFieldEvent | UploadRecordResultStorageSizeBytesFieldEvent | UploadRecordResultStoragePackedFieldEvent | UploadRecordResultStorageChecksumFieldEvent | UploadRecordResultStorageSaltFieldEvent | UploadRecordResultManifestFieldEvent | UploadRecordResultUploadIdFieldEvent | UploadRecordResultSequenceFieldEvent | UploadRecordResultTagsNameFieldEvent | UploadRecordResultTagsValueFieldEvent | UploadRecordResultAclOwnerFieldEvent | UploadRecordResultAclGrantsAccountFieldEvent | UploadRecordResultAclGrantsGroupFieldEvent | UploadRecordResultAclGrantsPermissionFieldEvent | UploadRecordResultAclListedFieldEvent | UploadRecordResultEncryptionFieldEvent | UploadRecordResultLockModeFieldEvent | UploadRecordResultLockRetainUntilMsFieldEvent | UploadRecordResultLockLegalHoldFieldEvent | UploadRecordResultRenamedTokenFieldEvent | UploadRecordResultRenamedSourceFieldEvent | UploadRecordResultRenamedSequenceFieldEvent | UploadRecordRequestFieldEvent | UploadRecordBucketFieldEvent | UploadRecordTagsNameFieldEvent | UploadRecordTagsValueFieldEvent | UploadRecordAclOwnerFieldEvent | UploadRecordAclGrantsAccountFieldEvent | UploadRecordAclGrantsGroupFieldEvent | UploadRecordAclGrantsPermissionFieldEvent | UploadRecordAclListedFieldEvent | UploadRecordEncryptionFieldEvent | UploadRecordLockModeFieldEvent | UploadRecordLockRetainUntilMsFieldEvent | UploadRecordLockLegalHoldFieldEvent>;
 }
 export interface PartRecord {
     partNumber: number;

@@ -323,6 +323,108 @@ export var LockRecord;
     }
     LockRecord.stream = stream;
 })(LockRecord || (LockRecord = {}));
+export var RenameRecord;
+(function (RenameRecord) {
+    let _codec;
+    RenameRecord.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.token != null && obj.token !== '')) {
+                    w.uint32(10);
+                    w.string(obj.token);
+                }
+                if ((obj.source != null && obj.source !== '')) {
+                    w.uint32(18);
+                    w.string(obj.source);
+                }
+                if ((obj.sequence != null && obj.sequence !== 0)) {
+                    w.uint32(24);
+                    w.uint64Number(obj.sequence);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    token: '',
+                    source: '',
+                    sequence: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.token = reader.string();
+                            break;
+                        }
+                        case 2: {
+                            obj.source = reader.string();
+                            break;
+                        }
+                        case 3: {
+                            obj.sequence = reader.uint64Number();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.token`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.source`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.sequence`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, RenameRecord.codec());
+    }
+    RenameRecord.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, RenameRecord.codec(), opts);
+    }
+    RenameRecord.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, RenameRecord.codec(), opts);
+    }
+    RenameRecord.stream = stream;
+})(RenameRecord || (RenameRecord = {}));
 export var AclGrantRecord;
 (function (AclGrantRecord) {
     let _codec;
@@ -636,6 +738,10 @@ export var VersionRecord;
                     w.uint32(146);
                     LockRecord.codec().encode(obj.lock, w);
                 }
+                if (obj.renamed != null) {
+                    w.uint32(154);
+                    RenameRecord.codec().encode(obj.renamed, w);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -759,6 +865,12 @@ export var VersionRecord;
                         case 18: {
                             obj.lock = LockRecord.codec().decode(reader, reader.uint32(), {
                                 limits: opts.limits?.lock
+                            });
+                            break;
+                        }
+                        case 19: {
+                            obj.renamed = RenameRecord.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.renamed
                             });
                             break;
                         }
@@ -942,6 +1054,12 @@ export var VersionRecord;
                         case 18: {
                             yield* LockRecord.codec().stream(reader, reader.uint32(), `${prefix}.lock`, {
                                 limits: opts.limits?.lock
+                            });
+                            break;
+                        }
+                        case 19: {
+                            yield* RenameRecord.codec().stream(reader, reader.uint32(), `${prefix}.renamed`, {
+                                limits: opts.limits?.renamed
                             });
                             break;
                         }

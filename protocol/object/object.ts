@@ -25,6 +25,10 @@ export interface StateCondition {
   readonly ifNoneMatch?: readonly string[] | undefined
   readonly ifMatchSizeBytes?: number | undefined
   readonly ifMatchLastModifiedMs?: number | undefined
+  /** There is an object, and it was modified after this second. */
+  readonly ifModifiedSinceMs?: number | undefined
+  /** It was not modified after this second. Also holds where there is none. */
+  readonly ifUnmodifiedSinceMs?: number | undefined
 }
 
 export type ConditionVerdict = 'holds' | 'fails' | 'absent'
@@ -74,10 +78,10 @@ export function verdict(
 ): ConditionVerdict {
   if (condition === undefined) return 'holds'
   const { ifMatch, ifNoneMatch, ifMatchSizeBytes, ifMatchLastModifiedMs } = condition
+  const { ifModifiedSinceMs, ifUnmodifiedSinceMs } = condition
   if (current === undefined) {
-    const wanted =
-      ifMatch !== undefined || ifMatchSizeBytes !== undefined || ifMatchLastModifiedMs !== undefined
-    return wanted ? 'absent' : 'holds'
+    const wanted = [ifMatch, ifMatchSizeBytes, ifMatchLastModifiedMs, ifModifiedSinceMs]
+    return wanted.some((each) => each !== undefined) ? 'absent' : 'holds'
   }
   const named = (etags: readonly string[]): boolean =>
     etags.includes('*') || etags.includes(current.etag)
@@ -86,11 +90,18 @@ export function verdict(
   if (ifMatchSizeBytes !== undefined && ifMatchSizeBytes !== current.sizeBytes) return 'fails'
   if (
     ifMatchLastModifiedMs !== undefined &&
-    // HTTP dates have whole seconds.
-    Math.floor(ifMatchLastModifiedMs / 1000) !== Math.floor(current.lastModifiedMs / 1000)
+    secondOf(ifMatchLastModifiedMs) !== secondOf(current.lastModifiedMs)
   )
     return 'fails'
+  const second = secondOf(current.lastModifiedMs)
+  if (ifModifiedSinceMs !== undefined && second <= secondOf(ifModifiedSinceMs)) return 'fails'
+  if (ifUnmodifiedSinceMs !== undefined && second > secondOf(ifUnmodifiedSinceMs)) return 'fails'
   return 'holds'
+}
+
+/** HTTP dates have whole seconds. */
+function secondOf(timeMs: number): number {
+  return Math.floor(timeMs / 1000)
 }
 
 /** Lets one completion write its version. A ticket is upload id (16) ‖ attempt (24; 16 in

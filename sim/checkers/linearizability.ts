@@ -10,6 +10,8 @@ export type ValueTag = number | undefined
 export type HistoryOperation =
   | { readonly type: 'put'; readonly tag: number }
   | { readonly type: 'delete' }
+  /** The source of a rename: deleted, if it was this one. */
+  | { readonly type: 'take'; readonly tag: number }
   /** `done` false: refused because something was there. */
   | { readonly type: 'create'; readonly tag: number; readonly done: boolean }
   | { readonly type: 'get'; readonly tag: ValueTag }
@@ -28,6 +30,8 @@ function apply(operation: HistoryOperation, state: ValueTag): { state: ValueTag 
       return { state: operation.tag }
     case 'delete':
       return { state: undefined }
+    case 'take':
+      return operation.tag === state ? { state: undefined } : undefined
     case 'create':
       if (!operation.done) return state === undefined ? undefined : { state }
       return state === undefined ? { state: operation.tag } : undefined

@@ -20,6 +20,7 @@ import { PORT_MUTANTS } from './ports.ts'
 import { READER_MUTANTS } from './readers.ts'
 import { REBALANCE_MUTANTS } from './rebalance.ts'
 import { REGISTER_MUTANTS } from './registers.ts'
+import { RENAME_MUTANTS } from './renames.ts'
 import { ROW_MUTANTS } from './rows.ts'
 import { SPACE_MUTANTS } from './space.ts'
 import { VERSION_MUTANTS } from './versions.ts'
@@ -47,4 +48,5 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...MOVE_MUTANTS,
   ...PEER_MUTANTS,
   ...LIFECYCLE_MUTANTS,
+  ...RENAME_MUTANTS,
 ]

@@ -7,6 +7,7 @@ import { PROXY_SUBJECTS } from './proxies.ts'
 import { SIGNATURE_SUBJECTS } from './signatures.ts'
 import type { Subject } from './subject.ts'
 import { UPLOAD_FORM_SUBJECTS } from './upload-forms.ts'
+import { WEBSITE_SUBJECTS } from './websites.ts'
 
 /** Every parser that reads what a caller sends. */
 export const SUBJECTS: readonly Subject[] = [
@@ -18,4 +19,5 @@ export const SUBJECTS: readonly Subject[] = [
   ...ACL_SUBJECTS,
   ...PROXY_SUBJECTS,
   ...ENCRYPTION_SUBJECTS,
+  ...WEBSITE_SUBJECTS,
 ]

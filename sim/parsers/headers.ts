@@ -1,10 +1,12 @@
 /** Parsers of single headers and query parameters: ranges, copy sources, conditions, dates, tokens. */
 
-import { parseCopySource } from '../../gateway/http/copy-source.ts'
+import { parseCopySource, parseRenameSource } from '../../gateway/http/copy-source.ts'
 import {
   deleteCondition,
   evaluateRead,
+  evaluateRenameSource,
   rangeApplies,
+  renameCondition,
   writeCondition,
 } from '../../gateway/s3/conditions.ts'
 import { isChecksumValue, CHECKSUM_ALGORITHMS } from '../../gateway/body/checksum.ts'
@@ -94,6 +96,9 @@ const copySources: Subject = {
     // What was understood, written again, is understood as the same.
     const again = parseCopySource(`${bucket}/${uriEncode(key.toWellFormed())}`)
     promise(again.bucket === bucket && again.key === key.toWellFormed(), 'another source')
+    const renamed = refusedOr(() => parseRenameSource(header), 'InvalidArgument')
+    const isPlain = !/[+?]/.test(header)
+    promise(!isPlain || renamed?.key === key, 'the source of a rename is another one')
     return true
   },
 }
@@ -117,6 +122,7 @@ const conditions: Subject = {
       `if-none-match: ${any}`,
       `if-match: ${any}\nif-none-match: *`,
       `if-modified-since: ${httpDate(random.below(2 ** 31) * 1_000)}`,
+      `x-amz-rename-source-if-none-match: ${any}`,
       `x-amz-if-match-size: ${random.below(1_000)}\nif-match: ${tag}`,
     ])
   },
@@ -131,7 +137,10 @@ const conditions: Subject = {
     rangeApplies(headers, target)
     const written = refusedOr(() => writeCondition(headers), 'NotImplemented')
     for (const etag of written?.ifMatch ?? []) promise(!etag.includes('"'), 'an ETag has quotes')
+    refusedOr(() => evaluateRenameSource(headers, target, 0), 'PreconditionFailed')
     try {
+      const { ifModifiedSinceMs: sinceMs } = renameCondition(headers) ?? {}
+      promise(sinceMs === undefined || Number.isFinite(sinceMs), 'a time is none')
       const { ifMatchSizeBytes: size } = deleteCondition(headers) ?? {}
       promise(size === undefined || Number.isSafeInteger(size), 'a size is none')
     } catch (error) {

@@ -49,6 +49,7 @@ const CHANGES: ReadonlySet<string> = new Set([
   'deleteBucket',
   'deleteObject',
   'changeObject',
+  'renameObject',
   'putObject',
   'putPart',
 ])

@@ -29,6 +29,7 @@ export async function onCluster(
     space?: ClusterOptions['space']
     upkeep?: ClusterOptions['upkeep']
     segmentSizeBytes?: number
+    partBytesMin?: number
     adapt?: ClusterOptions['adapt']
     systemPartitions?: ClusterOptions['systemPartitions']
     members?: ClusterOptions['members']
@@ -43,6 +44,7 @@ export async function onCluster(
     space: options.space,
     upkeep: options.upkeep,
     segmentSizeBytes: options.segmentSizeBytes,
+    partBytesMin: options.partBytesMin,
     adapt: options.adapt,
     systemPartitions: options.systemPartitions,
     members: options.members,

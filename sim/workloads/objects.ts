@@ -10,6 +10,9 @@ import {
 } from '../checkers/linearizability.ts'
 import { clientContext, writtenContent, leavesOpen, putRequest, type Workload } from './clients.ts'
 
+/** Renames have a workload of their own. */
+type PlainOperation = Exclude<HistoryOperation, { readonly type: 'take' }>
+
 const BUCKET = 'simulated'
 const THINK_MS_MAX = 60
 /** A client gives up on a node that does not answer: what it asked for may still happen. */
@@ -103,8 +106,8 @@ export class ObjectsWorkload implements Workload {
 
   #note(
     key: string,
-    wanted: HistoryOperation,
-    result: HistoryOperation | 'unknown',
+    wanted: PlainOperation,
+    result: PlainOperation | 'unknown',
     calledMs: number,
   ): void {
     const history = this.#histories.get(key)!
@@ -123,7 +126,7 @@ export class ObjectsWorkload implements Workload {
     })
   }
 
-  #draw(): HistoryOperation {
+  #draw(): PlainOperation {
     const dice = this.#cluster.random()
     const tag = ++this.#tag
     if (dice < 0.35) return { type: 'put', tag }
@@ -145,8 +148,8 @@ export class ObjectsWorkload implements Workload {
   async #perform(
     backend: Backend,
     key: string,
-    wanted: HistoryOperation,
-  ): Promise<HistoryOperation | 'unknown'> {
+    wanted: PlainOperation,
+  ): Promise<PlainOperation | 'unknown'> {
     try {
       return await this.#withDeadline(this.#call(backend, key, wanted))
     } catch (error) {
@@ -167,7 +170,7 @@ export class ObjectsWorkload implements Workload {
     }
   }
 
-  async #call(backend: Backend, key: string, wanted: HistoryOperation): Promise<HistoryOperation> {
+  async #call(backend: Backend, key: string, wanted: PlainOperation): Promise<PlainOperation> {
     const bucket = BUCKET
     switch (wanted.type) {
       case 'put':

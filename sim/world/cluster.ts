@@ -54,6 +54,8 @@ export interface ClusterOptions {
   readonly systemPartitions?: boolean | undefined
   /** Memory for small blocks that were read last, of every second node: the others ask their disk each time. None unless given. */
   readonly recentBytesMax?: number | undefined
+  /** Of all parts but the last; AWS's 5 MiB unless given. */
+  readonly partBytesMin?: number | undefined
   /** How fast a node fetches blocks when the layout changes; as the program does unless given. */
   readonly moveBytesPerSecond?: number | undefined
   /** Nodes that form the cluster; the others are started later. All unless given. */
@@ -223,15 +225,12 @@ export class SimulatedCluster {
         zone: 'sim',
         capacityBytes: 2 ** 40,
         segmentSizeBytes: this.#options.segmentSizeBytes ?? SEGMENT_BYTES,
-        log: {
-          expectedId,
-          acceptLost: acceptLostLog,
-          opened: (logId) => remember({ logId }),
-        },
+        log: { expectedId, acceptLost: acceptLostLog, opened: (logId) => remember({ logId }) },
         space: this.#options.space,
         upkeep: this.#options.upkeep,
         removeAfterMs: this.#options.removeAfterMs,
         moveBytesPerSecond: this.#options.moveBytesPerSecond,
+        partBytesMin: this.#options.partBytesMin,
         recentBytesMax: number % 2 === 0 ? undefined : this.#options.recentBytesMax,
         clusterSecret: secretStore(() => files.record, remember),
         ...(number === 0

@@ -31,6 +31,7 @@ import {
   putBucketPolicy,
   putPublicAccessBlock,
 } from '../policy.ts'
+import { deleteBucketWebsite, getBucketWebsite, putBucketWebsite } from '../website.ts'
 import { getBucketVersioning, putBucketVersioning } from '../versioning.ts'
 import { CHECKSUMS, LISTING, defineOperation } from './define.ts'
 
@@ -172,6 +173,14 @@ export const SETTING_OPERATIONS: readonly Operation[] = [
   defineOperation('DeleteBucketCors', 'DELETE', 'bucket', deleteBucketCors, {
     marks: ['cors'],
     action: 's3:PutBucketCORS',
+  }),
+  defineOperation('GetBucketWebsite', 'GET', 'bucket', getBucketWebsite, { marks: ['website'] }),
+  defineOperation('PutBucketWebsite', 'PUT', 'bucket', putBucketWebsite, {
+    marks: ['website'],
+    headers: CHECKSUMS,
+  }),
+  defineOperation('DeleteBucketWebsite', 'DELETE', 'bucket', deleteBucketWebsite, {
+    marks: ['website'],
   }),
   defineOperation('GetObjectLockConfiguration', 'GET', 'bucket', getObjectLockConfiguration, {
     marks: ['object-lock'],

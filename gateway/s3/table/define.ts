@@ -26,7 +26,12 @@ export const CHECKSUMS = [
   'x-amz-checksum-xxhash128',
 ]
 /** The headers that writes store with the object. */
-export const STORED = ['x-amz-meta-*', 'x-amz-storage-class', ...NEW_OBJECT_ACL_HEADERS]
+export const STORED = [
+  'x-amz-meta-*',
+  'x-amz-storage-class',
+  'x-amz-website-redirect-location',
+  ...NEW_OBJECT_ACL_HEADERS,
+]
 /** The headers that name the source of a copy and set conditions for it. */
 export const COPY_SOURCE = [
   'x-amz-copy-source',

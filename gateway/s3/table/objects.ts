@@ -30,6 +30,7 @@ import {
 import { deleteObjectTagging, getObjectTagging, putObjectTagging } from '../object-tags.ts'
 import { postObject } from '../post.ts'
 import { putObject } from '../put.ts'
+import { renameObject } from '../rename.ts'
 import {
   CHECKSUMS,
   COPY_SOURCE,
@@ -109,6 +110,20 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
     ],
     conditions: WRITE_CONDITIONS,
     ignored: { 'x-amz-object-annotation-directive': 'no object has annotations' },
+  }),
+  // AWS's right is that of a session of a directory bucket; here it is that of a copy and a delete.
+  defineOperation('RenameObject', 'PUT', 'object', renameObject, {
+    marks: ['renameObject'],
+    action: 's3:PutObject',
+    headers: [
+      'x-amz-client-token',
+      'x-amz-rename-source',
+      'x-amz-rename-source-if-match',
+      'x-amz-rename-source-if-modified-since',
+      'x-amz-rename-source-if-none-match',
+      'x-amz-rename-source-if-unmodified-since',
+    ],
+    conditions: [...WRITE_CONDITIONS, 'if-modified-since', 'if-unmodified-since'],
   }),
   defineOperation('GetObject', 'GET', 'object', getObject, {
     versionAction: 's3:GetObjectVersion',

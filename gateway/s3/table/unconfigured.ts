@@ -14,7 +14,6 @@ import { missing, probe, removal } from './define.ts'
 /** Answered as S3 does when nothing is configured (s3/unconfigured.ts). */
 export const PROBE_OPERATIONS: readonly Operation[] = [
   probe('GetBucketAbac', 'bucket', 'abac', bucketHas('AbacStatus', '<Status>Disabled</Status>')),
-  probe('GetBucketWebsite', 'bucket', 'website', bucketLacks('NoSuchWebsiteConfiguration')),
   probe('GetBucketLogging', 'bucket', 'logging', bucketHas('BucketLoggingStatus')),
   probe(
     'GetBucketNotificationConfiguration',
@@ -43,7 +42,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
     'requestPayment',
     bucketHas('RequestPaymentConfiguration', '<Payer>BucketOwner</Payer>'),
   ),
-  removal('DeleteBucketWebsite', 'website'),
   removal('DeleteBucketReplication', 'replication', 's3:PutReplicationConfiguration'),
 ]
 
@@ -53,7 +51,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
  */
 export const ABSENT_OPERATIONS: readonly Operation[] = [
   missing('CreateSession', 'GET', 'bucket', 'session'),
-  missing('PutBucketWebsite', 'PUT', 'bucket', 'website'),
   missing('PutBucketLogging', 'PUT', 'bucket', 'logging'),
   missing(
     'PutBucketNotificationConfiguration',
@@ -109,5 +106,4 @@ export const ABSENT_OPERATIONS: readonly Operation[] = [
   missing('GetObjectTorrent', 'GET', 'object', 'torrent'),
   missing('RestoreObject', 'POST', 'object', 'restore'),
   missing('SelectObjectContent', 'POST', 'object', 'select', 's3:GetObject'),
-  missing('RenameObject', 'PUT', 'object', 'renameObject', 's3:PutObject'),
 ]
