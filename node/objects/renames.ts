@@ -72,6 +72,12 @@ interface StoredAgain {
   readonly block: OwnedBlock | undefined
 }
 
+/**
+ * Which version of the source is moved. Its sequence alone does not say so: sequences begin again when the source was deleted
+ * and its register forgotten.
+ */
+type MovedVersion = Pick<VersionRecord, 'sequence' | 'lastModifiedMs'>
+
 export class Renames {
   readonly #options: RenamesOptions
 
@@ -99,16 +105,16 @@ export class Renames {
     if (token !== undefined && earlier?.token === token) {
       if (earlier.source !== source) throw new StoreError('TokenMismatch')
       // The request has come to step 3 before. When the source is another version by now, it has come to the end.
-      if (found?.version.sequence !== earlier.sequence) return
-      await this.remove(context, places, ({ sequence }) => sequence === earlier.sequence)
+      if (found !== undefined && this.isMoved(found.version, earlier)) {
+        await this.remove(context, places, earlier)
+      }
       return
     }
     if (found === undefined) throw new StoreError('NoSuchKey', undefined, { Key: source })
     if (!isSame(found.version, request.seen)) throw changed()
     refuse(now, request)
     await this.#write(context, places, request, found, around)
-    const { sequence: moved } = found.version
-    if (await this.remove(context, places, ({ sequence }) => sequence === moved)) return
+    if (await this.remove(context, places, found.version)) return
     throw new StoreError('Conflict', 'the source was changed after the new key had got the object')
   }
 
@@ -234,14 +240,15 @@ export class Renames {
   async remove(
     context: RequestContext,
     { bucket, source }: RenamePlaces,
-    wasMoved: (current: VersionRecord) => boolean,
+    moved: MovedVersion,
   ): Promise<boolean> {
     let refusal: StoreError | undefined
     const outcome = await this.#options.changes.run(context, bucket, source, (input) => {
       const { record, versioning, pages } = input
       const current = currentVersion(record)
       refusal = versioning === VERSIONING.never ? undefined : changed()
-      if (refusal !== undefined || current === undefined || !wasMoved(current)) return undefined
+      if (refusal !== undefined || current === undefined || !this.isMoved(current, moved))
+        return undefined
       const wanted = wantedOf(record, 'null')
       return wanted && withoutVersion(record, wanted, pages)
     })
@@ -251,10 +258,18 @@ export class Renames {
     return outcome.type === 'written'
   }
 
+  isMoved(current: VersionRecord, moved: MovedVersion): boolean {
+    return current.sequence === moved.sequence && current.lastModifiedMs === moved.lastModifiedMs
+  }
+
   /** Data that no version came to name. `mayFree`: it was never proposed. */
   #abandon(owner: BlockOwner, stored: readonly StorageRecord[], mayFree: boolean): void {
     this.#options.reclaim.released(stored.map((each) => releasedStorage(owner, each, mayFree)))
   }
+}
+
+function movedVersion({ sequence, lastModifiedMs }: VersionRecord): MovedVersion {
+  return { sequence, lastModifiedMs }
 }
 
 async function* whole(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -273,7 +288,7 @@ function renamedVersion(
     ...(encryption !== undefined && { encryption }),
     storage,
     manifest,
-    ...(token !== undefined && { renamed: { token, source, sequence: version.sequence } }),
+    ...(token !== undefined && { renamed: { token, source, ...movedVersion(version) } }),
   }
 }
 

@@ -63,7 +63,7 @@ const version = fc.oneof(
   fc.record({ ...versionFields, encryption }),
   fc.record({
     ...versionFields,
-    renamed: fc.record({ token: text, source: text, sequence: number }),
+    renamed: fc.record({ token: text, source: text, sequence: number, lastModifiedMs: number }),
   }),
 )
 const ref = fc.record({

@@ -206,11 +206,12 @@ function writeVersion(to: FieldWriter, version: VersionRecord): void {
 }
 
 function readRename(reader: FieldReader): RenameRecord {
-  const rename: RenameRecord = { token: '', source: '', sequence: 0 }
+  const rename: RenameRecord = { token: '', source: '', sequence: 0, lastModifiedMs: 0 }
   while (reader.next()) {
     if (reader.field === 1) rename.token = reader.text()
     else if (reader.field === 2) rename.source = reader.text()
     else if (reader.field === 3) rename.sequence = reader.value
+    else if (reader.field === 4) rename.lastModifiedMs = reader.value
   }
   return rename
 }
@@ -219,6 +220,7 @@ function writeRename(to: FieldWriter, rename: RenameRecord): void {
   to.text(1, rename.token)
   to.text(2, rename.source)
   to.number(3, rename.sequence)
+  to.number(4, rename.lastModifiedMs)
 }
 
 function readAcl(reader: FieldReader): AclRecord {

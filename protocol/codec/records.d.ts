@@ -80,6 +80,7 @@ export interface RenameRecord {
     token: string;
     source: string;
     sequence: number;
+    lastModifiedMs: number;
 }
 export declare namespace RenameRecord {
     const codec: () => Codec<RenameRecord>;
@@ -95,9 +96,13 @@ export declare namespace RenameRecord {
         field: '$.sequence';
         value: number;
     }
+    interface RenameRecordLastModifiedMsFieldEvent {
+        field: '$.lastModifiedMs';
+        value: number;
+    }
     function encode(obj: Partial<RenameRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<RenameRecord>): RenameRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<RenameRecord>): Generator<RenameRecordTokenFieldEvent | RenameRecordSourceFieldEvent | RenameRecordSequenceFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<RenameRecord>): Generator<RenameRecordTokenFieldEvent | RenameRecordSourceFieldEvent | RenameRecordSequenceFieldEvent | RenameRecordLastModifiedMsFieldEvent>;
 }
 export interface AclGrantRecord {
     account: string;
@@ -335,9 +340,13 @@ export declare namespace VersionRecord {
         field: '$.renamed.sequence';
         value: number;
     }
+    interface VersionRecordRenamedLastModifiedMsFieldEvent {
+        field: '$.renamed.lastModifiedMs';
+        value: number;
+    }
     function encode(obj: Partial<VersionRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): VersionRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): Generator<VersionRecordVersionIdFieldEvent | VersionRecordDeleteMarkerFieldEvent | VersionRecordSizeBytesFieldEvent | VersionRecordEtagFieldEvent | VersionRecordLastModifiedMsFieldEvent | VersionRecordStorageClassFieldEvent | VersionRecordSystemNameFieldEvent | VersionRecordSystemValueFieldEvent | VersionRecordUserNameFieldEvent | VersionRecordUserValueFieldEvent | VersionRecordChecksumsNameFieldEvent | VersionRecordChecksumsValueFieldEvent | VersionRecordChecksumTypeFieldEvent | VersionRecordStorageDataIdFieldEvent | VersionRecordStorageSizeBytesFieldEvent | VersionRecordStoragePackedFieldEvent | VersionRecordStorageChecksumFieldEvent | VersionRecordStorageSaltFieldEvent | VersionRecordManifestFieldEvent | VersionRecordUploadIdFieldEvent | VersionRecordSequenceFieldEvent | VersionRecordTagsNameFieldEvent | VersionRecordTagsValueFieldEvent | VersionRecordAclOwnerFieldEvent | VersionRecordAclGrantsAccountFieldEvent | VersionRecordAclGrantsGroupFieldEvent | VersionRecordAclGrantsPermissionFieldEvent | VersionRecordAclListedFieldEvent | VersionRecordEncryptionFieldEvent | VersionRecordLockModeFieldEvent | VersionRecordLockRetainUntilMsFieldEvent | VersionRecordLockLegalHoldFieldEvent | VersionRecordRenamedTokenFieldEvent | VersionRecordRenamedSourceFieldEvent | VersionRecordRenamedSequenceFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): Generator<VersionRecordVersionIdFieldEvent | VersionRecordDeleteMarkerFieldEvent | VersionRecordSizeBytesFieldEvent | VersionRecordEtagFieldEvent | VersionRecordLastModifiedMsFieldEvent | VersionRecordStorageClassFieldEvent | VersionRecordSystemNameFieldEvent | VersionRecordSystemValueFieldEvent | VersionRecordUserNameFieldEvent | VersionRecordUserValueFieldEvent | VersionRecordChecksumsNameFieldEvent | VersionRecordChecksumsValueFieldEvent | VersionRecordChecksumTypeFieldEvent | VersionRecordStorageDataIdFieldEvent | VersionRecordStorageSizeBytesFieldEvent | VersionRecordStoragePackedFieldEvent | VersionRecordStorageChecksumFieldEvent | VersionRecordStorageSaltFieldEvent | VersionRecordManifestFieldEvent | VersionRecordUploadIdFieldEvent | VersionRecordSequenceFieldEvent | VersionRecordTagsNameFieldEvent | VersionRecordTagsValueFieldEvent | VersionRecordAclOwnerFieldEvent | VersionRecordAclGrantsAccountFieldEvent | VersionRecordAclGrantsGroupFieldEvent | VersionRecordAclGrantsPermissionFieldEvent | VersionRecordAclListedFieldEvent | VersionRecordEncryptionFieldEvent | VersionRecordLockModeFieldEvent | VersionRecordLockRetainUntilMsFieldEvent | VersionRecordLockLegalHoldFieldEvent | VersionRecordRenamedTokenFieldEvent | VersionRecordRenamedSourceFieldEvent | VersionRecordRenamedSequenceFieldEvent | VersionRecordRenamedLastModifiedMsFieldEvent>;
 }
 export interface PageRefRecord {
     dataId: Uint8Array<ArrayBuffer>;
@@ -553,6 +562,11 @@ export declare namespace PageRecord {
         value: number;
         index: number;
     }
+    interface PageRecordVersionsRenamedLastModifiedMsFieldEvent {
+        field: '$.versions[].renamed.lastModifiedMs';
+        value: number;
+        index: number;
+    }
     interface PageRecordPagesDataIdFieldEvent {
         field: '$.pages[].dataId';
         value: Uint8Array<ArrayBuffer>;
@@ -580,7 +594,7 @@ export declare namespace PageRecord {
     }
     function encode(obj: Partial<PageRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): PageRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): Generator<PageRecordVersionsVersionIdFieldEvent | PageRecordVersionsDeleteMarkerFieldEvent | PageRecordVersionsSizeBytesFieldEvent | PageRecordVersionsEtagFieldEvent | PageRecordVersionsLastModifiedMsFieldEvent | PageRecordVersionsStorageClassFieldEvent | PageRecordVersionsSystemNameFieldEvent | PageRecordVersionsSystemValueFieldEvent | PageRecordVersionsUserNameFieldEvent | PageRecordVersionsUserValueFieldEvent | PageRecordVersionsChecksumsNameFieldEvent | PageRecordVersionsChecksumsValueFieldEvent | PageRecordVersionsChecksumTypeFieldEvent | PageRecordVersionsStorageDataIdFieldEvent | PageRecordVersionsStorageSizeBytesFieldEvent | PageRecordVersionsStoragePackedFieldEvent | PageRecordVersionsStorageChecksumFieldEvent | PageRecordVersionsStorageSaltFieldEvent | PageRecordVersionsManifestFieldEvent | PageRecordVersionsUploadIdFieldEvent | PageRecordVersionsSequenceFieldEvent | PageRecordVersionsTagsNameFieldEvent | PageRecordVersionsTagsValueFieldEvent | PageRecordVersionsAclOwnerFieldEvent | PageRecordVersionsAclGrantsAccountFieldEvent | PageRecordVersionsAclGrantsGroupFieldEvent | PageRecordVersionsAclGrantsPermissionFieldEvent | PageRecordVersionsAclListedFieldEvent | PageRecordVersionsEncryptionFieldEvent | PageRecordVersionsLockModeFieldEvent | PageRecordVersionsLockRetainUntilMsFieldEvent | PageRecordVersionsLockLegalHoldFieldEvent | PageRecordVersionsRenamedTokenFieldEvent | PageRecordVersionsRenamedSourceFieldEvent | PageRecordVersionsRenamedSequenceFieldEvent | PageRecordPagesDataIdFieldEvent | PageRecordPagesLevelFieldEvent | PageRecordPagesNewestFieldEvent | PageRecordPagesOldestFieldEvent | PageRecordPagesCountFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): Generator<PageRecordVersionsVersionIdFieldEvent | PageRecordVersionsDeleteMarkerFieldEvent | PageRecordVersionsSizeBytesFieldEvent | PageRecordVersionsEtagFieldEvent | PageRecordVersionsLastModifiedMsFieldEvent | PageRecordVersionsStorageClassFieldEvent | PageRecordVersionsSystemNameFieldEvent | PageRecordVersionsSystemValueFieldEvent | PageRecordVersionsUserNameFieldEvent | PageRecordVersionsUserValueFieldEvent | PageRecordVersionsChecksumsNameFieldEvent | PageRecordVersionsChecksumsValueFieldEvent | PageRecordVersionsChecksumTypeFieldEvent | PageRecordVersionsStorageDataIdFieldEvent | PageRecordVersionsStorageSizeBytesFieldEvent | PageRecordVersionsStoragePackedFieldEvent | PageRecordVersionsStorageChecksumFieldEvent | PageRecordVersionsStorageSaltFieldEvent | PageRecordVersionsManifestFieldEvent | PageRecordVersionsUploadIdFieldEvent | PageRecordVersionsSequenceFieldEvent | PageRecordVersionsTagsNameFieldEvent | PageRecordVersionsTagsValueFieldEvent | PageRecordVersionsAclOwnerFieldEvent | PageRecordVersionsAclGrantsAccountFieldEvent | PageRecordVersionsAclGrantsGroupFieldEvent | PageRecordVersionsAclGrantsPermissionFieldEvent | PageRecordVersionsAclListedFieldEvent | PageRecordVersionsEncryptionFieldEvent | PageRecordVersionsLockModeFieldEvent | PageRecordVersionsLockRetainUntilMsFieldEvent | PageRecordVersionsLockLegalHoldFieldEvent | PageRecordVersionsRenamedTokenFieldEvent | PageRecordVersionsRenamedSourceFieldEvent | PageRecordVersionsRenamedSequenceFieldEvent | PageRecordVersionsRenamedLastModifiedMsFieldEvent | PageRecordPagesDataIdFieldEvent | PageRecordPagesLevelFieldEvent | PageRecordPagesNewestFieldEvent | PageRecordPagesOldestFieldEvent | PageRecordPagesCountFieldEvent>;
 }
 export interface ObjectRecord {
     sequence: number;
@@ -771,6 +785,11 @@ export declare namespace ObjectRecord {
         value: number;
         index: number;
     }
+    interface ObjectRecordVersionsRenamedLastModifiedMsFieldEvent {
+        field: '$.versions[].renamed.lastModifiedMs';
+        value: number;
+        index: number;
+    }
     interface ObjectRecordUploadsFieldEvent {
         field: '$.uploads[]';
         index: number;
@@ -811,7 +830,7 @@ export declare namespace ObjectRecord {
     }
     function encode(obj: Partial<ObjectRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): ObjectRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): Generator<ObjectRecordSequenceFieldEvent | ObjectRecordVersionsVersionIdFieldEvent | ObjectRecordVersionsDeleteMarkerFieldEvent | ObjectRecordVersionsSizeBytesFieldEvent | ObjectRecordVersionsEtagFieldEvent | ObjectRecordVersionsLastModifiedMsFieldEvent | ObjectRecordVersionsStorageClassFieldEvent | ObjectRecordVersionsSystemNameFieldEvent | ObjectRecordVersionsSystemValueFieldEvent | ObjectRecordVersionsUserNameFieldEvent | ObjectRecordVersionsUserValueFieldEvent | ObjectRecordVersionsChecksumsNameFieldEvent | ObjectRecordVersionsChecksumsValueFieldEvent | ObjectRecordVersionsChecksumTypeFieldEvent | ObjectRecordVersionsStorageDataIdFieldEvent | ObjectRecordVersionsStorageSizeBytesFieldEvent | ObjectRecordVersionsStoragePackedFieldEvent | ObjectRecordVersionsStorageChecksumFieldEvent | ObjectRecordVersionsStorageSaltFieldEvent | ObjectRecordVersionsManifestFieldEvent | ObjectRecordVersionsUploadIdFieldEvent | ObjectRecordVersionsSequenceFieldEvent | ObjectRecordVersionsTagsNameFieldEvent | ObjectRecordVersionsTagsValueFieldEvent | ObjectRecordVersionsAclOwnerFieldEvent | ObjectRecordVersionsAclGrantsAccountFieldEvent | ObjectRecordVersionsAclGrantsGroupFieldEvent | ObjectRecordVersionsAclGrantsPermissionFieldEvent | ObjectRecordVersionsAclListedFieldEvent | ObjectRecordVersionsEncryptionFieldEvent | ObjectRecordVersionsLockModeFieldEvent | ObjectRecordVersionsLockRetainUntilMsFieldEvent | ObjectRecordVersionsLockLegalHoldFieldEvent | ObjectRecordVersionsRenamedTokenFieldEvent | ObjectRecordVersionsRenamedSourceFieldEvent | ObjectRecordVersionsRenamedSequenceFieldEvent | ObjectRecordUploadsFieldEvent | ObjectRecordLastModifiedMsFieldEvent | ObjectRecordPagesDataIdFieldEvent | ObjectRecordPagesLevelFieldEvent | ObjectRecordPagesNewestFieldEvent | ObjectRecordPagesOldestFieldEvent | ObjectRecordPagesCountFieldEvent | ObjectRecordNullSequenceFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): Generator<ObjectRecordSequenceFieldEvent | ObjectRecordVersionsVersionIdFieldEvent | ObjectRecordVersionsDeleteMarkerFieldEvent | ObjectRecordVersionsSizeBytesFieldEvent | ObjectRecordVersionsEtagFieldEvent | ObjectRecordVersionsLastModifiedMsFieldEvent | ObjectRecordVersionsStorageClassFieldEvent | ObjectRecordVersionsSystemNameFieldEvent | ObjectRecordVersionsSystemValueFieldEvent | ObjectRecordVersionsUserNameFieldEvent | ObjectRecordVersionsUserValueFieldEvent | ObjectRecordVersionsChecksumsNameFieldEvent | ObjectRecordVersionsChecksumsValueFieldEvent | ObjectRecordVersionsChecksumTypeFieldEvent | ObjectRecordVersionsStorageDataIdFieldEvent | ObjectRecordVersionsStorageSizeBytesFieldEvent | ObjectRecordVersionsStoragePackedFieldEvent | ObjectRecordVersionsStorageChecksumFieldEvent | ObjectRecordVersionsStorageSaltFieldEvent | ObjectRecordVersionsManifestFieldEvent | ObjectRecordVersionsUploadIdFieldEvent | ObjectRecordVersionsSequenceFieldEvent | ObjectRecordVersionsTagsNameFieldEvent | ObjectRecordVersionsTagsValueFieldEvent | ObjectRecordVersionsAclOwnerFieldEvent | ObjectRecordVersionsAclGrantsAccountFieldEvent | ObjectRecordVersionsAclGrantsGroupFieldEvent | ObjectRecordVersionsAclGrantsPermissionFieldEvent | ObjectRecordVersionsAclListedFieldEvent | ObjectRecordVersionsEncryptionFieldEvent | ObjectRecordVersionsLockModeFieldEvent | ObjectRecordVersionsLockRetainUntilMsFieldEvent | ObjectRecordVersionsLockLegalHoldFieldEvent | ObjectRecordVersionsRenamedTokenFieldEvent | ObjectRecordVersionsRenamedSourceFieldEvent | ObjectRecordVersionsRenamedSequenceFieldEvent | ObjectRecordVersionsRenamedLastModifiedMsFieldEvent | ObjectRecordUploadsFieldEvent | ObjectRecordLastModifiedMsFieldEvent | ObjectRecordPagesDataIdFieldEvent | ObjectRecordPagesLevelFieldEvent | ObjectRecordPagesNewestFieldEvent | ObjectRecordPagesOldestFieldEvent | ObjectRecordPagesCountFieldEvent | ObjectRecordNullSequenceFieldEvent>;
 }
 export interface ManifestRecord {
     storage: StorageRecord[];
@@ -1288,6 +1307,10 @@ export declare namespace UploadRecord {
         field: '$.result.renamed.sequence';
         value: number;
     }
+    interface UploadRecordResultRenamedLastModifiedMsFieldEvent {
+        field: '$.result.renamed.lastModifiedMs';
+        value: number;
+    }
     interface UploadRecordRequestFieldEvent {
         field: '$.request';
         value: Uint8Array<ArrayBuffer>;
@@ -1347,7 +1370,7 @@ export declare namespace UploadRecord {
     }
     function encode(obj: Partial<UploadRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): UploadRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): Generator<UploadRecordStateFieldEvent | UploadRecordKeyFieldEvent | UploadRecordInitiatedMsFieldEvent | UploadRecordStorageClassFieldEvent | UploadRecordSystemNameFieldEvent | UploadRecordSystemValueFieldEvent | UploadRecordUserNameFieldEvent | UploadRecordUserValueFieldEvent | UploadRecordChecksumAlgorithmFieldEvent | UploadRecordChecksumTypeFieldEvent | UploadRecordResultVersionIdFieldEvent | UploadRecordResultDeleteMarkerFieldEvent | UploadRecordResultSizeBytesFieldEvent | UploadRecordResultEtagFieldEvent | UploadRecordResultLastModifiedMsFieldEvent | UploadRecordResultStorageClassFieldEvent | UploadRecordResultSystemNameFieldEvent | UploadRecordResultSystemValueFieldEvent | UploadRecordResultUserNameFieldEvent | UploadRecordResultUserValueFieldEvent | UploadRecordResultChecksumsNameFieldEvent | UploadRecordResultChecksumsValueFieldEvent | UploadRecordResultChecksumTypeFieldEvent | UploadRecordResultStorageDataIdFieldEvent | UploadRecordResultStorageSizeBytesFieldEvent | UploadRecordResultStoragePackedFieldEvent | UploadRecordResultStorageChecksumFieldEvent | UploadRecordResultStorageSaltFieldEvent | UploadRecordResultManifestFieldEvent | UploadRecordResultUploadIdFieldEvent | UploadRecordResultSequenceFieldEvent | UploadRecordResultTagsNameFieldEvent | UploadRecordResultTagsValueFieldEvent | UploadRecordResultAclOwnerFieldEvent | UploadRecordResultAclGrantsAccountFieldEvent | UploadRecordResultAclGrantsGroupFieldEvent | UploadRecordResultAclGrantsPermissionFieldEvent | UploadRecordResultAclListedFieldEvent | UploadRecordResultEncryptionFieldEvent | UploadRecordResultLockModeFieldEvent | UploadRecordResultLockRetainUntilMsFieldEvent | UploadRecordResultLockLegalHoldFieldEvent | UploadRecordResultRenamedTokenFieldEvent | UploadRecordResultRenamedSourceFieldEvent | UploadRecordResultRenamedSequenceFieldEvent | UploadRecordRequestFieldEvent | UploadRecordBucketFieldEvent | UploadRecordTagsNameFieldEvent | UploadRecordTagsValueFieldEvent | UploadRecordAclOwnerFieldEvent | UploadRecordAclGrantsAccountFieldEvent | UploadRecordAclGrantsGroupFieldEvent | UploadRecordAclGrantsPermissionFieldEvent | UploadRecordAclListedFieldEvent | UploadRecordEncryptionFieldEvent | UploadRecordLockModeFieldEvent | UploadRecordLockRetainUntilMsFieldEvent | UploadRecordLockLegalHoldFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): Generator<UploadRecordStateFieldEvent | UploadRecordKeyFieldEvent | UploadRecordInitiatedMsFieldEvent | UploadRecordStorageClassFieldEvent | UploadRecordSystemNameFieldEvent | UploadRecordSystemValueFieldEvent | UploadRecordUserNameFieldEvent | UploadRecordUserValueFieldEvent | UploadRecordChecksumAlgorithmFieldEvent | UploadRecordChecksumTypeFieldEvent | UploadRecordResultVersionIdFieldEvent | UploadRecordResultDeleteMarkerFieldEvent | UploadRecordResultSizeBytesFieldEvent | UploadRecordResultEtagFieldEvent | UploadRecordResultLastModifiedMsFieldEvent | UploadRecordResultStorageClassFieldEvent | UploadRecordResultSystemNameFieldEvent | UploadRecordResultSystemValueFieldEvent | UploadRecordResultUserNameFieldEvent | UploadRecordResultUserValueFieldEvent | UploadRecordResultChecksumsNameFieldEvent | UploadRecordResultChecksumsValueFieldEvent | UploadRecordResultChecksumTypeFieldEvent | UploadRecordResultStorageDataIdFieldEvent | UploadRecordResultStorageSizeBytesFieldEvent | UploadRecordResultStoragePackedFieldEvent | UploadRecordResultStorageChecksumFieldEvent | UploadRecordResultStorageSaltFieldEvent | UploadRecordResultManifestFieldEvent | UploadRecordResultUploadIdFieldEvent | UploadRecordResultSequenceFieldEvent | UploadRecordResultTagsNameFieldEvent | UploadRecordResultTagsValueFieldEvent | UploadRecordResultAclOwnerFieldEvent | UploadRecordResultAclGrantsAccountFieldEvent | UploadRecordResultAclGrantsGroupFieldEvent | UploadRecordResultAclGrantsPermissionFieldEvent | UploadRecordResultAclListedFieldEvent | UploadRecordResultEncryptionFieldEvent | UploadRecordResultLockModeFieldEvent | UploadRecordResultLockRetainUntilMsFieldEvent | UploadRecordResultLockLegalHoldFieldEvent | UploadRecordResultRenamedTokenFieldEvent | UploadRecordResultRenamedSourceFieldEvent | UploadRecordResultRenamedSequenceFieldEvent | UploadRecordResultRenamedLastModifiedMsFieldEvent | UploadRecordRequestFieldEvent | UploadRecordBucketFieldEvent | UploadRecordTagsNameFieldEvent | UploadRecordTagsValueFieldEvent | UploadRecordAclOwnerFieldEvent | UploadRecordAclGrantsAccountFieldEvent | UploadRecordAclGrantsGroupFieldEvent | UploadRecordAclGrantsPermissionFieldEvent | UploadRecordAclListedFieldEvent | UploadRecordEncryptionFieldEvent | UploadRecordLockModeFieldEvent | UploadRecordLockRetainUntilMsFieldEvent | UploadRecordLockLegalHoldFieldEvent>;
 }
 export interface PartRecord {
     partNumber: number;

@@ -344,6 +344,10 @@ export var RenameRecord;
                     w.uint32(24);
                     w.uint64Number(obj.sequence);
                 }
+                if ((obj.lastModifiedMs != null && obj.lastModifiedMs !== 0)) {
+                    w.uint32(32);
+                    w.uint64Number(obj.lastModifiedMs);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -351,7 +355,8 @@ export var RenameRecord;
                 const obj = {
                     token: '',
                     source: '',
-                    sequence: 0
+                    sequence: 0,
+                    lastModifiedMs: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -367,6 +372,10 @@ export var RenameRecord;
                         }
                         case 3: {
                             obj.sequence = reader.uint64Number();
+                            break;
+                        }
+                        case 4: {
+                            obj.lastModifiedMs = reader.uint64Number();
                             break;
                         }
                         default: {
@@ -398,6 +407,13 @@ export var RenameRecord;
                         case 3: {
                             yield {
                                 field: `${prefix}.sequence`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.lastModifiedMs`,
                                 value: reader.uint64Number()
                             };
                             break;

@@ -49,14 +49,6 @@ export const RENAME_MUTANTS: readonly NodeMutant[] = [
     scenario: putDuringRename,
     caughtAs: /a put during a rename is lost/,
     seedsMax: 1,
-    patch: (patches) =>
-      patches.method(
-        Renames.prototype,
-        'remove',
-        (original) =>
-          function (this: Renames, own, places) {
-            return original.call(this, own, places, () => true)
-          },
-      ),
+    patch: (patches) => patches.method(Renames.prototype, 'isMoved', () => () => true),
   },
 ]

@@ -2,13 +2,14 @@
 
 import { expect, test } from 'vitest'
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
-import { freedButReferenced, unreferencedBlocks } from '../checkers/space-checker.ts'
+import { freedButReferenced, tombstonesOf, unreferencedBlocks } from '../checkers/space-checker.ts'
 import {
   backendOf,
   bodyOf,
   BUCKET,
   bytesLike,
   calmSleep,
+  calmUntil,
   codeOf,
   context,
   get,
@@ -133,6 +134,21 @@ test('a gateway that dies in a rename leaves the object under one key or both, a
     )
   }
   expect([...outcomes].sort()).toEqual(['NoSuchKey ok', 'ok NoSuchKey', 'ok ok'])
+})
+
+test('a repeat leaves an object alone that came to the old key after that was forgotten', async () => {
+  await onCluster(
+    3,
+    async (cluster) => {
+      await put(backendOf(cluster, 0), 'old', bytesLike(100, 1))
+      expect(await rename(cluster, 0, ['old', 'new'], 'token')).toBe('ok')
+      await calmUntil(cluster, 'forgotten', () => tombstonesOf(cluster).length === 0, 500)
+      await put(backendOf(cluster, 0), 'old', bytesLike(100, 2))
+      expect(await rename(cluster, 1, ['old', 'new'], 'token')).toBe('ok')
+      expect(isSame(await get(backendOf(cluster, 2), 'old'), bytesLike(100, 2))).toBe(true)
+    },
+    { space: SPACE_SOON },
+  )
 })
 
 test('of two renames of one object to two keys, one alone succeeds', async () => {
