@@ -25,6 +25,8 @@ export type StoreErrorCode =
   | 'ObjectLocked'
   /** 409: versioning and object lock of a bucket do not go together. */
   | 'InvalidBucketState'
+  /** 403: the bucket holds as much as its quota allows. */
+  | 'QuotaExceeded'
   /** 400: the token of a rename was used for another one. */
   | 'TokenMismatch'
   /** A key of the cluster that encrypts data does not exist, or is disabled. */

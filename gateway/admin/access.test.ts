@@ -53,6 +53,8 @@ describe('who may use the admin port (F36)', () => {
         lossReport: told('lossReport'),
         acceptLoss: told('acceptLoss'),
         locate: told('locate'),
+        quota: told('quota'),
+        setQuota: told('setQuota'),
         issueToken: told('issueToken'),
         tokens: told('tokens'),
         secret: told('secret'),
@@ -63,7 +65,11 @@ describe('who may use the admin port (F36)', () => {
       })
       const [method = '', path = ''] = route.split(' ')
       const drain = route.startsWith('POST /layout/') ? '{"kind":"drain","node":"n"}' : ''
-      const body = route === 'POST /layout/losses' ? '{"id":"0123456789abcdef"}' : drain
+      const bodies: Record<string, string> = {
+        'POST /layout/losses': '{"id":"0123456789abcdef"}',
+        'PUT /quota': '{"bytes":1}',
+      }
+      const body = bodies[route] ?? drain
       for (const [authorization, status] of WRONG_CREDENTIALS) {
         const headers = {
           host: 'localhost',

@@ -120,3 +120,34 @@ describe('secrets', () => {
     }
   })
 })
+
+describe('quotas', () => {
+  test('are set, shown and removed, and what is no quota is refused', async () => {
+    const ask = await start()
+    const set = async (body: string): Promise<string> => {
+      const { status, text } = await ask('PUT', '/quota?bucket=b', undefined, body)
+      return `${status} ${text.trim()}`
+    }
+    expect(await set('{"bytes":1,"objects":0}')).toBe(
+      '200 {"bucket":"b","quota":{"bytes":1,"objects":0},"usage":null}',
+    )
+    for (const wrong of [
+      '{}',
+      '[]',
+      'null',
+      '{',
+      '{"byte":1}',
+      '{"bytes":-1}',
+      '{"bytes":1.5}',
+      '{"bytes":"1"}',
+      '{"bytes":1e300}',
+    ]) {
+      expect(await set(wrong), wrong).toMatch(/^400 \{"error":/)
+    }
+    for (const method of ['GET', 'PUT', 'DELETE']) {
+      expect((await ask(method, '/quota', undefined, '{"bytes":1}')).status).toBe(400)
+    }
+    const removed = await ask('DELETE', '/quota?bucket=b')
+    expect(JSON.parse(removed.text)).toEqual({ bucket: 'b', quota: null, usage: null })
+  })
+})

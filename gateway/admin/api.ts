@@ -16,6 +16,9 @@
  *   POST /layout/change           body LayoutChange: begins a change: LayoutChanged
  *   DELETE /layout/change         cancels the change that is under way: LayoutChanged
  *   GET  /locate?bucket=B&key=K   LocateResult
+ *   GET  /quota?bucket=B          QuotaStatus
+ *   PUT  /quota?bucket=B          body BucketQuota: QuotaStatus
+ *   DELETE /quota?bucket=B        QuotaStatus
  *   POST /token?ttlMs=N&uses=N    {"token":"…"}; by default one hour and one node
  *   GET  /token                   [TokenStatus]
  *   DELETE /token?id=ID           {"id":"…"} | 404
@@ -37,6 +40,7 @@ import { refusalOfCredential, type AdminCredential } from '../port/admin-credent
 import { LayoutRefusal } from '../port/layout.ts'
 import { CHANGE_BYTES_MAX, readChange, readLossId, readPlanned } from './layout-request.ts'
 import { loopbackRefusal } from './loopback.ts'
+import { readQuota } from './quota-request.ts'
 import type { GatewayMetrics } from './metrics.ts'
 
 /** Limits of join tokens and of rotations of the secret. They keep a leaked one from being useful for long. */
@@ -88,6 +92,9 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /layout/losses', async ({ backend }) => ok(await backend.lossReport())],
   ['POST /layout/losses', withBody((backend, body) => backend.acceptLoss(readLossId(body)))],
   ['GET /locate', locate],
+  ['GET /quota', quotaOf],
+  ['PUT /quota', setQuota],
+  ['DELETE /quota', removeQuota],
   ['POST /token', issueToken],
   ['GET /token', ({ backend }) => ok(backend.tokens())],
   ['DELETE /token', revokeToken],
@@ -208,6 +215,29 @@ async function locate({ backend }: AdminOptions, query: URLSearchParams): Promis
   const key = query.get('key')
   if (!bucket || !key) return { status: 400, json: { error: 'bucket and key are required' } }
   return ok(await backend.locate(bucket, key))
+}
+
+async function quotaOf({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {
+  const bucket = query.get('bucket')
+  return bucket ? ok(await backend.quota(bucket)) : wrong('bucket is required')
+}
+
+async function setQuota(
+  { backend }: AdminOptions,
+  query: URLSearchParams,
+  request: IncomingMessage,
+): Promise<Answer> {
+  const bucket = query.get('bucket')
+  if (!bucket) return wrong('bucket is required')
+  const body = await bodyOf(request)
+  if (body === undefined) return TOO_LARGE
+  const quota = readQuota(body)
+  return typeof quota === 'string' ? wrong(quota) : ok(await backend.setQuota(bucket, quota))
+}
+
+async function removeQuota({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {
+  const bucket = query.get('bucket')
+  return bucket ? ok(await backend.setQuota(bucket, null)) : wrong('bucket is required')
 }
 
 async function issueToken({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {

@@ -173,6 +173,7 @@ const TABLE = {
     'The bucket you are attempting to access must be addressed using the specified endpoint. Send all future requests to this endpoint.',
   ],
   PreconditionFailed: [412, 'At least one of the pre-conditions you specified did not hold'],
+  QuotaExceeded: [403, 'The quota of the bucket does not allow this request.'],
   ReplicationConfigurationNotFoundError: [404, 'The replication configuration was not found'],
   RequestHeaderSectionTooLarge: [
     400,
@@ -273,6 +274,7 @@ const STORE_CODES: Readonly<Record<StoreErrorCode, S3ErrorCode>> = {
   PreconditionFailed: 'PreconditionFailed',
   ObjectLocked: 'AccessDenied',
   InvalidBucketState: 'InvalidBucketState',
+  QuotaExceeded: 'QuotaExceeded',
   TokenMismatch: 'IdempotencyParameterMismatch',
   NoSuchEncryptionKey: 'KMS.NotFoundException',
   EncryptionKeyDisabled: 'KMS.DisabledException',
@@ -316,6 +318,7 @@ const LOCKED = 'Access Denied because object protected by object lock.'
 const EXPLAINED: ReadonlySet<StoreErrorCode> = new Set([
   'DataLost',
   'InvalidBucketState',
+  'QuotaExceeded',
   'NoSuchEncryptionKey',
   'EncryptionKeyDisabled',
 ])

@@ -156,6 +156,7 @@ export class MemoryBuckets implements BucketBackend {
     deleteMarker = false,
   ): PutResult {
     const { versioning, objectLock } = bucket.settings
+    if (!deleteMarker) checkMemoryQuota(bucket, fields.sizeBytes)
     const lastModifiedMs = this.tick()
     const sequence = ++this.#sequence
     const versionId = newVersionId(versioning, sequence)
@@ -192,6 +193,16 @@ export class MemoryBuckets implements BucketBackend {
 export function begin(context: RequestContext): void {
   context.signal.throwIfAborted()
   context.rounds++
+}
+
+/** A node counts open uploads too, and is less exact. Throws QuotaExceeded. */
+function checkMemoryQuota({ objects, settings: { quota } }: StoredBucket, more: number): void {
+  if (quota === undefined) return
+  const versions = [...objects.values()].flat().filter(({ deleteMarker }) => !deleteMarker)
+  const bytes = versions.reduce((sum, { info }) => sum + info.sizeBytes, more)
+  if (bytes > (quota.bytes ?? Infinity) || versions.length >= (quota.objects ?? Infinity)) {
+    throw new StoreError('QuotaExceeded')
+  }
 }
 
 /** Null removes a setting, undefined leaves it unchanged. */

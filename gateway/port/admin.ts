@@ -1,5 +1,6 @@
 /** The operations behind the admin port: state of the node, join tokens, cluster secret, scrubs, layout. */
 
+import type { BucketQuota } from './bucket-documents.ts'
 import type { LayoutBackend } from './layout.ts'
 import type { LocateResult } from './locate-result.ts'
 import type { LostStatus, NodeStatus, ScrubStatus, SecretStatus, TokenStatus } from './status.ts'
@@ -20,6 +21,10 @@ export interface AdminBackend extends LayoutBackend {
    * Unavailable. */
   rotateSecret(overlapMs: number): Promise<SecretStatus>
   locate(bucket: string, key: string): Promise<LocateResult>
+  /** What a bucket holds and may hold. Throws StoreError NoSuchBucket, Unavailable. */
+  quota(bucket: string): Promise<QuotaStatus>
+  /** Null removes it. Throws as `quota`. */
+  setQuota(bucket: string, quota: BucketQuota | null): Promise<QuotaStatus>
   /** Data that is lost for good: registers name it, and no replica has it. */
   lost(): Promise<LostStatus>
   /** Begins to verify everything that this node keeps, unless a scrub already runs. Returns its findings so far. */
@@ -27,6 +32,19 @@ export interface AdminBackend extends LayoutBackend {
   scrubStatus(): ScrubStatus
   /** Values for Prometheus, read at the time of the scrape. */
   gauges(): readonly Gauge[]
+}
+
+/** A bucket's quota, and what was counted in the cluster. */
+export interface QuotaStatus {
+  readonly bucket: string
+  /** Null: there is none. */
+  readonly quota: BucketQuota | null
+  /** Null: it could not be counted in time. `ageMs`: how long ago the oldest count began. */
+  readonly usage: {
+    readonly bytes: number
+    readonly objects: number
+    readonly ageMs: number
+  } | null
 }
 
 /** A value for Prometheus, without labels. */

@@ -86,6 +86,14 @@ export interface WebsiteSetting {
   readonly rules?: readonly RoutingRule[] | undefined
 }
 
+/** How much a bucket may hold. What is absent has no limit. */
+export interface BucketQuota {
+  /** Of all versions and of the parts of open uploads, without what replicas and the log need. */
+  readonly bytes?: number | undefined
+  /** Versions count, delete markers do not. */
+  readonly objects?: number | undefined
+}
+
 /** A setting that was never made, or was removed, is absent. */
 export interface BucketDocuments {
   readonly tags?: readonly Tag[] | undefined
@@ -97,6 +105,7 @@ export interface BucketDocuments {
   readonly ownership?: ObjectOwnership | 'Removed' | undefined
   readonly encryption?: BucketEncryption | undefined
   readonly lifecycle?: readonly LifecycleRule[] | undefined
+  readonly quota?: BucketQuota | undefined
   readonly website?: WebsiteSetting | undefined
 }
 
@@ -113,6 +122,7 @@ export const DOCUMENT_NAMES = [
   'ownership',
   'encryption',
   'lifecycle',
+  'quota',
   'website',
 ] as const satisfies readonly (keyof BucketDocuments)[]
 

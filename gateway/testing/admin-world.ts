@@ -49,6 +49,8 @@ function exampleBackend(changes: unknown[]): AdminBackend {
         names: {},
         agree: true,
       }),
+    quota: (bucket) => Promise.resolve({ bucket, quota: null, usage: null }),
+    setQuota: (bucket, quota) => Promise.resolve({ bucket, quota, usage: null }),
     layoutTable: () => Promise.resolve({ epoch: 7 } as LayoutTable),
     planChange: (change) => {
       changes.push(change)

@@ -27,6 +27,7 @@ const CODES: Record<StoreErrorCode, true> = {
   EntityTooSmall: true,
   EntityTooLarge: true,
   PreconditionFailed: true,
+  QuotaExceeded: true,
   TokenMismatch: true,
   Conflict: true,
   Unavailable: true,

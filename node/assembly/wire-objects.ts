@@ -1,9 +1,13 @@
 /** Wires what S3 is made of: buckets, objects and uploads as changes of registers. */
 
+import type { NodeId } from '../../protocol/ids.ts'
 import { BUCKETS_PER_ACCOUNT } from '../../protocol/limits.ts'
 import { Buckets } from '../objects/buckets.ts'
 import { Objects } from '../objects/objects.ts'
+import { Pages } from '../objects/pages.ts'
+import { Quotas } from '../objects/quotas.ts'
 import { Uploads } from '../objects/uploads.ts'
+import { UsageCounter } from '../objects/usage-counter.ts'
 import type { NodeBase } from './node-base.ts'
 import type { QuorumParts } from './wire-quorum.ts'
 import type { ReclaimParts } from './wire-reclaim.ts'
@@ -16,6 +20,9 @@ export interface ObjectParts {
   readonly buckets: Buckets
   readonly objects: Objects
   readonly uploads: Uploads
+  /** What this node has counted, and what buckets may hold. */
+  readonly usage: UsageCounter
+  readonly quotas: Quotas
 }
 
 export function wireObjects(
@@ -23,7 +30,7 @@ export function wireObjects(
   quorum: QuorumParts,
   { space, lostData }: ReclaimParts,
 ): ObjectParts {
-  const { layout, view, placement, partitionBits, options } = base
+  const { layout, view, placement, partitionBits, options, store } = base
   const { clock, random } = base.env
   const { peers, registers, replicator, bodies, lister } = quorum
   const buckets: Buckets = new Buckets({
@@ -51,8 +58,11 @@ export function wireObjects(
     partitionBits,
     reclaim: space.collector,
   }
-  const objects: Objects = new Objects({ ...common, losses: lostData })
+  const usage = new UsageCounter({ store, clock, pages: new Pages(replicator), partitionBits })
+  const connected = (node: NodeId): boolean => peers.connected(node)
+  const quotas = new Quotas({ peers, connected, view, usage, clock, partitionBits })
+  const objects: Objects = new Objects({ ...common, quotas, losses: lostData })
   const { partBytesMin } = options
-  const uploads: Uploads = new Uploads({ ...common, objects, partBytesMin })
-  return { buckets, objects, uploads }
+  const uploads: Uploads = new Uploads({ ...common, objects, quotas, partBytesMin })
+  return { buckets, objects, uploads, usage, quotas }
 }

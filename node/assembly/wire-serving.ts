@@ -1,6 +1,7 @@
 /** Wires what answers other nodes, and begins to listen to them. */
 
-import type { NodeId } from '../../protocol/ids.ts'
+import { byteString } from '../../protocol/bytes.ts'
+import { bucketId, type NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { MessageError } from '../../protocol/rpc/message.ts'
 import { Service } from '../serving/service.ts'
@@ -40,6 +41,7 @@ export function wireService(
     observe: (later, from) => layout.observe(later, from),
     layout: (from, type, body) => layout.answer(from, type, body),
     status: () => status.own(),
+    usage: ({ bucket, shards }) => objects.usage.of(bucketId(byteString(bucket)), shards),
     nowMs: () => base.env.clock.nowMs(),
   })
 }

@@ -36,6 +36,7 @@ export function wireStatus(base: NodeBase, roles: NodeRoles): StatusParts {
     selfCheck,
     peers,
     buckets: roles.objects.buckets,
+    quotas: roles.objects.quotas,
     clock,
     startedMs,
     recovery: () => recovery.status(store.stats()),

@@ -6,6 +6,8 @@
  * that another process on a port of this machine does not get it.
  */
 
+import type { QuotaStatus } from '../../gateway/port/admin.ts'
+import type { BucketQuota } from '../../gateway/port/bucket-documents.ts'
 import type { LocateResult } from '../../gateway/port/locate-result.ts'
 import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
@@ -181,6 +183,19 @@ export class AdminClient {
     return (await this.#ask('GET', `/locate?${query.toString()}`)) as LocateResult
   }
 
+  /** What a bucket holds and may hold. */
+  async quota(bucket: string): Promise<QuotaStatus> {
+    return (await this.#ask('GET', quotaPath(bucket))) as QuotaStatus
+  }
+
+  async setQuota(bucket: string, quota: BucketQuota): Promise<QuotaStatus> {
+    return (await this.#ask('PUT', quotaPath(bucket), quota)) as QuotaStatus
+  }
+
+  async removeQuota(bucket: string): Promise<QuotaStatus> {
+    return (await this.#ask('DELETE', quotaPath(bucket))) as QuotaStatus
+  }
+
   /** Begins a scrub, or joins the one that runs. */
   async startScrub(): Promise<ScrubStatus> {
     return (await this.#ask('POST', '/scrub')) as ScrubStatus
@@ -228,7 +243,11 @@ export class AdminClient {
    * One request, and a second one when the credential was refused and there may be a newer one.
    * Returns the parsed body of a 200.
    */
-  async #ask(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown> {
+  async #ask(
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+    path: string,
+    body?: unknown,
+  ): Promise<unknown> {
     const sent = body === undefined ? undefined : JSON.stringify(body)
     let { status, text } = await this.#exchange(method, path, this.#credential?.(), sent)
     if (status === 401 || status === 403) {
@@ -319,6 +338,10 @@ export class AdminClient {
       asked.end(body)
     })
   }
+}
+
+function quotaPath(bucket: string): string {
+  return `/quota?${new URLSearchParams({ bucket }).toString()}`
 }
 
 function portOf(address: string | undefined): string | undefined {

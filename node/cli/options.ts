@@ -41,6 +41,12 @@ export function positiveNumber(text: string): number {
   throw new InvalidArgumentError('It is not a whole number above 0.')
 }
 
+/** A word as a number of up to fifteen digits. Throws InvalidArgumentError. */
+export function objectCount(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It is not a whole number.')
+}
+
 /** A word such as '30m' as milliseconds. Throws InvalidArgumentError. */
 export function duration(text: string): number {
   const value = parseDuration(text)

@@ -14,6 +14,7 @@ import type { LocalClusterOptions } from './cluster.ts'
 import { describeError, exitCodeOf } from './fatal.ts'
 import type { RebuildOptions } from './index-rebuild.ts'
 import { addLayoutCommand } from './layout.ts'
+import { addQuotaCommand } from './quota.ts'
 import { runLocate } from './locate.ts'
 import { wholeNumber, withTarget, type CommandContext, type TargetOptions } from './options.ts'
 import { runScrub } from './scrub.ts'
@@ -94,6 +95,7 @@ export function createProgram(
   addSecretCommand(program, terminal)
   addStatusCommand(program, context)
   addLocateCommand(program, context)
+  addQuotaCommand(program, terminal)
   addAccountCommand(program, terminal, context.clock, process.env)
   addKmsCommand(program, terminal, context.clock, process.env)
   addLayoutCommand(program, context)

@@ -61,6 +61,7 @@ import { ObjectLists } from './object-lists.ts'
 import { ObjectReads } from './object-reads.ts'
 import { Pages } from './pages.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
+import { announcedSize, NO_QUOTAS, type QuotaGate } from './quota-gate.ts'
 import { releasedStorage } from './released.ts'
 import { Renames } from './renames.ts'
 import { changeVersion } from './version-changes.ts'
@@ -77,6 +78,8 @@ export interface ObjectsOptions {
   readonly partitionBits: () => number
   /** When left out, nothing is ever freed. */
   readonly reclaim?: Reclaim | undefined
+  /** When left out, no bucket has a quota. */
+  readonly quotas?: QuotaGate | undefined
   /** When left out, nothing is ever lost. */
   readonly losses?: BlockLosses | undefined
 }
@@ -90,6 +93,7 @@ interface Named {
 export class Objects {
   readonly #options: ObjectsOptions
   readonly #reclaim: Reclaim
+  readonly #quotas: QuotaGate
   readonly #pages: Pages
   readonly #changes: ObjectChanges
   readonly #reads: ObjectReads
@@ -99,6 +103,7 @@ export class Objects {
   constructor(options: ObjectsOptions) {
     this.#options = options
     this.#reclaim = options.reclaim ?? NO_RECLAIM
+    this.#quotas = options.quotas ?? NO_QUOTAS
     this.#pages = new Pages(options.replicator)
     const common = { ...options, pages: this.#pages, losses: options.losses ?? NO_LOSSES }
     this.#changes = new ObjectChanges({ ...common, reclaim: this.#reclaim })
@@ -135,6 +140,8 @@ export class Objects {
     const bucket = await buckets.open(context, request.bucket)
     const key = this.key(bucket, request.key)
     const owner = ownedByObject(key)
+    const room = this.#quotas.admit(bucket, { bytes: announcedSize(request.body), objects: 1 })
+    if (room !== undefined) await room
     const written = await bodies.write(context, request.body, owner)
     const { finished, storage, sizeBytes, packed, attempt } = written
     const version = versionRecordOf(request.headers, finished, {
@@ -152,6 +159,9 @@ export class Objects {
     let data: 'current' | 'sent' | 'not-sent' = 'sent'
     try {
       const { condition } = request
+      // A body of a form comes without its size.
+      const unannounced = sizeBytes - announcedSize(request.body)
+      if (unannounced > 0) await this.#quotas.admit(bucket, { bytes: unannounced, objects: 0 })
       const around = this.#surroundings()
       const edit = (input: EditInput): ReturnType<typeof withVersion> | undefined =>
         verdict(currentVersion(input.record), condition) === 'holds'

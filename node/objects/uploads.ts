@@ -45,6 +45,7 @@ import { Completion, type CompletionRequest } from './completion.ts'
 import type { CompletionResult } from './completion-record.ts'
 import type { Lister } from '../quorum/lister.ts'
 import type { Objects } from './objects.ts'
+import { announcedSize, NO_QUOTAS, quotaOf, type QuotaGate } from './quota-gate.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import type { ChangeOutcome } from '../quorum/register-change.ts'
 import { UploadSweeper } from './upload-sweeper.ts'
@@ -87,6 +88,8 @@ export interface UploadsOptions {
   readonly partitionBits: () => number
   /** The least size of all parts but the last. When left out, S3's. */
   readonly partBytesMin?: number | undefined
+  /** When left out, no bucket has a quota. */
+  readonly quotas?: QuotaGate | undefined
 }
 
 export class Uploads {
@@ -98,8 +101,11 @@ export class Uploads {
   /** Removal of parts that no request waits for. */
   readonly #background = new Background()
 
+  readonly #quotas: QuotaGate
+
   constructor(options: UploadsOptions) {
     this.#options = options
+    this.#quotas = options.quotas ?? NO_QUOTAS
     const parts = new UploadParts(options)
     const completion = new Completion({
       ...options,
@@ -183,6 +189,7 @@ export class Uploads {
     const place = await this.#place(context, request)
     const upload = await this.#readOpen(context, place)
     request.admit?.(uploadInfoOf(upload, place.uploadId))
+    await this.#quotas.admit(place.fence, { bytes: announcedSize(request.body), objects: 0 })
     const owner = ownedByPart(place.register, partNumber)
     const written = await bodies.write(context, request.body, owner)
     const { finished, storage, sizeBytes, packed, attempt } = written
@@ -260,6 +267,10 @@ export class Uploads {
     request: NamedUpload & CompletionRequest,
   ): Promise<CompletionResult> {
     const place = await this.#place(context, request)
+    // A repeat of a completion that is done needs no room.
+    if (quotaOf(place.fence.record) !== undefined && (await this.#isOpen(context, place))) {
+      await this.#quotas.admit(place.fence, { bytes: 0, objects: 1 })
+    }
     return this.#completion.complete(context, place, request)
   }
 
@@ -304,15 +315,23 @@ export class Uploads {
     }
   }
 
+  async #isOpen(context: RequestContext, place: FencedPlace): Promise<boolean> {
+    return (await this.#read(context, place))?.state === UPLOAD_OPEN
+  }
+
   /** The record of an open upload. Throws NoSuchUpload. Linearizable. */
   async #readOpen(context: RequestContext, place: FencedPlace): Promise<UploadRecord> {
-    const { accepted } = await this.#options.registers.read(context, {
-      key: place.register,
-      fence: place.fence,
-    })
-    const record = uploadRecordOf(accepted?.value)
+    const record = await this.#read(context, place)
     if (record?.state !== UPLOAD_OPEN) throw noSuchUpload(place.uploadId)
     return record
+  }
+
+  async #read(
+    context: RequestContext,
+    { register, fence }: FencedPlace,
+  ): Promise<UploadRecord | undefined> {
+    const { accepted } = await this.#options.registers.read(context, { key: register, fence })
+    return uploadRecordOf(accepted?.value)
   }
 
   /** Opens the bucket from the cache. Throws NoSuchBucket, and NoSuchUpload for a malformed id. */

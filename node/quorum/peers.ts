@@ -46,6 +46,7 @@ import type {
   WireStatusReply,
   WireSummaryReply,
   WireSummaryRequest,
+  WireUsageReply,
 } from '../../protocol/rpc/messages.js'
 import type { Clock, Network } from '../env/ports.ts'
 import type { DiskWatch } from '../env/watched-disk.ts'
@@ -373,6 +374,16 @@ export class Peers {
   /** What the peer shows of itself in `shoal status`. */
   status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {
     return this.#caller.ask(CALLS.status, to, {}, options)
+  }
+
+  /** How much these shards of a bucket hold, as far as the peer has counted. */
+  usage(
+    to: NodeId,
+    bucket: BucketId,
+    shards: number[],
+    options: CallOptions,
+  ): Promise<WireUsageReply> {
+    return this.#caller.ask(CALLS.usage, to, { bucket: bytesOf(bucket), shards }, options)
   }
 
   /** What the peer's wall clock said when it answered. */

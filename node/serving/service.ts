@@ -39,6 +39,8 @@ import type {
   WireRecallReply,
   WireRecallRequest,
   WireStatusReply,
+  WireUsageReply,
+  WireUsageRequest,
 } from '../../protocol/rpc/messages.js'
 import type { Attempts } from '../replica/attempts.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
@@ -73,6 +75,8 @@ export interface ServiceOptions extends LocalReplicaOptions {
   readonly observe: (epoch: number, from: NodeId) => Promise<void>
   readonly layout: (from: NodeId, type: number, body: Uint8Array) => Promise<Uint8Array>
   readonly status: () => WireStatusReply
+  /** How much these shards of a bucket hold, as far as this node has counted. */
+  readonly usage: (request: WireUsageRequest) => Promise<WireUsageReply>
   /** What this node's wall clock says. */
   readonly nowMs: () => number
 }
@@ -114,7 +118,7 @@ export class Service extends LocalReplica {
   }
 
   #handlersByType(): ReadonlyMap<number, Handler> {
-    const { exchange, witness, resync, lost, status, nowMs } = this.#options
+    const { exchange, witness, resync, lost, status, usage, nowMs } = this.#options
     return new Map<number, Handler>([
       [RPC.register, (from, { body, payload }) => this.#register(from, body, payload)],
       [CALLS.putBlock.type, (from, message) => this.#putBlock(from, message)],
@@ -131,6 +135,7 @@ export class Service extends LocalReplica {
       this.#read(CALLS.states, (asked) => witness().states(asked)),
       answering(CALLS.free, (asked) => this.free(asked)),
       answering(CALLS.lost, lost),
+      answering(CALLS.usage, usage),
       answering(CALLS.holds, (asked, from) => this.#holds(from, asked)),
       answering(CALLS.hello, (asked, from) => this.#hello(from, asked)),
       answering(CALLS.attempts, (asked) => this.#attempts(asked)),

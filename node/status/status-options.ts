@@ -7,6 +7,7 @@ import type { DiskWatch } from '../env/watched-disk.ts'
 import type { LayoutManager } from '../layout/layout-manager.ts'
 import type { Store } from '../log/store.ts'
 import type { Buckets } from '../objects/buckets.ts'
+import type { Quotas } from '../objects/quotas.ts'
 import type { Peers } from '../quorum/peers.ts'
 import type { ReadRoom } from '../quorum/read-room.ts'
 import type { Replicator } from '../quorum/replicator.ts'
@@ -43,6 +44,7 @@ export interface StatusOptions {
   readonly selfCheck: Pick<SelfCheck, 'isProven'>
   readonly peers: Peers
   readonly buckets: Buckets
+  readonly quotas: Pick<Quotas, 'usage'>
   readonly clock: Clock
   /** By the monotonic clock. */
   readonly startedMs: number

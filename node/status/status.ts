@@ -1,7 +1,8 @@
 /** The admin port's backend: each question goes to the part of the node that knows the answer. */
 
 import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/port/status.ts'
-import type { AdminBackend, Gauge } from '../../gateway/port/admin.ts'
+import type { AdminBackend, Gauge, QuotaStatus } from '../../gateway/port/admin.ts'
+import type { BucketQuota } from '../../gateway/port/bucket-documents.ts'
 import type {
   LayoutChange,
   LayoutChanged,
@@ -18,7 +19,9 @@ import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { WireStatusReply } from '../../protocol/rpc/messages.js'
 import { MembershipError } from '../layout/errors.ts'
 import type { TokenOptions } from '../layout/token-office.ts'
+import { quotaOf } from '../objects/quota-gate.ts'
 import { nameOf } from '../process/node-name.ts'
+import { internalContext } from '../tools/internal-context.ts'
 import { AcceptLoss } from './accept-loss.ts'
 import { askMembers } from './ask-members.ts'
 import { gaugesOf } from './gauges.ts'
@@ -154,6 +157,24 @@ export class Status implements AdminBackend {
   locate(bucketName: string, key: string): Promise<LocateResult> {
     const { buckets, network } = this.#options
     return locateObject({ buckets, network, view: () => this.#view() }, bucketName, key)
+  }
+
+  async quota(name: string): Promise<QuotaStatus> {
+    const { buckets, quotas } = this.#options
+    const bucket = await buckets.read(internalContext(), name)
+    const usage = await quotas.usage(bucket)
+    return { bucket: name, quota: quotaOf(bucket.record) ?? null, usage: usage ?? null }
+  }
+
+  async setQuota(name: string, quota: BucketQuota | null): Promise<QuotaStatus> {
+    const { buckets } = this.#options
+    const { ownerAccount } = (await buckets.read(internalContext(), name)).record
+    await buckets.changeSettings(internalContext(), {
+      bucket: name,
+      ownerAccount,
+      change: { quota },
+    })
+    return this.quota(name)
   }
 
   gauges(): readonly Gauge[] {

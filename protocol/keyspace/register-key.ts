@@ -132,6 +132,16 @@ export function partRange(
   return rangeOf(base, afterPart < 0 ? undefined : base + u16(Math.min(afterPart, 0xffff)) + '\0')
 }
 
+/** All objects of one shard. */
+export function shardRange(bucketId: BucketId, shard: number, bits: number): RegisterRange {
+  return rangeOf(head('object', bucketId, shard, bits))
+}
+
+/** The parts of all uploads of one shard. */
+export function partsOfShard(bucketId: BucketId, shard: number, bits: number): RegisterRange {
+  return rangeOf(head('part', bucketId, shard, bits))
+}
+
 /** Every register of one partition, or of one space in it. */
 export function partitionRange(partition: number, space?: KeySpace): RegisterRange {
   // Behind the last partition of 16 bits there is no two-byte number: 0xffff ‖ 0xff bounds it, as

@@ -43,6 +43,8 @@ import {
   WireStatusReply,
   WireSummaryReply,
   WireSummaryRequest,
+  WireUsageReply,
+  WireUsageRequest,
 } from './messages.js'
 
 /** One generated message of messages.proto. */
@@ -89,6 +91,7 @@ export const CALLS = {
   states: bulk(RPC.states, WireStatesRequest, WireStatesReply),
   status: control(RPC.status, NOTHING, WireStatusReply),
   clock: control(RPC.clock, NOTHING, WireClockReply),
+  usage: control(RPC.usage, WireUsageRequest, WireUsageReply),
 }
 
 function control<Request, Reply>(

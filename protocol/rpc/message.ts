@@ -61,6 +61,7 @@ export const RPC = {
   pairs: 31,
   states: 32,
   clock: 33,
+  usage: 34,
 } as const
 
 /** Calls of the layout have their own table (node/layout/messages.ts), with types in this range. */

@@ -1525,3 +1525,50 @@ export declare namespace WireClockReply {
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireClockReply>): WireClockReply;
     function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireClockReply>): Generator<WireClockReplyNowMsFieldEvent>;
 }
+export interface WireUsageRequest {
+    bucket: Uint8Array<ArrayBuffer>;
+    shards: number[];
+}
+export declare namespace WireUsageRequest {
+    const codec: () => Codec<WireUsageRequest>;
+    interface WireUsageRequestBucketFieldEvent {
+        field: '$.bucket';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireUsageRequestShardsFieldEvent {
+        field: '$.shards[]';
+        index: number;
+        value: number;
+    }
+    function encode(obj: Partial<WireUsageRequest>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireUsageRequest>): WireUsageRequest;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireUsageRequest>): Generator<WireUsageRequestBucketFieldEvent | WireUsageRequestShardsFieldEvent>;
+}
+export interface WireUsageReply {
+    counted: number;
+    bytes: number;
+    objects: number;
+    ageMs: number;
+}
+export declare namespace WireUsageReply {
+    const codec: () => Codec<WireUsageReply>;
+    interface WireUsageReplyCountedFieldEvent {
+        field: '$.counted';
+        value: number;
+    }
+    interface WireUsageReplyBytesFieldEvent {
+        field: '$.bytes';
+        value: number;
+    }
+    interface WireUsageReplyObjectsFieldEvent {
+        field: '$.objects';
+        value: number;
+    }
+    interface WireUsageReplyAgeMsFieldEvent {
+        field: '$.ageMs';
+        value: number;
+    }
+    function encode(obj: Partial<WireUsageReply>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireUsageReply>): WireUsageReply;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireUsageReply>): Generator<WireUsageReplyCountedFieldEvent | WireUsageReplyBytesFieldEvent | WireUsageReplyObjectsFieldEvent | WireUsageReplyAgeMsFieldEvent>;
+}

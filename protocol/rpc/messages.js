@@ -6167,3 +6167,220 @@ export var WireClockReply;
     }
     WireClockReply.stream = stream;
 })(WireClockReply || (WireClockReply = {}));
+export var WireUsageRequest;
+(function (WireUsageRequest) {
+    let _codec;
+    WireUsageRequest.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.bucket != null && obj.bucket.byteLength > 0)) {
+                    w.uint32(10);
+                    w.bytes(obj.bucket);
+                }
+                if (obj.shards != null && obj.shards.length > 0) {
+                    for (const value of obj.shards) {
+                        w.uint32(16);
+                        w.uint32(value);
+                    }
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    bucket: uint8ArrayAlloc(0),
+                    shards: []
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.bucket = reader.bytes();
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.shards != null && obj.shards.length === opts.limits.shards) {
+                                throw new MaxLengthError('Decode error - repeated field "shards" had too many elements');
+                            }
+                            obj.shards.push(reader.uint32());
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    shards: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.bucket`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.shards != null && obj.shards === opts.limits.shards) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "shards" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.shards[]`,
+                                index: obj.shards,
+                                value: reader.uint32()
+                            };
+                            obj.shards++;
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireUsageRequest.codec());
+    }
+    WireUsageRequest.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireUsageRequest.codec(), opts);
+    }
+    WireUsageRequest.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireUsageRequest.codec(), opts);
+    }
+    WireUsageRequest.stream = stream;
+})(WireUsageRequest || (WireUsageRequest = {}));
+export var WireUsageReply;
+(function (WireUsageReply) {
+    let _codec;
+    WireUsageReply.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.counted != null && obj.counted !== 0)) {
+                    w.uint32(8);
+                    w.uint32(obj.counted);
+                }
+                if ((obj.bytes != null && obj.bytes !== 0)) {
+                    w.uint32(16);
+                    w.uint64Number(obj.bytes);
+                }
+                if ((obj.objects != null && obj.objects !== 0)) {
+                    w.uint32(24);
+                    w.uint64Number(obj.objects);
+                }
+                if ((obj.ageMs != null && obj.ageMs !== 0)) {
+                    w.uint32(32);
+                    w.uint64Number(obj.ageMs);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    counted: 0,
+                    bytes: 0,
+                    objects: 0,
+                    ageMs: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.counted = reader.uint32();
+                            break;
+                        }
+                        case 2: {
+                            obj.bytes = reader.uint64Number();
+                            break;
+                        }
+                        case 3: {
+                            obj.objects = reader.uint64Number();
+                            break;
+                        }
+                        case 4: {
+                            obj.ageMs = reader.uint64Number();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.counted`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.bytes`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.objects`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.ageMs`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireUsageReply.codec());
+    }
+    WireUsageReply.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireUsageReply.codec(), opts);
+    }
+    WireUsageReply.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireUsageReply.codec(), opts);
+    }
+    WireUsageReply.stream = stream;
+})(WireUsageReply || (WireUsageReply = {}));
