@@ -41,6 +41,7 @@ test.each([
   ['DELETE', 'publicAccessBlock', ''],
   ['DELETE', 'tagging', ''],
   ['DELETE', 'cors', ''],
+  ['DELETE', 'website', ''],
   ['DELETE', 'lifecycle', ''],
   ['DELETE', 'encryption', ''],
 ] as const)('%s ?%s leaves the bucket of the next owner alone', async (method, mark, text) => {

@@ -19,7 +19,12 @@ import type { Fact, KnownFacts, NamedObject } from './auth/condition-values.ts'
 import { JudgedObjects } from './judged-objects.ts'
 import type { Identity } from './port/identity.ts'
 import type { ObjectAcl, ObjectChange, ObjectFacts, ObjectReader } from './port/objects.ts'
-import type { BucketAccess, BucketChange, BucketSettings } from './port/buckets.ts'
+import type {
+  BucketAccess,
+  BucketChange,
+  BucketSettings,
+  ChangeBucketRequest,
+} from './port/buckets.ts'
 import { S3Error } from './http/errors.ts'
 import type { Admission } from './overload/admission.ts'
 import type { Exchange } from './http/exchange.ts'
@@ -133,9 +138,21 @@ export class GateCall implements Call, Applicant {
     return this.#received.taken(entries * BYTES_PER_ENTRY)
   }
 
-  async changeBucket(change: BucketChange): Promise<void> {
-    const { ownerAccount } = (await this.access(this.bucket)).info
-    await this.store.changeBucket(this.context, { bucket: this.bucket, ownerAccount, change })
+  async changeBucket(
+    change: BucketChange,
+    checked?: Pick<ChangeBucketRequest, 'judged' | 'ownerAccount'>,
+  ): Promise<void> {
+    const ownerAccount = checked?.ownerAccount ?? (await this.#owner())
+    const request = { ...checked, bucket: this.bucket, ownerAccount, change }
+    await this.store.changeBucket(this.context, request)
+  }
+
+  async deleteBucket(): Promise<void> {
+    await this.store.deleteBucket(this.context, this.bucket, await this.#owner())
+  }
+
+  async #owner(): Promise<string> {
+    return (await this.access(this.bucket)).info.ownerAccount
   }
 
   /** See Call. A failed read is kept too: asking again gives the same error. */

@@ -34,7 +34,7 @@ export async function changeAccess(
     await call.inTurns(judgingChange(identity, info, judged, after))
     await store.markNamed(context, ownerAccount, change.principals ?? [])
     try {
-      return await store.changeBucket(context, { bucket, ownerAccount, change, judged })
+      return await call.changeBucket(change, { ownerAccount, judged })
     } catch (error) {
       const isConflict = error instanceof StoreError && error.code === 'Conflict'
       if (!isConflict || attempt === CHANGE_ATTEMPTS) throw error

@@ -173,8 +173,7 @@ export async function headBucket(call: Call): Promise<S3Response> {
 
 /** `DELETE /bucket`: 204. Throws BucketNotEmpty while the bucket has any version of an object, NoSuchBucket. */
 export async function deleteBucket(call: Call): Promise<S3Response> {
-  const { info } = await call.access(call.bucket)
-  await call.store.deleteBucket(call.context, call.bucket, info.ownerAccount)
+  await call.deleteBucket()
   return emptyResponse(204)
 }
 

@@ -2,7 +2,7 @@
 
 import type { Backend } from '../port/backend.ts'
 import type { Identity } from '../port/identity.ts'
-import type { BucketAccess, BucketChange } from '../port/buckets.ts'
+import type { BucketAccess, BucketChange, ChangeBucketRequest } from '../port/buckets.ts'
 import type {
   ObjectAcl,
   ObjectBackend,
@@ -29,7 +29,8 @@ export interface Call {
   /** `ANONYMOUS` (authorize.ts) for requests without a signature. */
   readonly identity: Identity
   readonly context: RequestContext
-  readonly store: Backend
+  /** Buckets are changed by `changeBucket` and `deleteBucket` below alone. */
+  readonly store: Omit<Backend, 'changeBucket' | 'deleteBucket'>
   readonly region: string
   /** Where signatures of version 2 are accepted. */
   readonly sigv2: SigV2
@@ -84,10 +85,15 @@ export interface Call {
     judged?: ObjectFacts,
   ): ReturnType<ObjectBackend['changeObject']>
   /**
-   * BucketBackend.changeBucket of the target, for changes that do not decide about access (those: s3/access-change.ts). It is
-   * made only while the bucket belongs to the account for which the right was decided. Throws Conflict otherwise.
+   * BucketBackend.changeBucket of the target: only while the bucket belongs to the account for which the right was decided, or
+   * to `ownerAccount`. For what decides about access: s3/access-change.ts. Throws Conflict otherwise.
    */
-  changeBucket(change: BucketChange): Promise<void>
+  changeBucket(
+    change: BucketChange,
+    checked?: Pick<ChangeBucketRequest, 'judged' | 'ownerAccount'>,
+  ): Promise<void>
+  /** BucketBackend.deleteBucket of the target, for the same owner. */
+  deleteBucket(): Promise<void>
   /** The owner and settings of a bucket, as decisions about this request use them: at most 1 s old (T7). */
   access(bucket: string): Promise<BucketAccess>
 }

@@ -24,7 +24,7 @@ const MAX_RULES = 50
  */
 export async function putBucketWebsite(call: Call): Promise<S3Response> {
   const website = parseWebsite(await settingXml(call, WEBSITE_LIMITS))
-  await call.store.changeBucket(call.context, { bucket: call.bucket, change: { website } })
+  await call.changeBucket({ website })
   return emptyResponse(200)
 }
 
@@ -37,7 +37,7 @@ export async function getBucketWebsite(call: Call): Promise<S3Response> {
 
 /** `DELETE /bucket?website`: 204, also when nothing was configured. Throws NoSuchBucket. */
 export async function deleteBucketWebsite(call: Call): Promise<S3Response> {
-  await call.store.changeBucket(call.context, { bucket: call.bucket, change: { website: null } })
+  await call.changeBucket({ website: null })
   return emptyResponse(204)
 }
 
