@@ -7,10 +7,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { TLSSocket, TlsOptions } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import Koa from 'koa'
 import type { AccessLog } from './access-log.ts'
-import { Certificates, type TlsCertificate } from './certificates.ts'
+import { Certificates, tlsOptionsOf, type TlsCertificate } from './http/certificates.ts'
 import type { Exchange } from './http/exchange.ts'
 import { HttpExchange } from './http/http-exchange.ts'
 import type { GatewayClock } from './http/clock.ts'
@@ -159,8 +159,13 @@ export class Listener {
       // Checked by parseRequest, so that its refusal has a request id.
       requireHostHeader: false,
     }
-    const server = this.#certificates
-      ? createTlsServer({ ...http, ...this.#tlsOptions(this.#certificates) }, listener)
+    const certificates = this.#certificates
+    // A client has as much time for its handshake as for a head. A reload only replaces certificates.
+    const server = certificates
+      ? createTlsServer(
+          { ...http, ...tlsOptionsOf(() => this.#certificates ?? certificates, headTimeoutMs) },
+          listener,
+        )
       : createServer(http, listener)
     // The size of the head bounds their number. With a limit, Node silently drops all headers after it.
     server.maxHeadersCount = 0
@@ -242,18 +247,6 @@ export class Listener {
     const { proxies } = this.#options
     const { address } = proxies.peerOf(socket)
     return { address, isProxy: proxies.trusts(address) }
-  }
-
-  /** A client has as much time for its handshake as for a head. */
-  #tlsOptions(certificates: Certificates): TlsOptions {
-    return {
-      ...certificates.fallback,
-      handshakeTimeout: this.#options.limits.headTimeoutMs,
-      SNICallback: (name, done) => {
-        // There are certificates from the start, and a reload only replaces them.
-        done(null, (this.#certificates ?? certificates).contextFor(name))
-      },
-    }
   }
 
   /** The connection may carry requests now: of TLS, its handshake is done. */

@@ -28,11 +28,15 @@
  *   GET  /scrub                   ScrubStatus of the running scrub, or else of the last one
  *
  * Failures are {"error":"…"} with 4xx or 5xx.
+ *
+ * With certificates the port speaks TLS only, with all routes.
  */
 
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import Koa from 'koa'
+import { Certificates, tlsOptionsOf, type TlsCertificate } from '../http/certificates.ts'
 import { listening } from '../http/listening.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { AdminBackend } from '../port/admin.ts'
@@ -54,14 +58,20 @@ export interface AdminOptions {
   readonly backend: AdminBackend
   readonly metrics: GatewayMetrics
   readonly credential: AdminCredential
+  readonly certificates?: readonly TlsCertificate[] | undefined
   readonly logger: { error(fields: Record<string, unknown>, message: string): void }
 }
 
 /** The admin port of one node. */
 export interface Admin {
   listen(address: { host: string; port: number }): Promise<{ url: string; port: number }>
+  /** For new connections. Throws what Certificates throws, and then nothing changes. */
+  replaceCertificates(certificates: readonly TlsCertificate[]): void
   close(): Promise<void>
 }
+
+/** A client that has not ended its handshake by then is cut off. */
+const HANDSHAKE_TIMEOUT_MS = 10_000
 
 /** What a route answers: `json`, or `text` with its content type. `challenge` is the WWW-Authenticate header. */
 interface Answer {
@@ -124,15 +134,30 @@ export function createAdmin(options: AdminOptions): Admin {
     context.body = answer.text ?? `${JSON.stringify(answer.json)}\n`
   })
   const handle = app.callback()
-  const server = createServer((request, response) => {
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
     void handle(request, response)
-  })
+  }
+  const first = options.certificates && new Certificates(options.certificates)
+  let certificates = first
+  const server = first
+    ? createTlsServer(
+        tlsOptionsOf(() => certificates ?? first, HANDSHAKE_TIMEOUT_MS),
+        listener,
+      )
+    : createServer(listener)
+  const scheme = first === undefined ? 'http' : 'https'
   return {
     async listen({ host, port }) {
       await listening(server, { host, port })
       const bound = server.address() as AddressInfo
       const shown = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address
-      return { url: `http://${shown}:${bound.port}`, port: bound.port }
+      return { url: `${scheme}://${shown}:${bound.port}`, port: bound.port }
+    },
+    replaceCertificates(given) {
+      const next = new Certificates(given)
+      if (!('setSecureContext' in server)) throw new Error('the admin port was opened without TLS')
+      certificates = next
+      server.setSecureContext(next.fallback)
     },
     async close() {
       if (!server.listening) return

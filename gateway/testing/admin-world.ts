@@ -2,6 +2,7 @@
 
 import { afterEach } from 'vitest'
 import { createAdmin, type Admin } from '../admin/api.ts'
+import type { TlsCertificate } from '../http/certificates.ts'
 import { GatewayMetrics } from '../admin/metrics.ts'
 import { sendUnsigned, type RawResponse } from '../conformance/world.ts'
 import type { AdminBackend } from '../port/admin.ts'
@@ -81,6 +82,10 @@ type Ask = (
 export interface AdminWorld {
   /** Starts an admin port over the example backend with some parts replaced. */
   readonly start: (parts?: Partial<AdminBackend>) => Promise<Ask>
+  /** The same over TLS. */
+  readonly startTls: (
+    certificates: readonly TlsCertificate[],
+  ) => Promise<{ readonly url: string; readonly admin: Admin }>
   /** What was logged as an error. */
   readonly errors: unknown[]
   /** Changes of the layout as the backend was asked for them. */
@@ -97,20 +102,30 @@ export function adminWorld(): AdminWorld {
     errors.length = 0
     changes.length = 0
   })
+  const open = async (
+    parts: Partial<AdminBackend>,
+    certificates?: readonly TlsCertificate[],
+  ): Promise<{ url: string; admin: Admin }> => {
+    const metrics = new GatewayMetrics()
+    metrics.of('PutObject').record(200, 0.003, 2)
+    metrics.of('PutObject').record(503, 70, 1)
+    const made = createAdmin({
+      backend: { ...exampleBackend(changes), ...parts },
+      metrics,
+      credential: { secret: ADMIN_SECRET, path: '/data/admin-credential' },
+      certificates,
+      logger: { error: (fields) => void errors.push(fields) },
+    })
+    admin = made
+    const { url } = await made.listen({ host: '127.0.0.1', port: 0 })
+    return { url, admin: made }
+  }
   return {
     errors,
     changes,
+    startTls: (certificates) => open({}, certificates),
     async start(parts = {}) {
-      const metrics = new GatewayMetrics()
-      metrics.of('PutObject').record(200, 0.003, 2)
-      metrics.of('PutObject').record(503, 70, 1)
-      admin = createAdmin({
-        backend: { ...exampleBackend(changes), ...parts },
-        metrics,
-        credential: { secret: ADMIN_SECRET, path: '/data/admin-credential' },
-        logger: { error: (fields) => void errors.push(fields) },
-      })
-      const { url: endpoint } = await admin.listen({ host: '127.0.0.1', port: 0 })
+      const { url: endpoint } = await open(parts)
       return (method, url, headers = WITH_CREDENTIAL, body = '') =>
         sendUnsigned(endpoint, { method, url, headers }, Buffer.from(body))
     },

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { GatewayMetrics } from '../admin/metrics.ts'
 import type { SigV2 } from '../auth/auth.ts'
-import type { TlsCertificate } from '../certificates.ts'
+import type { TlsCertificate } from '../http/certificates.ts'
 import type { Backend } from '../port/backend.ts'
 import type { Credential } from '../port/identity.ts'
 import type { GatewayClock } from '../http/clock.ts'

@@ -3,7 +3,7 @@
  * They end in 2126.
  */
 
-import type { TlsCertificate } from '../certificates.ts'
+import type { TlsCertificate } from '../http/certificates.ts'
 
 export const ONE: TlsCertificate = {
   chain: `-----BEGIN CERTIFICATE-----

@@ -10,7 +10,8 @@ import type { QuotaStatus } from '../../gateway/port/admin.ts'
 import type { BucketQuota } from '../../gateway/port/bucket-documents.ts'
 import type { LocateResult } from '../../gateway/port/locate-result.ts'
 import { readFileSync } from 'node:fs'
-import { request } from 'node:http'
+import { request, type IncomingMessage, type RequestOptions } from 'node:http'
+import { request as requestOverTls } from 'node:https'
 import { basename, dirname } from 'node:path'
 import { ADMIN_CREDENTIAL, ADMIN_CREDENTIAL_FILE } from '../../gateway/port/admin-credential.ts'
 import { isLoopbackHost } from '../../gateway/admin/loopback.ts'
@@ -24,9 +25,11 @@ import type {
 } from '../../gateway/port/layout.ts'
 import type { SecretStatus, TokenStatus } from '../../gateway/port/status.ts'
 import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/port/status.ts'
+import { readAdminCertificates } from '../process/certificate-files.ts'
 import { readAdminCredential } from '../process/credential-files.ts'
 import { readNode } from '../process/node-file.ts'
 import { UsageError } from '../tools/usage-error.ts'
+import { readTrustedFile, tlsTrust, type ReadTrusted } from './admin-trust.ts'
 
 /** A longer answer is refused, so that a wrong server can't fill the memory. */
 const ANSWER_BYTES_MAX = 64 << 20
@@ -40,6 +43,8 @@ export interface AdminTarget {
   readonly data?: string | undefined
   /** A file with the admin credential of a node on another machine. */
   readonly credential?: string | undefined
+  /** A file with certificates, by one of which the port is known that speaks TLS. Default: those in the data directory. */
+  readonly adminCa?: string | undefined
 }
 
 /** Returns undefined when it is not known. Called for each request, because each start of the node draws a new one. */
@@ -49,7 +54,8 @@ type ReadCredential = () => string | undefined
 export function adminUrl(options: AdminTarget): URL {
   if (options.admin !== undefined) {
     const text = options.admin.includes('://') ? options.admin : `http://${options.admin}`
-    if (URL.canParse(text) && new URL(text).protocol === 'http:') return new URL(text)
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
     throw new UsageError(`--admin: '${options.admin}' is not a URL, such as http://127.0.0.1:9001`)
   }
   const data = options.data ?? DEFAULT_DATA
@@ -63,7 +69,10 @@ export function adminUrl(options: AdminTarget): URL {
     throw new UsageError(`the node of ${data} has never run: start it with --data ${data}`)
   }
   // A node that listens on all addresses also listens on loopback.
-  return new URL(`http://${node.addresses.admin.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`)
+  const scheme = readAdminCertificates(data) === undefined ? 'http' : 'https'
+  return new URL(
+    `${scheme}://${node.addresses.admin.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`,
+  )
 }
 
 /**
@@ -71,10 +80,14 @@ export function adminUrl(options: AdminTarget): URL {
  * a file without a credential.
  */
 export function adminClient(options: AdminTarget): AdminClient {
-  const { admin, data = DEFAULT_DATA, credential } = options
+  const { admin, data = DEFAULT_DATA, credential, adminCa } = options
   const url = adminUrl(options)
-  if (credential !== undefined) return new AdminClient(url, () => readCredentialFile(credential))
-  return new AdminClient(url, admin === undefined ? () => readAdminCredential(data) : undefined)
+  const local = admin === undefined
+  const readTrusted = local ? () => readAdminCertificates(data) : undefined
+  const trusted = adminCa === undefined ? readTrusted : () => readTrustedFile(adminCa)
+  const readLocal = local ? () => readAdminCredential(data) : undefined
+  const secret = credential === undefined ? readLocal : () => readCredentialFile(credential)
+  return new AdminClient(url, secret, trusted)
 }
 
 /** The node.json of a directory. Throws UsageError when the directory is another user's. */
@@ -109,25 +122,32 @@ function readCredentialFile(path: string): string {
  * answer or can't do it.
  */
 export class AdminClient {
-  /** 'http://HOST:PORT/'. */
+  /** 'http://HOST:PORT/' or 'https://HOST:PORT/'. */
   readonly #base: URL
   readonly #timeoutMs: number
   /** Undefined until the node has named its directory. */
   #credential: ReadCredential | undefined
+  readonly #trusted: ReadTrusted | undefined
 
   /**
    * @param credential default: that of the directory which the node names
+   * @param trusted default: the authorities that Node trusts
    * @param timeoutMs how long the node may be silent
    */
-  constructor(base: URL, credential?: ReadCredential, timeoutMs = 30_000) {
+  constructor(base: URL, credential?: ReadCredential, trusted?: ReadTrusted, timeoutMs = 30_000) {
     this.#base = base
     this.#credential = credential
+    this.#trusted = trusted
     this.#timeoutMs = timeoutMs
   }
 
   /** For a node of this user whose address and directory are known. */
   static of(url: string, directory: string): AdminClient {
-    return new AdminClient(new URL(url), () => readAdminCredential(directory))
+    return new AdminClient(
+      new URL(url),
+      () => readAdminCredential(directory),
+      () => readAdminCertificates(directory),
+    )
   }
 
   /** The cluster as this node knows it. The node asks the others first, which takes up to 2 seconds. */
@@ -305,34 +325,32 @@ export class AdminClient {
     body: string | undefined,
   ): Promise<{ status: number; text: string }> {
     return new Promise((resolve, reject) => {
-      const failed = (why: string): void => {
-        reject(new Error(`no node answers at ${this.#base.host} (${why}): is it running?`))
+      const failed = (why: string): void => reject(new Error(failureOf(this.#base, why)))
+      const answered = (response: IncomingMessage): void => {
+        const chunks: Buffer[] = []
+        let sizeBytes = 0
+        response.on('data', (chunk: Buffer) => {
+          sizeBytes += chunk.length
+          chunks.push(chunk)
+          if (sizeBytes > ANSWER_BYTES_MAX) asked.destroy(new Error('the answer is too long'))
+        })
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString('utf8')
+          resolve({ status: response.statusCode ?? 0, text })
+        })
+        response.on('error', (error: NodeJS.ErrnoException) => failed(error.code ?? error.message))
       }
-      const asked = request(
-        new URL(path, this.#base),
-        {
-          method,
-          timeout: this.#timeoutMs,
-          agent: false,
-          ...(credential !== undefined && { headers: { authorization: `Bearer ${credential}` } }),
-        },
-        (response) => {
-          const chunks: Buffer[] = []
-          let sizeBytes = 0
-          response.on('data', (chunk: Buffer) => {
-            sizeBytes += chunk.length
-            chunks.push(chunk)
-            if (sizeBytes > ANSWER_BYTES_MAX) asked.destroy(new Error('the answer is too long'))
-          })
-          response.on('end', () => {
-            const text = Buffer.concat(chunks).toString('utf8')
-            resolve({ status: response.statusCode ?? 0, text })
-          })
-          response.on('error', (error: NodeJS.ErrnoException) =>
-            failed(error.code ?? error.message),
-          )
-        },
-      )
+      const options: RequestOptions = {
+        method,
+        timeout: this.#timeoutMs,
+        agent: false,
+        ...(credential !== undefined && { headers: { authorization: `Bearer ${credential}` } }),
+      }
+      const url = new URL(path, this.#base)
+      const asked =
+        url.protocol === 'https:'
+          ? requestOverTls(url, { ...options, ...tlsTrust(this.#trusted?.()) }, answered)
+          : request(url, options, answered)
       asked.on('timeout', () => asked.destroy(new Error('no answer in time')))
       asked.on('error', (error: NodeJS.ErrnoException) => failed(error.code ?? error.message))
       asked.end(body)
@@ -342,6 +360,16 @@ export class AdminClient {
 
 function quotaPath(bucket: string): string {
   return `/quota?${new URLSearchParams({ bucket }).toString()}`
+}
+
+/** What to say when no answer came. */
+function failureOf({ host, protocol }: URL, why: string): string {
+  if (protocol === 'https:' && /CERT|VERIFY|ISSUER/.test(why)) {
+    return `the server at ${host} was asked nothing, its certificate is not known (${why}): give --admin-ca FILE`
+  }
+  const tls = protocol === 'http:' && why === 'ECONNRESET'
+  const further = tls ? ' If its admin port speaks TLS, give its address as https://…' : ''
+  return `no node answers at ${host} (${why}): is it running?${further}`
 }
 
 function portOf(address: string | undefined): string | undefined {

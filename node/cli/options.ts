@@ -23,6 +23,10 @@ export function withTarget(command: Command): Command {
     .option('--data <dir>', 'the node of this data directory (default: ./shoal-data)')
     .option('--admin <url>', 'the node with this admin address')
     .option('--credential <file>', 'file with the admin credential of a node on another machine')
+    .option(
+      '--admin-ca <file>',
+      'certificates or authorities, PEM, by one of which the admin port is known',
+    )
     .option('--json', 'print JSON')
 }
 

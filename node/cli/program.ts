@@ -122,6 +122,8 @@ function addStartCommand(program: Command, { terminal, clock, finish }: CommandC
       '--admin <host:port>',
       'address of health, metrics and admin API (default: 127.0.0.1:9001)',
     )
+    .option('--admin-tls-cert <files>', 'certificates of the admin port, PEM')
+    .option('--admin-tls-key <files>', 'their private keys, PEM, in the same order')
     .option('--listen <multiaddr>', 'address for other nodes (default: /ip4/127.0.0.1/tcp/9002)')
     .option('--join-file <file>', 'join with the token in this file; - reads standard input')
     .option(

@@ -7,8 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { TlsCertificate } from '../../gateway/certificates.ts'
+import type { TlsCertificate } from '../../gateway/http/certificates.ts'
 import { ONE, TWO } from '../../gateway/testing/test-certificates.ts'
+import { adminClient, adminUrl } from './admin-client.ts'
 import { s3Url } from './query-client.ts'
 
 const MAIN = join(import.meta.dirname, '..', 'main.ts')
@@ -37,7 +38,9 @@ async function start(
   threads: number,
 ): Promise<{ url?: string; errors: string; log: () => string }> {
   const args = ['--data', join(parent, 'data'), '--s3', '127.0.0.1:0', '--admin', '127.0.0.1:0']
-  const tls = ['--tls-cert', join(parent, 'cert.pem'), '--tls-key', join(parent, 'key.pem')]
+  const [cert, key] = [join(parent, 'cert.pem'), join(parent, 'key.pem')]
+  const s3 = ['--tls-cert', cert, '--tls-key', key]
+  const tls = [...s3, '--admin-tls-cert', cert, '--admin-tls-key', key]
   const more = ['--listen', '/ip4/127.0.0.1/tcp/0', '--gateway-threads', String(threads)]
   child = spawn(process.execPath, [MAIN, 'start', ...args, ...tls, ...more], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -77,11 +80,16 @@ it.each([0, 2])('serves TLS, and takes new files at SIGHUP; threads: %i', async 
   const { url = '', log } = await start(threads)
   expect(url).toMatch(/^https:/)
   expect(await ask(url)).toEqual({ name: 'one.example', line: 'HTTP/1.1 403 Forbidden' })
+  const admin = adminClient({ data: join(parent, 'data') })
+  expect((await admin.status()).layoutState).toBe('STABLE')
   write(TWO)
   child?.kill('SIGHUP')
-  while (!log().includes('has new certificates')) await new Promise((next) => setTimeout(next, 20))
+  while (!log().includes('the admin port has new certificates'))
+    await new Promise((next) => setTimeout(next, 20))
   for (let tries = 0; (await ask(url)).name !== 'two.example'; tries++)
     expect(tries).toBeLessThan(500)
+  expect(adminUrl({ data: join(parent, 'data') }).protocol).toBe('https:')
+  expect((await admin.status()).layoutState).toBe('STABLE')
   // A node whose port speaks TLS is found only by a name that its certificate has.
   expect(() => s3Url({ data: join(parent, 'data') })).toThrow('speaks TLS: give --s3 https://')
   expect(s3Url({ s3: 'https://one.example:9000' }).href).toBe('https://one.example:9000/')

@@ -335,6 +335,8 @@ export const flagNames = [
   'tlsCert',
   'tlsKey',
   'admin',
+  'adminTlsCert',
+  'adminTlsKey',
   'listen',
   'join',
   'joinFile',

@@ -77,11 +77,26 @@ export const servingFields = {
     .prefault('127.0.0.1:9001')
     .register(guides, {
       meaning:
-        'Where health, metrics and the admin API listen. It answers this machine only. All but health and metrics needs ' +
+        'Where health, metrics and the admin API listen. It answers this machine only, by plain HTTP unless `adminTlsCert` is set. All but health and metrics needs ' +
         'the credential of the data directory.',
       takes: '`HOST:PORT`; port 0 is any free one',
       remembered: 'yes',
     }),
+  adminTlsCert: fileNamesValue()
+    .default([])
+    .register(guides, {
+      meaning:
+        'Certificates of the admin port in PEM, as `tlsCert` has them; the files may be the same. With them the port speaks ' +
+        'TLS only, metrics and health too. Commands with `--data` trust what the node has ([how](docs/tls.md)).',
+      takes: 'file names; in a file a list',
+      otherwise: 'none',
+    }),
+  adminTlsKey: fileNamesValue().default([]).register(guides, {
+    meaning:
+      'The private keys of `adminTlsCert`, in the same order, in PEM and without a passphrase.',
+    takes: 'file names; in a file a list',
+    otherwise: 'none',
+  }),
   listen: textValue(
     /^\/(ip4|ip6|dns4|dns6|dns)\/[^/\s]+\/tcp\/\d{1,5}$/,
     'is not a TCP multiaddress, such as /ip4/127.0.0.1/tcp/9002',

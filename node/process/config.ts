@@ -90,9 +90,14 @@ export function resolveConfig(sources: ConfigSources): Config {
         : ['rootAccessKey', 'rootSecretKey']
     throw new UsageError(`${given} is set without ${missing}: set both or neither`)
   }
-  if (config.tlsCert.length !== config.tlsKey.length) {
+  for (const [chains, keys] of [
+    ['tlsCert', 'tlsKey'],
+    ['adminTlsCert', 'adminTlsKey'],
+  ] as const) {
+    const [count, keyCount] = [config[chains].length, config[keys].length]
+    if (count === keyCount) continue
     throw new UsageError(
-      `tlsCert names ${config.tlsCert.length} files and tlsKey ${config.tlsKey.length}: each certificate needs its key`,
+      `${chains} names ${count} files and ${keys} ${keyCount}: each certificate needs its key`,
     )
   }
   if (config.proxyHeader !== 'x-forwarded' && config.trustedProxies.length === 0) {

@@ -27,6 +27,7 @@ import { hex } from '../../protocol/bytes.ts'
 import { storageId } from '../../protocol/ids.ts'
 import { giveSpareRoom } from '../env/spare-room.ts'
 import { UsageError } from '../tools/usage-error.ts'
+import { writeAdminCertificates } from './certificate-files.ts'
 import {
   readCredentials,
   writeAdminCredential,
@@ -158,6 +159,7 @@ export class DataDirectory {
   close(): void {
     rmSync(join(this.path, PID_FILE), { force: true })
     rmSync(join(this.path, ADMIN_CREDENTIAL_FILE), { force: true })
+    writeAdminCertificates(this.path, undefined)
     this.#lock.release()
   }
 

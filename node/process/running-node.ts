@@ -38,7 +38,7 @@ export interface RunningNode {
     | undefined
   /** Resolves when a majority of the members is up. Before that, requests get 503. */
   readonly ready: Promise<void>
-  /** Reads the certificates of the S3 port again. Undefined when it does not speak TLS. */
+  /** Reads the certificates of all ports again. Undefined when none speaks TLS. */
   readonly reload?: (() => void) | undefined
   /** Finishes requests in flight for at most `shutdownTimeout`, then frees ports and lock. */
   stop(): Promise<void>

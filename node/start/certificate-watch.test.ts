@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { TlsCertificate } from '../../gateway/certificates.ts'
+import type { TlsCertificate } from '../../gateway/http/certificates.ts'
 import { CertificateWatch } from './certificate-watch.ts'
 
 const A: readonly TlsCertificate[] = [{ chain: 'a', key: 'a' }]
@@ -28,6 +28,7 @@ function world(): {
   const line = (level: string) => (_fields: object, text: string) =>
     void it.logged.push(`${level}: ${text}`)
   const watch = new CertificateWatch({
+    port: 'S3',
     current: A,
     read() {
       if (it.files instanceof Error) throw it.files

@@ -1,17 +1,19 @@
 /**
- * Replaces the certificates of the S3 port when their files have changed, or when the operator asks for it (SIGHUP).
+ * Replaces the certificates of a port when their files have changed, or when the operator asks for it (SIGHUP).
  *
  * Files that can't be used are named in the log, once for each content, and the port keeps the certificates that it has.
  * So a certificate and its key may be replaced one after the other.
  */
 
-import type { TlsCertificate } from '../../gateway/certificates.ts'
+import type { TlsCertificate } from '../../gateway/http/certificates.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 
 /** How often the files are read. */
 const LOOK_MS = 10_000
 
 export interface CertificateWatchOptions {
+  /** For the log: 'S3' or 'admin'. */
+  readonly port: string
   /** What the port has. */
   readonly current: readonly TlsCertificate[]
   /** Reads the files. May throw. */
@@ -42,7 +44,7 @@ export class CertificateWatch {
 
   /** Reads the files now. Changes nothing when they hold what the port has. */
   look(): void {
-    const { read, replace, logger } = this.#options
+    const { port, read, replace, logger } = this.#options
     try {
       const certificates = read() ?? []
       this.#problem = undefined
@@ -50,12 +52,12 @@ export class CertificateWatch {
       if (text === this.#seen) return
       this.#seen = text
       replace(certificates)
-      logger.info({}, 'the S3 port has new certificates')
+      logger.info({}, `the ${port} port has new certificates`)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       if (reason === this.#problem) return
       this.#problem = reason
-      logger.error({ reason }, 'the S3 port keeps its certificates: the files cannot be used')
+      logger.error({ reason }, `the ${port} port keeps its certificates: the files cannot be used`)
     }
   }
 

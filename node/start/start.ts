@@ -17,11 +17,15 @@ import { onFailedAssertion } from '../../protocol/assert.ts'
 import type { AdminBackend } from '../../gateway/port/admin.ts'
 import { createAdmin, type Admin } from '../../gateway/admin/api.ts'
 import { GatewayMetrics } from '../../gateway/admin/metrics.ts'
-import { Certificates, type TlsCertificate } from '../../gateway/certificates.ts'
+import type { TlsCertificate } from '../../gateway/http/certificates.ts'
 import { createGateway } from '../../gateway/server.ts'
 import type { NodeHooks, RunningNode, StartChoices } from '../process/running-node.ts'
 import type { Config } from '../process/config.ts'
-import { readCertificates } from '../process/certificate-files.ts'
+import {
+  checkedCertificates,
+  readCertificates,
+  writeAdminCertificates,
+} from '../process/certificate-files.ts'
 import { openDataDirectory, type DataDirectory } from '../process/data-directory.ts'
 import { LogError } from '../log/errors.ts'
 import { createDisk } from '../env/disk.ts'
@@ -85,7 +89,8 @@ async function startInDirectory(
   choices: StartChoices,
 ): Promise<RunningNode> {
   const random = new SystemRandom()
-  const certificates = certificatesOf(config)
+  const certificates = checkedCertificates(config, 'tlsCert')
+  const adminCertificates = checkedCertificates(config, 'adminTlsCert')
   await checkFirstStart(config, new SystemClock())
   const directory = openDataDirectory(config.data, () => {
     const founds = config.join === undefined
@@ -101,7 +106,8 @@ async function startInDirectory(
     }
   })
   try {
-    return await serve(config, hooks, choices, directory, random, certificates)
+    const given = { config, hooks, choices, directory, random, certificates, adminCertificates }
+    return await serve(given)
   } catch (error) {
     if (directory.isNew && isStartRefusal(error)) throw emptyRefused(directory, error)
     directory.close()
@@ -113,14 +119,8 @@ async function startInDirectory(
 }
 
 /** Steps 3 to 5. The admin port is opened first because recovery and joining may take long. */
-async function serve(
-  config: Config,
-  hooks: NodeHooks,
-  choices: StartChoices,
-  directory: DataDirectory,
-  random: Random,
-  certificates: readonly TlsCertificate[] | undefined,
-): Promise<RunningNode> {
+async function serve(given: GivenStart): Promise<RunningNode> {
+  const { config, hooks, directory, random, certificates, adminCertificates } = given
   const clock = new SystemClock()
   const metrics = new GatewayMetrics()
   const turns = watchTurns(clock)
@@ -128,27 +128,23 @@ async function serve(
   const starting = new StartingAdmin(gauges)
   const { logger } = hooks
   const credential = directory.adminCredential(random.bytes(ADMIN_CREDENTIAL_BYTES))
-  const admin = createAdmin({ backend: starting.backend, metrics, credential, logger })
+  const admin = createAdmin({
+    backend: starting.backend,
+    metrics,
+    credential,
+    certificates: adminCertificates,
+    logger,
+  })
   const { url: adminUrl } = await admin.listen(config.admin)
   const threads = startThreads(config, certificates, { hooks, clock, random })
   if (threads !== undefined) metrics.others = () => threads.counts()
   try {
-    // The address is written first: a command must not send the credential to a process that has an earlier run's port.
+    // The address and the certificates are written first: a command must not send the credential to a process that has an earlier run's port.
     const { addresses } = directory.node
     directory.remember({ addresses: { ...addresses, admin: addressOf(adminUrl) } })
+    writeAdminCertificates(directory.path, adminCertificates)
     directory.writeAdminCredential(credential)
-    const start: Start = {
-      config,
-      hooks,
-      choices,
-      directory,
-      random,
-      clock,
-      metrics,
-      gauges,
-      threads,
-      certificates,
-    }
+    const start: Start = { ...given, clock, metrics, gauges, threads }
     return await serveNode({ ...start, starting, admin, adminUrl })
   } catch (error) {
     await threads?.end()
@@ -157,20 +153,26 @@ async function serve(
   }
 }
 
-/** What every step of a start needs. */
-interface Start {
+/** What a start has before it serves anything. */
+interface GivenStart {
   readonly config: Config
   readonly hooks: NodeHooks
   readonly choices: StartChoices
   readonly directory: DataDirectory
   readonly random: Random
+  /** Undefined when the S3 port speaks no TLS. */
+  readonly certificates: readonly TlsCertificate[] | undefined
+  /** Undefined when the admin port speaks no TLS. */
+  readonly adminCertificates: readonly TlsCertificate[] | undefined
+}
+
+/** What every step of a start needs. */
+interface Start extends GivenStart {
   readonly clock: Clock
   readonly metrics: GatewayMetrics
   readonly gauges: AdminBackend['gauges']
   /** Undefined when everything is to be on one thread. */
   readonly threads: GatewayThreads | undefined
-  /** Undefined when the S3 port speaks no TLS. */
-  readonly certificates: readonly TlsCertificate[] | undefined
 }
 
 /** A start whose admin port answers already. */
@@ -199,10 +201,10 @@ async function serveNode(start: StartWithAdmin): Promise<RunningNode> {
   starting.serves(node.admin)
   const gateway = openGateway(start, node)
   const letSpareRoom = keepSpareRoom(directory.path, clock, random)
-  const watch = watchCertificates(start, gateway)
+  const watches = watchCertificates(start, gateway)
   const stop = async (): Promise<void> => {
     letSpareRoom()
-    watch?.stop()
+    for (const watch of watches) watch.stop()
     await gateway.close({ drainMs: config.shutdownTimeout })
     await admin.close()
     await node.stop()
@@ -231,7 +233,12 @@ async function serveNode(start: StartWithAdmin): Promise<RunningNode> {
       nodeId: node.nodeId,
       credentials: root === undefined ? undefined : { ...root, fresh },
       ready: node.ready(),
-      reload: watch && (() => watch.look()),
+      reload:
+        watches.length === 0
+          ? undefined
+          : () => {
+              for (const watch of watches) watch.look()
+            },
       stop,
     }
   } catch (error) {
@@ -302,29 +309,38 @@ function startThreads(
   return new GatewayThreads({ config, settings: settingsOf(config, certificates), ...env })
 }
 
-/** Read and checked before anything is written. Throws UsageError. */
-function certificatesOf(config: Config): readonly TlsCertificate[] | undefined {
-  const certificates = readCertificates(config)
-  try {
-    if (certificates !== undefined) void new Certificates(certificates)
-  } catch (error) {
-    throw new UsageError(`tlsCert: ${error instanceof Error ? error.message : String(error)}`)
+/** One for each port that speaks TLS. */
+function watchCertificates(start: StartWithAdmin, gateway: ServedGateway): CertificateWatch[] {
+  const { config, directory, hooks, clock, certificates, adminCertificates, admin } = start
+  const watches: CertificateWatch[] = []
+  if (certificates !== undefined) {
+    watches.push(
+      new CertificateWatch({
+        port: 'S3',
+        current: certificates,
+        read: () => readCertificates(config, 'tlsCert'),
+        replace: (next) => gateway.replaceCertificates(next),
+        clock,
+        logger: hooks.logger,
+      }),
+    )
   }
-  return certificates
-}
-
-function watchCertificates(
-  { config, hooks, clock, certificates }: Start,
-  gateway: ServedGateway,
-): CertificateWatch | undefined {
-  if (certificates === undefined) return undefined
-  return new CertificateWatch({
-    current: certificates,
-    read: () => readCertificates(config),
-    replace: (next) => gateway.replaceCertificates(next),
-    clock,
-    logger: hooks.logger,
-  })
+  if (adminCertificates !== undefined) {
+    watches.push(
+      new CertificateWatch({
+        port: 'admin',
+        current: adminCertificates,
+        read: () => readCertificates(config, 'adminTlsCert'),
+        replace: (next) => {
+          admin.replaceCertificates(next)
+          writeAdminCertificates(directory.path, next)
+        },
+        clock,
+        logger: hooks.logger,
+      }),
+    )
+  }
+  return watches
 }
 
 function settingsOf(

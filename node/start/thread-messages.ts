@@ -12,7 +12,7 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import type { MetricsSnapshot } from '../../gateway/admin/metrics.ts'
-import type { TlsCertificate } from '../../gateway/certificates.ts'
+import type { TlsCertificate } from '../../gateway/http/certificates.ts'
 import type { GatewayAddress } from '../../gateway/listener.ts'
 import type { GatewayOptions } from '../../gateway/server.ts'
 import type { Config } from '../process/config.ts'

@@ -3,8 +3,8 @@
 import { appendFileSync, copyFileSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
-import type { TlsCertificate } from '../../gateway/certificates.ts'
-import { AUTHORITY, SIGNED } from './signed-certificate.ts'
+import type { TlsCertificate } from '../../gateway/http/certificates.ts'
+import { AUTHORITY, SIGNED } from '../../gateway/testing/signed-certificate.ts'
 
 /** Where Debian and its kin keep the certificate authorities that programs trust. */
 const SYSTEM_BUNDLE = '/etc/ssl/certs/ca-certificates.crt'

@@ -41,30 +41,34 @@ async function suiteOf(context: Context, bucket: string, mount: Mount): Promise<
   const large = join(context.scratch, 'large.bin')
   writeFileSync(large, seededBytes(61, 24 << 20))
 
-  await context.step('a tree and a large file are written, read, renamed and removed', async () => {
+  await context.step('a tree and a large file are written, read and renamed', async () => {
     await mounted(context, bucket, mount, one, async () => {
       cpSync(tree, join(one, 'tree'), { recursive: true })
       await sameTree(join(one, 'tree'), tree)
       cpSync(large, join(one, 'large + odd'))
       renameSync(join(one, 'large + odd'), join(one, 'renamed'))
       await sameFile(join(one, 'renamed'), large)
-      rmSync(join(one, 'tree', 'dir-1'), { recursive: true })
     })
   })
+  await context.step(
+    'a later mount through another gateway has it all; a folder is removed',
+    async () => {
+      await mounted(context, bucket, mount, two, async () => {
+        equal(readdirSync(two).sort(), ['renamed', 'tree'], 'names')
+        await sameTree(join(two, 'tree'), tree)
+        await sameFile(join(two, 'renamed'), large)
+        // In a later mount, because rclone only gives up the upload of a file that is removed while it is sent.
+        rmSync(join(two, 'tree', 'dir-1'), { recursive: true })
+      })
+    },
+  )
   rmSync(join(tree, 'dir-1'), { recursive: true })
-  await context.step('a later mount through another gateway has it all', async () => {
-    await mounted(context, bucket, mount, two, async () => {
-      equal(readdirSync(two).sort(), ['renamed', 'tree'], 'names')
-      await sameTree(join(two, 'tree'), tree)
-      await sameFile(join(two, 'renamed'), large)
-    })
-  })
   await context.step('a file grows, and is cut', async () => {
     const path = join(one, 'notes')
-    await mounted(context, bucket, mount, one, () => {
+    await mounted(context, bucket, mount, one, async () => {
+      await sameTree(join(one, 'tree'), tree)
       writeFileSync(path, 'one\n')
       appendFileSync(path, 'two\n')
-      return Promise.resolve()
     })
     await mounted(context, bucket, mount, one, () => {
       equal(readFileSync(path, 'utf8'), 'one\ntwo\n', 'text')

@@ -1,11 +1,12 @@
 /**
- * The certificates of the S3 port: which one a connection gets, by the server name that its client asks for.
+ * The certificates of a port: which one a connection gets, by the server name that its client asks for.
  *
- * Called by listener.ts. node/process reads them from files.
+ * Called by ../listener.ts and ../admin/api.ts. node/process reads them from files.
  */
 
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
+import { createSecureContext } from 'node:tls'
+import type { SecureContext, SecureContextOptions, TlsOptions } from 'node:tls'
 
 /** A certificate and its private key, in PEM. */
 export interface TlsCertificate {
@@ -43,6 +44,18 @@ export class Certificates {
   contextFor(serverName: string): SecureContext {
     const found = this.#entries.find(({ leaf }) => leaf.checkHost(serverName) !== undefined)
     return (found ?? this.#first).context
+  }
+}
+
+/**
+ * The options of a server whose new connections get the certificates that `current` returns. After a reload, also give its
+ * `fallback` to the server's setSecureContext.
+ */
+export function tlsOptionsOf(current: () => Certificates, handshakeTimeout: number): TlsOptions {
+  return {
+    ...current().fallback,
+    handshakeTimeout,
+    SNICallback: (name, done) => done(null, current().contextFor(name)),
   }
 }
 

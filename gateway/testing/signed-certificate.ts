@@ -3,7 +3,7 @@
  * take no certificate that signs itself. Both end in 2126.
  */
 
-import type { TlsCertificate } from '../../gateway/certificates.ts'
+import type { TlsCertificate } from '../http/certificates.ts'
 
 export const AUTHORITY = `-----BEGIN CERTIFICATE-----
 MIIBojCCAUegAwIBAgIUNJnE+Z6rXTDm2DvQAsCPCYrzqJowCgYIKoZIzj0EAwIw
