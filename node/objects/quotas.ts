@@ -115,7 +115,10 @@ export class Quotas implements QuotaGate {
 
   /** Never rejects. Joins the question that is under way. */
   #ask(bucket: Bucket, known: KnownUsage): Promise<void> {
-    known.asking ??= this.#askAll(bucket, known).finally(() => (known.asking = undefined))
+    known.asking ??= this.#askAll(bucket, known)
+      // A node that is no member has nobody to ask.
+      .catch(() => {})
+      .finally(() => (known.asking = undefined))
     return known.asking
   }
 

@@ -112,7 +112,8 @@ export class UsageCounter {
   async #runAll(): Promise<void> {
     for (const [name, run] of this.#waiting) {
       this.#waiting.delete(name)
-      await run()
+      // A shard that cannot be read now, as when the node stops, is counted when it is asked for again.
+      await run().catch(() => {})
     }
   }
 
