@@ -161,6 +161,7 @@ export class GateCall implements Call, Applicant {
     if (access === undefined) {
       access = this.store.bucketAccess(this.context, bucket)
       this.#accesses.set(bucket, access)
+      if (bucket === this.bucket) void access.then((found) => this.context.served(found), ignore)
     }
     return access
   }
@@ -364,6 +365,9 @@ function letsStrangers(settings: BucketSettings, actions: readonly string[]): bo
         patterns.some((pattern) => lower.some((action) => matchesPattern(pattern, action, meter)))),
   )
 }
+
+/** Whoever asked for the record reports why it cannot be read. */
+function ignore(): void {}
 
 export function isMissing(error: unknown, code: 'NoSuchBucket' | 'NoSuchKey'): boolean {
   return (error instanceof StoreError || error instanceof S3Error) && error.code === code

@@ -53,6 +53,7 @@ export class Origins {
       const isMissing = error instanceof StoreError && error.code === 'NoSuchBucket'
       throw isMissing ? bucketNotFound(request) : error
     }
+    exchange.served(access)
     const answering = answeringPreflight(request, access.settings.cors)
     return { status: 200, headers: await workQueue.run(answering, exchange) }
   }

@@ -13,6 +13,7 @@ import { upperCase } from './http/ascii.ts'
 import { AccessLog } from './access-log.ts'
 import type { GatewayMetrics } from './admin/metrics.ts'
 import type { SigV2 } from './auth/auth.ts'
+import { BucketLogs } from './bucket-logs.ts'
 import type { TlsCertificate } from './http/certificates.ts'
 import { Gate } from './gate.ts'
 import type { Face } from './http/face.ts'
@@ -66,6 +67,8 @@ export interface GatewayOptions {
   readonly logger: GatewayLogger
   /** Takes the access log, line by line (access-log.ts). Without it none is written. */
   readonly accessLog?: ((line: string) => void) | undefined
+  /** How long a line of a bucket's own access log waits at most before it is stored (bucket-logs.ts). Default: a minute. */
+  readonly bucketLogIntervalMs?: number | undefined
   /** The logger shows `debug`: log each failed request there. */
   readonly debug?: boolean | undefined
   /** Replaces single limits of limits.ts. */
@@ -73,6 +76,10 @@ export interface GatewayOptions {
   /** Where gateways on several threads count together (`createLimitsMemory`). Without it each counts for itself. */
   readonly sharedLimits?: SharedArrayBuffer | undefined
 }
+
+const BUCKET_LOG_MS = 60_000
+/** How long a stop waits for the last lines of buckets' access logs. */
+const BUCKET_LOG_DRAIN_MS = 2_000
 
 /** The S3 port of one node, and its website port. */
 export interface Gateway {
@@ -97,6 +104,7 @@ class HttpGateway implements Gateway {
   readonly #gate: Gate
   readonly #watch: Watch
   readonly #access: AccessLog | undefined
+  readonly #bucketLogs: BucketLogs
   readonly #admission: Admission
   readonly #s3: Listener
   readonly #websites: Listener
@@ -143,6 +151,8 @@ class HttpGateway implements Gateway {
     })
     const websites = new WebsiteGate(this.#gate, options.websiteDomains ?? [])
     this.#access = accessLogOf(options)
+    const { bucketLogIntervalMs: intervalMs = BUCKET_LOG_MS } = options
+    this.#bucketLogs = new BucketLogs({ gate: this.#gate.options, clock, logger, intervalMs })
     this.#watch = new Watch(clock, limits.watch, {
       abort: (exchange, cause) => this.#onAbort(exchange, cause),
       givenUp: (exchange) => this.#finish(exchange, 499),
@@ -207,6 +217,7 @@ class HttpGateway implements Gateway {
     }
     for (const exchange of this.#watch.inFlight) this.#watch.abort(exchange, 'closing')
     for (const listener of this.#listeners) listener.cutConnections()
+    await this.#bucketLogs.close(Math.min(drainMs, BUCKET_LOG_DRAIN_MS))
     this.#watch.stop()
     await Promise.all(closed)
   }
@@ -264,6 +275,7 @@ class HttpGateway implements Gateway {
     const seconds = (clock.monotonicMs() - exchange.startedMs) / 1000
     metrics.of(exchange.operation).record(status, seconds, exchange.rounds)
     this.#access?.finished(exchange, status)
+    if (exchange.logged !== undefined) this.#bucketLogs.finished(exchange, status)
     for (const listener of this.#listeners) listener.finished(exchange)
     if (this.#watch.inFlight.size === 0) this.#onIdle?.()
   }

@@ -115,6 +115,7 @@ export class WebsiteGate implements Face {
     }
     exchange.operation = request.method === 'HEAD' ? 'WebsiteHead' : 'WebsiteGet'
     const access = await backend.bucketAccess(exchange, request.bucket ?? '')
+    exchange.served(access)
     await origins.applyRules(request, exchange, () => Promise.resolve(access))
     const { website } = access.settings
     if (website === undefined) throw new S3Error('NoSuchWebsiteConfiguration')

@@ -170,7 +170,7 @@ describe('errors', () => {
   })
 
   test('say why the error document cannot be shown', async () => {
-    const { visit, allow } = await opened(INDEX + ERROR)
+    const { visit, allow, put } = await opened(INDEX + ERROR)
     await allow(['s3:GetObject', 's3:ListBucket'])
     const { status, text } = await visit('/gone')
     expect(status).toBe(404)
@@ -178,6 +178,7 @@ describe('errors', () => {
       '<h3>An Error Occurred While Attempting to Retrieve a Custom Error Document</h3>\n<ul>\n' +
         '<li>Code: NoSuchKey</li>\n<li>Message: The specified key does not exist.</li>\n<li>Key: errors/all.html</li>\n</ul>\n<hr/>',
     )
+    await put('errors/all.html', 'not for everyone')
     await allow(['s3:GetObject'], { Resource: 'arn:aws:s3:::bucket/docs/*' })
     const denied = await visit('/index.html')
     expect(denied.text.match(/<li>Code: AccessDenied<\/li>/g)).toHaveLength(2)

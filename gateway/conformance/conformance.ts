@@ -23,6 +23,7 @@ import { ENCRYPTED_BUCKET_CASES } from './encrypted-buckets.ts'
 import { ENCRYPTION_CASES } from './encryption.ts'
 import { FORM_CASES } from './forms.ts'
 import { LISTING_CASES } from './listing.ts'
+import { LOGGING_CASES } from './logging.ts'
 import { MULTIPART_CASES } from './multipart.ts'
 import { LOCK_ATTEMPT_CASES } from './lock-attempts.ts'
 import { OBJECT_LOCK_CASES } from './object-lock.ts'
@@ -64,6 +65,7 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...ENCRYPTED_BUCKET_CASES,
   ...WEBSITE_CASES,
   ...RENAME_CASES,
+  ...LOGGING_CASES,
 ]
 
 export interface ConformanceResult {

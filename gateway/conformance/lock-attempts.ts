@@ -56,6 +56,8 @@ const BODIES: Readonly<Record<string, (scene: Scene) => string>> = {
     '<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>',
   PutBucketLifecycleConfiguration: () =>
     '<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><Expiration><Date>2020-01-01T00:00:00Z</Date></Expiration></Rule></LifecycleConfiguration>',
+  PutBucketLogging: ({ world }) =>
+    `<BucketLoggingStatus><LoggingEnabled><TargetBucket>${world.bucket}</TargetBucket><TargetPrefix>${KEY}</TargetPrefix></LoggingEnabled></BucketLoggingStatus>`,
   PutBucketOwnershipControls: () =>
     '<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>',
   PutBucketPolicy: ({ world }) =>

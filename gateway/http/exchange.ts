@@ -3,6 +3,7 @@
  * it (watch.ts). One is made for each request, so it must be cheap: its abort signal is made on demand.
  */
 
+import type { BucketAccess } from '../port/buckets.ts'
 import type { Credential } from '../port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { S3Request } from './request.ts'
@@ -45,6 +46,8 @@ export class Exchange implements RequestContext {
   failure: Failed | undefined
   /** The headers of CORS that every answer gets from now on. Empty when no rule matches; undefined before the look-up. */
   crossOrigin: Readonly<Record<string, string>> | undefined
+  /** The bucket of the request, when it keeps an access log and its record was read. */
+  logged: BucketAccess | undefined
   /** Bytes of the answer's body that were sent. */
   sentBytes = 0
   /** When a body that is gathered as a whole must have arrived (admission.ts). */
@@ -56,6 +59,11 @@ export class Exchange implements RequestContext {
     this.requestId = requestId
     this.startedMs = nowMs
     this.lastProgressMs = nowMs
+  }
+
+  /** Call when the record of the request's bucket was read. */
+  served(access: BucketAccess): void {
+    if (access.settings.logging !== undefined) this.logged = access
   }
 
   get signal(): AbortSignal {

@@ -222,3 +222,8 @@ export function childText(element: XmlElement, name: string): string | undefined
   if (child.children.length > 0) throw malformed(`${name} must hold text only.`)
   return child.text
 }
+
+/** Throws MalformedXML unless all children have one of these names. */
+export function refuseOtherChildren({ children }: XmlElement, known: readonly string[]): void {
+  if (children.some(({ name }) => !known.includes(name))) throw malformed()
+}

@@ -94,6 +94,15 @@ export interface BucketQuota {
   readonly objects?: number | undefined
 }
 
+/** Where the access log of a bucket is stored: in a bucket of the same account. */
+export interface LoggingSetting {
+  readonly targetBucket: string
+  /** May be empty. */
+  readonly targetPrefix: string
+  /** How the objects are named: partitioned by the day of the requests or of the delivery, or not. Absent: not. */
+  readonly keyFormat?: 'SimplePrefix' | 'EventTime' | 'DeliveryTime' | undefined
+}
+
 /** A setting that was never made, or was removed, is absent. */
 export interface BucketDocuments {
   readonly tags?: readonly Tag[] | undefined
@@ -107,6 +116,7 @@ export interface BucketDocuments {
   readonly lifecycle?: readonly LifecycleRule[] | undefined
   readonly quota?: BucketQuota | undefined
   readonly website?: WebsiteSetting | undefined
+  readonly logging?: LoggingSetting | undefined
 }
 
 /** Null removes a setting, undefined leaves it unchanged. */
@@ -124,6 +134,7 @@ export const DOCUMENT_NAMES = [
   'lifecycle',
   'quota',
   'website',
+  'logging',
 ] as const satisfies readonly (keyof BucketDocuments)[]
 
 /** The settings after a change. */

@@ -8,7 +8,14 @@
 import { trimXml } from '../http/ascii.ts'
 import { S3Error } from '../http/errors.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
-import { childOf, childText, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
+import {
+  childOf,
+  childText,
+  refuseOtherChildren,
+  tag,
+  type XmlElement,
+  type XmlLimits,
+} from '../http/xml.ts'
 import type { RoutingRule, WebsiteHost, WebsiteSetting } from '../port/bucket-documents.ts'
 import { bucketLacking, invalidArgument } from './common.ts'
 import type { Call } from './operation.ts'
@@ -75,7 +82,12 @@ function within(name: string, content: string | undefined): string {
 /** Throws MalformedXML, InvalidArgument, InvalidRequest. */
 export function parseWebsite(root: XmlElement): WebsiteSetting {
   if (root.name !== 'WebsiteConfiguration') throw new S3Error('MalformedXML')
-  refuseOthers(root, ['RedirectAllRequestsTo', 'IndexDocument', 'ErrorDocument', 'RoutingRules'])
+  refuseOtherChildren(root, [
+    'RedirectAllRequestsTo',
+    'IndexDocument',
+    'ErrorDocument',
+    'RoutingRules',
+  ])
   const all = childOf(root, 'RedirectAllRequestsTo')
   if (all !== undefined) {
     if (root.children.length > 1) {
@@ -96,7 +108,7 @@ export function parseWebsite(root: XmlElement): WebsiteSetting {
 }
 
 function hostOf(all: XmlElement): WebsiteHost {
-  refuseOthers(all, ['HostName', 'Protocol'])
+  refuseOtherChildren(all, ['HostName', 'Protocol'])
   const hostName = trimXml(childText(all, 'HostName'))
   if (hostName === undefined) throw new S3Error('MalformedXML')
   if (hostName === '') {
@@ -115,7 +127,7 @@ function indexOf(element: XmlElement | undefined): string {
       'A value for IndexDocument Suffix must be provided if RedirectAllRequestsTo is empty',
     )
   }
-  refuseOthers(element, ['Suffix'])
+  refuseOtherChildren(element, ['Suffix'])
   const suffix = childText(element, 'Suffix') ?? ''
   if (suffix !== '' && !suffix.includes('/')) return suffix
   throw invalidArgument('IndexDocument', suffix, 'The IndexDocument Suffix is not well formed')
@@ -123,7 +135,7 @@ function indexOf(element: XmlElement | undefined): string {
 
 function errorKeyOf(element: XmlElement | undefined): string | undefined {
   if (element === undefined) return undefined
-  refuseOthers(element, ['Key'])
+  refuseOtherChildren(element, ['Key'])
   const key = childText(element, 'Key')
   if (!key) throw new S3Error('MalformedXML')
   return key
@@ -139,7 +151,7 @@ function rulesOf({ children }: XmlElement): RoutingRule[] {
     )
   }
   return children.map((rule) => {
-    refuseOthers(rule, ['Condition', 'Redirect'])
+    refuseOtherChildren(rule, ['Condition', 'Redirect'])
     const redirect = childOf(rule, 'Redirect')
     if (redirect === undefined) throw new S3Error('MalformedXML')
     return { ...conditionOf(childOf(rule, 'Condition')), redirect: redirectOf(redirect) }
@@ -150,7 +162,7 @@ function conditionOf(
   condition: XmlElement | undefined,
 ): Pick<RoutingRule, 'keyPrefix' | 'errorStatus'> {
   if (condition === undefined) return {}
-  refuseOthers(condition, ['KeyPrefixEquals', 'HttpErrorCodeReturnedEquals'])
+  refuseOtherChildren(condition, ['KeyPrefixEquals', 'HttpErrorCodeReturnedEquals'])
   if (condition.children.length === 0) {
     throw invalidRequest(
       "Condition cannot be empty. To redirect all requests without a condition, the condition element shouldn't be present.",
@@ -167,7 +179,7 @@ function conditionOf(
 
 function redirectOf(element: XmlElement): RoutingRule['redirect'] {
   const known = ['HostName', 'Protocol', 'ReplaceKeyPrefixWith', 'ReplaceKeyWith']
-  refuseOthers(element, [...known, 'HttpRedirectCode'])
+  refuseOtherChildren(element, [...known, 'HttpRedirectCode'])
   if (element.children.length === 0) throw new S3Error('MalformedXML')
   const hostName = trimXml(childText(element, 'HostName'))
   if (hostName === '') {
@@ -209,10 +221,6 @@ function protocolOf(element: XmlElement): WebsiteHost['protocol'] {
   throw invalidRequest(
     'Invalid protocol, protocol can be http or https. If not defined the protocol will be selected automatically.',
   )
-}
-
-function refuseOthers({ children }: XmlElement, known: readonly string[]): void {
-  if (children.some(({ name }) => !known.includes(name))) throw new S3Error('MalformedXML')
 }
 
 function invalidRequest(message: string): S3Error {

@@ -74,6 +74,7 @@ const BODIES: Readonly<Record<string, (bucket: string, partChecksum: string) => 
   PutBucketEncryption: () =>
     '<ServerSideEncryptionConfiguration><Rule/></ServerSideEncryptionConfiguration>',
   PutBucketTagging: () => TAGGING,
+  PutBucketLogging: () => '<BucketLoggingStatus/>',
   PutBucketWebsite: () =>
     '<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument></WebsiteConfiguration>',
   PutBucketOwnershipControls: () =>

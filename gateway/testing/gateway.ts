@@ -22,6 +22,8 @@ export interface TestGateway {
   readonly metrics: GatewayMetrics
   /** What was logged as an error. */
   readonly errors: Record<string, unknown>[]
+  /** What was logged as a warning. */
+  readonly warnings: Record<string, unknown>[]
   /** Lines of the audit log. */
   readonly audit: Record<string, unknown>[]
   close(): Promise<void>
@@ -63,6 +65,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const backend = options.backend?.(memory) ?? memory
   const metrics = new GatewayMetrics()
   const errors: Record<string, unknown>[] = []
+  const warnings: Record<string, unknown>[] = []
   const audit: Record<string, unknown>[] = []
   const gateway = createGateway({
     backend,
@@ -82,7 +85,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
       info: (fields) => {
         if (fields['audit'] === true) audit.push(fields)
       },
-      warn() {},
+      warn: (fields) => void warnings.push(fields),
       error: (fields) => void errors.push(fields),
     },
     limits: options.limits,
@@ -94,5 +97,5 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const { accessKeyId, secretAccessKey } = credentials[0] ?? EXAMPLE_CREDENTIAL
   const target = { endpoint: url, region: 'us-east-1', accessKeyId, secretAccessKey }
   const close = (): Promise<void> => gateway.close({ drainMs: 1000 })
-  return { gateway, target, backend, metrics, errors, audit, close }
+  return { gateway, target, backend, metrics, errors, warnings, audit, close }
 }

@@ -312,6 +312,15 @@ export const nodeFields = {
       cost: 'some microseconds and 400 bytes for each request. Lines that cannot be written in time are lost, and counted.',
       takes: '`off`, `stdout`, or the path of a file',
     }),
+  bucketLogInterval: durationValue(1_000, 3_600e3, 'is outside 1s to 1h')
+    .prefault('60s')
+    .register(guides, {
+      meaning:
+        'How long a line of the access log that a bucket keeps in another one (PutBucketLogging) waits before it is stored, ' +
+        'unless 1 MiB of lines is there earlier ([logs](docs/bucket-logs.md)).',
+      cost: 'a shorter one makes more and smaller objects; a process that dies loses the lines of one interval.',
+      takes: '1s to 1h',
+    }),
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error'], 'is not one of debug, info, warn, error')
     .default('info')

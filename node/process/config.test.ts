@@ -76,6 +76,7 @@ describe('defaults', () => {
       tlsCert: [],
       tlsKey: [],
       trustedProxies: [],
+      bucketLogInterval: 60_000,
       proxyHeader: 'x-forwarded',
       admin: { host: '127.0.0.1', port: 9001 },
       adminTlsCert: [],

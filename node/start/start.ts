@@ -352,6 +352,7 @@ function settingsOf(
     sigv2: config.sigv2,
     hostSuffixes: config.hostSuffixes,
     websiteDomains: config.websiteDomains,
+    bucketLogIntervalMs: config.bucketLogInterval,
     limits: {
       bodyBytesMax: config.bodyMemory,
       shares: { address: config.addressShare, caller: config.callerShare },

@@ -25,6 +25,7 @@ export type GatewaySettings = Pick<
   | 'sigv2'
   | 'hostSuffixes'
   | 'websiteDomains'
+  | 'bucketLogIntervalMs'
   | 'limits'
   | 'debug'
   | 'certificates'

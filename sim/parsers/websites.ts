@@ -1,4 +1,4 @@
-/** What a website port makes of what clients send: settings of websites, and the redirects that come of a visit. */
+/** Settings of websites, and the redirects that come of a visit; settings of access logs. */
 
 import { headerValue } from '../../gateway/http/response.ts'
 import { parsingXml } from '../../gateway/http/xml.ts'
@@ -6,6 +6,7 @@ import { xmlDocument } from '../../gateway/http/xml-text.ts'
 import { fakeMessage } from '../../gateway/testing/requests.ts'
 import { parseRequest } from '../../gateway/http/request.ts'
 import { hostRedirect, routingRule, ruleRedirect } from '../../gateway/s3/website-routing.ts'
+import { LOGGING_LIMITS, loggingXml, parseLogging } from '../../gateway/s3/logging.ts'
 import { parseWebsite, WEBSITE_LIMITS, websiteXml } from '../../gateway/s3/website.ts'
 import type { WebsiteSetting } from '../../gateway/port/bucket-documents.ts'
 import type { SmallRandom } from '../../protocol/iam/testing/cases.ts'
@@ -87,4 +88,32 @@ function redirects({ redirectAll, rules }: WebsiteSetting, random: SmallRandom):
   promise(rule === undefined || found === rule, 'the first rule is not for its own prefix')
 }
 
-export const WEBSITE_SUBJECTS: readonly Subject[] = [settings]
+const logs: Subject = {
+  name: 'settings of access logs',
+  pieces: /<(\w+)>[^<]*<\/\1>|<\w+\/>|<(\w+)>(?:<(\w+)>[^<]*<\/\3>)+<\/\2>/g,
+  share: 20,
+  sizeMax: LOGGING_LIMITS.maxBytes,
+  valid(random) {
+    if (random.chance(0.1)) return '<BucketLoggingStatus/>'
+    const format = random.pick([
+      '<SimplePrefix/>',
+      '<PartitionedPrefix/>',
+      '<PartitionedPrefix><PartitionDateSource>DeliveryTime</PartitionDateSource></PartitionedPrefix>',
+    ])
+    const named = element(random, 'TargetObjectKeyFormat', format)
+    return `<BucketLoggingStatus><LoggingEnabled><TargetBucket>${subjectText(random, WORD, 9, 1)}</TargetBucket><TargetPrefix>${text(random)}</TargetPrefix>${named}</LoggingEnabled></BucketLoggingStatus>`
+  },
+  take(body) {
+    const parse = (bytes: Uint8Array): ReturnType<typeof parseLogging> =>
+      parseLogging(finish(parsingXml(bytes, LOGGING_LIMITS)))
+    const setting = parse(Buffer.from(body))
+    if (setting === undefined) return true
+    promise(Buffer.byteLength(setting.targetPrefix) <= 800, 'no room for the rest of a key')
+    const shown = Buffer.from(xmlDocument('BucketLoggingStatus', loggingXml(setting)))
+    const again = { ...parse(shown), hasGrants: setting.hasGrants }
+    promise(JSON.stringify(again) === JSON.stringify(setting), 'another setting when it is shown')
+    return true
+  },
+}
+
+export const WEBSITE_SUBJECTS: readonly Subject[] = [settings, logs]

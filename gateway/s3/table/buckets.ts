@@ -15,6 +15,7 @@ import { deleteObjects } from '../delete.ts'
 import { deleteBucketLifecycle, getBucketLifecycle, putBucketLifecycle } from '../lifecycle.ts'
 import { listObjects, listObjectsV2 } from '../list.ts'
 import { listObjectVersions } from '../list-versions.ts'
+import { getBucketLogging, putBucketLogging } from '../logging.ts'
 import { listMultipartUploads } from '../multipart.ts'
 import { getObjectLockConfiguration, putObjectLockConfiguration } from '../object-lock.ts'
 import {
@@ -181,6 +182,11 @@ export const SETTING_OPERATIONS: readonly Operation[] = [
   }),
   defineOperation('DeleteBucketWebsite', 'DELETE', 'bucket', deleteBucketWebsite, {
     marks: ['website'],
+  }),
+  defineOperation('GetBucketLogging', 'GET', 'bucket', getBucketLogging, { marks: ['logging'] }),
+  defineOperation('PutBucketLogging', 'PUT', 'bucket', putBucketLogging, {
+    marks: ['logging'],
+    headers: CHECKSUMS,
   }),
   defineOperation('GetObjectLockConfiguration', 'GET', 'bucket', getObjectLockConfiguration, {
     marks: ['object-lock'],

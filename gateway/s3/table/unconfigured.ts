@@ -14,7 +14,6 @@ import { missing, probe, removal } from './define.ts'
 /** Answered as S3 does when nothing is configured (s3/unconfigured.ts). */
 export const PROBE_OPERATIONS: readonly Operation[] = [
   probe('GetBucketAbac', 'bucket', 'abac', bucketHas('AbacStatus', '<Status>Disabled</Status>')),
-  probe('GetBucketLogging', 'bucket', 'logging', bucketHas('BucketLoggingStatus')),
   probe(
     'GetBucketNotificationConfiguration',
     'bucket',
@@ -51,7 +50,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
  */
 export const ABSENT_OPERATIONS: readonly Operation[] = [
   missing('CreateSession', 'GET', 'bucket', 'session'),
-  missing('PutBucketLogging', 'PUT', 'bucket', 'logging'),
   missing(
     'PutBucketNotificationConfiguration',
     'PUT',
