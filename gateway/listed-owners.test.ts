@@ -62,3 +62,27 @@ test('lists show the owner of each object, and the account of the bucket where l
   await setOwnership('BucketOwnerEnforced')
   expect(await owners()).toEqual(own(CALLERS_ACCOUNT))
 })
+
+test('lists of uploads and parts show whose object it will be', async () => {
+  await setOwnership('ObjectWriter')
+  await put('acl', { 'x-amz-grant-write': `id=${OTHER_ACCOUNT}` })
+  const begin = async (who: typeof root): Promise<[string, string][]> => {
+    const { status, text } = await as(who, 'POST', '/bucket/upload', { query: [['uploads', '']] })
+    expect(status).toBe(200)
+    return [['uploadId', /<UploadId>([^<]*)</.exec(text)?.[1] ?? '']]
+  }
+  const [theirs, ours] = [await begin(stranger), await begin(root)]
+  const people = async (query: [string, string][], path: string): Promise<string[]> => {
+    const { text } = await as(root, 'GET', path, { query })
+    const found = text.matchAll(/<Initiator><ID>([^<]*)<.*?<Owner><ID>([^<]*)</g)
+    return [...found].map(([, initiator, owner]) => `${initiator} ${owner}`)
+  }
+  const pair = (account: string): string => `${account} ${account}`
+  expect(await people(theirs, '/bucket/upload')).toEqual([pair(OTHER_ACCOUNT)])
+  expect(await people(ours, '/bucket/upload')).toEqual([pair(CALLERS_ACCOUNT)])
+  const all = (): Promise<string[]> => people([['uploads', '']], '/bucket')
+  expect((await all()).sort()).toEqual([pair(OTHER_ACCOUNT), pair(CALLERS_ACCOUNT)].sort())
+  await put('acl', { 'x-amz-acl': 'private' })
+  await setOwnership('BucketOwnerEnforced')
+  expect(await all()).toEqual([pair(CALLERS_ACCOUNT), pair(CALLERS_ACCOUNT)])
+})

@@ -163,16 +163,6 @@ export function ownerXml(account: string, element = 'Owner'): string {
   return `<${element}><ID>${id}</ID><DisplayName>${id}</DisplayName></${element}>`
 }
 
-/**
- * The account that a bucket's objects and uploads belong to: always that of the bucket, as with AWS's default
- * ownership (BucketOwnerEnforced). From the bucket's record that the decision about this request used. Throws
- * NoSuchBucket.
- */
-export async function bucketOwner(call: Call): Promise<string> {
-  const { info } = await call.access(call.bucket)
-  return info.ownerAccount
-}
-
 /** InvalidArgument with the name and the value of the argument. */
 export function invalidArgument(name: string, value: string, message?: string): S3Error {
   return new S3Error('InvalidArgument', message, {

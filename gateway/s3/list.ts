@@ -177,11 +177,19 @@ async function pageResponse(
   return { ...xmlResponseOf(body), release: () => answers.give(body) }
 }
 
-/** Who owns the entries of a listing. An account of its own counts where lists do (BucketOwnerEnforced: nowhere). */
-export async function listedOwners(call: Call): Promise<ListedOwners> {
+/**
+ * Who owns the entries of a listing, in elements of these names. An account of its own counts where lists do
+ * (BucketOwnerEnforced: nowhere).
+ */
+export async function listedOwners(
+  call: Call,
+  ...elements: readonly string[]
+): Promise<ListedOwners> {
   const { info, settings } = await call.access(call.bucket)
-  const common = ownerXml(info.ownerAccount)
-  return allowsAcls(settings) ? { common, of: (account) => ownerXml(account) } : { common }
+  const names = elements.length === 0 ? ['Owner'] : elements
+  const of = (account: string): string => names.map((name) => ownerXml(account, name)).join('')
+  const common = of(info.ownerAccount)
+  return allowsAcls(settings) ? { common, of } : { common }
 }
 
 /** The elements of one entry, without key, version and owner. */

@@ -30,12 +30,10 @@ import { joinedXml, meteredName, tag, xmlDate } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import {
   algorithmHeader,
-  bucketOwner,
   checksumValuesXml,
   invalidArgument,
   MAX_OBJECT_PUT_BYTES,
   objectHeaders,
-  ownerXml,
   pageSize,
   requestedPart,
 } from './common.ts'
@@ -45,7 +43,7 @@ import { customerKey } from './customer-key.ts'
 import { checkUploadKey, partEncryption, planEncryption } from './encryption.ts'
 import { PartBody } from './part-body.ts'
 import { encryptedBody } from '../encryption/encrypting.ts'
-import { listingOf, named, prefixesXml } from './list.ts'
+import { listedOwners, listingOf, named, prefixesXml } from './list.ts'
 import { addAbort } from './expiration.ts'
 import { newObjectAcl } from './object-acl.ts'
 import { CapturedBody, receiveBody } from './put.ts'
@@ -236,7 +234,7 @@ export async function listParts(call: Call): Promise<S3Response> {
     const sums = checksumValuesXml(part.checksums)
     partsXml += `<Part>${tag('PartNumber', part.partNumber)}${tag('LastModified', xmlDate(part.lastModifiedMs))}${tag('ETag', `"${part.etag}"`)}${tag('Size', part.sizeBytes)}${sums}</Part>`
   }
-  const owner = await bucketOwner(call)
+  const peopleXml = await uploadPeople(call)
   const headers: ResponseHeaders = {}
   addAbort(headers, upload.abort)
   return xmlResponse(
@@ -244,8 +242,7 @@ export async function listParts(call: Call): Promise<S3Response> {
     tag('Bucket', call.bucket) +
       tag('Key', call.key) +
       tag('UploadId', upload.uploadId) +
-      ownerXml(owner, 'Initiator') +
-      ownerXml(owner) +
+      peopleXml(upload) +
       tag('StorageClass', upload.storageClass) +
       checksumKindXml(upload) +
       tag('PartNumberMarker', Number(marker)) +
@@ -255,6 +252,16 @@ export async function listParts(call: Call): Promise<S3Response> {
       partsXml,
     headers,
   )
+}
+
+/**
+ * Writes who began an upload, and who owns its object. Both are the account of the object's owner: an upload does not keep
+ * which user of it began. An owner of its own counts where lists do (BucketOwnerEnforced: nowhere).
+ */
+async function uploadPeople(call: Call): Promise<(upload: UploadInfo) => string> {
+  const owners = await listedOwners(call, 'Initiator', 'Owner')
+  return ({ acl }) =>
+    (acl?.owner === undefined ? undefined : owners.of?.(acl.owner)) ?? owners.common
 }
 
 /** The checksum that the upload was created with. Both elements are left out when there is none. */
@@ -283,10 +290,9 @@ export async function listMultipartUploads(call: Call): Promise<S3Response> {
     limit === 0
       ? { uploads: [], prefixes: [] }
       : await call.store.listUploads(call.context, request)
-  const owner = await bucketOwner(call)
-  const people = ownerXml(owner, 'Initiator') + ownerXml(owner)
+  const peopleXml = await uploadPeople(call)
   const entry = (upload: (typeof page.uploads)[number], meter: Meter): string =>
-    `<Upload><Key>${meteredName(upload.key, write, meter)}</Key><UploadId>${escapeXml(upload.uploadId)}</UploadId>${people}${tag('StorageClass', upload.storageClass)}${tag('Initiated', xmlDate(upload.initiatedMs))}${checksumKindXml(upload)}</Upload>`
+    `<Upload><Key>${meteredName(upload.key, write, meter)}</Key><UploadId>${escapeXml(upload.uploadId)}</UploadId>${peopleXml(upload)}${tag('StorageClass', upload.storageClass)}${tag('Initiated', xmlDate(upload.initiatedMs))}${checksumKindXml(upload)}</Upload>`
   const entries = await call.inTurns(joinedXml(page.uploads, entry))
   const { nextKeyMarker, nextUploadIdMarker } = page
   return xmlResponse(
