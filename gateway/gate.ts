@@ -102,6 +102,7 @@ export class Gate implements Face {
   /** Never throws: failures become answers. The first chunk of a stream may still fail. */
   async handle(request: S3Request, exchange: Exchange): Promise<S3Response> {
     exchange.parsed = request
+    exchange.hostId = this.options.hostId
     try {
       const response = await this.#run(request, exchange)
       this.addCommonHeaders(response.headers, exchange.requestId)

@@ -171,7 +171,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
       const bucket = `/${world.bucket}`
       const key = `${bucket}/k`
       await storeObject(world, 'k', 'old')
-      for (const name of ['notification', 'replication']) {
+      for (const name of ['accelerate', 'replication']) {
         const answer = await world.raw({ method: 'PUT', path: bucket, query: [[name, '']] })
         expectRefused(answer, 501, 'NotImplemented')
       }

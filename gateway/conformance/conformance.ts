@@ -27,6 +27,7 @@ import { LOGGING_CASES } from './logging.ts'
 import { MULTIPART_CASES } from './multipart.ts'
 import { LOCK_ATTEMPT_CASES } from './lock-attempts.ts'
 import { OBJECT_LOCK_CASES } from './object-lock.ts'
+import { NOTIFICATION_CASES } from './notifications.ts'
 import { OBJECT_CASES } from './objects.ts'
 import { OBJECT_TAG_CASES } from './object-tags.ts'
 import { LIFECYCLE_CASES } from './lifecycle.ts'
@@ -60,6 +61,7 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...VERSION_WRITE_CASES,
   ...SETTING_CASES,
   ...LIFECYCLE_CASES,
+  ...NOTIFICATION_CASES,
   ...STEERING_CASES,
   ...ENCRYPTION_CASES,
   ...ENCRYPTED_BUCKET_CASES,

@@ -58,6 +58,7 @@ const BODIES: Readonly<Record<string, (scene: Scene) => string>> = {
     '<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><Expiration><Date>2020-01-01T00:00:00Z</Date></Expiration></Rule></LifecycleConfiguration>',
   PutBucketLogging: ({ world }) =>
     `<BucketLoggingStatus><LoggingEnabled><TargetBucket>${world.bucket}</TargetBucket><TargetPrefix>${KEY}</TargetPrefix></LoggingEnabled></BucketLoggingStatus>`,
+  PutBucketNotificationConfiguration: () => '<NotificationConfiguration/>',
   PutBucketOwnershipControls: () =>
     '<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>',
   PutBucketPolicy: ({ world }) =>

@@ -5,7 +5,8 @@
 
 import type { BucketAccess } from '../port/buckets.ts'
 import type { Credential } from '../port/identity.ts'
-import type { RequestContext } from '../../protocol/context.ts'
+import type { RequestContext, RequestOrigin } from '../../protocol/context.ts'
+import { plainAddress } from './address.ts'
 import type { S3Request } from './request.ts'
 
 /** Why a request was ended: by its client, by a limit, or by the node. */
@@ -44,6 +45,8 @@ export class Exchange implements RequestContext {
   parsed: S3Request | undefined
   credential: Credential | undefined
   failure: Failed | undefined
+  /** The node, as answers name it. Set by the gate. */
+  hostId = ''
   /** The headers of CORS that every answer gets from now on. Empty when no rule matches; undefined before the look-up. */
   crossOrigin: Readonly<Record<string, string>> | undefined
   /** The bucket of the request, when it keeps an access log and its record was read. */
@@ -64,6 +67,14 @@ export class Exchange implements RequestContext {
   /** Call when the record of the request's bucket was read. */
   served(access: BucketAccess): void {
     if (access.settings.logging !== undefined) this.logged = access
+  }
+
+  /** Made on demand: only writes of objects are asked for it. */
+  get origin(): RequestOrigin {
+    const { credential, parsed, requestId, hostId } = this
+    const principalId = credential?.identity.principalId ?? 'Anonymous'
+    const address = plainAddress(parsed?.remoteAddress ?? '')
+    return { principalId, address, requestId, hostId }
   }
 
   get signal(): AbortSignal {

@@ -65,6 +65,8 @@ export interface MemoryBackendOptions {
   readonly maxBuckets?: number
   /** Keys of the cluster besides the one that is always there. */
   readonly keys?: readonly string[]
+  /** Names of webhooks that exist. Nothing is sent to them. */
+  readonly webhooks?: readonly string[]
   /** Tests set a small one, so that their parts can be small. 5 MiB when absent. */
   readonly minPartBytes?: number
 }
@@ -85,7 +87,11 @@ export class MemoryBackend implements Backend {
     this.#credentials = new Map(options.credentials.map((each) => [each.accessKeyId, each]))
     this.#sessions = options.sessions ?? new Map()
     this.#principals = principalsOf([...this.#credentials.values(), ...this.#sessions.values()])
-    this.#buckets = new MemoryBuckets(options.nowMs, options.maxBuckets ?? 1000)
+    this.#buckets = new MemoryBuckets(
+      options.nowMs,
+      options.maxBuckets ?? 1000,
+      options.webhooks ?? [],
+    )
     this.#keys = new MemoryKeys(options.keys ?? [])
     this.#uploads = new MemoryMultipart(this.#buckets, options.minPartBytes ?? MIN_PART_BYTES)
   }
@@ -239,6 +245,7 @@ export class MemoryBackend implements Backend {
   getBucketSettings: BucketBackend['getBucketSettings'] = (...all) =>
     this.#buckets.getBucketSettings(...all)
   changeBucket: BucketBackend['changeBucket'] = (...all) => this.#buckets.changeBucket(...all)
+  checkWebhooks: BucketBackend['checkWebhooks'] = (...all) => this.#buckets.checkWebhooks(...all)
   listBuckets: BucketBackend['listBuckets'] = (...all) => this.#buckets.listBuckets(...all)
 
   createUpload: UploadBackend['createUpload'] = (...all) => this.#uploads.createUpload(...all)

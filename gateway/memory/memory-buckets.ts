@@ -5,12 +5,14 @@ import type { RequestContext } from '../../protocol/context.ts'
 import { expirationOf, type RuleTime } from '../../protocol/lifecycle/rule.ts'
 import { requireOwner, sameAccess } from '../port/bucket-access.ts'
 import { changedDocuments } from '../port/bucket-documents.ts'
+import { NO_WEBHOOK } from '../port/buckets.ts'
 import type {
   BucketAccess,
   BucketBackend,
   BucketInfo,
   BucketSettings,
   ChangeBucketRequest,
+  RefusedWebhook,
 } from '../port/buckets.ts'
 import type { ObjectInfo, PutResult } from '../port/objects.ts'
 import { compareKeys, foldPage } from './memory-listing.ts'
@@ -42,13 +44,16 @@ export interface StoredBucket {
 export class MemoryBuckets implements BucketBackend {
   readonly #nowMs: () => number
   readonly #maxBuckets: number
+  readonly #webhooks: ReadonlySet<string>
   readonly #buckets = new Map<string, StoredBucket>()
   #lastMs = 0
   #sequence = 0
 
-  constructor(nowMs: () => number, maxBuckets: number) {
+  /** @param webhooks names of those that exist. Nothing is sent to them */
+  constructor(nowMs: () => number, maxBuckets: number, webhooks: readonly string[]) {
     this.#nowMs = nowMs
     this.#maxBuckets = maxBuckets
+    this.#webhooks = new Set(webhooks)
   }
 
   async bucketAccess(context: RequestContext, bucket: string): Promise<BucketAccess> {
@@ -126,6 +131,17 @@ export class MemoryBuckets implements BucketBackend {
       principals: policy === undefined ? settings.principals : principals,
       publicAccessBlock: changed(settings.publicAccessBlock, publicAccessBlock),
     }
+  }
+
+  async checkWebhooks(
+    context: RequestContext,
+    request: Parameters<BucketBackend['checkWebhooks']>[1],
+  ): Promise<readonly RefusedWebhook[]> {
+    begin(context)
+    this.get(request.bucket)
+    return request.webhooks
+      .filter((webhook) => !this.#webhooks.has(webhook))
+      .map((webhook) => ({ webhook, reason: NO_WEBHOOK }))
   }
 
   async listBuckets(

@@ -8,6 +8,7 @@
 
 import type { AclGrant } from '../../protocol/iam/acl.ts'
 import type { LifecycleRule } from '../../protocol/lifecycle/rule.ts'
+import type { NotificationRule } from '../../protocol/notification/rule.ts'
 
 /** A tag of a bucket or of an object. */
 export interface Tag {
@@ -117,6 +118,7 @@ export interface BucketDocuments {
   readonly quota?: BucketQuota | undefined
   readonly website?: WebsiteSetting | undefined
   readonly logging?: LoggingSetting | undefined
+  readonly notification?: readonly NotificationRule[] | undefined
 }
 
 /** Null removes a setting, undefined leaves it unchanged. */
@@ -135,6 +137,7 @@ export const DOCUMENT_NAMES = [
   'quota',
   'website',
   'logging',
+  'notification',
 ] as const satisfies readonly (keyof BucketDocuments)[]
 
 /** The settings after a change. */

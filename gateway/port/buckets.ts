@@ -59,6 +59,16 @@ export interface ChangeBucketRequest {
   readonly judged?: BucketSettings | undefined
 }
 
+/** The reason for a name that no webhook has. */
+export const NO_WEBHOOK = 'The destination does not exist'
+
+/** A webhook that does not exist, or has not taken a test event. */
+export interface RefusedWebhook {
+  readonly webhook: string
+  /** One sentence, for who configures it. */
+  readonly reason: string
+}
+
 /** Operations on buckets. Those on an existing bucket throw NoSuchBucket when there is none. */
 export interface BucketBackend {
   /** For the decision about a request. The answer is at most 1 s old (T7). Throws NoSuchBucket, or
@@ -87,6 +97,14 @@ export interface BucketBackend {
    * another owner by now, and InvalidBucketState for object lock without versioning.
    */
   changeBucket(context: RequestContext, request: ChangeBucketRequest): Promise<void>
+  /**
+   * Which of these webhooks cannot be used as destinations of the bucket's notifications, by their names. Unknown ones
+   * never can; with `test` each of the others is sent a test event, and must take it.
+   */
+  checkWebhooks(
+    context: RequestContext,
+    request: { bucket: string; webhooks: readonly string[]; test: boolean },
+  ): Promise<readonly RefusedWebhook[]>
   listBuckets(
     context: RequestContext,
     request: { ownerAccount: string; prefix: string; after?: string | undefined; limit: number },

@@ -116,6 +116,9 @@ Nothing that changes the meaning of a request is ignored, and what AWS ignores i
 - Lifecycle: at most 1,000 rules that let current and noncurrent versions expire, remove delete markers that are left
   alone, and abort open uploads; filters by prefix, tags and size. Transitions to other storage classes get 501, and
   nothing changes. What is due at a midnight UTC goes within minutes after it, by the clocks of a majority of the nodes.
+- Notifications: at most 100 configurations, by event, prefix and suffix, whose destinations are webhooks that the nodes'
+  configuration names: \`arn:shoal:sqs::NAME:webhook\` or \`arn:minio:sqs::NAME:webhook\`. Events of restores, replication and
+  transitions get 501, and so does EventBridge. [What is promised](notifications.md).
 - Object lock: a bucket gets it when it is created or, with versioning, later, and keeps it; \`x-amz-bucket-object-lock-token\` is
   not needed. Versions begin with the lock of their request's headers, which need \`s3:PutObjectRetention\` and
   \`s3:PutObjectLegalHold\` too, or with the default retention of the bucket, of at most 36,500 days or 100 years. What is put

@@ -69,6 +69,7 @@ const BODIES: Readonly<Record<string, (bucket: string, partChecksum: string) => 
     '<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>',
   PutBucketLifecycleConfiguration: () =>
     '<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>',
+  PutBucketNotificationConfiguration: () => '<NotificationConfiguration/>',
   PutBucketCors: () =>
     '<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>',
   PutBucketEncryption: () =>

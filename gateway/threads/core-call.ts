@@ -1,11 +1,12 @@
 /** One call of a gateway thread, as the core has it: the context that the backend sees, and the body that it reads. */
 
-import type { RequestContext } from '../../protocol/context.ts'
+import type { RequestContext, RequestOrigin } from '../../protocol/context.ts'
 import type { FinishedBody } from '../port/body.ts'
 import type { StreamReceiver } from './stream-receiver.ts'
 
 export class CoreCall implements RequestContext {
   readonly operation: string
+  readonly origin: RequestOrigin | undefined
   rounds = 0
   /** The streamed body. It may hold a block until the call is over. */
   body: StreamReceiver | undefined
@@ -17,8 +18,9 @@ export class CoreCall implements RequestContext {
   #controller: AbortController | undefined
   #aborted: { readonly reason: Error } | undefined
 
-  constructor(operation: string) {
+  constructor(operation: string, origin?: RequestOrigin) {
     this.operation = operation
+    this.origin = origin
   }
 
   /** Made on demand: most calls are over before anybody asks. */

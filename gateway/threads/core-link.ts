@@ -150,13 +150,13 @@ export class CoreLink {
     }
   }
 
-  #call([, id, index, operation, args, body]: Extract<
+  #call([, id, index, operation, args, body, origin]: Extract<
     Message,
     readonly [typeof wire.CALL, ...unknown[]]
   >): void {
     const method = wire.METHODS[index]
     assert(method !== undefined, 'both ends know the same methods')
-    const call = new CoreCall(operation ?? '')
+    const call = new CoreCall(operation ?? '', origin)
     this.#calls.set(id, call)
     let outcome: Promise<unknown>
     try {

@@ -11,6 +11,7 @@
  */
 
 import type { Backend } from '../port/backend.ts'
+import type { RequestOrigin } from '../../protocol/context.ts'
 import type { FinishedBody } from '../port/body.ts'
 import type { IamBackend } from '../port/iam-backend.ts'
 import type { RightsSource } from '../port/rights.ts'
@@ -68,9 +69,19 @@ export const METHODS = [
   'timedAccess',
   'runIam',
   'entityOf',
+  'checkWebhooks',
 ] as const
 
 export type PortMethod = (typeof METHODS)[number]
+
+/** Methods that cause events, or send one. With their calls goes from where the request came. */
+export const TELLING: ReadonlySet<PortMethod> = new Set([
+  'putObject',
+  'deleteObject',
+  'changeObject',
+  'completeUpload',
+  'checkWebhooks',
+])
 
 /** All that a thread may ask: the port of storage, and beside it that of identities and what may be kept of rights. */
 export interface CorePort
@@ -103,6 +114,7 @@ export type Message =
       operation: string | undefined,
       args: readonly unknown[],
       body: BodyInMessage | undefined,
+      origin: RequestOrigin | undefined,
     ]
   | readonly [kind: typeof ABORT, id: number, name: string, message: string]
   | readonly [kind: typeof RESULT, id: number, rounds: number, value: unknown]

@@ -122,6 +122,7 @@ export class ThreadBackend implements Backend {
   getBucketSettings: Backend['getBucketSettings'] = (...args) =>
     this.#pass('getBucketSettings', args)
   changeBucket: Backend['changeBucket'] = (...args) => this.#pass('changeBucket', args)
+  checkWebhooks: Backend['checkWebhooks'] = (...args) => this.#pass('checkWebhooks', args)
   listBuckets: Backend['listBuckets'] = (...args) => this.#pass('listBuckets', args)
   deleteObject: Backend['deleteObject'] = (...args) => this.#pass('deleteObject', args)
   changeObject: Backend['changeObject'] = (...args) => this.#pass('changeObject', args)
@@ -232,7 +233,8 @@ export class ThreadBackend implements Backend {
       this.#calls.set(id, call)
       const body = prepare?.(id, call)
       const index = wire.METHODS.indexOf(method)
-      this.#mailbox.post([wire.CALL, id, index, context?.operation, args, body])
+      const origin = wire.TELLING.has(method) ? context?.origin : undefined
+      this.#mailbox.post([wire.CALL, id, index, context?.operation, args, body, origin])
     })
   }
 

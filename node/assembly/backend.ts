@@ -4,6 +4,7 @@ import type { Backend } from '../../gateway/port/backend.ts'
 import type { KeyBackend } from '../../gateway/port/encryption.ts'
 import type { PrincipalDirectory } from '../../gateway/port/principals.ts'
 import type { Buckets } from '../objects/buckets.ts'
+import type { Notifications } from '../notifications/notifications.ts'
 import type { Objects } from '../objects/objects.ts'
 import type { Uploads } from '../objects/uploads.ts'
 
@@ -12,6 +13,7 @@ export interface BackendOptions extends Pick<Backend, 'credential' | 'sessionCre
   readonly buckets: Buckets
   readonly objects: Objects
   readonly uploads: Uploads
+  readonly notifications: Notifications
   readonly principals: PrincipalDirectory
   readonly clusterKeys: KeyBackend
 }
@@ -22,7 +24,7 @@ export interface BackendOptions extends Pick<Backend, 'credential' | 'sessionCre
  */
 export function createBackend(options: BackendOptions): Backend {
   const { buckets, objects, uploads, principals, credential, sessionCredential } = options
-  const { clusterKeys } = options
+  const { clusterKeys, notifications } = options
   return {
     principalIds: (context, arns) => principals.principalIds(context, arns),
     markNamed: (context, accountId, named) => principals.markNamed(context, accountId, named),
@@ -33,6 +35,7 @@ export function createBackend(options: BackendOptions): Backend {
     createBucket: (context, request) => buckets.create(context, request),
     headBucket: (context, bucket) => buckets.head(context, bucket),
     deleteBucket: (...all) => buckets.delete(...all),
+    checkWebhooks: (context, request) => notifications.check(context, request),
     listBuckets: (context, request) => buckets.list(context, request),
     getBucketSettings: (context, bucket) => buckets.settings(context, bucket),
     changeBucket: (context, request) => buckets.changeSettings(context, request),

@@ -7,6 +7,7 @@ import { StoreError } from '../../protocol/errors.ts'
 import type { IdentitiesOptions } from '../iam/identities.ts'
 import type { SecretOffice, SecretStore } from '../layout/secret-office.ts'
 import type { RegisterObserver } from '../quorum/register-events.ts'
+import type { NotificationSettings } from '../notifications/notifications.ts'
 import type { SpaceSettings } from '../reclaim/space-reclaim.ts'
 import type { UpkeepSettings } from '../repair/upkeep.ts'
 
@@ -51,6 +52,8 @@ export interface NodeOptions {
   readonly majorityWaitMs?: number | undefined
   /** Delays and rates of reclaiming space. */
   readonly space?: SpaceSettings | undefined
+  /** Webhooks, and how much and how long their queues hold. */
+  readonly notifications?: NotificationSettings | undefined
   /** Compaction and scrub. */
   readonly upkeep?: UpkeepSettings | undefined
   /** At the first start: join with this token. Without it the node founds a cluster with `root`. */

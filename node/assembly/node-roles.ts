@@ -2,6 +2,7 @@
 
 import type { Identities } from '../iam/identities.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import type { Notifications } from '../notifications/notifications.ts'
 import type { ObjectParts } from './wire-objects.ts'
 import type { QuorumParts } from './wire-quorum.ts'
 import type { RebalanceParts } from './wire-rebalance.ts'
@@ -19,4 +20,5 @@ export interface NodeRoles {
   readonly objects: ObjectParts
   readonly identities: Identities
   readonly lifecycle: Lifecycle
+  readonly notifications: Notifications
 }

@@ -152,6 +152,7 @@ export class ShoalNode {
     const { env, self, store, layout, forgotten } = base
     const wired = wireNode(base)
     const { replica, quorum, reclaim, repair, rebalance, objects, identities, status } = wired
+    const { notifications } = wired
     const { resolver, principals, clusterKeys } = identities
     this.#env = env
     this.#wired = wired
@@ -171,6 +172,7 @@ export class ShoalNode {
     this.iam = identities.service
     this.backend = createBackend({
       ...objects,
+      notifications,
       principals,
       clusterKeys,
       credential: (accessKeyId) => resolver.credential(accessKeyId),
@@ -208,6 +210,7 @@ export class ShoalNode {
     this.layout.stop()
     await this.#env.network.stop()
     await this.upkeep.stop()
+    await this.#wired.notifications.stop()
     await this.store.close()
   }
 
@@ -220,6 +223,7 @@ export class ShoalNode {
     this.moves.start()
     this.space.start()
     this.#wired.lifecycle.start()
+    void this.#wired.notifications.start()
     this.upkeep.start()
     this.#wired.secret.look()
     const view = this.layout.current()

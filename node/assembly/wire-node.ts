@@ -11,6 +11,7 @@ import type { NodeBase } from './node-base.ts'
 import type { NodeRoles } from './node-roles.ts'
 import { wireIdentities } from './wire-identities.ts'
 import { wireLifecycle } from './wire-lifecycle.ts'
+import { wireNotifications } from './wire-notifications.ts'
 import { wireObjects, type ObjectParts } from './wire-objects.ts'
 import { wireQuorum } from './wire-quorum.ts'
 import { wireRebalance, type RebalanceParts } from './wire-rebalance.ts'
@@ -64,10 +65,21 @@ export function wireNode(base: NodeBase): WiredNode {
     (partition) => !rebalance.rebalance.movesBlocks(partition),
   )
   const rebalance: RebalanceParts = wireRebalance(base, replica, quorum, reclaim.space)
-  const objects: ObjectParts = wireObjects(base, quorum, reclaim)
+  const notifications = wireNotifications(base)
+  const objects: ObjectParts = wireObjects(base, quorum, reclaim, notifications)
   const identities = wireIdentities(base, quorum.registers, objects.buckets)
   const lifecycle = wireLifecycle(base, quorum, objects)
-  const roles = { replica, quorum, reclaim, repair, rebalance, objects, identities, lifecycle }
+  const roles = {
+    replica,
+    quorum,
+    reclaim,
+    repair,
+    rebalance,
+    objects,
+    identities,
+    lifecycle,
+    notifications,
+  }
   const { status, secret } = wireStatus(base, roles)
   const service: Service = wireService(base, roles, status)
   return { ...roles, status, secret, service }

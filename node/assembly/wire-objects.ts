@@ -3,6 +3,7 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import { BUCKETS_PER_ACCOUNT } from '../../protocol/limits.ts'
 import { Buckets } from '../objects/buckets.ts'
+import type { Notices } from '../objects/notices.ts'
 import { Objects } from '../objects/objects.ts'
 import { Pages } from '../objects/pages.ts'
 import { Quotas } from '../objects/quotas.ts'
@@ -29,6 +30,7 @@ export function wireObjects(
   base: NodeBase,
   quorum: QuorumParts,
   { space, lostData }: ReclaimParts,
+  notices: Notices,
 ): ObjectParts {
   const { layout, view, placement, partitionBits, options, store } = base
   const { clock, random } = base.env
@@ -61,7 +63,7 @@ export function wireObjects(
   const usage = new UsageCounter({ store, clock, pages: new Pages(replicator), partitionBits })
   const connected = (node: NodeId): boolean => peers.connected(node)
   const quotas = new Quotas({ peers, connected, view, usage, clock, partitionBits })
-  const objects: Objects = new Objects({ ...common, quotas, losses: lostData })
+  const objects: Objects = new Objects({ ...common, quotas, losses: lostData, notices })
   const { partBytesMin } = options
   const uploads: Uploads = new Uploads({ ...common, objects, quotas, partBytesMin })
   return { buckets, objects, uploads, usage, quotas }

@@ -52,6 +52,7 @@ export function wireStatus(base: NodeBase, roles: NodeRoles): StatusParts {
     extraGauges: () => [
       ...moves.gauges(rebalance),
       ...roles.lifecycle.gauges(),
+      ...roles.notifications.gauges(),
       ...(options.gauges?.() ?? []),
     ],
   })

@@ -194,6 +194,34 @@ export interface TokenSigner {
   verify(key: Uint8Array, token: string): Promise<string | undefined>
 }
 
+/**
+ * Requests to others than peers, at addresses that the operator's configuration names. The caller judges an address
+ * before it is connected to, so looking it up and connecting are two steps.
+ */
+export interface Outgoing {
+  /** The addresses of a host name; an address is its own. Rejects when there is none, and after the deadline. */
+  resolve(host: string, options: { timeoutMs: number }): Promise<readonly string[]>
+  /**
+   * Sends one POST, to exactly this address, and resolves with the status of the answer. No redirect is followed. The
+   * answer's body is thrown away, and the connection with it when there is too much. Rejects when no answer comes in time.
+   */
+  post(
+    request: OutgoingRequest,
+    options: { timeoutMs: number },
+  ): Promise<{ readonly status: number }>
+  /** Closes idle connections. */
+  close(): void
+}
+
+export interface OutgoingRequest {
+  /** http or https. A certificate must be valid for the host in it. */
+  readonly url: string
+  /** Where to connect, instead of looking up the host. */
+  readonly address: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+
 /** Structured log lines. */
 export interface Logger {
   debug(fields: Record<string, unknown>, message: string): void
@@ -210,6 +238,7 @@ export interface Environment {
   readonly network: Network
   readonly signer: Signer
   readonly tokens: TokenSigner
+  readonly outgoing: Outgoing
   readonly logger: Logger
   /** Opens (makes) the index of this data directory. */
   openIndex(): Promise<Index>

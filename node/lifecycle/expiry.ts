@@ -24,6 +24,7 @@ import {
 } from '../../protocol/object/versions.ts'
 import type { Bucket } from '../objects/bucket.ts'
 import { objectRulesOf } from '../objects/bucket-lifecycle.ts'
+import { hasNotices, markerEvent, removedEvent, type ObjectEvent } from '../objects/notices.ts'
 import type { ObjectEdit } from '../objects/object-changes.ts'
 import type { Objects } from '../objects/objects.ts'
 import { internalContext } from '../tools/internal-context.ts'
@@ -40,23 +41,45 @@ export interface Expired {
  * Does what is due at `nowMs`, at most one kind of thing. Throws Unavailable, and what the bucket's fence throws.
  */
 export async function expireObject(
-  objects: Pick<Objects, 'edit'>,
+  objects: Pick<Objects, 'edit' | 'tell'>,
   bucket: Bucket,
   key: RegisterKey,
   nowMs: number,
 ): Promise<Expired> {
   const name = textOfUtf8(objectKeyOf(key))
   let judgement: Judgement = {}
+  let versions: readonly VersionRecord[] = []
   const outcome = await objects.edit(internalContext(), bucket, key, (input, around) => {
     judgement = {}
     const all = allVersions(input.record, input.pages.known)
     if (isLacking(all)) return all
+    versions = all
     judgement = judgeObject(objectRulesOf(bucket.record), name, all, nowMs)
     return judgement.due && carryOut(judgement.due, input, around, all)
   })
   // Assigned in the closure, which the compiler does not follow.
   const { due, isMore, nextMs } = judgement as Judgement
-  return outcome.type === 'written' ? { done: due, isMore } : { nextMs }
+  if (outcome.type === 'kept') return { nextMs }
+  if (due !== undefined && hasNotices(bucket)) {
+    await objects.tell(bucket, name, outcome.ballot, eventsOf(due, outcome, versions))
+  }
+  return { done: due, isMore }
+}
+
+/** As in AWS, an event for each version that is gone. */
+function eventsOf(
+  due: Due,
+  { record, versioning }: { readonly record: ObjectRecord; readonly versioning: number },
+  before: readonly VersionRecord[],
+): ObjectEvent[] {
+  if (due.type === 'expire' && versioning !== VERSIONING.never) {
+    return [markerEvent('LifecycleExpiration', record.versions[0]!)]
+  }
+  const gone =
+    due.type === 'remove' && due.what === 'noncurrent'
+      ? before.filter(({ sequence }) => due.sequences.has(sequence))
+      : before.slice(0, 1)
+  return gone.map((version) => removedEvent('LifecycleExpiration', version, versioning))
 }
 
 function carryOut(

@@ -64,7 +64,7 @@ export interface LifecycleOptions {
   readonly connected: (node: NodeId) => boolean
   readonly partitionBits: () => number
   readonly buckets: Pick<Buckets, 'find' | 'read' | 'lifecycles'>
-  readonly objects: Pick<Objects, 'edit'>
+  readonly objects: Pick<Objects, 'edit' | 'tell'>
   readonly majorityClock: Pick<MajorityClock, 'nowMs'>
   readonly clock: Clock
   readonly logger: Logger

@@ -164,6 +164,7 @@ export class Completion {
       return this.#reopen(context, place, record)
     }
     const version = await this.#written(context, place, record)
+    await this.#options.objects.tellCompleted(context, place, version)
     return this.#move(context, place, record, (now) => ({
       ...now,
       state: UPLOAD_COMPLETED,

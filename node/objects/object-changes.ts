@@ -34,6 +34,7 @@ import {
 } from '../../protocol/object/lock.ts'
 import { isLacking, pageIdOf, type Lacking, type PageTools } from '../../protocol/object/pages.ts'
 import { dataIdsOf, type Edited } from '../../protocol/object/versions.ts'
+import type { Ballot } from '../../protocol/register/ballot.ts'
 import type { Accepted, Fence, RegisterValue } from '../../protocol/register/types.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { WriteAttempt } from '../replica/attempts.ts'
@@ -76,15 +77,22 @@ export type ObjectEdit = (input: EditInput) => Edited | Lacking | undefined
 
 /**
  * What became of the change: `record` is the chosen one in both cases, and `versioning` the setting that the written
- * one obeys.
+ * one obeys. `ballot` orders the changes of an object: higher than that of the change before it.
  */
 export type EditOutcome =
-  | { readonly type: 'written'; readonly record: ObjectRecord; readonly versioning: number }
+  | {
+      readonly type: 'written'
+      readonly record: ObjectRecord
+      readonly versioning: number
+      readonly ballot: Ballot
+    }
   | {
       readonly type: 'kept'
       readonly record: ObjectRecord
       /** False when nothing of this was ever sent. */
       readonly proposed: boolean
+      /** Absent when the register is. */
+      readonly ballot: Ballot | undefined
     }
 
 export interface ObjectChangesOptions {
@@ -211,13 +219,14 @@ class ObjectChange {
           return { write: plan.write, blocks: plan.blocks }
         },
       })
-      if (outcome.type === 'written') return this.#written(outcome.value)
+      if (outcome.type === 'written') return this.#written(outcome.value, outcome.writtenAt)
       const { current } = outcome
       // Assigned in the closure, which the compiler does not follow.
       if ((locked as VersionRecord | undefined) !== undefined) throw new StoreError('ObjectLocked')
       if (lacking === undefined) {
         const record = objectOf(current?.value)
-        return { type: 'kept', record, proposed: this.#plans.length > 0 }
+        const ballot = current?.ballot
+        return { type: 'kept', record, proposed: this.#plans.length > 0, ballot }
       }
       await this.#gather(context, current, lacking)
     }
@@ -296,7 +305,7 @@ class ObjectChange {
   }
 
   /** Finds the plan that was chosen, and releases what it removed (G5). */
-  #written(value: RegisterValue): EditOutcome {
+  #written(value: RegisterValue, ballot: Ballot): EditOutcome {
     // An accept of an earlier call may be the one that was chosen.
     const plans = this.#plans.filter(({ write }) => equalBytes(write.body, value.body))
     const plan = plans.at(-1)
@@ -312,7 +321,7 @@ class ObjectChange {
       )
     }
     for (const version of plan.removedLong) void this.#releaseParts(version)
-    return { type: 'written', record: plan.record, versioning: plan.versioning }
+    return { type: 'written', record: plan.record, versioning: plan.versioning, ballot }
   }
 
   /** In the background: the change is done. The scan finds parts that are not released here. */

@@ -10,23 +10,32 @@ import {
   withoutVersion,
   type VersionNeighbours,
 } from '../../protocol/object/versions.ts'
-import type { DeleteResult, ObjectBackend, WriteCondition } from '../../gateway/port/objects.ts'
+import type { DeleteResult, ObjectBackend } from '../../gateway/port/objects.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Bucket } from './bucket.ts'
+import { hasNotices, markerEvent, removedEvent, type Notices } from './notices.ts'
 import type { EditInput, ObjectChanges } from './object-changes.ts'
 import { conditionError } from './object-errors.ts'
 import { versionIdText } from './versions.ts'
 
-/** Removes the object, or writes a delete marker where the bucket has or had versioning. */
+type DeleteRequest = Parameters<ObjectBackend['deleteObject']>[1]
+
+/** What a delete works with. */
+export interface DeleteTools {
+  readonly changes: ObjectChanges
+  readonly notices: Notices
+  readonly around: (input: EditInput) => VersionNeighbours
+}
+
+/** Throws as `Backend.deleteObject` says. */
 export async function deleteCurrent(
-  changes: ObjectChanges,
+  { changes, notices, around }: DeleteTools,
   context: RequestContext,
   bucket: Bucket,
-  key: RegisterKey,
-  around: (input: EditInput) => VersionNeighbours,
-  condition: WriteCondition | undefined,
+  register: RegisterKey,
+  { key, condition }: DeleteRequest,
 ): Promise<DeleteResult> {
-  const outcome = await changes.run(context, bucket, key, (input) => {
+  const outcome = await changes.run(context, bucket, register, (input) => {
     const { record, versioning, pages } = input
     if (verdict(currentVersion(record), condition) !== 'holds') return undefined
     if (versioning !== VERSIONING.never) return withDeleteMarker(record, around(input))
@@ -43,21 +52,27 @@ export async function deleteCurrent(
     // Deleting what does not exist succeeds.
     return { deleteMarker: false }
   }
-  if (outcome.versioning === VERSIONING.never) return { deleteMarker: false }
-  return { versionId: versionIdText(outcome.record.versions[0]!), deleteMarker: true }
+  const { record, versioning, ballot } = outcome
+  const marker = versioning === VERSIONING.never ? undefined : record.versions[0]!
+  if (hasNotices(bucket)) {
+    const event = marker
+      ? markerEvent('ObjectRemoved', marker)
+      : removedEvent('ObjectRemoved', { versionId: '' }, versioning)
+    await notices.tell(context, bucket, key, ballot, [event])
+  }
+  if (marker === undefined) return { deleteMarker: false }
+  return { versionId: versionIdText(marker), deleteMarker: true }
 }
 
-/** Removes one version for good. */
+/** Throws as `Backend.deleteObject` says. */
 export async function deleteVersion(
-  changes: ObjectChanges,
+  { changes, notices }: DeleteTools,
   context: RequestContext,
   bucket: Bucket,
-  key: RegisterKey,
-  request: Pick<Parameters<ObjectBackend['deleteObject']>[1], 'condition' | 'bypassGovernance'> & {
-    readonly versionId: string
-  },
+  register: RegisterKey,
+  request: DeleteRequest & { readonly versionId: string },
 ): Promise<DeleteResult> {
-  const { versionId, condition, bypassGovernance = false } = request
+  const { key, versionId, condition, bypassGovernance = false } = request
   let result: DeleteResult = { deleteMarker: false }
   let refused = false
   const edit = ({ record, pages }: EditInput): ReturnType<typeof withoutVersion> => {
@@ -72,7 +87,12 @@ export async function deleteVersion(
     return withoutVersion(record, wanted, pages)
   }
   const rights = { bypassGovernance, liftsHold: false }
-  await changes.run(context, bucket, key, edit, { rights })
+  const outcome = await changes.run(context, bucket, register, edit, { rights })
   if (refused) throw conditionError('fails')
+  if (outcome.type === 'written' && hasNotices(bucket)) {
+    const id = versionId === 'null' ? '' : versionId
+    const event = removedEvent('ObjectRemoved', { versionId: id }, outcome.versioning)
+    await notices.tell(context, bucket, key, outcome.ballot, [event])
+  }
   return result
 }

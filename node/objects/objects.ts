@@ -24,6 +24,7 @@ import {
 } from '../../protocol/object/object.ts'
 import { VERSION_RANDOM_BYTES } from '../../protocol/object/version-id.ts'
 import { withVersion, type VersionNeighbours } from '../../protocol/object/versions.ts'
+import type { Ballot } from '../../protocol/register/ballot.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { ListVersionsPage, ListVersionsRequest } from '../../gateway/port/versions.ts'
 import type {
@@ -44,8 +45,16 @@ import type { Bodies, WrittenBody } from '../quorum/body.ts'
 import type { Replicator } from '../quorum/replicator.ts'
 import type { Clock, Random } from '../env/ports.ts'
 import { NO_LOSSES, type BlockLosses } from './losses.ts'
+import {
+  createdEvent,
+  hasNotices,
+  NO_NOTICES,
+  tellCompletion,
+  type Notices,
+  type ObjectEvent,
+} from './notices.ts'
 import { NO_RECLAIM, type Reclaim } from './reclaim.ts'
-import type { Bucket } from './bucket.ts'
+import { Bucket } from './bucket.ts'
 import type { Buckets } from './buckets.ts'
 import type { Lister } from '../quorum/lister.ts'
 import {
@@ -60,11 +69,13 @@ import { conditionError } from './object-errors.ts'
 import { ObjectLists } from './object-lists.ts'
 import { ObjectReads } from './object-reads.ts'
 import { Pages } from './pages.ts'
+import type { UploadPlace } from './upload-record.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import { announcedSize, NO_QUOTAS, type QuotaGate } from './quota-gate.ts'
 import { releasedStorage } from './released.ts'
 import { Renames } from './renames.ts'
 import { changeVersion } from './version-changes.ts'
+import { internalContext } from '../tools/internal-context.ts'
 import { putResultOf, versionRecordOf } from './versions.ts'
 
 export interface ObjectsOptions {
@@ -80,6 +91,8 @@ export interface ObjectsOptions {
   readonly reclaim?: Reclaim | undefined
   /** When left out, no bucket has a quota. */
   readonly quotas?: QuotaGate | undefined
+  /** When left out, nobody is told of changes. */
+  readonly notices?: Notices | undefined
   /** When left out, nothing is ever lost. */
   readonly losses?: BlockLosses | undefined
 }
@@ -94,6 +107,7 @@ export class Objects {
   readonly #options: ObjectsOptions
   readonly #reclaim: Reclaim
   readonly #quotas: QuotaGate
+  readonly #notices: Notices
   readonly #pages: Pages
   readonly #changes: ObjectChanges
   readonly #reads: ObjectReads
@@ -104,13 +118,19 @@ export class Objects {
     this.#options = options
     this.#reclaim = options.reclaim ?? NO_RECLAIM
     this.#quotas = options.quotas ?? NO_QUOTAS
+    this.#notices = options.notices ?? NO_NOTICES
     this.#pages = new Pages(options.replicator)
     const common = { ...options, pages: this.#pages, losses: options.losses ?? NO_LOSSES }
     this.#changes = new ObjectChanges({ ...common, reclaim: this.#reclaim })
     this.#reads = new ObjectReads(common)
     this.#lists = new ObjectLists(common)
-    const [reclaim, changes, reads] = [this.#reclaim, this.#changes, this.#reads]
-    this.#renames = new Renames({ ...options, reclaim, changes, reads })
+    const [reclaim, notices, changes, reads] = [
+      this.#reclaim,
+      this.#notices,
+      this.#changes,
+      this.#reads,
+    ]
+    this.#renames = new Renames({ ...options, reclaim, notices, changes, reads })
   }
 
   /** The object's register: in the partition of the shard that the key's hash chooses. */
@@ -170,7 +190,12 @@ export class Objects {
       const outcome = await this.#changes.run(context, bucket, key, edit, { block })
       if (outcome.type === 'written') {
         data = 'current'
-        return putResultOf(bucket, key, outcome.record.versions[0]!, outcome.versioning)
+        const stored = outcome.record.versions[0]!
+        if (hasNotices(bucket)) {
+          const event = createdEvent(context.operation, stored, outcome.versioning)
+          await this.#notices.tell(context, bucket, request.key, outcome.ballot, [event])
+        }
+        return putResultOf(bucket, key, stored, outcome.versioning)
       }
       data = outcome.proposed ? 'sent' : 'not-sent'
       throw conditionError(verdict(currentVersion(outcome.record), condition))
@@ -218,13 +243,31 @@ export class Objects {
       if (outcome.type === 'kept') return 'refused'
       throw conditionError(judged)
     }
-    if (outcome.type === 'written') {
-      return putResultOf(bucket, key, record.versions[0]!, outcome.versioning)
-    }
-    const written = await this.#versionOfUpload(context, key, record, version.uploadId)
-    return written === undefined
-      ? 'gone'
-      : putResultOf(bucket, key, written, bucket.record.versioning)
+    const written =
+      outcome.type === 'written'
+        ? record.versions[0]
+        : await this.#versionOfUpload(context, key, record, version.uploadId)
+    // Whoever has written it may have died before it told anybody.
+    await tellCompletion(this.#notices, context, bucket, key, outcome, written ?? version)
+    const { versioning } = outcome.type === 'written' ? outcome : bucket.record
+    return written === undefined ? 'gone' : putResultOf(bucket, key, written, versioning)
+  }
+
+  /** Tells of a completion that no request has ended, whose version was written. Throws as `RegisterClient.read`. */
+  async tellCompleted(
+    context: RequestContext,
+    { object: key, fence }: Pick<UploadPlace, 'object' | 'fence'>,
+    version: VersionRecord,
+  ): Promise<void> {
+    if (!(fence instanceof Bucket) || !hasNotices(fence)) return
+    const { accepted } = await this.#options.registers.read(context, { key, fence })
+    const now = { record: objectOf(accepted?.value), ballot: accepted?.ballot }
+    await tellCompletion(this.#notices, context, fence, key, now, version)
+  }
+
+  /** Tells of what a lifecycle has done. */
+  tell(bucket: Bucket, key: string, ballot: Ballot, events: readonly ObjectEvent[]): Promise<void> {
+    return this.#notices.tell(internalContext(), bucket, key, ballot, events)
   }
 
   /** Throws as `Backend.getObject` says. The bytes are read while the caller takes them. */
@@ -251,10 +294,11 @@ export class Objects {
   ): Promise<DeleteResult> {
     const bucket = await this.#options.buckets.open(context, request.bucket)
     const key = this.key(bucket, request.key)
-    const { versionId, condition } = request
+    const { versionId } = request
+    const tools = { changes: this.#changes, notices: this.#notices, around: this.#surroundings() }
     return versionId === undefined
-      ? deleteCurrent(this.#changes, context, bucket, key, this.#surroundings(), condition)
-      : deleteVersion(this.#changes, context, bucket, key, { ...request, versionId })
+      ? deleteCurrent(tools, context, bucket, key, request)
+      : deleteVersion(tools, context, bucket, key, { ...request, versionId })
   }
 
   /** Gives an object another key of its bucket (renames.ts). Throws as `Backend.renameObject` says. */
@@ -271,7 +315,7 @@ export class Objects {
   ): ReturnType<ObjectBackend['changeObject']> {
     const bucket = await this.#options.buckets.open(context, request.bucket)
     const key = this.key(bucket, request.key)
-    return changeVersion(this.#changes, context, bucket, key, request)
+    return changeVersion(this.#changes, this.#notices, context, bucket, key, request)
   }
 
   /**

@@ -42,6 +42,7 @@ import type { Replicator } from '../quorum/replicator.ts'
 import type { WriteAttempt } from '../replica/attempts.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Bucket } from './bucket.ts'
+import { tellRenamed, type Notices } from './notices.ts'
 import type { EditInput, ObjectChanges, ObjectEdit } from './object-changes.ts'
 import type { FoundObject, ObjectReads } from './object-reads.ts'
 import type { Reclaim } from './reclaim.ts'
@@ -52,6 +53,7 @@ export interface RenamesOptions {
   readonly bodies: Bodies
   readonly replicator: Replicator
   readonly reclaim: Reclaim
+  readonly notices: Notices
   readonly changes: ObjectChanges
   readonly reads: ObjectReads
   readonly partitionBits: () => number
@@ -149,7 +151,7 @@ export class Renames {
     found: FoundObject,
     around: (input: EditInput) => VersionNeighbours,
   ): Promise<void> {
-    const { changes, partitionBits } = this.#options
+    const { changes, notices, partitionBits } = this.#options
     const owner = ownerOf(target, found.version, partitionBits())
     const attempts: WriteAttempt[] = []
     /** Whether a version names the data, may name it, or certainly never will. */
@@ -172,6 +174,8 @@ export class Renames {
         throw refusal ?? new StoreError('Unavailable')
       }
       data = 'current'
+      const written = outcome.record.versions[0]
+      await tellRenamed(notices, context, bucket, target, outcome.ballot, written)
     } finally {
       for (const attempt of attempts) attempt.end()
       if (data !== 'current') this.#abandon(owner, stored, data === 'not-sent')
@@ -255,7 +259,10 @@ export class Renames {
     // Assigned in the closure, which the compiler does not follow.
     const refused = refusal as StoreError | undefined
     if (outcome.type === 'kept' && refused !== undefined) throw refused
-    return outcome.type === 'written'
+    if (outcome.type === 'kept') return false
+    const { notices } = this.#options
+    await tellRenamed(notices, context, bucket, source, outcome.ballot, undefined)
+    return true
   }
 
   isMoved(current: VersionRecord, moved: MovedVersion): boolean {

@@ -20,6 +20,7 @@ import { sameFacts, type ObjectBackend, type ObjectChange } from '../../gateway/
 import type { RequestContext } from '../../protocol/context.ts'
 import { aclOf, storedAcl } from './acls.ts'
 import type { Bucket } from './bucket.ts'
+import { changedEvent, hasNotices, type Notices } from './notices.ts'
 import type { EditInput, ObjectChanges } from './object-changes.ts'
 import { tagPairs, tagsOf, unreadable, versionIdText, withRetention } from './versions.ts'
 
@@ -28,6 +29,7 @@ import { tagPairs, tagsOf, unreadable, versionIdText, withRetention } from './ve
  */
 export async function changeVersion(
   changes: ObjectChanges,
+  notices: Notices,
   context: RequestContext,
   bucket: Bucket,
   register: RegisterKey,
@@ -39,6 +41,7 @@ export async function changeVersion(
     liftsHold: change.legalHold === false,
   }
   let refusal: StoreError | undefined
+  let changing: VersionRecord | undefined
   const edit = (input: EditInput): ReturnType<typeof withVersionChange> => {
     const { record, pages, chosen } = input
     const wanted = versionId === undefined ? record.versions[0] : wantedOf(record, versionId)
@@ -48,13 +51,21 @@ export async function changeVersion(
     const named = version?.deleteMarker === true ? versionIdText(version) : versionId
     refusal = unreadable(key, named, version) ?? misjudged(version, judged)
     if (wanted === undefined || version === undefined || refusal !== undefined) return undefined
+    changing = version
     return withVersionChange(record, wanted, changedFields(version, change), {
       pages,
       maySpill: chosen,
     })
   }
-  const { type, record } = await changes.run(context, bucket, register, edit, { rights })
-  if (type === 'kept') throw refusal ?? new StoreError('Unavailable')
+  const outcome = await changes.run(context, bucket, register, edit, { rights })
+  if (outcome.type === 'kept') throw refusal ?? new StoreError('Unavailable')
+  const { record, versioning, ballot } = outcome
+  // Assigned in the closure, which the compiler does not follow.
+  const version = changing as VersionRecord | undefined
+  if (version !== undefined && hasNotices(bucket)) {
+    const event = changedEvent(context.operation, version, versioning)
+    if (event !== undefined) await notices.tell(context, bucket, key, ballot, [event])
+  }
   return {
     // Of the current version the chosen record tells which one it was: other calls of the edit may have met another.
     versionId: versionId ?? versionIdText(record.versions[0] as VersionRecord),

@@ -19,6 +19,7 @@ import {
 } from './config-values.ts'
 import { guides, type FieldGuide } from './config-guides.ts'
 import { NODE_NAME } from './node-name.ts'
+import { notificationFields } from './config-notifications.ts'
 import { servingFields } from './config-serving.ts'
 
 const MIN_SEGMENT_BYTES = 4 * 2 ** 20
@@ -303,6 +304,7 @@ export const nodeFields = {
       cost: 'every part is a register, whatever its size.',
       takes: '1B to 5MiB',
     }),
+  ...notificationFields,
   accessLog: textValue(/^[^\0]+$/, 'is not off, stdout or the path of a file')
     .default('off')
     .register(guides, {

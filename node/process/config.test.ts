@@ -67,6 +67,9 @@ describe('defaults', () => {
       addressShare: 0.25,
       callerShare: 0.5,
       sigv2: 'presigned',
+      webhooks: [],
+      webhookQueue: 64 * 2 ** 20,
+      webhookAge: 86_400_000,
       replication: 3,
       hostSuffixes: [],
       bucketsPerAccount: 100,
@@ -263,5 +266,32 @@ describe('flags', () => {
   it('hold no secret', () => {
     expect(flagNames).not.toContain('rootSecretKey')
     for (const name of flagNames) expect(fieldNames).toContain(name)
+  })
+})
+
+describe('webhooks', () => {
+  const hooks = (text: string): unknown => resolveConfig({ env: { SHOAL_WEBHOOKS: text } }).webhooks
+
+  it('are the same in a file and, as JSON, in a variable', () => {
+    const file = toml('[webhooks.a]\nurl = "https://example.org/x"\nallow = ["10.0.0.0/8"]')
+    const { webhooks } = resolveConfig({ file })
+    expect(webhooks).toMatchObject([{ name: 'a', url: 'https://example.org/x' }])
+    expect(hooks('{"a":{"url":"https://example.org/x","allow":["10.0.0.0/8"]}}')).toEqual(webhooks)
+  })
+
+  it.each([
+    ['[]', 'is not a table'],
+    ['{', 'is not a table'],
+    ['{"a b":{"url":"http://a/"}}', 'has a name'],
+    ['{"a":{}}', 'has no http or https url'],
+    ['{"a":{"url":"ftp://a/"}}', 'has no http or https url'],
+    ['{"a":{"url":"http://u:p@a/"}}', 'has no http or https url'],
+    ['{"a":{"url":"http://a/","header":"x"}}', 'knows url'],
+    ['{"a":{"url":"http://a/","secret":"x\\ny"}}', 'has secret'],
+    ['{"a":{"url":"http://a/","allow":["private"]}}', 'allows what is no list'],
+  ])('%s is refused, and no value is shown', (text, problem) => {
+    const said = refusal({ env: { SHOAL_WEBHOOKS: text } })
+    expect(said).toContain(problem)
+    expect(said).toMatch(/^SHOAL_WEBHOOKS: the value /)
   })
 })

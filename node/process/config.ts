@@ -112,9 +112,11 @@ function problemOf(error: z.ZodError): string {
   return error.issues[0]?.message ?? 'is not valid'
 }
 
+const SECRETS: readonly FieldName[] = ['rootSecretKey', 'join', 'webhooks']
+
 /** The value as the user wrote it, shortened, without control characters; secrets never. */
 function shown(field: FieldName, value: unknown): string {
-  if (field === 'rootSecretKey' || field === 'join') return 'the value'
+  if (SECRETS.includes(field)) return 'the value'
   const json = JSON.stringify(value) ?? String(value)
   const plain = typeof value === 'string' ? `'${json.slice(1, -1)}'` : json
   return plain.length > 80 ? `${plain.slice(0, 77)}…` : plain

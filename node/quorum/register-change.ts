@@ -4,6 +4,7 @@ import { checkInput } from '../../protocol/input.ts'
 import { equalBytes } from '../../protocol/bytes.ts'
 import type { OperationId, RegisterKey } from '../../protocol/ids.ts'
 import type { ChangeResult } from '../../protocol/register/proposer-options.ts'
+import type { Ballot } from '../../protocol/register/ballot.ts'
 import type { Accepted, RegisterValue } from '../../protocol/register/types.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { FenceSource } from './fence-source.ts'
@@ -34,6 +35,8 @@ export type ChangeOutcome =
       readonly type: 'written'
       readonly value: RegisterValue
       readonly before: RegisterValue | undefined
+      /** Orders the changes of a register: above that of the change before it. */
+      readonly writtenAt: Ballot
     }
   | { readonly type: 'kept'; readonly current: Accepted | undefined }
 

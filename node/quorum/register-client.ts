@@ -219,11 +219,11 @@ export class RegisterClient {
           }),
       })
       if (outcome.type === 'written') {
-        const { ballot, value, overtakenBy } = outcome
+        const { ballot, value, writtenAt, overtakenBy } = outcome
         const { replaced } = value
         if (overtakenBy === undefined) this.#observe(key, 'written', startedMs, outcome, replaced)
         else this.#observe(key, 'kept', startedMs, { ballot, value: overtakenBy })
-        return { type: 'written', value, before: made.origin(value.body, replaced) }
+        return { type: 'written', value, before: made.origin(value.body, replaced), writtenAt }
       }
       if (outcome.type === 'kept') {
         this.#observe(key, 'kept', startedMs, outcome.current)

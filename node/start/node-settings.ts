@@ -53,6 +53,11 @@ export function nodeOptionsOf(settings: NodeSettings): NodeOptions {
     readBytesMax: config.readMemory,
     recentBytesMax: config.readMemory / RECENT_PART,
     moveBytesPerSecond: config.moveRate,
+    notifications: {
+      webhooks: config.webhooks,
+      queueBytesMax: config.webhookQueue,
+      ageMsMax: config.webhookAge,
+    },
     space: { reclaimDelayMs: config.reclaimDelay, scanPauseMs: config.scanPause },
     upkeep: {
       compactionIntervalMs: config.compactionInterval,

@@ -40,6 +40,7 @@ import { placeToRemember } from '../process/given-place.ts'
 import { createRowCheck } from '../replica/row-check.ts'
 import { generateNodeKey } from '../net/identity.ts'
 import { createNetwork } from '../net/network.ts'
+import { HttpOutgoing } from '../net/outgoing.ts'
 import { ShoalNode } from '../assembly/node.ts'
 import {
   GatewayThreads,
@@ -273,6 +274,7 @@ async function openEnvironment({
     network,
     signer: new Ed25519Signer(privateKey),
     tokens: new JoseTokenSigner(),
+    outgoing: new HttpOutgoing(clock),
     logger,
     openIndex: () => openLmdb(join(path, 'index'), logger, createRowCheck),
     fail: (reason) => hooks.failed(reason),

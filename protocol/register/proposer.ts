@@ -70,8 +70,9 @@ export class RegisterProposer {
   /** What was proposed last, unless the change has seen another state since, and the state that it was made of. */
   #proposed: RegisterValue | undefined
   #proposedFrom: RegisterValue | undefined
-  /** Ballot of the last accept (P1). */
+  /** Ballots of the last accept (P1), and of the last one of a value of ours: an earlier proposer may have sent all of those. */
   #acceptedAt: Ballot = ZERO_BALLOT
+  #writtenAt: Ballot | undefined
   /** Highest ballot met (P6). */
   #seen: Ballot = ZERO_BALLOT
   /** A replica knew of a higher ballot in this round: another proposer is at work (P6), and P2 does not hold. */
@@ -297,6 +298,7 @@ export class RegisterProposer {
     this.#acceptedAt = ballot
     this.#seen = maxBallot(this.#seen, next)
     this.#accepting = accepting
+    if (accepting === 'written') this.#writtenAt = ballot
     return this.#round('accept', { type: 'accept', key, epoch, fence, ballot, value, next })
   }
 
@@ -313,10 +315,11 @@ export class RegisterProposer {
     this.#quorum.add(from)
     if (!this.#quorum.reached) return NOTHING
     const { ballot, value, next: nextBallot, epoch } = request
+    const writtenAt = this.#writtenAt ?? this.#attempt?.ballot ?? ballot
     if (this.#accepting === 'overtaken') {
-      const written = this.#overtaken
-      assert(written !== undefined)
-      return this.#finish({ type: 'written', ballot, value: written, overtakenBy: value })
+      assert(this.#overtaken !== undefined)
+      const written = { ballot, value: this.#overtaken, writtenAt, overtakenBy: value }
+      return this.#finish({ type: 'written', ...written })
     }
     const accepted = { ballot, value }
     // Without an attempt, every replica has said that it never accepts this operation, and then one had accepted it.
@@ -332,6 +335,7 @@ export class RegisterProposer {
       type: 'written',
       ballot,
       value,
+      writtenAt,
       ...(compareBallots(nextBallot, ballot) > 0 && !this.#conflictInRound && { prior }),
     })
   }

@@ -61,6 +61,8 @@ export type ProposerOutcome =
       readonly type: 'written'
       readonly ballot: Ballot
       readonly value: RegisterValue
+      /** Of an accept of the value: above those of the change before it, and below those of the change after it. */
+      readonly writtenAt: Ballot
       /** It was replaced since: this is chosen at `ballot`, and `value` is in its lineage (P4). */
       readonly overtakenBy?: RegisterValue
       readonly prior?: PriorBallot

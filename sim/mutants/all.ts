@@ -15,6 +15,7 @@ import { LOST_MUTANTS } from './lost.ts'
 import { MINIMA_MUTANTS } from './minima.ts'
 import { MOVE_MUTANTS } from './moves.ts'
 import type { NodeMutant } from './mutant.ts'
+import { NOTIFICATION_MUTANTS } from './notifications.ts'
 import { PEER_MUTANTS } from './peers.ts'
 import { PORT_MUTANTS } from './ports.ts'
 import { READER_MUTANTS } from './readers.ts'
@@ -49,4 +50,5 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...PEER_MUTANTS,
   ...LIFECYCLE_MUTANTS,
   ...RENAME_MUTANTS,
+  ...NOTIFICATION_MUTANTS,
 ]

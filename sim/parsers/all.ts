@@ -2,6 +2,7 @@ import { ACL_SUBJECTS } from './acls.ts'
 import { BODY_SUBJECTS } from './bodies.ts'
 import { ENCRYPTION_SUBJECTS } from './encryption.ts'
 import { HEADER_SUBJECTS } from './headers.ts'
+import { NOTIFICATION_SUBJECTS } from './notifications.ts'
 import { POLICY_SUBJECTS } from './policies.ts'
 import { PROXY_SUBJECTS } from './proxies.ts'
 import { SIGNATURE_SUBJECTS } from './signatures.ts'
@@ -20,4 +21,5 @@ export const SUBJECTS: readonly Subject[] = [
   ...PROXY_SUBJECTS,
   ...ENCRYPTION_SUBJECTS,
   ...WEBSITE_SUBJECTS,
+  ...NOTIFICATION_SUBJECTS,
 ]

@@ -29,7 +29,7 @@ const ORDER: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['replica', 'process'],
     ['quorum'],
     ['objects'],
-    ['iam', 'reclaim', 'lifecycle'],
+    ['iam', 'reclaim', 'lifecycle', 'notifications'],
     ['repair'],
     ['rebalance'],
     ['serving'],

@@ -14,6 +14,7 @@ import type { UpkeepSettings } from '../../node/repair/upkeep.ts'
 import { openStore } from '../../node/assembly/open-store.ts'
 import type { SimulatedDisk } from './disk.ts'
 import { SimulatedIndexStore } from './index-store.ts'
+import { SimulatedWeb } from './web.ts'
 import { Wires } from './wires.ts'
 import { openNodeFiles, readNodeRecord } from './node-files.ts'
 import { seededRandom } from './seeded-random.ts'
@@ -70,6 +71,7 @@ export class SimulatedCluster {
   readonly clock = new VirtualClock()
   readonly random: () => number
   readonly wires: Wires
+  readonly web: SimulatedWeb
   readonly failures: string[] = []
   /** Factor for the time for which clients think. */
   thinkFactor = 1
@@ -86,6 +88,7 @@ export class SimulatedCluster {
     this.#options = options
     this.random = seededRandom(options.seed)
     this.wires = new Wires(this.clock, this.random, (line, bytes) => this.trace(line, bytes))
+    this.web = new SimulatedWeb(seededRandom(options.seed * 104_729 + 1))
     for (let number = 0; number < options.nodes; number++) {
       this.#machines.push(newMachine(options.seed, number, this.clock))
     }
@@ -191,8 +194,7 @@ export class SimulatedCluster {
     this.#join = await this.node(number)!.admin.issueToken(options)
   }
 
-  /** Resolves when the node is up, or was killed in its start. `acceptLostLog`: as an operator does whose log
-   * is gone for good. */
+  /** Resolves when the node is up, or was killed in its start. `acceptLostLog`: its log is gone for good. */
   async start(
     number: number,
     {
@@ -214,9 +216,8 @@ export class SimulatedCluster {
     this.trace(`start ${number} boot ${boot}`)
     for (const name of files.mended) this.trace(`mended ${number} ${name}`)
     const random = this.#drawer(machine)
-    const { adapt } = this.#options
     const own = this.#environment(machine, life, random)
-    const env = adapt === undefined ? own : adapt(own, number)
+    const env = this.#options.adapt?.(own, number) ?? own
     try {
       const starting = ShoalNode.start(env, {
         storageId: files.record.storageId,
@@ -228,6 +229,7 @@ export class SimulatedCluster {
         log: { expectedId, acceptLost: acceptLostLog, opened: (logId) => remember({ logId }) },
         space: this.#options.space,
         upkeep: this.#options.upkeep,
+        notifications: this.web.settings,
         removeAfterMs: this.#options.removeAfterMs,
         moveBytesPerSecond: this.#options.moveBytesPerSecond,
         partBytesMin: this.#options.partBytesMin,
@@ -392,6 +394,6 @@ export class SimulatedCluster {
       this.kill(machine.number, false)
     }
     const verbose = this.#options.verbose === true
-    return machineEnvironment(machine, life, { random, verbose, fail })
+    return machineEnvironment(machine, life, { random, verbose, fail, web: this.web })
   }
 }

@@ -13,6 +13,7 @@ import { seededRandom } from './seeded-random.ts'
 import { SimulatedSigner } from './signer.ts'
 import { SimulatedTokenSigner } from './tokens.ts'
 import { StoppableClock, type VirtualClock } from './virtual-clock.ts'
+import type { SimulatedWeb } from './web.ts'
 import type { Wires } from './wires.ts'
 
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
@@ -121,7 +122,12 @@ export function beginLife(machine: Machine, wires: Wires): Life {
 export function machineEnvironment(
   machine: Machine,
   life: Life,
-  options: { random: () => number; verbose: boolean; fail: (reason: string) => void },
+  options: {
+    random: () => number
+    verbose: boolean
+    fail: (reason: string) => void
+    web: SimulatedWeb
+  },
 ): Environment {
   const { clock } = machine
   const own: Clock = {
@@ -139,6 +145,7 @@ export function machineEnvironment(
     network: life.network,
     signer: new SimulatedSigner(machine.id),
     tokens: new SimulatedTokenSigner(),
+    outgoing: options.web.portOf(own),
     logger: options.verbose ? consoleLogger(machine.number) : SILENT,
     openIndex: () => machine.index.open(),
     fail: options.fail,

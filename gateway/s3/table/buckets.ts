@@ -17,6 +17,7 @@ import { listObjects, listObjectsV2 } from '../list.ts'
 import { listObjectVersions } from '../list-versions.ts'
 import { getBucketLogging, putBucketLogging } from '../logging.ts'
 import { listMultipartUploads } from '../multipart.ts'
+import { getBucketNotification, putBucketNotification } from '../notification.ts'
 import { getObjectLockConfiguration, putObjectLockConfiguration } from '../object-lock.ts'
 import {
   deleteBucketOwnershipControls,
@@ -161,6 +162,15 @@ export const SETTING_OPERATIONS: readonly Operation[] = [
   defineOperation('DeleteBucketLifecycle', 'DELETE', 'bucket', deleteBucketLifecycle, {
     marks: ['lifecycle'],
     action: 's3:PutLifecycleConfiguration',
+  }),
+  defineOperation('GetBucketNotificationConfiguration', 'GET', 'bucket', getBucketNotification, {
+    marks: ['notification'],
+    action: 's3:GetBucketNotification',
+  }),
+  defineOperation('PutBucketNotificationConfiguration', 'PUT', 'bucket', putBucketNotification, {
+    marks: ['notification'],
+    action: 's3:PutBucketNotification',
+    headers: [...CHECKSUMS, 'x-amz-skip-destination-validation'],
   }),
   defineOperation('GetBucketCors', 'GET', 'bucket', getBucketCors, {
     marks: ['cors'],

@@ -15,13 +15,6 @@ import { missing, probe, removal } from './define.ts'
 export const PROBE_OPERATIONS: readonly Operation[] = [
   probe('GetBucketAbac', 'bucket', 'abac', bucketHas('AbacStatus', '<Status>Disabled</Status>')),
   probe(
-    'GetBucketNotificationConfiguration',
-    'bucket',
-    'notification',
-    bucketHas('NotificationConfiguration'),
-    { action: 's3:GetBucketNotification' },
-  ),
-  probe(
     'GetBucketReplication',
     'bucket',
     'replication',
@@ -50,13 +43,6 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
  */
 export const ABSENT_OPERATIONS: readonly Operation[] = [
   missing('CreateSession', 'GET', 'bucket', 'session'),
-  missing(
-    'PutBucketNotificationConfiguration',
-    'PUT',
-    'bucket',
-    'notification',
-    's3:PutBucketNotification',
-  ),
   missing('PutBucketReplication', 'PUT', 'bucket', 'replication', 's3:PutReplicationConfiguration'),
   missing(
     'PutBucketAccelerateConfiguration',

@@ -47,7 +47,7 @@ export class MemoryRegisters {
     }
     const value = { ...result.write, operation: OPERATION }
     this.values.set(key, value)
-    return { type: 'written', value, before: current }
+    return { type: 'written', value, before: current, writtenAt: BALLOT }
   }
 
   async read(_context: unknown, { key }: { key: RegisterKey }): Promise<unknown> {

@@ -68,7 +68,7 @@ describe('connections to others', () => {
     'i',
   )
 
-  it('are opened by node/net to peers, and by the CLI to the node itself', () => {
+  it('are opened by node/net to peers and webhooks, and by the CLI to the node itself', () => {
     const where = production.filter(({ path }) => !/^node\/(net|cli)\//.test(path))
     expect(findings(where, opens)).toEqual([])
   })
