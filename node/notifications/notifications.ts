@@ -93,6 +93,7 @@ export class Notifications implements Notices {
   async stop(): Promise<void> {
     this.#isStopped = true
     for (const { delivery } of this.#open) delivery?.stop()
+    this.#options.outgoing.close()
     await Promise.all(this.#open.map(({ log }) => log.close()))
   }
 
