@@ -52,7 +52,9 @@ test('redirects are not followed', async () => {
 })
 
 test('an answer without an end is cut, and silence fails', async () => {
+  let isCut = false
   const endless = await serve((request, response) => {
+    response.on('close', () => (isCut = true))
     request.resume()
     response.writeHead(200)
     const more = (): void => {
@@ -60,7 +62,8 @@ test('an answer without an end is cut, and silence fails', async () => {
     }
     more()
   })
-  expect(await post(endless)).toEqual({ status: 200 })
+  expect(await post(endless, 60_000)).toEqual({ status: 200 })
+  await expect.poll(() => isCut).toBe(true)
   const silent = await serve((request) => void request.resume())
   await expect(post(silent, 50)).rejects.toThrow(/no answer/)
 })
