@@ -215,6 +215,9 @@ describe('S3: without the right', () => {
   })
 })
 
+/** Names the account of what it is about, as PolicyArn does. */
+const onProvider = 'OpenIDConnectProviderArn'
+
 /** A value that the rule accepts. */
 function sampleOf(rule: ParameterRule, name: string, place: string): [string, string][] {
   switch (rule.type) {
@@ -230,12 +233,16 @@ function sampleOf(rule: ParameterRule, name: string, place: string): [string, st
       )
     case 'text': {
       const samples = [
+        ...(name === onProvider
+          ? [`arn:aws:iam::${CALLERS_ACCOUNT}:oidc-provider/idp.example.org`]
+          : []),
         `arn:aws:iam::${CALLERS_ACCOUNT}:policy/sample`,
         `arn:aws:iam::${CALLERS_ACCOUNT}:user/sample`,
         'sample',
         'AKIASAMPLE',
         'v1',
         CALLERS_ACCOUNT,
+        'a'.repeat(40),
         '/',
       ]
       const found = samples.find(
@@ -271,7 +278,12 @@ describe('IAM and STS: without the right', () => {
         expect(answer.status, label).toBe(403)
         expect(touched, label).toEqual([])
       }
-      await refusedForm(undefined)
+      if (action.unsigned === true) {
+        // What proves who asks is for the backend to judge.
+        touched = []
+        const answer = await sendForm(server.target, undefined, formOf(action))
+        expect([answer.status, touched, actedFor]).toEqual([200, [action.name], 'anonymous'])
+      } else await refusedForm(undefined)
       await refusedForm(EXAMPLE_CREDENTIAL, 'expired')
       await refusedForm(EXAMPLE_CREDENTIAL, 'forged')
       // These decide themselves, or are allowed for every signed request.
@@ -285,7 +297,8 @@ describe('IAM and STS: without the right', () => {
       // A caller of another account reaches nothing here: by an ARN it is refused, and by a name it means its own account.
       await refusedForm(misplaced)
       for (const stranger of [elsewhere, strangeRoot]) {
-        if ('PolicyArn' in action.parameters) await refusedForm(stranger)
+        const names = 'PolicyArn' in action.parameters || onProvider in action.parameters
+        if (names) await refusedForm(stranger)
         else {
           const { service } = action
           await sendForm(server.target, stranger, formOf(action), { service })

@@ -138,7 +138,8 @@ export class ConditionValues implements ContextValues {
   get(key: string): readonly string[] | undefined {
     const known = (this.#known ??= new Map())
     if (known.has(key)) return known.get(key)
-    const found = this.#find(key) ?? this.#about.known?.get(key)
+    const { known: given, identity } = this.#about
+    const found = this.#find(key) ?? given?.get(key) ?? identity.keys?.get(key)
     const values = typeof found === 'string' ? [found] : found
     known.set(key, values)
     return values

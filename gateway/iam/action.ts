@@ -20,6 +20,8 @@ export interface IamAction {
    * role.
    */
   readonly authorizedBy: 'gate' | 'handler' | 'nobody'
+  /** Requests need no signature: a parameter proves who asks. */
+  readonly unsigned?: true
   readonly parameters: ParameterRules
   /** Changes identities or policies: it gets a line in the audit log, also when it is refused. */
   readonly mutating: boolean

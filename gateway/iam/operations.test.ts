@@ -4,7 +4,7 @@ import { ABSENT_ACTIONS } from './absent.ts'
 import { IAM_ACTIONS } from './operations.ts'
 import { checkParameters } from './parameters.ts'
 import { unfold } from './query.ts'
-import { isForeignPolicy, resourceOf } from './resource.ts'
+import { foreignThing, resourceOf } from './resource.ts'
 
 const caller = {
   accountId: '123456789012',
@@ -124,9 +124,14 @@ describe('the resources of an action', () => {
 
   it("distinguish policies of other accounts from one's own and from AWS's", () => {
     const arn = (account: string) => ({ PolicyArn: `arn:aws:iam::${account}:policy/p` })
-    expect(isForeignPolicy(arn('123456789012'), caller)).toBe(false)
-    expect(isForeignPolicy(arn('aws'), caller)).toBe(false)
-    expect(isForeignPolicy(arn('999999999999'), caller)).toBe(true)
-    expect(isForeignPolicy({}, caller)).toBe(false)
+    expect(foreignThing(arn('123456789012'), caller)).toBeUndefined()
+    expect(foreignThing(arn('aws'), caller)).toBeUndefined()
+    expect(foreignThing(arn('999999999999'), caller)).toBe('policy')
+    expect(foreignThing({}, caller)).toBeUndefined()
+    const provider = (account: string): QueryRecord => ({
+      OpenIDConnectProviderArn: `arn:aws:iam::${account}:oidc-provider/idp.example.org/a`,
+    })
+    expect(foreignThing(provider('123456789012'), caller)).toBeUndefined()
+    expect(foreignThing(provider('999999999999'), caller)).toBe('identity provider')
   })
 })

@@ -29,6 +29,7 @@ import {
   tagsRule,
   type IamAction,
 } from './action.ts'
+import { FEDERATION_ACTIONS, PROVIDER_ACTIONS } from './federation-operations.ts'
 import { choice, integer, required, plainText, type ParameterRules } from './parameters.ts'
 import { POLICY_ACTIONS, SUMMARY_ACTIONS } from './policy-operations.ts'
 import type { ResourceRule } from './resource.ts'
@@ -261,10 +262,12 @@ const actions: readonly IamAction[] = [
   ...holderActions('Role', onRole, role),
   ...boundaryActions('Role', onRole, role),
   ...POLICY_ACTIONS,
+  ...PROVIDER_ACTIONS,
   ...SUMMARY_ACTIONS,
   ...accounts,
   ...keys,
   ...sessions,
+  ...FEDERATION_ACTIONS,
 ]
 
 /** By name. */

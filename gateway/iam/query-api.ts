@@ -5,6 +5,8 @@
  *
  *   authenticate → read the form → find the action → check the parameters → authorise → run → XML
  *
+ * Few actions take a request without a signature (IamAction.unsigned); a short form is then read without one.
+ *
  * A caller without the right is refused before it could find out whether the entity exists.
  */
 
@@ -25,13 +27,14 @@ import type { InTurns } from '../port/in-turns.ts'
 import type { S3Request } from '../http/request.ts'
 import type { S3Response } from '../http/response.ts'
 import type { AuthResult } from '../auth/auth.ts'
+import { ANONYMOUS } from '../auth/authorize.ts'
 import { ABSENT_ACTIONS } from './absent.ts'
 import { actionConditions } from './conditions.ts'
 import type { IamAction } from './action.ts'
 import { IAM_ACTIONS } from './operations.ts'
 import { checkParameters } from './parameters.ts'
 import { FORM_BYTES_MAX, parseForm } from './query.ts'
-import { isForeignPolicy, resourceOf } from './resource.ts'
+import { foreignThing, resourceOf } from './resource.ts'
 import { queryErrorXml, resultXml, type QueryService } from './xml.ts'
 
 /** What this API needs from the gate (query-call.ts). */
@@ -84,11 +87,11 @@ export async function answerQuery(request: S3Request, gate: QueryGate): Promise<
     let bytes: Promise<Uint8Array> | undefined
     const readBody = (): Promise<Uint8Array> => (bytes ??= bodyOf(request, gate))
     const auth = await gate.authenticate(request, { readBody })
-    const identity = auth.credential?.identity
-    if (identity === undefined) {
-      throw new IamError('MissingAuthenticationToken', 403, 'The request must be signed.')
-    }
+    const known = auth.credential?.identity
+    if (known === undefined) checkUnsigned(request)
+    const identity = known ?? ANONYMOUS
     const { form, signed } = formOf(request, await readBody())
+    if (known === undefined && !isUnsignedAction(form['Action'])) throw notSigned()
     const definition = actionOf(form)
     service = definition.service
     gate.found(definition.name, form)
@@ -112,6 +115,27 @@ export async function answerQuery(request: S3Request, gate: QueryGate): Promise<
     gate.failed?.(error)
     return queryFailure(error, service, gate)
   }
+}
+
+/**
+ * What an unsigned form may have, so that little is read for a caller of whom nothing is proven: the longest token and
+ * session policies, with room for how they are encoded.
+ */
+const UNSIGNED_FORM_BYTES_MAX = 64 * 1024
+
+/** Before the form is read. Throws MissingAuthenticationToken where no action that needs no signature can be in it. */
+function checkUnsigned(request: S3Request): void {
+  const isSmall = (request.contentLength ?? Infinity) <= UNSIGNED_FORM_BYTES_MAX
+  const may = request.method === 'GET' ? isUnsignedAction(request.query.get('Action')) : isSmall
+  if (!may) throw notSigned()
+}
+
+function isUnsignedAction(action: unknown): boolean {
+  return typeof action === 'string' && IAM_ACTIONS.get(action)?.unsigned === true
+}
+
+function notSigned(): IamError {
+  return new IamError('MissingAuthenticationToken', 403, 'The request must be signed.')
 }
 
 /** The form as sent. A GET has its parameters in the query and no body. */
@@ -182,8 +206,9 @@ async function authorize(
   request: S3Request,
   auth: AuthResult,
 ): Promise<void> {
-  if (isForeignPolicy(parameters, identity)) {
-    throw new IamError('AccessDenied', 403, 'The policy belongs to another account.')
+  const foreign = foreignThing(parameters, identity)
+  if (foreign !== undefined) {
+    throw new IamError('AccessDenied', 403, `The ${foreign} belongs to another account.`)
   }
   if (definition.authorizedBy !== 'gate') return
   for (const rule of definition.resources) {

@@ -3,7 +3,7 @@
  * entity, which requests do not name, so the backend is asked for it.
  */
 
-import { entityArn, POLICY_ARN } from '../../protocol/iam/identity.ts'
+import { entityArn, POLICY_ARN, providerArn, providerOfArn } from '../../protocol/iam/identity.ts'
 import type { Identity } from '../port/identity.ts'
 import type { NamedKind, QueryRecord } from '../port/iam-backend.ts'
 
@@ -29,6 +29,8 @@ export type ResourceRule =
   | { readonly of: 'kind'; readonly kind: NamedKind | 'policy' }
   /** A parameter is the ARN. */
   | { readonly of: 'arn'; readonly parameter: string }
+  /** A parameter is the URL of an OIDC provider. */
+  | { readonly of: 'provider'; readonly parameter: string }
   /** An account of the cluster (Shoal's own actions); all accounts when the parameter is absent. */
   | { readonly of: 'account'; readonly parameter?: string }
   | { readonly of: 'anything' }
@@ -74,6 +76,8 @@ export async function resourceOf(
       return entityArn(accountId, rule.kind, textOf('PathPrefix') ?? '/', '')
     case 'arn':
       return textOf(rule.parameter) ?? '*'
+    case 'provider':
+      return providerArn(accountId, (textOf(rule.parameter) ?? '').replace(/^https:\/\//, ''))
     case 'account': {
       const id = rule.parameter === undefined ? undefined : textOf(rule.parameter)
       return `arn:aws:shoal::${accountId}:account/${id ?? '*'}`
@@ -89,10 +93,16 @@ function pathOf(arn: string, kind: string, name: string): string {
   return arn.slice(start, arn.length - name.length)
 }
 
-/** Whether the policy belongs to another account. Policies of 'aws' belong to none. */
-export function isForeignPolicy(parameters: QueryRecord, caller: Identity): boolean {
-  const arn = parameters['PolicyArn']
-  if (typeof arn !== 'string') return false
-  const account = POLICY_ARN.exec(arn)?.[1]
-  return account !== caller.accountId && account !== 'aws'
+/** What the request names that belongs to another account: `policy` or `identity provider`. Policies of 'aws' belong to none. */
+export function foreignThing(parameters: QueryRecord, caller: Identity): string | undefined {
+  const { PolicyArn, OpenIDConnectProviderArn } = parameters
+  if (typeof PolicyArn === 'string') {
+    const account = POLICY_ARN.exec(PolicyArn)?.[1]
+    return account === caller.accountId || account === 'aws' ? undefined : 'policy'
+  }
+  if (typeof OpenIDConnectProviderArn === 'string') {
+    const account = providerOfArn(OpenIDConnectProviderArn)?.accountId
+    return account === caller.accountId ? undefined : 'identity provider'
+  }
+  return undefined
 }

@@ -14,7 +14,6 @@ export interface QueryOperation {
 /** The actions of STS among those that Shoal does not implement. All others are IAM's. */
 const STS_ABSENT: ReadonlySet<string> = new Set([
   'AssumeRoleWithSAML',
-  'AssumeRoleWithWebIdentity',
   'AssumeRoot',
   'DecodeAuthorizationMessage',
   'GetFederationToken',

@@ -28,6 +28,11 @@ export interface Identity {
   readonly boundary?: PolicyText | undefined
   /** The role of a role's session. Policies may name it as principal too. */
   readonly roleArn?: string | undefined
+  /**
+   * Condition values of a session that it got with its token, by lower-case key: who proved it to an identity provider
+   * ('idp.example.org:sub').
+   */
+  readonly keys?: ReadonlyMap<string, readonly string[]> | undefined
   /** When the token of a session was issued (aws:TokenIssueTime). */
   readonly tokenIssuedMs?: number | undefined
 }

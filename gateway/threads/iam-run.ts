@@ -9,6 +9,7 @@ import type { RequestContext } from '../../protocol/context.ts'
 import { CONDITION_KEYS } from '../../protocol/iam/condition-keys.ts'
 import type { ContextValues } from '../../protocol/iam/template.ts'
 import type { Work } from '../../protocol/work.ts'
+import type { Identity } from '../port/identity.ts'
 import type { IamCall, IamResult, QueryRecord, QueryValue } from '../port/iam-backend.ts'
 import type { InTurns } from '../port/in-turns.ts'
 
@@ -27,7 +28,7 @@ export function plainCall({
   nowMs,
   conditions,
 }: IamCall): PlainIamCall {
-  return { caller, action, parameters, nowMs, conditions: valuesOf(conditions) }
+  return { caller, action, parameters, nowMs, conditions: valuesOf(conditions, caller) }
 }
 
 /** In the core. `inTurns` is that of the core. */
@@ -45,9 +46,9 @@ export function servedCall(
 }
 
 /** No request has a value for any other key. */
-function valuesOf(conditions: ContextValues): Map<string, readonly string[]> {
+function valuesOf(conditions: ContextValues, { keys }: Identity): Map<string, readonly string[]> {
   const values = new Map<string, readonly string[]>()
-  for (const key of CONDITION_KEYS) {
+  for (const key of [...CONDITION_KEYS, ...(keys?.keys() ?? [])]) {
     const found = conditions.get(key)
     if (found !== undefined) values.set(key, found)
   }

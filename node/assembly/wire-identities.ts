@@ -15,7 +15,7 @@ export function wireIdentities(
   buckets: Buckets,
 ): Identities {
   const { layout, view, options } = base
-  const { clock, random, network, tokens } = base.env
+  const { clock, random, network, tokens, webTokens } = base.env
   return new Identities({
     registers,
     keyspace: () => view().genesis,
@@ -25,6 +25,7 @@ export function wireIdentities(
     random,
     network,
     tokens,
+    webTokens,
     cluster: () => clusterOf(view(), layout.secrets),
   })
 }

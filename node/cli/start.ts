@@ -117,7 +117,8 @@ export async function runStart(
 /** What SIGHUP asks for: returns whether the node has anything to read again. */
 function reload(config: Config, node: RunningNode | undefined): boolean {
   node?.reload?.()
-  return config.tlsCert.length > 0 || config.adminTlsCert.length > 0
+  const { tlsCert, adminTlsCert, oidcKeys } = config
+  return tlsCert.length > 0 || adminTlsCert.length > 0 || oidcKeys !== undefined
 }
 
 /**

@@ -222,6 +222,23 @@ export interface OutgoingRequest {
   readonly body: Uint8Array
 }
 
+/** What became of a token of an OIDC provider. */
+export type VerifiedWebToken =
+  /** The text of its claims, a JSON object, which a key of the issuer has signed. */
+  | { readonly claims: string }
+  /** `keys`: no keys of the issuer are known here. `key`: it has none that fits. `signature`: the signature is wrong. */
+  | { readonly lacks: 'keys' | 'key' | 'signature' }
+
+/**
+ * Tokens of OIDC providers, which are JWTs signed by private keys. This knows the public keys of the issuers and checks
+ * the signature; the caller judges the claims (iam/web-identity.ts).
+ */
+export interface WebTokens {
+  /** Who the token says has issued it, not verified. Undefined when the text is no JWT, or is signed in another way. */
+  issuerOf(token: string): string | undefined
+  verify(issuer: string, token: string): Promise<VerifiedWebToken>
+}
+
 /** Structured log lines. */
 export interface Logger {
   debug(fields: Record<string, unknown>, message: string): void
@@ -239,6 +256,8 @@ export interface Environment {
   readonly signer: Signer
   readonly tokens: TokenSigner
   readonly outgoing: Outgoing
+  /** Without it no token of an OIDC provider counts. */
+  readonly webTokens?: WebTokens | undefined
   readonly logger: Logger
   /** Opens (makes) the index of this data directory. */
   openIndex(): Promise<Index>

@@ -77,6 +77,7 @@ describe('accounts', () => {
     expect(Object.fromEntries(SummaryMap as Map<string, number>)).toEqual({
       Users: 1,
       Groups: 0,
+      Providers: 0,
       Roles: 0,
       Policies: 0,
     })

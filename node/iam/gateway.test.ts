@@ -12,6 +12,7 @@ import { joinThreads, type Joined } from '../../gateway/threads/testing/joined.t
 import { childNamed, QueryClient, elementText, type QuerySigner } from '../cli/query-client.ts'
 import { SystemClock } from '../env/system.ts'
 import type { IamService } from './service.ts'
+import { TestIssuer } from './testing/issuer.ts'
 import { allow, deny, FIRST_KEY, FIRST_ACCOUNT, IamWorld } from './testing/world.ts'
 
 const ROOT: QuerySigner = { accessKeyId: FIRST_KEY, secretAccessKey: 'founder-secret' }
@@ -120,6 +121,7 @@ const SAMPLES: Record<string, string> = {
   PermissionsBoundary: `arn:aws:iam::${FIRST_ACCOUNT}:policy/p`,
   PolicyArn: `arn:aws:iam::${FIRST_ACCOUNT}:policy/p`,
   PolicySourceArn: `arn:aws:iam::${FIRST_ACCOUNT}:user/ann`,
+  OpenIDConnectProviderArn: `arn:aws:iam::${FIRST_ACCOUNT}:oidc-provider/idp.example.org`,
   RoleArn: `arn:aws:iam::${FIRST_ACCOUNT}:role/r`,
   PolicyDocument: allow('s3:*'),
   AssumeRolePolicyDocument: '{}',
@@ -217,16 +219,17 @@ describe.each(PLACES)('rights in the query API, %s', (place) => {
     const nobody = await signerOf('nobody')
     const forbidden = await signerOf('forbidden', allow('*'), deny('*'))
     for (const [name, operation] of IAM_ACTIONS) {
-      const expected = operation.authorizedBy === 'nobody' ? undefined : 'AccessDenied'
+      const refused = operation.unsigned === true ? 'InvalidIdentityToken' : 'AccessDenied'
+      const expected = operation.authorizedBy === 'nobody' ? undefined : refused
       const own = name === 'GetSessionToken' ? undefined : expected
       expect([name, await codeOf(nobody, name, sample(name))]).toEqual([name, own])
       expect([name, await codeOf(forbidden, name, sample(name))]).toEqual([name, expected])
     }
-    const unsigned = [...IAM_ACTIONS.keys()].map(async (name) => {
+    for (const [name, { unsigned }] of IAM_ACTIONS) {
       const form = new URLSearchParams({ Action: name, ...sample(name) })
-      return (await fetch(url, { method: 'POST', body: form })).status
-    })
-    expect(new Set(await Promise.all(unsigned))).toEqual(new Set([403]))
+      const { status } = await fetch(url, { method: 'POST', body: form })
+      expect([name, status]).toEqual([name, unsigned === true ? 400 : 403])
+    }
   })
 
   it('keeps accounts apart: names of another account do not exist, and its policies are refused', async () => {
@@ -246,6 +249,62 @@ describe.each(PLACES)('rights in the query API, %s', (place) => {
     }
   })
 })
+
+describe.each(PLACES)('requests without a signature, %s', (place) => {
+  beforeEach(() => start(place))
+
+  it('take a token for a session, from a form or a query, and no long form is read for it', async () => {
+    const issuer = await TestIssuer.create('https://idp.example.org')
+    world.issuerKeys.set(issuer.url, issuer.keys)
+    const provider = { Url: issuer.url, 'ClientIDList.member.1': 'app' }
+    await run(ROOT, 'CreateOpenIDConnectProvider', provider)
+    const Federated = `arn:aws:iam::${FIRST_ACCOUNT}:oidc-provider/idp.example.org`
+    await run(ROOT, 'CreateRole', {
+      RoleName: 'r',
+      AssumeRolePolicyDocument: statement('sts:AssumeRoleWithWebIdentity', {
+        Principal: { Federated },
+        Condition: { IpAddress: { 'aws:SourceIp': '127.0.0.1' } },
+      }),
+    })
+    const PolicyDocument = statement('iam:ListUsers', {
+      Resource: '*',
+      Condition: { StringEquals: { 'idp.example.org:sub': 'ann' } },
+    })
+    await run(ROOT, 'PutRolePolicy', { RoleName: 'r', PolicyName: 'p', PolicyDocument })
+    const iat = Math.floor(world.nowMs / 1000)
+    const asked = async (sub: string): Promise<URLSearchParams> =>
+      new URLSearchParams({
+        Action: 'AssumeRoleWithWebIdentity',
+        Version: '2011-06-15',
+        RoleArn: `arn:aws:iam::${FIRST_ACCOUNT}:role/r`,
+        RoleSessionName: 'one',
+        WebIdentityToken: await issuer.token({ sub, aud: 'app', iat, exp: iat + 60 }),
+      })
+    const form = await asked('ann')
+    const ann = await signerIn(await fetch(url, { method: 'POST', body: form }))
+    expect(await codeOf(ann, 'ListUsers')).toBeUndefined()
+    const bob = await signerIn(await fetch(`${url}/?${(await asked('bob')).toString()}`))
+    expect(await codeOf(bob, 'ListUsers')).toBe('AccessDenied')
+    form.set('Policy', ' '.repeat(70_000))
+    const long = await fetch(url, { method: 'POST', body: form })
+    expect(await long.text()).toContain('<Code>MissingAuthenticationToken</Code>')
+  })
+})
+
+function statement(Action: string, more: object): string {
+  return JSON.stringify({ Version: '2012-10-17', Statement: { Effect: 'Allow', Action, ...more } })
+}
+
+/** The credentials in an answer of STS. */
+async function signerIn(answer: Response): Promise<QuerySigner> {
+  const text = await answer.text()
+  const valueOf = (name: string): string => new RegExp(`<${name}>([^<]+)`).exec(text)?.[1] ?? text
+  return {
+    accessKeyId: valueOf('AccessKeyId'),
+    secretAccessKey: valueOf('SecretAccessKey'),
+    sessionToken: valueOf('SessionToken'),
+  }
+}
 
 describe.each(PLACES)('conditions of the query API, %s', (place) => {
   beforeEach(() => start(place))

@@ -7,7 +7,7 @@
 import type { Credential } from '../../gateway/port/identity.ts'
 import type { IamBackend } from '../../gateway/port/iam-backend.ts'
 import type { Keyspace } from '../../protocol/keyspace/key.ts'
-import type { Clock, Network, Random, TokenSigner } from '../env/ports.ts'
+import type { Clock, Network, Random, TokenSigner, WebTokens } from '../env/ports.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import { AccessKeys } from './access-keys.ts'
 import { Accounts, type Holdings } from './accounts.ts'
@@ -20,6 +20,7 @@ import type { NamedEntity, Names } from './names.ts'
 import { Policies } from './policies.ts'
 import { PolicyUses } from './policy-uses.ts'
 import { Principals } from './principals.ts'
+import { Providers } from './providers.ts'
 import { Records } from './records.ts'
 import { Resolver, rootIdentity } from './resolve.ts'
 import { Rights } from './rights.ts'
@@ -34,6 +35,7 @@ import { Simulations } from './simulate.ts'
 import { Sts } from './sts.ts'
 import type { SurroundingsOptions } from './surroundings.ts'
 import { Users } from './users.ts'
+import { WebIdentities } from './web-identity.ts'
 
 /** What the role needs of its node. */
 export interface IdentitiesOptions {
@@ -56,6 +58,8 @@ export interface IdentitiesOptions {
   /** The policies of all buckets of an account that have one, as they are now. */
   readonly bucketPolicies: SurroundingsOptions['bucketPolicies']
   readonly tokens: TokenSigner
+  /** Tokens of OIDC providers. Without it none counts. */
+  readonly webTokens?: WebTokens | undefined
   /**
    * The cluster that this node is a member of. Throws StoreError Unavailable while the node does not
    * have the secret in force.
@@ -113,6 +117,7 @@ export class Identities {
     const groups = new Groups({ ...common, users })
     const roles: Roles = new Roles({ ...common, principals })
     const policies = new Policies(common)
+    const providers = new Providers({ ...common, roles })
     const firstAccount = () => cluster().rootAccount
     const clusterSecret = () => cluster().secret
     const accessKeys = new AccessKeys({ ...common, users, clusterSecret, firstAccount })
@@ -126,6 +131,7 @@ export class Identities {
         { word: 'groups', ...holdingsOf(groups.names) },
         { word: 'roles', ...holdingsOf(roles.names) },
         { word: 'policies', ...holdingsOf(policies.names) },
+        { word: 'providers', ...holdingsOf(providers.names) },
       ],
     })
     this.clusterKeys = new ClusterKeys({ records, clock, random, cluster })
@@ -138,11 +144,13 @@ export class Identities {
       accounts,
       roles,
       policies,
+      providers,
       new KeyActions({ clusterKeys, firstAccount }),
       new Simulations({ records, roles }),
       { actions: () => contextKeyActions({ records, roles }) },
       new AccountDetails({ ...common, users, groups, roles, policies }),
       new Sts({ records, sessions, roles, root }),
+      new WebIdentities({ records, sessions, roles, providers, webTokens: options.webTokens }),
     ]
     this.service = new IamService({
       modules: modules.map((module) => module.actions()),

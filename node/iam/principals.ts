@@ -6,7 +6,7 @@
 
 import type { RequestContext } from '../../protocol/context.ts'
 import type { PrincipalDirectory } from '../../gateway/port/principals.ts'
-import { entityArn } from '../../protocol/iam/identity.ts'
+import { entityArn, providerOfArn } from '../../protocol/iam/identity.ts'
 import {
   entityIdOf,
   principalName,
@@ -20,6 +20,7 @@ import {
   byId,
   byName,
   nameKind,
+  PROVIDER,
   readAll,
   USER,
   type RecordEdit,
@@ -47,8 +48,8 @@ export class Principals implements PrincipalDirectory {
 
   /**
    * The ids of the principals that these ARNs name now, by ARN: the unique id of the user or role,
-   * and ':SESSION' for a role's session; for the root of an account the account's id. ARNs that name none are left
-   * out. Throws StoreError Unavailable.
+   * and ':SESSION' for a role's session; the id of an OIDC provider; for the root of an account the account's id. ARNs that
+   * name none are left out. Throws StoreError Unavailable.
    */
   async principalIds(
     context: RequestContext,
@@ -59,6 +60,8 @@ export class Principals implements PrincipalDirectory {
       if (account !== undefined) {
         return (await this.#accountExists(context, account)) ? { arn, id: account } : undefined
       }
+      const provider = providerOfArn(arn)
+      if (provider !== undefined) return this.#provider(context, arn, provider)
       const name = principalName(arn)
       const entity = name && (await this.#byName(context, name))
       if (name === undefined || entity === undefined) return undefined
@@ -127,6 +130,18 @@ export class Principals implements PrincipalDirectory {
   async #accountExists(context: RequestContext, accountId: string): Promise<boolean> {
     const account = await this.#records.read(context, ACCOUNT, accountId)
     return account === undefined ? accountId === this.#firstAccount() : !account.closed
+  }
+
+  async #provider(
+    context: RequestContext,
+    arn: string,
+    { accountId, name }: { readonly accountId: string; readonly name: string },
+  ): Promise<ResolvedPrincipal | undefined> {
+    const names = nameKind(PROVIDER.space)
+    const pointer = await this.#records.read(context, names, byName(accountId, name))
+    if (pointer === undefined) return undefined
+    const found = await this.#records.read(context, PROVIDER, byId(accountId, pointer.id))
+    return found?.name === name ? { arn, id: found.id } : undefined
   }
 
   /** The user or role that has this name now. */

@@ -22,6 +22,7 @@ import {
   type NameRecord,
 } from '../../protocol/iam/name-record.ts'
 import { userCodec, type UserRecord } from '../../protocol/iam/user-record.ts'
+import { providerCodec, type ProviderRecord } from '../../protocol/iam/provider-record.ts'
 import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type { SystemKind } from '../../protocol/keyspace/space.ts'
@@ -51,6 +52,12 @@ export const ACCESS_KEY: RecordKind<AccessKeyRecord> = {
 /** By the account's id. Its buckets belong to objects/buckets.ts: keep them unchanged. */
 export const ACCOUNT: RecordKind<AccountRecord> = { space: 'account', codec: accountCodec }
 
+/** An OIDC provider, by account and unique id: `byId`. */
+export const PROVIDER: RecordKind<ProviderRecord> = {
+  space: 'identity-provider',
+  codec: providerCodec,
+}
+
 /** By account and name: `byName`. */
 export function nameKind(space: SystemKind): RecordKind<NameRecord> {
   return { space, codec: nameCodec }
@@ -71,7 +78,10 @@ export function byName(accountId: string, name: string): string {
   return `${accountId}/${name}`
 }
 
-/** The name of one shard of an account's list. It ends with a slash, which no entity's name contains. */
+/**
+ * The name of one shard of an account's list. It is a number and a slash: names of entities have no slash, except those of
+ * OIDC providers, which begin with a host.
+ */
 export function directoryOf(accountId: string, shard: number): string {
   return `${accountId}/${shard}/`
 }

@@ -287,7 +287,12 @@ export class Resolver {
     return {
       accessKeyId,
       secretAccessKey,
-      identity: { ...identity, tokenIssuedMs: session.issuedMs, sessionPolicies },
+      identity: {
+        ...identity,
+        tokenIssuedMs: session.issuedMs,
+        sessionPolicies,
+        ...(session.keys !== undefined && { keys: session.keys }),
+      },
     }
   }
 

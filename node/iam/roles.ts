@@ -1,9 +1,9 @@
 /** Roles: actions of the query API on them, their trust policies and their inline policies. */
 
 import type { RequestContext } from '../../protocol/context.ts'
-import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
+import type { IamCall, IamError, IamResult } from '../../gateway/port/iam-backend.ts'
 import { resolvePrincipals, type PrincipalDirectory } from '../../gateway/port/principals.ts'
-import { entityArn } from '../../protocol/iam/identity.ts'
+import { entityArn, providerOfArn } from '../../protocol/iam/identity.ts'
 import { shownPolicy, unresolvedPrincipals } from '../../protocol/iam/named-principals.ts'
 import type { Policy } from '../../protocol/iam/policy.ts'
 import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
@@ -80,6 +80,17 @@ export class Roles {
     const entries = await this.names.entries(context, accountId)
     const roles = await readAll(entries, (entry) => this.names.ofEntry(context, accountId, entry))
     return roles.filter((role) => role !== undefined)
+  }
+
+  /**
+   * Refuses a change that lets more tokens of an OIDC provider count, unless the caller has the rights of every role that
+   * trusts the provider. Throws IamError AccessDenied.
+   */
+  async mustCoverTrusting(call: IamCall, providerId: string): Promise<void> {
+    for (const role of await this.all(call.context, call.caller.accountId)) {
+      if (role.principals?.some(({ id }) => id === providerId) !== true) continue
+      await this.#options.rights.mustCoverBearer(call, await this.#bearer(call.context, role))
+    }
   }
 
   /** The handlers of this module, for service.ts, those for the policies of roles included. */
@@ -223,11 +234,17 @@ export class Roles {
    * Checks a trust policy and returns the principals that its ARNs mean now. Throws IamError
    * MalformedPolicyDocument, also for an ARN that names none, or LimitExceeded.
    */
-  async #trusted({ context }: IamCall, trust: string): Promise<ResolvedPrincipal[]> {
+  async #trusted({ context, caller }: IamCall, trust: string): Promise<ResolvedPrincipal[]> {
     const arns = unresolvedPrincipals(checkTrust(trust))
-    return resolvePrincipals(this.#options.principals, context, arns, (arn) =>
-      malformedPolicy(`Invalid principal in policy: "AWS":"${arn}"`),
-    )
+    const invalid = (arn: string): IamError => {
+      const kind = providerOfArn(arn) === undefined ? 'AWS' : 'Federated'
+      return malformedPolicy(`Invalid principal in policy: "${kind}":"${arn}"`)
+    }
+    for (const arn of arns) {
+      const provider = providerOfArn(arn)
+      if (provider !== undefined && provider.accountId !== caller.accountId) throw invalid(arn)
+    }
+    return resolvePrincipals(this.#options.principals, context, arns, invalid)
   }
 
   #markTrusted({ context, caller }: IamCall, named: readonly ResolvedPrincipal[]): Promise<void> {
@@ -263,6 +280,11 @@ export class Roles {
       boundary: await boundaryText(read, role),
     }
   }
+}
+
+/** The account in the ARN of a role. Undefined when it is none. */
+export function accountOfRole(arn: string): string | undefined {
+  return ROLE_ARN.exec(arn)?.[1]
 }
 
 /** Account, path with its slashes, name. */

@@ -21,6 +21,7 @@
  *   pol   session policy, JSON     arns  managed policies that limit it as well
  *   anps  their unique ids
  *   chain true: another session assumed the role
+ *   ctx   condition values that it was given with, by lower-case key: [key, value, …] for each
  */
 
 import { utf8 } from '../../protocol/bytes.ts'
@@ -51,8 +52,11 @@ const USER_SESSION_SECONDS_MAX = 129_600
 export const SESSION_POLICY_CHARACTERS_MAX = 2_048
 /** AWS's limit for managed policies of one session. */
 export const SESSION_POLICY_ARNS_MAX = 10
+export const SESSION_KEYS_MAX = 16
+/** Characters of all keys and their values together. */
+export const SESSION_KEY_CHARACTERS_MAX = 4_096
 /** Clocks of two nodes differ: how far in the future a token may seem to have been issued. */
-const SKEW_MS = 60_000
+export const SKEW_MS = 60_000
 /** Longer texts are refused before they are verified. */
 const TOKEN_CHARACTERS_MAX = 12_288
 /** Verified tokens that are kept, so that a request of a session costs no signature check. */
@@ -87,7 +91,12 @@ export interface SessionSubject {
   readonly policyArns: readonly string[]
   /** Ids of these policies, in the same order: a new policy under the ARN of a deleted one is another policy. */
   readonly policyIds: readonly string[]
+  /** Condition values of all its requests, by lower-case key: what its holder proved to an identity provider. */
+  readonly keys?: SessionKeys | undefined
 }
+
+/** By lower-case key. At most SESSION_KEYS_MAX keys, with SESSION_KEY_CHARACTERS_MAX characters together. */
+export type SessionKeys = ReadonlyMap<string, readonly string[]>
 
 /** A session that was issued, as a verified token describes it. */
 export interface Session extends SessionSubject {
@@ -178,6 +187,9 @@ export class Sessions {
       ...(subject.policyArns.length === 0
         ? {}
         : { arns: subject.policyArns, anps: subject.policyIds }),
+      ...(subject.keys !== undefined && {
+        ctx: [...subject.keys].map(([key, values]) => [key, ...values]),
+      }),
     }
     const { secret } = cluster()
     const token = await tokens.sign(signingKey(secret), JSON.stringify(claims), secretId(secret))
@@ -255,7 +267,7 @@ export class Sessions {
     const claims = fieldsOf(
       JSON.parse(text),
       ['iss', 'aud', 'iat', 'exp', 'jti', 'sub', 'key', 'acc', 'kind', 'id', 'name'],
-      ['ses', 'pol', 'arns', 'anps', 'chain'],
+      ['ses', 'pol', 'arns', 'anps', 'chain', 'ctx'],
     )
     if (claims.iss !== this.#options.cluster().id || claims.aud !== AUDIENCE) throw invalid()
     const policyArns = claimed(claims.arns)
@@ -279,6 +291,7 @@ export class Sessions {
       policy: claims.pol === undefined ? '' : textOf(claims.pol, SESSION_POLICY_CHARACTERS_MAX),
       policyArns,
       policyIds,
+      ...(claims.ctx !== undefined && { keys: keysOf(claims.ctx) }),
       accessKeyId,
       secretAccessKey: secretOf(secret, accessKeyId, matchOf(claims.jti, TOKEN_ID)),
       issuedMs: iat * 1000,
@@ -324,6 +337,18 @@ export function sessionSecondsMax({
 function claimed(list: unknown): string[] {
   if (list === undefined) return []
   return listOf(list, SESSION_POLICY_ARNS_MAX, (item) => matchOf(item, WORD))
+}
+
+/** Throws ShapeError. */
+function keysOf(list: unknown): SessionKeys {
+  return new Map(
+    listOf(list, SESSION_KEYS_MAX, (item) => {
+      const [key = '', ...values] = listOf(item, SESSION_KEY_CHARACTERS_MAX, (text) =>
+        textOf(text, SESSION_KEY_CHARACTERS_MAX),
+      )
+      return [key, values] as const
+    }),
+  )
 }
 
 /**

@@ -7,27 +7,26 @@
  */
 
 import type { Identity } from '../../gateway/port/identity.ts'
-import { IamError, type IamCall, type IamResult } from '../../gateway/port/iam-backend.ts'
+import type { IamError, IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import { compiledPolicy } from '../../protocol/iam/compiled.ts'
 import type { Decision } from '../../protocol/iam/decide.ts'
 import type { Work } from '../../protocol/work.ts'
 import type { ContextValues } from '../../protocol/iam/template.ts'
 import type { RoleRecord } from '../../protocol/iam/role-record.ts'
-import { checkDocument } from './documents.ts'
 import { accessDenied, noSuchEntity, validationError } from './errors.ts'
-import { managedPolicyId, type RecordReader } from './holdings.ts'
-import { integerParameter, recordsOf, requiredText, textParameter } from './parameters.ts'
+import { integerParameter, requiredText, textParameter } from './parameters.ts'
 import { ACCESS_KEY, type Records } from './records.ts'
 import { sessionArn } from './resolve.ts'
 import type { Roles } from './roles.ts'
 import type { IamActions } from './service.ts'
 import {
-  HOUR_SECONDS,
-  packedPercent,
-  type IssuedSession,
-  type Sessions,
-  type SessionSubject,
-} from './sessions.ts'
+  assumedRoleUser,
+  sessionCredentials,
+  packedPolicySize,
+  roleSessionSeconds,
+  sessionLimits,
+} from './session-answers.ts'
+import { HOUR_SECONDS, type Sessions, type SessionSubject } from './sessions.ts'
 import { decidingFor } from './subject.ts'
 
 /**
@@ -103,7 +102,7 @@ export class Sts {
       },
       seconds,
     )
-    return { Credentials: credentialsOf(issued) }
+    return { Credentials: sessionCredentials(issued) }
   }
 
   /**
@@ -123,12 +122,7 @@ export class Sts {
     ) {
       throw notAuthorized(caller, 'sts:AssumeRole', arn)
     }
-    const seconds = integerParameter(call, 'DurationSeconds') ?? HOUR_SECONDS
-    if (seconds > role.maxSessionSeconds) {
-      throw validationError(
-        'The requested DurationSeconds exceeds the MaxSessionDuration set for this role.',
-      )
-    }
+    const seconds = roleSessionSeconds(call, role)
     // For every kind of session, also one of GetSessionToken, as in AWS.
     const isChained = caller.tokenIssuedMs !== undefined
     if (isChained && seconds > HOUR_SECONDS) {
@@ -144,46 +138,14 @@ export class Sts {
       name: role.name,
       sessionName,
       isChained,
-      ...(await this.#limits(call, role)),
+      ...(await sessionLimits(this.#options.records, call, role.accountId)),
     }
     const issued = await this.#options.sessions.issue(subject, seconds)
-    const limited = subject.policy !== '' || subject.policyArns.length > 0
     return {
-      Credentials: credentialsOf(issued),
-      AssumedRoleUser: { AssumedRoleId: `${role.id}:${sessionName}`, Arn: subject.principalArn },
-      PackedPolicySize: limited ? issued.packedPolicyPercent : undefined,
+      Credentials: sessionCredentials(issued),
+      AssumedRoleUser: assumedRoleUser(issued),
+      PackedPolicySize: packedPolicySize(issued),
     }
-  }
-
-  /**
-   * The session policies of a request, each by ARN and id. Throws IamError MalformedPolicyDocument,
-   * PackedPolicyTooLarge, NoSuchEntity.
-   */
-  async #limits(
-    call: IamCall,
-    { accountId }: RoleRecord,
-  ): Promise<Pick<SessionSubject, 'policy' | 'policyArns' | 'policyIds'>> {
-    const given = textParameter(call, 'Policy')
-    if (given !== undefined) checkDocument(given, 'identity')
-    // It was checked to be plain JSON: only white space is removed.
-    const policy = given === undefined ? '' : JSON.stringify(JSON.parse(given))
-    const arns = recordsOf(call, 'PolicyArns').map((item) => item['arn'] as string)
-    const policyArns = [...new Set(arns)]
-    const read: RecordReader = (kind, name) => this.#options.records.read(call.context, kind, name)
-    const policyIds: string[] = []
-    for (const arn of policyArns) {
-      const id = await managedPolicyId(read, accountId, arn)
-      if (id === undefined) throw noSuchEntity('policy', arn)
-      policyIds.push(id)
-    }
-    if (packedPercent({ policy, policyArns }) > 100) {
-      throw new IamError(
-        'PackedPolicyTooLarge',
-        400,
-        'The session policies and tags together are larger than a session token can hold.',
-      )
-    }
-    return { policy, policyArns, policyIds }
   }
 
   /** The account of a key. No other part of the key is told. */
@@ -227,16 +189,6 @@ function trusting(
     resource: arn,
     context,
   })
-}
-
-/** The Credentials element of an answer. */
-function credentialsOf(issued: IssuedSession): IamResult {
-  return {
-    AccessKeyId: issued.accessKeyId,
-    SecretAccessKey: issued.secretAccessKey,
-    SessionToken: issued.token,
-    Expiration: new Date(issued.expiresMs),
-  }
 }
 
 function notAuthorized(caller: Identity, action: string, resource: string): IamError {

@@ -345,6 +345,7 @@ export const flagNames = [
   'website',
   'tlsCert',
   'tlsKey',
+  'oidcKeys',
   'admin',
   'adminTlsCert',
   'adminTlsKey',

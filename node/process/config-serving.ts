@@ -73,6 +73,16 @@ export const servingFields = {
         'send first on every connection).',
       takes: '`x-forwarded`, `forwarded`, `proxy-protocol`',
     }),
+  oidcKeys: textValue(/^[^\0]+$/, 'is not a file name')
+    .optional()
+    .register(guides, {
+      meaning:
+        'File with the public keys of OIDC issuers, whose tokens AssumeRoleWithWebIdentity takes: a JSON object with a set of ' +
+        'keys (JWKS) for the URL of each issuer. Changes are used within 10 s, or at SIGHUP. Tokens of issuers that it ' +
+        'does not have are refused: a node never asks an issuer ([more](docs/identities.md#tokens-of-identity-providers)).',
+      takes: 'a file name',
+      otherwise: 'none',
+    }),
   admin: hostPortValue()
     .prefault('127.0.0.1:9001')
     .register(guides, {

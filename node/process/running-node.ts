@@ -38,7 +38,7 @@ export interface RunningNode {
     | undefined
   /** Resolves when a majority of the members is up. Before that, requests get 503. */
   readonly ready: Promise<void>
-  /** Reads the certificates of all ports again. Undefined when none speaks TLS. */
+  /** Reads again what may change while the node runs: the certificates of all ports, the keys of OIDC issuers. */
   readonly reload?: (() => void) | undefined
   /** Finishes requests in flight for at most `shutdownTimeout`, then frees ports and lock. */
   stop(): Promise<void>

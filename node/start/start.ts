@@ -26,6 +26,7 @@ import {
   readCertificates,
   writeAdminCertificates,
 } from '../process/certificate-files.ts'
+import { IssuerKeysFile } from '../process/issuer-keys-file.ts'
 import { openDataDirectory, type DataDirectory } from '../process/data-directory.ts'
 import { LogError } from '../log/errors.ts'
 import { createDisk } from '../env/disk.ts'
@@ -34,6 +35,7 @@ import type { Clock, Environment, Logger, Random } from '../env/ports.ts'
 import { Ed25519Signer } from '../net/signer.ts'
 import { afterTurn, SystemClock, SystemRandom } from '../env/system.ts'
 import { JoseTokenSigner } from '../env/tokens.ts'
+import { JoseWebTokens } from '../env/web-tokens.ts'
 import { CertificateWatch } from './certificate-watch.ts'
 import { checkFirstStart, emptyRefused, isStartRefusal } from './first-start.ts'
 import { placeToRemember } from '../process/given-place.ts'
@@ -92,6 +94,8 @@ async function startInDirectory(
   const random = new SystemRandom()
   const certificates = checkedCertificates(config, 'tlsCert')
   const adminCertificates = checkedCertificates(config, 'adminTlsCert')
+  const { logger } = hooks
+  const issuerKeys = new IssuerKeysFile({ path: config.oidcKeys, clock: new SystemClock(), logger })
   await checkFirstStart(config, new SystemClock())
   const directory = openDataDirectory(config.data, () => {
     const founds = config.join === undefined
@@ -107,8 +111,8 @@ async function startInDirectory(
     }
   })
   try {
-    const given = { config, hooks, choices, directory, random, certificates, adminCertificates }
-    return await serve(given)
+    const opened = { directory, random, certificates, adminCertificates, issuerKeys }
+    return await serve({ config, hooks, choices, ...opened })
   } catch (error) {
     if (directory.isNew && isStartRefusal(error)) throw emptyRefused(directory, error)
     directory.close()
@@ -165,6 +169,7 @@ interface GivenStart {
   readonly certificates: readonly TlsCertificate[] | undefined
   /** Undefined when the admin port speaks no TLS. */
   readonly adminCertificates: readonly TlsCertificate[] | undefined
+  readonly issuerKeys: IssuerKeysFile
 }
 
 /** What every step of a start needs. */
@@ -234,12 +239,10 @@ async function serveNode(start: StartWithAdmin): Promise<RunningNode> {
       nodeId: node.nodeId,
       credentials: root === undefined ? undefined : { ...root, fresh },
       ready: node.ready(),
-      reload:
-        watches.length === 0
-          ? undefined
-          : () => {
-              for (const watch of watches) watch.look()
-            },
+      reload: () => {
+        for (const watch of watches) watch.look()
+        start.issuerKeys.look()
+      },
       stop,
     }
   } catch (error) {
@@ -255,6 +258,7 @@ async function openEnvironment({
   directory,
   random,
   clock,
+  issuerKeys,
 }: Start): Promise<Environment> {
   const { logger } = hooks
   const { privateKey, path } = directory
@@ -275,6 +279,7 @@ async function openEnvironment({
     signer: new Ed25519Signer(privateKey),
     tokens: new JoseTokenSigner(),
     outgoing: new HttpOutgoing(clock),
+    webTokens: new JoseWebTokens(() => issuerKeys.current()),
     logger,
     openIndex: () => openLmdb(join(path, 'index'), logger, createRowCheck),
     fail: (reason) => hooks.failed(reason),

@@ -7,6 +7,7 @@
 const KEYS = [
   'aws:CurrentTime',
   'aws:EpochTime',
+  'aws:FederatedProvider',
   'aws:MultiFactorAuthAge',
   'aws:MultiFactorAuthPresent',
   'aws:PrincipalAccount',
@@ -72,6 +73,12 @@ export const EXISTING_TAG = 's3:existingobjecttag/'
 export const REQUEST_TAG = 's3:requestobjecttag/'
 const FAMILIES: readonly string[] = [EXISTING_TAG, REQUEST_TAG]
 
+/**
+ * What a token of an OIDC provider says, lower case: 'idp.example.org/path:sub'. Requests that no such token is behind have
+ * no value for it. The name of a provider has a dot in its host, and no service has one in its prefix.
+ */
+const FEDERATED = /^[a-z0-9-]+\.[^:]{1,246}:(?:amr|aud|azp|oaud|sub)$/
+
 /** A key as policies are compared by: the case of letters means nothing, also not in the key of a tag. */
 export function conditionKeyOf(text: string): string {
   return text.toLowerCase()
@@ -81,11 +88,18 @@ export function conditionKeyOf(text: string): string {
 export function isConditionKey(key: string): boolean {
   return (
     CONDITION_KEYS.has(key) ||
+    FEDERATED.test(key) ||
     FAMILIES.some((family) => key.length > family.length && key.startsWith(family))
   )
 }
 
 /** Say who asks: the same condition means another thing for another principal (rights.ts). */
 export function isPrincipalKey(key: string): boolean {
-  return key.startsWith('aws:principal') || key === 'aws:userid' || key === 'aws:username'
+  return (
+    key.startsWith('aws:principal') ||
+    key === 'aws:userid' ||
+    key === 'aws:username' ||
+    key === 'aws:federatedprovider' ||
+    FEDERATED.test(key)
+  )
 }

@@ -7,7 +7,8 @@
  *      resource policy allows. A resource policy that only names their account leaves the decision to identity
  *      policies.
  *   3. A caller of another account: both must allow.
- *   4. A caller without a signature: the resource policy decides.
+ *   4. A caller without a signature: the resource policy decides. So does the trust policy of a role for whoever has a token
+ *      of an OIDC provider.
  *      In 2 to 4 a grant of the resource's access control list counts as an Allow of its policy: to everybody as one
  *      that names the caller, to an account as one that only names the account.
  *      Of an object that another account than the bucket's owns, the account in 2 and 3 is its owner, and the bucket's
@@ -150,7 +151,7 @@ export function* deciding(question: Question, meter: Meter): Work<Decision> {
   return decision
 
   function combine(): Decision {
-    if (known === undefined) return byName ?? missing('resource')
+    if (known === undefined || known.type === 'Federated') return byName ?? missing('resource')
     if (own && question.resourceMustAllow !== true) {
       return within(byIdentity) ?? byName ?? within(byRole) ?? lacking(byIdentity ?? byRole)
     }
@@ -249,7 +250,7 @@ function contextOf(question: Question): ContextValues {
   ])
   if (caller === 'anonymous') {
     told.set('aws:principaltype', ['Anonymous']).set('aws:userid', ['anonymous'])
-  } else {
+  } else if (caller.type !== 'Federated') {
     told.set('aws:principaltype', [caller.type])
     told.set('aws:principalaccount', [caller.accountId])
     told.set('aws:principalarn', [caller.roleArn ?? caller.arn])

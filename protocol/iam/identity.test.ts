@@ -2,9 +2,17 @@ import { describe, expect, it } from 'vitest'
 import { utf8 } from '../bytes.ts'
 import { accessKeyCodec } from './access-key-record.ts'
 import { groupCodec } from './group-record.ts'
-import { entityArn, PATH, POLICY_ARN, principalArn } from './identity.ts'
+import {
+  entityArn,
+  PATH,
+  POLICY_ARN,
+  principalArn,
+  providerArn,
+  providerOfArn,
+} from './identity.ts'
 import { directoryCodec, nameCodec } from './name-record.ts'
 import { policyCodec } from './policy-record.ts'
+import { providerCodec } from './provider-record.ts'
 import { roleCodec } from './role-record.ts'
 import { userCodec } from './user-record.ts'
 
@@ -71,7 +79,32 @@ describe('identity records', () => {
     }
     expect(policyCodec.decode(policyCodec.encode(policy))).toEqual(policy)
   })
+})
 
+describe('records of identity providers', () => {
+  it('come back as they were', () => {
+    const provider = {
+      accountId: '000000000001',
+      id: 'AOIPABCDEFGHIJKLMNOPQ',
+      name: 'idp.example.org/realms/a/',
+      createdMs: 5,
+      clientIds: ['app', 'https://api.example.org'],
+      thumbprints: ['0123456789abcdef0123456789ABCDEF01234567'],
+      tags: [{ key: 'team', value: 'blue' }],
+    }
+    expect(providerCodec.decode(providerCodec.encode(provider))).toEqual(provider)
+    for (const wrong of [{ name: 'idp' }, { thumbprints: ['x'] }, { createdMs: 1.5 }]) {
+      const bytes = providerCodec.encode({ ...provider, ...wrong })
+      expect(() => providerCodec.decode(bytes)).toThrow(/form|number/)
+    }
+    // A list of providers has their names, which are longer than others.
+    const name = `idp.example.org/${'a'.repeat(230)}`
+    const directory = { entries: [{ id: provider.id, name, createdMs: 7 }] }
+    expect(directoryCodec.decode(directoryCodec.encode(directory))).toEqual(directory)
+  })
+})
+
+describe('identity records', () => {
   it('of a later version or another shape are refused (F20)', () => {
     const later = userCodec.encode(user)
     later[0] = 2
@@ -99,6 +132,9 @@ describe('identity records', () => {
     expect(principalArn('000000000001', undefined)).toBe('arn:aws:iam::000000000001:root')
     const arn = entityArn('000000000001', 'policy', '/a/b/', 'read')
     expect(arn).toBe('arn:aws:iam::000000000001:policy/a/b/read')
+    const provider = { accountId: '000000000001', name: 'idp.example.org/a' }
+    expect(providerOfArn(providerArn(provider.accountId, provider.name))).toEqual(provider)
+    expect(providerOfArn('arn:aws:iam::000000000001:oidc-provider/idp')).toBeUndefined()
     expect(POLICY_ARN.exec(arn)?.slice(1)).toEqual(['000000000001', '/a/b/', 'read'])
   })
 })

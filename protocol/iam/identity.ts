@@ -16,6 +16,14 @@ export const UNIQUE_ID = /^[A-Z]{4}[A-Z0-9]{16,17}$/
 export const POLICY_ARN =
   /^arn:aws:iam::([0-9]{12}|aws):policy(\/(?:[!-~]{1,510}\/)?)([A-Za-z0-9_+=,.@-]{1,128})$/
 
+/**
+ * The URL of an OIDC issuer without 'https://': a host with a dot in it, and a path, which may end in a slash. No port, as in
+ * AWS.
+ */
+export const PROVIDER_NAME =
+  /^(?=.{4,247}$)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?:\/[A-Za-z0-9._~!$&'()*+,;=@%/-]*)?$/
+const PROVIDER_ARN = /^arn:aws:iam::([0-9]{12}):oidc-provider\/(.{4,247})$/
+
 /** What AWS puts before a unique id, by kind. */
 export const ID_PREFIXES = {
   user: 'AIDA',
@@ -23,6 +31,8 @@ export const ID_PREFIXES = {
   role: 'AROA',
   policy: 'ANPA',
   key: 'AKIA',
+  /** AWS shows no ids of identity providers. */
+  provider: 'AOIP',
 } as const
 
 export type EntityKind = 'user' | 'group' | 'role' | 'policy'
@@ -37,4 +47,17 @@ export function principalArn(accountId: string, userName: string | undefined): s
   return userName === undefined
     ? `arn:aws:iam::${accountId}:root`
     : entityArn(accountId, 'user', '/', userName)
+}
+
+/** 'arn:aws:iam::123456789012:oidc-provider/idp.example.org/path'. */
+export function providerArn(accountId: string, name: string): string {
+  return `arn:aws:iam::${accountId}:oidc-provider/${name}`
+}
+
+/** The account and the name in the ARN of an OIDC provider. Undefined when it is not one. */
+export function providerOfArn(
+  arn: string,
+): { readonly accountId: string; readonly name: string } | undefined {
+  const [, accountId = '', name = ''] = PROVIDER_ARN.exec(arn) ?? []
+  return PROVIDER_NAME.test(name) ? { accountId, name } : undefined
 }

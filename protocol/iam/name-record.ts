@@ -10,6 +10,8 @@ import { fieldsOf, listOf, matchOf, textOf } from '../layout/json.ts'
 import { instantOf, jsonCodec } from './record.ts'
 
 const ENTRIES_MAX = 20_000
+/** Names of OIDC providers, the longest ones, have at most 247. */
+const NAME_MAX = 256
 const ID = /^[A-Za-z0-9]{1,128}$/
 const TOKEN = /^[0-9a-f]{16}$/
 
@@ -43,7 +45,7 @@ export const directoryCodec: RecordCodec<DirectoryRecord> = jsonCodec((value) =>
       const { id, name, createdMs } = fieldsOf(item, ['id', 'name', 'createdMs'])
       return {
         id: matchOf(id, ID),
-        name: textOf(name, 128),
+        name: textOf(name, NAME_MAX),
         createdMs: instantOf(createdMs),
       }
     }),

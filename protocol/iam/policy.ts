@@ -14,6 +14,7 @@ import { arnPattern, type ArnTemplate } from './arn.ts'
 import { conditionKeyOf } from './condition-keys.ts'
 import { CONDITION_OPERATORS, type Matcher, type OperatorName } from './condition.ts'
 import { compilePattern, wildcardUnits, type Pattern } from './pattern.ts'
+import { providerOfArn } from './identity.ts'
 import { parsePrincipal, type PrincipalSet, type ResolvedPrincipal } from './principal.ts'
 import { JsonError, parseStrictJson, type Json, type JsonObject } from './strict-json.ts'
 import { Meter } from '../work.ts'
@@ -169,7 +170,7 @@ function statementAt(
     principals:
       principal === undefined
         ? undefined
-        : principalsAt(fields[principal] as Json, `${place}.${principal}`, ids),
+        : principalsAt(fields[principal] as Json, `${place}.${principal}`, kind, ids),
     exceptPrincipals: principal === 'NotPrincipal',
     actions: listAt(fields[action], `${place}.${action}`).map(actionAt),
     exceptActions: action === 'NotAction',
@@ -198,18 +199,27 @@ function resourcesAt(
   return { resources, exceptResources: resource === 'NotResource' }
 }
 
-/** Kinds of principals that exist at AWS and never sign here. */
+/**
+ * Kinds of principals that exist at AWS and never sign here. Of `Federated`, trust policies mean the OIDC providers of
+ * their account.
+ */
 const FOREIGN_PRINCIPALS = ['CanonicalUser', 'Federated', 'Service']
 
 /** "*", or lists by kind: { "AWS": "arn:aws:iam::123456789012:user/ann" }. */
 function principalsAt(
   value: Json,
   place: string,
+  policyKind: PolicyKind,
   known: ReadonlyMap<string, string>,
 ): PrincipalSet {
   const accounts = new Set<string>()
   const ids = new Set<string>()
   const unresolved = new Set<string>()
+  const addNamed = (arn: string): void => {
+    const id = known.get(arn)
+    if (id === undefined) unresolved.add(arn)
+    else ids.add(id)
+  }
   if (value === '*') return { everyone: true, accounts, ids, unresolved }
   const kinds = objectAt(value, place)
   only(kinds, place, ['AWS', ...FOREIGN_PRINCIPALS])
@@ -217,7 +227,11 @@ function principalsAt(
   let everyone = false
   for (const kind of FOREIGN_PRINCIPALS) {
     if (kinds[kind] === undefined) continue
-    for (const [each, at] of listAt(kinds[kind], `${place}.${kind}`)) textAt(each, at)
+    for (const [each, at] of listAt(kinds[kind], `${place}.${kind}`)) {
+      const text = textAt(each, at)
+      const isProvider = kind === 'Federated' && policyKind === 'trust'
+      if (isProvider && providerOfArn(text) !== undefined) addNamed(text)
+    }
   }
   const named = kinds['AWS'] === undefined ? [] : listAt(kinds['AWS'], `${place}.AWS`)
   for (const [each, at] of named) {
@@ -230,11 +244,7 @@ function principalsAt(
     }
     if ('account' in principal) accounts.add(principal.account)
     else if ('everyone' in principal) everyone = true
-    else {
-      const id = known.get(principal.arn)
-      if (id === undefined) unresolved.add(principal.arn)
-      else ids.add(id)
-    }
+    else addNamed(principal.arn)
   }
   return { everyone, accounts, ids, unresolved }
 }

@@ -14,7 +14,11 @@ export interface Principal {
   readonly arn: string
   /** For a role's session: the ARN of the role itself. */
   readonly roleArn?: string | undefined
-  readonly type: 'Account' | 'User' | 'AssumedRole'
+  /**
+   * `Federated`: whoever has a token of an OIDC provider, and no account. `arn` and `userId` are then those of the provider.
+   * Only trust policies are asked about it.
+   */
+  readonly type: 'Account' | 'User' | 'AssumedRole' | 'Federated'
   readonly isRoot: boolean
   /** aws:userid. */
   readonly userId?: string | undefined

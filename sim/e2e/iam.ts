@@ -10,56 +10,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { runCommand } from '../../bench/harness/process.ts'
 import { s3ErrorCode, RawClient } from '../../bench/harness/s3.ts'
 import { shoal as cli, Shoal } from '../../bench/harness/shoal.ts'
-import { awsEnvironment } from './clients/aws-cli.ts'
+import { AwsAs as Aws } from './aws-as.ts'
+import { TestIssuer } from '../../node/iam/testing/issuer.ts'
 import { Context, equal } from './suite.ts'
-
-interface Keys {
-  readonly accessKeyId: string
-  readonly secretAccessKey: string
-  readonly sessionToken?: string
-}
-
-type Json = Record<string, never>
-
-class Aws {
-  readonly #context: Context
-  readonly keys: Keys
-  #turn = 0
-
-  constructor(context: Context, keys: Keys) {
-    this.#context = context
-    this.keys = keys
-  }
-
-  async run(...args: string[]): Promise<Json> {
-    const { sessionToken } = this.keys
-    const env = {
-      ...awsEnvironment(this.#context),
-      AWS_ACCESS_KEY_ID: this.keys.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: this.keys.secretAccessKey,
-      ...(sessionToken === undefined ? {} : { AWS_SESSION_TOKEN: sessionToken }),
-      AWS_MAX_ATTEMPTS: '1',
-    }
-    const endpoint = ['--endpoint-url', this.#context.endpoint(this.#turn++)]
-    const command = [...endpoint, ...args, '--output', 'json']
-    const { stdout } = await runCommand('aws', command, { env, timeoutMs: 60_000 })
-    return stdout.trim() === '' ? {} : (JSON.parse(stdout) as Json)
-  }
-
-  /** The error code that it must end with. */
-  async refused(...args: string[]): Promise<string> {
-    try {
-      await this.run(...args)
-    } catch (error) {
-      const code = /\((\w+)\)|error occurred \((\d+)\)/.exec(String(error))
-      return code?.[1] ?? code?.[2] ?? String(error)
-    }
-    throw new Error(`aws ${args.join(' ')} was allowed`)
-  }
-}
 
 const allow = (action: string | string[], resource: string | string[]): string =>
   JSON.stringify({
@@ -109,7 +64,10 @@ const untilItCounts = (): Promise<void> => new Promise((resolve) => setTimeout(r
 async function main(): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'shoal-iam-'))
   process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
-  const shoal = await Shoal.start({ nodes: 3 })
+  const issuer = await TestIssuer.create('https://idp.example.org/e2e', 'RS256')
+  const keysFile = join(scratch, 'issuers.json')
+  writeFileSync(keysFile, JSON.stringify({ [issuer.url]: issuer.keys }))
+  const shoal = await Shoal.start({ nodes: 3, env: { SHOAL_OIDC_KEYS: keysFile } })
   try {
     const people = new People(shoal, scratch)
     const ann = await usersAndGroups(people)
@@ -118,6 +76,7 @@ async function main(): Promise<void> {
     const { other, otherId, roleArn } = await accountsAndRoles(people)
     const bob = await assumedRole(people, other, roleArn)
     await copiesAcrossAccounts(people, other, otherId, bob)
+    await tokensOfProvider(people, issuer)
     await revocation(shoal, people.context, people.root)
   } catch (error) {
     console.log(shoal.output.split('\n').slice(-40).join('\n'))
@@ -309,6 +268,59 @@ async function copiesAcrossAccounts(
     'the account has it, bob not',
   )
   console.log('bucket policy across accounts; copies check both sides')
+}
+
+/** A token of an OIDC provider is exchanged, without a signature, for a session that every node lets in. */
+async function tokensOfProvider(people: People, issuer: TestIssuer): Promise<void> {
+  const { root, context } = people
+  const created = await root.run(
+    'iam',
+    'create-open-id-connect-provider',
+    '--url',
+    issuer.url,
+    '--client-id-list',
+    'e2e',
+  )
+  const arn = String(created['OpenIDConnectProviderArn'])
+  const statement = {
+    Effect: 'Allow',
+    Principal: { Federated: arn },
+    Action: 'sts:AssumeRoleWithWebIdentity',
+    Condition: { StringEquals: { 'idp.example.org/e2e:sub': 'ci' } },
+  }
+  const trust = JSON.stringify({ Version: '2012-10-17', Statement: [statement] })
+  const name = ['--role-name', 'ci']
+  const role = await root.run('iam', 'create-role', ...name, '--assume-role-policy-document', trust)
+  const roleArn = String((role['Role'] as unknown as Record<string, string>)['Arn'])
+  const grant = allow('s3:GetObject', 'arn:aws:s3:::alpha/*')
+  const policy = ['--policy-name', 'read', '--policy-document', grant]
+  await root.run('iam', 'put-role-policy', ...name, ...policy)
+  await untilItCounts()
+  const iat = Math.floor(Date.now() / 1000)
+  const tokenOf = (sub: string): Promise<string> =>
+    issuer.token({ sub, aud: 'e2e', iat, exp: iat + 600 })
+  const unsigned = new Aws(context, { accessKeyId: '', secretAccessKey: '' })
+  const assume = async (sub: string): Promise<string[]> => [
+    'sts',
+    'assume-role-with-web-identity',
+    '--role-arn',
+    roleArn,
+    '--role-session-name',
+    'run',
+    '--web-identity-token',
+    await tokenOf(sub),
+  ]
+  const answer = await unsigned.run(...(await assume('ci')))
+  const given = answer['Credentials'] as unknown as Record<string, string>
+  const session = new Aws(context, {
+    accessKeyId: String(given['AccessKeyId']),
+    secretAccessKey: String(given['SecretAccessKey']),
+    sessionToken: String(given['SessionToken']),
+  })
+  for (let i = 0; i < 3; i++) await session.run(...people.get('alpha', 'x'))
+  equal(await session.refused(...people.put('alpha', 'y')), 'AccessDenied', 'the role reads only')
+  equal(await unsigned.refused(...(await assume('eve'))), 'AccessDenied', 'another subject')
+  console.log('a token of an OIDC provider, exchanged for a session of a role')
 }
 
 /** How long after the answer each node still lets the old right through, milliseconds. */

@@ -7,6 +7,7 @@ import { POLICY_SUBJECTS } from './policies.ts'
 import { PROXY_SUBJECTS } from './proxies.ts'
 import { SIGNATURE_SUBJECTS } from './signatures.ts'
 import type { Subject } from './subject.ts'
+import { TOKEN_SUBJECTS } from './tokens.ts'
 import { UPLOAD_FORM_SUBJECTS } from './upload-forms.ts'
 import { WEBSITE_SUBJECTS } from './websites.ts'
 
@@ -22,4 +23,5 @@ export const SUBJECTS: readonly Subject[] = [
   ...ENCRYPTION_SUBJECTS,
   ...WEBSITE_SUBJECTS,
   ...NOTIFICATION_SUBJECTS,
+  ...TOKEN_SUBJECTS,
 ]

@@ -26,6 +26,10 @@ const on = (Effect: string, Principal: unknown, Action: string, Resource: string
   ...more,
 })
 
+export const IDP = 'idp.example.org'
+/** The audience of mallory's token. */
+export const HER_CLIENT = 'hers'
+
 export const BUCKETS = ['open', 'ledger', 'secret', 'named', 'vault', 'work', 'shared'] as const
 
 export const BUCKET_POLICIES: Readonly<Record<string, string>> = {
@@ -91,6 +95,20 @@ export const ACCOUNT_STEPS: readonly AccountStep[] = [
   putPolicy('Role', 'worker', 'deny', deny('s3:GetObject', objects('work', 'private/*'))),
   role('shadow', trust(FIRST_ACCOUNT, GHOST)),
   putPolicy('Role', 'shadow', 'x', allow('s3:*', objects('vault'))),
+  ['CreateOpenIDConnectProvider', { Url: `https://${IDP}`, 'ClientIDList.member.1': 'app' }],
+  // Mallory has a token, for another audience than the provider's tokens count for.
+  [
+    'CreateRole',
+    {
+      RoleName: 'web',
+      AssumeRolePolicyDocument: documentOf({
+        Effect: 'Allow',
+        Principal: { Federated: iamArn(`oidc-provider/${IDP}`) },
+        Action: 'sts:AssumeRoleWithWebIdentity',
+      }),
+    },
+  ],
+  putPolicy('Role', 'web', 'x', allow('s3:*', objects('vault'))),
   role('power', trust(iamArn('user/broker'))),
   ['AttachRolePolicy', { RoleName: 'power', PolicyArn: ADMIN }],
   [
@@ -107,6 +125,8 @@ export const ACCOUNT_STEPS: readonly AccountStep[] = [
 ]
 
 export const ESCALATION_ROLES = ['boss', 'worker', 'shadow', 'power', 'apart', 'ghost']
+/** Those that are tried with a token of the account's OIDC provider. */
+export const TOKEN_ROLES = ['web', 'worker', 'ghost']
 
 /** Rights are measured by the answers to these requests. */
 export const RIGHTS_PROBES: readonly (readonly [action: string, resource: string])[] = [

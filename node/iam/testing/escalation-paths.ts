@@ -7,7 +7,16 @@ import { IAM_ACTIONS } from '../../../gateway/iam/operations.ts'
 import type { ParameterRule } from '../../../gateway/iam/parameters.ts'
 import { allow, FIRST_ACCOUNT } from './world.ts'
 import { type EscalationAttempt } from './escalation-world.ts'
-import { ADMIN, BUCKETS, documentOf, iamArn, MALLORY, trust } from './escalation-account.ts'
+import {
+  ADMIN,
+  BUCKETS,
+  documentOf,
+  HER_CLIENT,
+  iamArn,
+  IDP,
+  MALLORY,
+  trust,
+} from './escalation-account.ts'
 
 const EVERYTHING = allow('*')
 /** Mallory's policies allow it, and the bucket's policy denies it to her. */
@@ -16,13 +25,23 @@ const DENIED = allow('s3:GetObject', 'arn:aws:s3:::ledger/secret/*')
 const LITTLE = allow('s3:GetObject', 'arn:aws:s3:::open/x')
 
 function valuesOf(action: string, lostKeys: readonly string[], other: string) {
-  const trusting = [trust(MALLORY), trust('*')]
+  const byToken = { Federated: iamArn(`oidc-provider/${IDP}`) }
+  const trustingTokens = documentOf({
+    Effect: 'Allow',
+    Principal: byToken,
+    Action: 'sts:AssumeRoleWithWebIdentity',
+  })
+  const trusting = [trust(MALLORY), trust('*'), trustingTokens]
   // An entity that does not exist can only be created.
   const ghost = action.startsWith('Create') ? ['ghost'] : []
   const values: Readonly<Record<string, readonly string[]>> = {
     UserName: ['mallory', 'puppet', 'tame', 'trusted', 'deputy', 'victim', ...ghost],
     GroupName: ['staff', 'admins', ...ghost],
     RoleName: ['worker', 'boss', 'apart', ...ghost],
+    OpenIDConnectProviderArn: [iamArn(`oidc-provider/${IDP}`)],
+    Url: [`https://${IDP}`, 'https://new.example.org'],
+    ClientID: [HER_CLIENT],
+    ThumbprintList: ['a'.repeat(40)],
     PolicyName: ['deny', 'x'],
     PolicyArn: [...['held', 'unheld', 'fence', 'wall', 'limit'].map(policyArn), ADMIN],
     PermissionsBoundary: [policyArn('limit'), policyArn('unheld'), ADMIN],

@@ -4,6 +4,8 @@
  * set of requests as each of them. Her own requests go over HTTP through the whole gateway.
  */
 
+import { ANONYMOUS } from '../../../gateway/auth/authorize.ts'
+import { IAM_ACTIONS } from '../../../gateway/iam/operations.ts'
 import { createGateway, type Gateway } from '../../../gateway/server.ts'
 import { GatewayMetrics } from '../../../gateway/admin/metrics.ts'
 import type { Backend } from '../../../gateway/port/backend.ts'
@@ -23,11 +25,14 @@ import {
   BUCKETS,
   documentOf,
   ESCALATION_ROLES,
+  HER_CLIENT,
   iamArn,
+  IDP,
   MALLORY,
   policyArn,
   putPolicy,
   RIGHTS_PROBES,
+  TOKEN_ROLES,
 } from './escalation-account.ts'
 import { allow, FIRST_ACCOUNT, IamWorld } from './world.ts'
 import { principalOf } from '../subject.ts'
@@ -67,6 +72,8 @@ export class EscalationWorld {
   #tame = ''
   /** Gives mallory sessions of an administrator's role that the policy `limit` limits. */
   #broker!: Identity
+  /** Of the account's OIDC provider, for the client `hers`. */
+  #webToken = ''
   /** A user of another account who does what mallory asks for. */
   #outsider!: Identity
 
@@ -139,6 +146,15 @@ export class EscalationWorld {
       await iam.run(iam.root, 'UpdateAccessKey', { UserName, AccessKeyId, Status: 'Inactive' })
     }
     world.#broker = await iam.identity(await iam.key(iam.root, 'broker'))
+    // Signatures would take most of the time of the measurement.
+    const iss = `https://${IDP}`
+    iam.webTokens = {
+      issuerOf: (token) => (token.includes(iss) ? iss : undefined),
+      verify: (_, claims) => Promise.resolve({ claims }),
+    }
+    const iat = Math.floor(iam.nowMs / 1000)
+    const times = { iat, exp: iat + 10 ** 9 }
+    world.#webToken = JSON.stringify({ iss, sub: 'mallory', aud: HER_CLIENT, ...times })
     const other = await iam.account('other')
     world.otherAccount = other.accountId
     world.#outsider = await iam.user(other, 'eve', allow('*'))
@@ -205,7 +221,7 @@ export class EscalationWorld {
     const headers: Record<string, string> =
       signer.token === undefined ? {} : { 'x-amz-security-token': signer.token }
     if (!action.startsWith('s3:')) {
-      const service = ['AssumeRole', 'GetSessionToken'].includes(action) ? 'sts' : 'iam'
+      const service = IAM_ACTIONS.get(action)?.service ?? 'iam'
       const Version = service === 'sts' ? '2011-06-15' : '2010-05-08'
       const form = { Action: action, Version, ...parameters }
       return (await sendForm(target, who, form, { service, headers })).text
@@ -231,21 +247,36 @@ export class EscalationWorld {
     const roles = new Set<string>()
     await this.#probe(undefined, rights)
     await this.#probe(this.#outsider, rights)
+    const take = async (identity: Identity | undefined): Promise<void> => {
+      for (const name of identity === undefined ? TOKEN_ROLES : ESCALATION_ROLES) {
+        const session = roles.has(name) ? undefined : await this.#assumed(identity, name)
+        if (session === undefined) continue
+        roles.add(name)
+        queue.push(session)
+      }
+    }
+    await take(undefined)
     for (const signer of queue) {
       const identity = (await this.#credential(signer))?.identity
       if (identity === undefined) continue
       await this.#probe(identity, rights)
-      for (const name of ESCALATION_ROLES) {
-        if (roles.has(name)) continue
-        const session = await this.iam
-          .run(identity, 'AssumeRole', { RoleArn: iamArn(`role/${name}`), RoleSessionName: 'it' })
-          .catch(() => undefined)
-        if (session === undefined) continue
-        roles.add(name)
-        queue.push(signerOf(session))
-      }
+      await take(identity)
     }
     return rights
+  }
+
+  /** A session of the role for whoever has these credentials or, without any, mallory's token. */
+  async #assumed(identity: Identity | undefined, role: string): Promise<Signer | undefined> {
+    const asked = { RoleArn: iamArn(`role/${role}`), RoleSessionName: 'it' }
+    const session = await (
+      identity === undefined
+        ? this.iam.run(ANONYMOUS, 'AssumeRoleWithWebIdentity', {
+            ...asked,
+            WebIdentityToken: this.#webToken,
+          })
+        : this.iam.run(identity, 'AssumeRole', asked)
+    ).catch(() => undefined)
+    return session && signerOf(session)
   }
 
   async #credential({ id, token }: Signer): Promise<Credential | undefined> {
@@ -332,8 +363,7 @@ function callerOf(identity: Identity): Caller {
 }
 
 function rightOf(action: string): string {
-  if (['AssumeRole', 'GetSessionToken'].includes(action)) return `sts:${action}`
-  return action.endsWith('Account') ? `shoal:${action}` : `iam:${action}`
+  return IAM_ACTIONS.get(action)?.action ?? action
 }
 
 function allowAll(actions: readonly string[]): string {

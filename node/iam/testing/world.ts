@@ -5,8 +5,11 @@ import { IamError, type IamResult, type QueryRecord } from '../../../gateway/por
 import { IAM_ACTIONS } from '../../../gateway/iam/operations.ts'
 import { checkParameters } from '../../../gateway/iam/parameters.ts'
 import { unfold } from '../../../gateway/iam/query.ts'
+import type { JSONWebKeySet } from 'jose'
 import { finish } from '../../../protocol/work.ts'
+import type { WebTokens } from '../../env/ports.ts'
 import { JoseTokenSigner } from '../../env/tokens.ts'
+import { JoseWebTokens } from '../../env/web-tokens.ts'
 import { internalContext } from '../../tools/internal-context.ts'
 import { MemoryRegisters } from '../../objects/testing/memory-registers.ts'
 import { Identities } from '../identities.ts'
@@ -25,6 +28,10 @@ export class IamWorld {
   readonly identities: Identities
   readonly root: Identity = rootIdentity(FIRST_ACCOUNT)
   nowMs = START_MS
+  /** The keys of OIDC providers, by their URLs. */
+  readonly issuerKeys = new Map<string, JSONWebKeySet>()
+  /** Checks their tokens. */
+  webTokens: WebTokens = new JoseWebTokens(() => this.issuerKeys)
   /** The policies of buckets: none by default. */
   bucketPolicies: SurroundingsOptions['bucketPolicies'] = () => Promise.resolve([])
   /** The cluster secret; undefined when this node does not have it yet. */
@@ -54,6 +61,10 @@ export class IamWorld {
       network: { publish: () => {}, subscribe: () => {} },
       bucketPolicies: (context, accountId) => this.bucketPolicies(context, accountId),
       tokens: new JoseTokenSigner(),
+      webTokens: {
+        issuerOf: (token) => this.webTokens.issuerOf(token),
+        verify: (issuer, token) => this.webTokens.verify(issuer, token),
+      },
       cluster: () => {
         if (this.secret === undefined) throw new StoreError('Unavailable', 'no secret')
         const sealedSecret = this.#rootSealed

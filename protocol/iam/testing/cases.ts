@@ -6,16 +6,18 @@
 import { CONDITION_KEYS } from '../condition-keys.ts'
 import type { CompiledPolicy, Question } from '../decide.ts'
 import { ACL_PERMISSIONS, ANONYMOUS_OWNER } from '../acl.ts'
-import type {
-  RawCaller,
-  RawGrant,
-  RawPolicy,
-  RawPrincipal,
-  RawQuestion,
-  RawStatement,
-} from './oracle.ts'
+import {
+  CASE_CALLERS,
+  caseArn,
+  CASE_ACCOUNT_ONE,
+  CASE_PRINCIPALS,
+  CASE_RESOLVED,
+  CASE_TOKENS,
+  CASE_ACCOUNT_TWO,
+  caseUser,
+} from './case-callers.ts'
+import type { RawGrant, RawPolicy, RawQuestion, RawStatement } from './oracle.ts'
 import { parsePolicy, type Policy, type PolicyKind } from '../policy.ts'
-import type { ResolvedPrincipal } from '../principal.ts'
 
 export interface SmallRandom {
   /** 0 … count − 1. */
@@ -40,72 +42,6 @@ export function randomOf(seed: number): SmallRandom {
     pick: (list) => list[below(list.length)] as (typeof list)[number],
   }
 }
-
-const ONE = '111111111111'
-const TWO = '222222222222'
-const iam = (account: string, name: string): string => `arn:aws:iam::${account}:${name}`
-
-function user(accountId: string, userName: string): RawCaller {
-  const arn = iam(accountId, `user/${userName}`)
-  return {
-    accountId,
-    arn,
-    type: 'User',
-    isRoot: false,
-    userId: `AIDA${userName}${accountId}`,
-    userName,
-  }
-}
-
-function root(accountId: string): RawCaller {
-  const arn = iam(accountId, 'root')
-  return { accountId, arn, type: 'Account', isRoot: true, userId: accountId }
-}
-
-function session(accountId: string): RawCaller {
-  return {
-    accountId,
-    arn: `arn:aws:sts::${accountId}:assumed-role/role/s`,
-    roleArn: iam(accountId, 'role/role'),
-    type: 'AssumedRole',
-    isRoot: false,
-    userId: accountId === ONE ? 'AROAROLE:s' : 'AROATWO:s',
-  }
-}
-
-const CALLERS: readonly (RawCaller | 'anonymous')[] = [
-  'anonymous',
-  root(ONE),
-  user(ONE, 'ann'),
-  user(ONE, 'bob'),
-  session(ONE),
-  root(TWO),
-  user(TWO, 'ann'),
-  session(TWO),
-]
-
-/** Bob was never resolved, and account two's ann is another than the policy was given. */
-const RESOLVED: readonly ResolvedPrincipal[] = [
-  { arn: iam(ONE, 'user/ann'), id: `AIDAann${ONE}` },
-  { arn: iam(TWO, 'user/ann'), id: 'AIDAbefore' },
-  { arn: iam(ONE, 'role/role'), id: 'AROAROLE' },
-  { arn: iam(TWO, 'role/role'), id: 'AROATWO' },
-  { arn: 'arn:aws:sts::111111111111:assumed-role/role/s', id: 'AROAROLE:s' },
-]
-
-const PRINCIPALS: readonly RawPrincipal[] = [
-  '*',
-  { AWS: '*' },
-  { AWS: ONE },
-  { AWS: iam(ONE, 'root') },
-  { AWS: [TWO, iam(ONE, 'user/bob')] },
-  { AWS: iam(ONE, 'user/ann') },
-  { AWS: [iam(TWO, 'user/ann'), iam(TWO, 'role/role'), iam(TWO, 'root')] },
-  { AWS: ['arn:aws:sts::111111111111:assumed-role/role/s', iam(ONE, 'user/ann')] },
-  { AWS: [iam(ONE, 'role/role'), '*'] },
-  { Service: 's3.amazonaws.com' },
-  { CanonicalUser: 'x', Federated: ['y'], AWS: iam(ONE, 'role/role') },
-]
 
 const ACTION_PATTERNS = [
   '*',
@@ -163,8 +99,8 @@ const GRANTEES: readonly Pick<RawGrant, 'account' | 'group'>[] = [
   { group: 'AllUsers' },
   { group: 'AuthenticatedUsers' },
   { group: 'LogDelivery' },
-  { account: ONE },
-  { account: TWO },
+  { account: CASE_ACCOUNT_ONE },
+  { account: CASE_ACCOUNT_TWO },
   { account: ANONYMOUS_OWNER },
 ]
 
@@ -185,7 +121,14 @@ const KINDS: readonly Kind[] = [
       ...named('String', ['Like', 'NotLike']),
       'BinaryEquals',
     ],
-    keys: ['s3:prefix', 'aws:username', 'aws:userid', 'S3:Delimiter', 's3:x-amz-acl'],
+    keys: [
+      's3:prefix',
+      'aws:username',
+      'aws:userid',
+      'S3:Delimiter',
+      's3:x-amz-acl',
+      'idp.io/x:sub',
+    ],
     written: ['a', 'A', 'b*', '?', 'ann', 'AROAROLE:*', '${aws:username}', "${s3:delimiter,'a'}"],
     actual: ['a', 'A', 'b', 'ba', '*', 'ann'],
   },
@@ -226,13 +169,25 @@ const KINDS: readonly Kind[] = [
   {
     operators: named('Arn', ['Equals', 'NotEquals', 'Like', 'NotLike']),
     keys: ['aws:PrincipalArn'],
-    written: ['arn:aws:iam::*:user/ann', iam(ONE, 'role/role'), 'arn:aws:iam::*', '*'],
-    actual: [iam(TWO, 'user/x'), 'no arn'],
+    written: [
+      'arn:aws:iam::*:user/ann',
+      caseArn(CASE_ACCOUNT_ONE, 'role/role'),
+      'arn:aws:iam::*',
+      '*',
+    ],
+    actual: [caseArn(CASE_ACCOUNT_TWO, 'user/x'), 'no arn'],
   },
 ]
 
 /** Values of other kinds too: an operator may be used with any key. */
-const STRANGE_KEYS = ['x:unheard', 's3:ExistingObjectTag/a', 'aws:TokenIssueTime', 's3:VersionId']
+const STRANGE_KEYS = [
+  'x:unheard',
+  'Idp.io:aud',
+  'idp.io:email',
+  's3:ExistingObjectTag/a',
+  'aws:TokenIssueTime',
+  's3:VersionId',
+]
 const CONTEXT_KEYS = ['s3:prefix', 's3:delimiter', 's3:max-keys', 'aws:currenttime', 'aws:sourceip']
 
 function some<T>(random: SmallRandom, list: readonly T[]): T | T[] {
@@ -260,7 +215,7 @@ function randomCondition(random: SmallRandom): NonNullable<RawStatement['Conditi
 function randomStatement(random: SmallRandom, kind: PolicyKind, allows: number): RawStatement {
   const statement: RawStatement = { Effect: random.chance(allows) ? 'Allow' : 'Deny' }
   if (kind !== 'identity') {
-    statement[random.chance(0.15) ? 'NotPrincipal' : 'Principal'] = random.pick(PRINCIPALS)
+    statement[random.chance(0.15) ? 'NotPrincipal' : 'Principal'] = random.pick(CASE_PRINCIPALS)
   }
   statement[random.chance(0.15) ? 'NotAction' : 'Action'] = some(random, ACTION_PATTERNS)
   if (kind !== 'trust') {
@@ -320,7 +275,15 @@ function randomPolicies(random: SmallRandom): Policies {
 }
 
 /** Most objects are of the account of their bucket. */
-const OWNERS = [undefined, undefined, undefined, undefined, ONE, TWO, ANONYMOUS_OWNER]
+const OWNERS = [
+  undefined,
+  undefined,
+  undefined,
+  undefined,
+  CASE_ACCOUNT_ONE,
+  CASE_ACCOUNT_TWO,
+  ANONYMOUS_OWNER,
+]
 
 function randomGrants(random: SmallRandom): RawGrant[] {
   if (random.chance(0.6)) return []
@@ -330,12 +293,16 @@ function randomGrants(random: SmallRandom): RawGrant[] {
   }))
 }
 
+/** A token has none. */
+const NO_OWN_POLICIES = { identityPolicies: [], sessionPolicies: undefined, boundary: undefined }
+
 /** Several requests meet the same policies. */
 export function randomCases(random: SmallRandom, count: number): Case[] {
   const policies = randomPolicies(random)
   const grants = policies.resourceMustAllow ? [] : randomGrants(random)
   return Array.from({ length: count }, () => {
-    const caller = random.pick(CALLERS)
+    const byToken = policies.resourceMustAllow && random.chance(0.4)
+    const caller = random.pick(byToken ? CASE_TOKENS : CASE_CALLERS)
     const isBounded = caller !== 'anonymous' && !caller.isRoot
     return {
       ...policies,
@@ -343,6 +310,7 @@ export function randomCases(random: SmallRandom, count: number): Case[] {
       objectOwner: policies.resourceMustAllow ? undefined : random.pick(OWNERS),
       // Only users and roles can have one.
       boundary: isBounded ? policies.boundary : undefined,
+      ...(byToken && NO_OWN_POLICIES),
       caller,
       restrictPublicBuckets: random.chance(0.3),
       ...randomRequest(random),
@@ -354,7 +322,7 @@ function randomRequest(
   random: SmallRandom,
 ): Pick<Case, 'resourceAccount' | 'action' | 'resource' | 'context'> {
   return {
-    resourceAccount: random.chance(0.7) ? ONE : TWO,
+    resourceAccount: random.chance(0.7) ? CASE_ACCOUNT_ONE : CASE_ACCOUNT_TWO,
     action: random.pick(ACTIONS),
     resource: random.pick(RESOURCES),
     context: randomContext(random),
@@ -363,14 +331,18 @@ function randomRequest(
 
 /** A question of a user of the resource's account, its policies still to be said. */
 export function randomQuestion(random: SmallRandom): Omit<Question, 'identityPolicies'> {
-  return { caller: user(ONE, 'ann'), ...randomRequest(random), resourceAccount: ONE }
+  return {
+    caller: caseUser(CASE_ACCOUNT_ONE, 'ann'),
+    ...randomRequest(random),
+    resourceAccount: CASE_ACCOUNT_ONE,
+  }
 }
 
 const compiledPolicies = new WeakMap<RawPolicy, Policy>()
 
 function compiled(raw: RawPolicy | 'broken', kind: PolicyKind): CompiledPolicy {
   if (raw === 'broken') return { name: '', policy: undefined }
-  const policy = compiledPolicies.get(raw) ?? parsePolicy(JSON.stringify(raw), kind, RESOLVED)
+  const policy = compiledPolicies.get(raw) ?? parsePolicy(JSON.stringify(raw), kind, CASE_RESOLVED)
   compiledPolicies.set(raw, policy)
   return { name: '', policy }
 }
@@ -390,6 +362,6 @@ export function questionOf(raw: Case): Question {
 }
 
 export function rawQuestionOf(raw: Case): RawQuestion {
-  const ids = new Map(RESOLVED.map(({ arn, id }) => [arn, id]))
+  const ids = new Map(CASE_RESOLVED.map(({ arn, id }) => [arn, id]))
   return { ...raw, known: CONDITION_KEYS, ids }
 }

@@ -21,7 +21,10 @@ export function oracleCondition(
   request: OracleRequest,
 ): number {
   const found = request.values.get(key)
-  const known = request.known.has(key) || /^s3:existingobjecttag\/./.test(key)
+  const known =
+    request.known.has(key) ||
+    /^s3:existingobjecttag\/./.test(key) ||
+    /^[^:]+\.[^:]+:(aud|azp|sub|oaud|amr)$/.test(key)
   const actual = found ?? []
   if (found === undefined && !known) return 0.5
   if (operator === 'Null') {

@@ -35,7 +35,7 @@ export interface RawCaller {
   accountId: string
   arn: string
   roleArn?: string
-  type: 'Account' | 'User' | 'AssumedRole'
+  type: 'Account' | 'User' | 'AssumedRole' | 'Federated'
   isRoot: boolean
   userId?: string
   userName?: string
@@ -115,7 +115,7 @@ export function oracle(question: RawQuestion): 'deny' | 'allow' | 'none' {
   const account = ways.some((way) => way !== 'no')
   // A boundary gives nothing. It limits all but what is given to this very user or session.
   const bounded = limits.every((each) => allows(each, request))
-  if (caller === 'anonymous') return itself ? 'allow' : 'none'
+  if (caller === 'anonymous' || caller.type === 'Federated') return itself ? 'allow' : 'none'
   if (question.resourceMustAllow) {
     if (own && itself) return 'allow'
     return ((own && role) || (account && identity)) && bounded ? 'allow' : 'none'
@@ -162,7 +162,7 @@ function requestOf(question: RawQuestion): OracleRequest {
   if (caller === 'anonymous') {
     values.set('aws:userid', ['anonymous'])
     values.set('aws:principaltype', ['Anonymous'])
-  } else {
+  } else if (caller.type !== 'Federated') {
     values.set('aws:principaltype', [caller.type])
     values.set('aws:principalaccount', [caller.accountId])
     values.set('aws:principalarn', [caller.roleArn ?? caller.arn])
@@ -201,9 +201,12 @@ function how(
   return Principal === undefined ? 'itself' : named(Principal)
 
   function named(principal: RawPrincipal): 'itself' | 'role' | 'account' | 'no' {
-    const words = principal === '*' ? ['*'] : listed(principal['AWS'] ?? [])
-    if (words.includes('*')) return 'itself'
+    // Whoever has a token is one of its provider, and of no account.
+    const kind = caller !== 'anonymous' && caller.type === 'Federated' ? 'Federated' : 'AWS'
+    const all = principal === '*' ? ['*'] : listed(principal['AWS'] ?? [])
+    if (all.includes('*')) return 'itself'
     if (caller === 'anonymous') return 'no'
+    const words = principal === '*' ? [] : listed(principal[kind] ?? [])
     const { accountId, arn, roleArn, isRoot, userId = '' } = caller
     // It is not known who it was: it is taken for its namesake only where that grants nothing.
     const restricts = NotPrincipal === undefined ? Effect === 'Deny' : Effect === 'Allow'
