@@ -12,10 +12,8 @@ const SLOWEST = [
   'gateway/conformance/conformance.test.ts',
   'sim/simulation.test.ts',
   'node/cli/start-process.test.ts',
-  'sim/scenarios/layout-changes.test.ts',
-  'sim/kernel/kernel.test.ts',
-  'node/net/silent-links.test.ts',
-  'node/iam/escalation.test.ts',
+  'node/cli/gateway-threads-process.test.ts',
+  'gateway/threads/worker.test.ts',
 ]
 
 class SlowestFirst extends BaseSequencer {
@@ -32,10 +30,16 @@ class SlowestFirst extends BaseSequencer {
 // Processes that tests start use what earlier ones have compiled.
 process.env['NODE_COMPILE_CACHE'] ??= join(ROOT, 'node_modules/.cache/node')
 
-/** Files that `npm test` leaves out because together they take more than a minute; `npm run test:long` and `.ci/run` run them. */
+/** Files that `npm test` leaves out because together they take more than two minutes; `npm run test:long` and `.ci/run` run them. */
 export const LONG = [
+  'node/iam/escalation.test.ts',
+  'node/net/silent-links.test.ts',
+  'protocol/keyspace/placement-moves.test.ts',
+  'sim/log/damaged-records.test.ts',
   'sim/log/compaction-model.test.ts',
   'sim/scenarios/floors.test.ts',
+  'sim/scenarios/growing.test.ts',
+  'sim/scenarios/layout-changes.test.ts',
   'sim/scenarios/lifecycle-many.test.ts',
   'sim/scenarios/move-faults.test.ts',
   'sim/mutants/mutants.test.ts',
@@ -66,7 +70,7 @@ export default defineConfig({
       reportsDirectory: join(ROOT, 'coverage'),
     },
     projects: [
-      { extends: true, test: { name: 'apart', include: APART } },
+      { extends: true, test: { name: 'apart', include: APART, exclude: LONG } },
       {
         extends: true,
         test: {
