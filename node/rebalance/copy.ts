@@ -303,13 +303,12 @@ export class Copy {
     return found
   }
 
-  /** Resolves with true when the register is here, at this ballot or a later one. */
-  async #learn(key: RegisterKey, accepted: Accepted): Promise<boolean> {
-    const { host } = this.#options
+  /** Resolves with true when the register is here, at this ballot or a later one. `counts`: also when it was before. */
+  async #learn(key: RegisterKey, accepted: Accepted, counts = false): Promise<boolean> {
     await this.#pullBlocks(accepted)
-    const learnt = await host.learn(key, accepted, this.#epoch)
+    const learnt = await this.#options.host.learn(key, accepted, this.#epoch)
     if (learnt === 'late') throw new NoWitness()
-    if (learnt === 'installed') this.#copied(key)
+    if (learnt === 'installed' || (learnt === 'held' && counts)) this.#copied(key)
     return learnt === 'installed' || learnt === 'held'
   }
 
@@ -358,11 +357,8 @@ export class Copy {
   async #isHere(key: RegisterKey, chosen: Accepted | undefined): Promise<boolean> {
     // No value was chosen, and no value that a member of P has can be chosen from now on.
     if (chosen === undefined) return true
-    const { copied } = this
-    if (!(await this.#learn(key, chosen))) return false
-    // The change has stored it here, because this node agreed to it.
-    if (this.copied === copied) this.#copied(key)
-    return true
+    // It counts also when the change has stored it here already, because this node agreed to it.
+    return this.#learn(key, chosen, true)
   }
 
   /** Step 6: raises minima to the highest of all witnesses. */
