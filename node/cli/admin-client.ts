@@ -10,7 +10,7 @@ import type { QuotaStatus } from '../../gateway/port/admin.ts'
 import type { BucketQuota } from '../../gateway/port/bucket-documents.ts'
 import type { LocateResult } from '../../gateway/port/locate-result.ts'
 import { readFileSync } from 'node:fs'
-import { request, type IncomingMessage, type RequestOptions } from 'node:http'
+import { request, type RequestOptions } from 'node:http'
 import { request as requestOverTls } from 'node:https'
 import { basename, dirname } from 'node:path'
 import { ADMIN_CREDENTIAL, ADMIN_CREDENTIAL_FILE } from '../../gateway/port/admin-credential.ts'
@@ -29,6 +29,7 @@ import { readAdminCertificates } from '../process/certificate-files.ts'
 import { readAdminCredential } from '../process/credential-files.ts'
 import { readNode } from '../process/node-file.ts'
 import { UsageError } from '../tools/usage-error.ts'
+import { exchanged } from './exchange.ts'
 import { readTrustedFile, tlsTrust, type ReadTrusted } from './admin-trust.ts'
 
 /** A longer answer is refused, so that a wrong server can't fill the memory. */
@@ -318,43 +319,29 @@ export class AdminClient {
   }
 
   /** One HTTP request. Rejects when no whole answer comes within the time-out. */
-  #exchange(
+  async #exchange(
     method: string,
     path: string,
     credential: string | undefined,
     body: string | undefined,
   ): Promise<{ status: number; text: string }> {
-    return new Promise((resolve, reject) => {
-      const failed = (why: string): void => reject(new Error(failureOf(this.#base, why)))
-      const answered = (response: IncomingMessage): void => {
-        const chunks: Buffer[] = []
-        let sizeBytes = 0
-        response.on('data', (chunk: Buffer) => {
-          sizeBytes += chunk.length
-          chunks.push(chunk)
-          if (sizeBytes > ANSWER_BYTES_MAX) asked.destroy(new Error('the answer is too long'))
-        })
-        response.on('end', () => {
-          const text = Buffer.concat(chunks).toString('utf8')
-          resolve({ status: response.statusCode ?? 0, text })
-        })
-        response.on('error', (error: NodeJS.ErrnoException) => failed(error.code ?? error.message))
-      }
-      const options: RequestOptions = {
-        method,
-        timeout: this.#timeoutMs,
-        agent: false,
-        ...(credential !== undefined && { headers: { authorization: `Bearer ${credential}` } }),
-      }
-      const url = new URL(path, this.#base)
-      const asked =
+    const url = new URL(path, this.#base)
+    const options: RequestOptions = {
+      method,
+      timeout: this.#timeoutMs,
+      agent: false,
+      ...(credential !== undefined && { headers: { authorization: `Bearer ${credential}` } }),
+    }
+    const { status, bytes } = await exchanged(
+      (answered) =>
         url.protocol === 'https:'
           ? requestOverTls(url, { ...options, ...tlsTrust(this.#trusted?.()) }, answered)
-          : request(url, options, answered)
-      asked.on('timeout', () => asked.destroy(new Error('no answer in time')))
-      asked.on('error', (error: NodeJS.ErrnoException) => failed(error.code ?? error.message))
-      asked.end(body)
-    })
+          : request(url, options, answered),
+      body,
+      ANSWER_BYTES_MAX,
+      (why) => new Error(failureOf(this.#base, why)),
+    )
+    return { status, text: bytes.toString('utf8') }
   }
 }
 

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { request } from 'node:http'
 import { request as requestOverTls } from 'node:https'
+import { exchanged } from './exchange.ts'
 import { ALGORITHM, hmacHex, signingKey, stringToSign } from '../../gateway/auth/sigv4/canonical.ts'
 import { parseXml, type XmlElement } from '../../gateway/http/xml.ts'
 import { readCredentials } from '../process/credential-files.ts'
@@ -143,34 +144,16 @@ export class QueryClient {
 
   /** One HTTP request. Rejects when no whole answer comes within the time-out. */
   #exchange(body: string): Promise<{ status: number; bytes: Uint8Array }> {
-    return new Promise((resolve, reject) => {
-      const failed = (error: NodeJS.ErrnoException): void => {
-        const why = error.code ?? error.message
-        reject(new Error(`no node answers at ${this.#base.host} (${why}): is it running?`))
-      }
-      const headers = { ...this.#headers(body), 'content-length': Buffer.byteLength(body) }
-      const send = this.#base.protocol === 'https:' ? requestOverTls : request
-      const asked = send(
-        new URL('/', this.#base),
-        { method: 'POST', timeout: this.#timeoutMs, agent: false, headers },
-        (response) => {
-          const chunks: Buffer[] = []
-          let sizeBytes = 0
-          response.on('data', (chunk: Buffer) => {
-            sizeBytes += chunk.length
-            chunks.push(chunk)
-            if (sizeBytes > ANSWER_BYTES_MAX) asked.destroy(new Error('the answer is too long'))
-          })
-          response.on('end', () => {
-            resolve({ status: response.statusCode ?? 0, bytes: Buffer.concat(chunks) })
-          })
-          response.on('error', failed)
-        },
-      )
-      asked.on('timeout', () => asked.destroy(new Error('no answer in time')))
-      asked.on('error', failed)
-      asked.end(body)
-    })
+    const headers = { ...this.#headers(body), 'content-length': Buffer.byteLength(body) }
+    const options = { method: 'POST', timeout: this.#timeoutMs, agent: false, headers }
+    const send = this.#base.protocol === 'https:' ? requestOverTls : request
+    const url = new URL('/', this.#base)
+    return exchanged(
+      (answered) => send(url, options, answered),
+      body,
+      ANSWER_BYTES_MAX,
+      (why) => new Error(`no node answers at ${this.#base.host} (${why}): is it running?`),
+    )
   }
 }
 

@@ -10,6 +10,7 @@ import { Certificates, type TlsCertificate } from '../../gateway/http/certificat
 import { UsageError } from '../tools/usage-error.ts'
 import type { Config } from './config.ts'
 import { readTextFile, replaceFile } from './durable-file.ts'
+import { textOfSetting } from './setting-file.ts'
 
 /** Names the settings of a port. */
 export type CertificateSetting = 'tlsCert' | 'adminTlsCert'
@@ -30,8 +31,8 @@ export function readCertificates(
   if (chains.length === 0) return undefined
   // resolveConfig has checked that there are as many of both.
   return chains.map((path, index) => ({
-    chain: textOf(setting, path),
-    key: textOf(keySetting, keys[index] ?? ''),
+    chain: textOfSetting(setting, path),
+    key: textOfSetting(keySetting, keys[index] ?? ''),
   }))
 }
 
@@ -62,16 +63,4 @@ export function writeAdminCertificates(
   const path = join(directory, ADMIN_CERTIFICATES_FILE)
   if (certificates === undefined) rmSync(path, { force: true })
   else replaceFile(path, certificates.map(({ chain }) => `${chain.trimEnd()}\n`).join(''))
-}
-
-function textOf(field: string, path: string): string {
-  let text: string | undefined
-  let why = 'does not exist'
-  try {
-    text = readTextFile(path)
-  } catch (error) {
-    why = `can't be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`
-  }
-  if (text === undefined) throw new UsageError(`${field}: ${path} ${why}`)
-  return text
 }

@@ -4,7 +4,7 @@ import { createLocalJWKSet, type JSONWebKeySet } from 'jose'
 import type { Clock, Logger } from '../env/ports.ts'
 import type { IssuerKeys } from '../env/web-tokens.ts'
 import { UsageError } from '../tools/usage-error.ts'
-import { readTextFile } from './durable-file.ts'
+import { textOfSetting } from './setting-file.ts'
 
 /** How often the file is read, while tokens come. */
 const LOOK_MS = 10_000
@@ -61,24 +61,11 @@ export class IssuerKeysFile {
   #read(): void {
     const { path } = this.#options
     if (path === undefined) return
-    const text = textAt(path)
+    const text = textOfSetting('oidcKeys', path)
     if (text === this.#text) return
     this.#keys = issuerKeysOf(text, path)
     this.#text = text
   }
-}
-
-/** Throws UsageError. */
-function textAt(path: string): string {
-  let text: string | undefined
-  let why = 'does not exist'
-  try {
-    text = readTextFile(path)
-  } catch (error) {
-    why = `can't be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`
-  }
-  if (text === undefined) throw new UsageError(`oidcKeys: ${path} ${why}`)
-  return text
 }
 
 /**
