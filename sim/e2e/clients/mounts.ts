@@ -129,8 +129,10 @@ function s3fsMount(context: Context, bucket: string, at: string): Child {
 
 function rcloneMountAt(context: Context, bucket: string, at: string): Child {
   const caches = ['--vfs-cache-mode', 'writes', '--cache-dir', join(context.scratch, 'cache')]
-  // Files are sent when they are closed, not some seconds later.
-  const options = ['--vfs-write-back', '0s', '--dir-cache-time', '1s', '--retries', '1']
+  // Files are sent when they are closed, not some seconds later. Lists of directories are kept for the default of five
+  // minutes: where rclone lists again during a recursive removal, it does not find the directory that it has emptied,
+  // and the removal ends there without an error.
+  const options = ['--vfs-write-back', '0s', '--retries', '1']
   const env = rcloneEnvironment(context, context.nextEndpoint())
   const args = ['mount', `shoal:${bucket}`, at, ...caches, ...options]
   return new Child('timeout', [DEADLINE, 'rclone', ...args], { env })
