@@ -183,16 +183,14 @@ export class Accounts {
     // Also an account whose deletion was broken off: it is closed, and still listed.
     const entries = await this.#directory.entries(context, CLUSTER)
     if (!entries.some(({ id }) => id === accountId)) throw noAccount(accountId)
-    let keys: readonly string[] = []
-    await records.change(context, ACCOUNT, accountId, (current) => {
+    const { before } = await records.change(context, ACCOUNT, accountId, (current) => {
       if (current === undefined) throw noAccount(accountId)
       if (current.buckets.some(({ live }) => live)) throw inUse('buckets')
-      keys = rootKeysOf(current).map(({ id }) => id)
       // Buckets that are being created never come to life without their entry.
       return { write: { ...current, buckets: [], closed: true } }
     })
     await this.#lookThrough(context, accountId)
-    for (const id of keys) {
+    for (const { id } of before === undefined ? [] : rootKeysOf(before)) {
       await records.change(context, ACCESS_KEY, id, () => ({ remove: true }))
     }
     await records.change(context, ACCOUNT, accountId, (current) =>

@@ -29,7 +29,15 @@ import { drawToken } from './ids.ts'
 import { pageOf, readPage } from './page.ts'
 import { textParameter } from './parameters.ts'
 import type { PolicyUses } from './policy-uses.ts'
-import { byId, GROUP, readAll, USER, type RecordKind, type Records } from './records.ts'
+import {
+  byId,
+  GROUP,
+  readAll,
+  USER,
+  type Changed,
+  type RecordKind,
+  type Records,
+} from './records.ts'
 
 /** What can hold a managed policy. The kind is also readable from the first letters of the id. */
 export type HolderKind = 'user' | 'group' | 'role'
@@ -88,15 +96,14 @@ export class Attachments {
     const found = await this.#uses.find(context, holder.accountId, arn)
     const token = drawToken(this.#random)
     const policy = await this.#uses.enter(context, found, 'holders', holder.id, token)
-    let kept = false
+    let changed: Changed<BoundedHolder>
     try {
       // The policy as it is with a holder: from now on it gets no text that its changer could not give away.
       await mayGrant(textOfManaged(arn, policy))
-      await this.#changeHolder(context, holder, (current) => {
+      changed = await this.#changeHolder(context, holder, (current) => {
         if (!sameBoundary(current, holder)) throw concurrentModification()
         const { attached } = current
-        kept = attached.some(({ id }) => id === policy.id)
-        if (kept) return undefined
+        if (attached.some(({ id }) => id === policy.id)) return undefined
         if (attached.length >= ATTACHED_MAX) {
           throw limitExceeded(
             `Cannot exceed quota for PoliciesPer${camel(holder.kind)}: ${ATTACHED_MAX}`,
@@ -109,7 +116,7 @@ export class Attachments {
       if (error instanceof IamError) await this.#leave(context, policy, holder.id, token)
       throw error
     }
-    if (kept) return this.#leave(context, policy, holder.id, token)
+    if (!changed.written) return this.#leave(context, policy, holder.id, token)
     if (await this.#uses.exists(context, policy)) return
     await this.#changeHolder(context, holder, ({ attached }) => {
       const left = attached.filter((each) => each.token !== token)
@@ -138,15 +145,14 @@ export class Attachments {
    * NoSuchEntity, also when the policy is not attached.
    */
   async detach(context: RequestContext, holder: AttachmentHolder, arn: string): Promise<void> {
-    let dropped: AttachedPolicy | undefined
-    await this.#changeHolder(context, holder, (current) => {
+    const { written, before } = await this.#changeHolder(context, holder, (current) => {
       if (!sameBoundary(current, holder)) throw concurrentModification()
       const { attached } = current
-      dropped = attached.find((each) => each.arn === arn)
-      return dropped && attached.filter((each) => each !== dropped)
+      const left = attached.filter((each) => each.arn !== arn)
+      return left.length === attached.length ? undefined : left
     })
-    // Assigned in the closure, which the compiler does not follow.
-    const gone = dropped as AttachedPolicy | undefined
+    // As it was when it was changed: the last call of an edit may meet a later state.
+    const gone = written ? before?.attached.find((each) => each.arn === arn) : undefined
     if (gone === undefined) {
       throw noSuchEntity('policy', `${arn} attached to ${holder.kind} ${holder.name}`)
     }
@@ -215,7 +221,7 @@ export class Attachments {
     context: RequestContext,
     holder: AttachmentHolder,
     edit: (current: BoundedHolder) => readonly AttachedPolicy[] | undefined,
-  ): Promise<void> {
+  ): Promise<Changed<BoundedHolder>> {
     switch (holder.kind) {
       case 'user':
         return this.#changeOne(context, USER, holder, edit)
@@ -230,13 +236,13 @@ export class Attachments {
    * The change of `#changeHolder` for one kind of record: the compiler can't pair a kind that it does
    * not know with its record.
    */
-  async #changeOne<T extends HolderRecord>(
+  #changeOne<T extends HolderRecord>(
     context: RequestContext,
     kind: RecordKind<T>,
     { accountId, id, name, kind: word }: AttachmentHolder,
     edit: (current: BoundedHolder) => readonly AttachedPolicy[] | undefined,
-  ): Promise<void> {
-    await this.#records.change(context, kind, byId(accountId, id), (current) => {
+  ): Promise<Changed<BoundedHolder>> {
+    return this.#records.change(context, kind, byId(accountId, id), (current) => {
       if (current === undefined) throw noSuchEntity(word, name)
       const attached = edit(current)
       return attached === undefined ? { keep: true } : { write: { ...current, attached } }

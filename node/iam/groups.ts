@@ -186,11 +186,10 @@ export class Groups {
       write: { ...current, members: [...current.members, { id: user.id, token }] },
     }))
     const gone = await this.#goneGroups(context, user)
-    let already = false
+    let after: UserRecord
     try {
-      await users.names.change(context, user, (current) => {
-        already = current.groups.some(({ id }) => id === group.id)
-        if (already) return { keep: true }
+      after = await users.names.change(context, user, (current) => {
+        if (current.groups.some(({ id }) => id === group.id)) return { keep: true }
         const groups = current.groups.filter(({ id }) => !gone.has(id))
         if (groups.length >= GROUPS_PER_USER_MAX) {
           throw limitExceeded(`Cannot exceed quota for GroupsPerUser: ${GROUPS_PER_USER_MAX}`)
@@ -202,7 +201,8 @@ export class Groups {
       if (error instanceof IamError) await this.#leave(context, group, token)
       throw error
     }
-    if (already) await this.#leave(context, group, token)
+    // The user was in it already, under the token of that time.
+    if (!after.groups.some((each) => each.token === token)) await this.#leave(context, group, token)
     if ((await this.names.readById(context, group.accountId, group.id)) === undefined) {
       await this.#drop(context, user, (reference) => reference.token === token)
       throw noSuchEntity('group', group.name)
@@ -301,14 +301,20 @@ export class Groups {
     { accountId, id }: UserRecord,
     which: (reference: Reference) => boolean,
   ): Promise<Reference | undefined> {
-    let dropped: Reference | undefined
-    await this.#options.records.change(context, USER, byId(accountId, id), (current) => {
-      dropped = current?.groups.find(which)
-      if (current === undefined || dropped === undefined) return { keep: true }
-      const groups = current.groups.filter((reference) => reference !== dropped)
-      return { write: { ...current, groups } }
-    })
-    return dropped
+    const { records } = this.#options
+    const { written, before } = await records.change(
+      context,
+      USER,
+      byId(accountId, id),
+      (current) => {
+        const dropped = current?.groups.find(which)
+        if (current === undefined || dropped === undefined) return { keep: true }
+        const groups = current.groups.filter((reference) => reference !== dropped)
+        return { write: { ...current, groups } }
+      },
+    )
+    // As it was when it was changed: the last call of an edit may meet a later state.
+    return written ? before?.groups.find(which) : undefined
   }
 
   /** Takes an entry out of the group's list. */

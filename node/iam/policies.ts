@@ -180,15 +180,14 @@ export class Policies {
     const policy = await this.#own(call)
     const check = setAsDefault ? await this.#mayGrant(call, policy, text) : () => {}
     const createdMs = Math.floor(clock.nowMs())
-    let number = 0
-    await this.names.change(call.context, policy, (current) => {
+    const { nextVersion } = await this.names.change(call.context, policy, (current) => {
       check(current)
       if (current.versions.length >= POLICY_VERSIONS_MAX) {
         throw limitExceeded(
           `A managed policy can have up to ${POLICY_VERSIONS_MAX} versions. Before you create a new version, you must delete an existing version.`,
         )
       }
-      number = current.nextVersion
+      const number = current.nextVersion
       return {
         write: {
           ...current,
@@ -199,7 +198,8 @@ export class Policies {
         },
       }
     })
-    const version = { number, text, createdMs }
+    // The record is the one that this change made, also when another followed at once.
+    const version = { number: nextVersion - 1, text, createdMs }
     return { PolicyVersion: { ...shownVersion(version, setAsDefault), Document: undefined } }
   }
 

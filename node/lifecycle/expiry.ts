@@ -48,18 +48,20 @@ export async function expireObject(
 ): Promise<Expired> {
   const name = textOfUtf8(objectKeyOf(key))
   let judgement: Judgement = {}
-  let versions: readonly VersionRecord[] = []
+  const judged = new Map<unknown, { judgement: Judgement; versions: readonly VersionRecord[] }>()
   const outcome = await objects.edit(internalContext(), bucket, key, (input, around) => {
     judgement = {}
     const all = allVersions(input.record, input.pages.known)
     if (isLacking(all)) return all
-    versions = all
     judgement = judgeObject(objectRulesOf(bucket.record), name, all, nowMs)
-    return judgement.due && carryOut(judgement.due, input, around, all)
+    const edited = judgement.due && carryOut(judgement.due, input, around, all)
+    judged.set(edited, { judgement, versions: all })
+    return edited
   })
   // Assigned in the closure, which the compiler does not follow.
-  const { due, isMore, nextMs } = judgement as Judgement
-  if (outcome.type === 'kept') return { nextMs }
+  if (outcome.type === 'kept') return { nextMs: (judgement as Judgement).nextMs }
+  const { judgement: carriedOut, versions = [] } = judged.get(outcome.edited) ?? {}
+  const { due, isMore } = carriedOut ?? {}
   if (due !== undefined && hasNotices(bucket)) {
     await objects.tell(bucket, name, outcome.ballot, eventsOf(due, outcome, versions))
   }

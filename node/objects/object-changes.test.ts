@@ -286,11 +286,31 @@ test('a change obeys the setting of the generation that it sends (T8)', async ()
       ...request,
       change: (...state) => {
         // The record is read again between the choice of the fence and the change.
-        generation = request.fence?.current().generation
+        generation ??= request.fence?.current().generation
         world.setVersioning(ENABLED)
         return request.change(...state)
       },
     })
   const { versionId } = await world.put(KEY, memoryBytes('a'))
   expect({ generation, versionId }).toEqual({ generation: 0, versionId: 'null' })
+})
+
+test('a deletion answers what it deleted, also when its edit is asked again afterwards', async () => {
+  const world = new MemoryObjects(ENABLED)
+  const context = memoryContext()
+  const { versionId } = await world.put(KEY, memoryBytes('a'))
+  const marker = await world.delete(KEY)
+  const deletion = { bucket: 'bucket', key: KEY }
+  expect(
+    await world.objects.delete(context, { ...deletion, versionId: marker.versionId! }),
+  ).toEqual({ versionId: marker.versionId, deleteMarker: true })
+  const condition = { ifMatch: ['1 bytes'] }
+  expect(await world.objects.delete(context, { ...deletion, versionId, condition })).toEqual({
+    versionId,
+    deleteMarker: false,
+  })
+  // Nothing is left to delete.
+  expect(await world.objects.delete(context, { ...deletion, versionId })).toEqual({
+    deleteMarker: false,
+  })
 })

@@ -83,6 +83,9 @@ export type EditOutcome =
   | {
       readonly type: 'written'
       readonly record: ObjectRecord
+      /** What the edit returned when it made the chosen record. Its last call may have met a later state, also one that
+       * has this very change in it. */
+      readonly edited: Edited
       readonly versioning: number
       readonly ballot: Ballot
     }
@@ -107,7 +110,7 @@ export interface ObjectChangesOptions {
 /** The result of one call of the edit. */
 interface Plan {
   readonly write: Omit<RegisterValue, 'operation'>
-  readonly record: ObjectRecord
+  readonly edited: Edited
   readonly versioning: number
   /** New pages, which the accept takes along (A5). */
   readonly blocks: readonly OwnedBlock[]
@@ -285,7 +288,7 @@ class ObjectChange {
         made: made.map((page) => page.dataId),
         gone,
       }),
-      record,
+      edited,
       versioning: this.#fence.versioning,
       blocks: made.map(({ dataId: id, page }) => ({
         key: packedBlockKey(key, id),
@@ -321,7 +324,8 @@ class ObjectChange {
       )
     }
     for (const version of plan.removedLong) void this.#releaseParts(version)
-    return { type: 'written', record: plan.record, versioning: plan.versioning, ballot }
+    const { edited, versioning } = plan
+    return { type: 'written', record: edited.record, edited, versioning, ballot }
   }
 
   /** In the background: the change is done. The scan finds parts that are not released here. */

@@ -73,26 +73,27 @@ export async function deleteVersion(
   request: DeleteRequest & { readonly versionId: string },
 ): Promise<DeleteResult> {
   const { key, versionId, condition, bypassGovernance = false } = request
-  let result: DeleteResult = { deleteMarker: false }
   let refused = false
   const edit = ({ record, pages }: EditInput): ReturnType<typeof withoutVersion> => {
-    result = { deleteMarker: false }
     refused = false
     const wanted = wantedOf(record, versionId)
     const version = wanted && find(record, wanted, pages.known)
     if (isLacking(version)) return version
     refused = verdict(version?.deleteMarker ? undefined : version, condition) !== 'holds'
     if (wanted === undefined || version === undefined || refused) return undefined
-    result = { versionId, deleteMarker: version.deleteMarker }
     return withoutVersion(record, wanted, pages)
   }
   const rights = { bypassGovernance, liftsHold: false }
   const outcome = await changes.run(context, bucket, register, edit, { rights })
-  if (refused) throw conditionError('fails')
-  if (outcome.type === 'written' && hasNotices(bucket)) {
+  if (outcome.type === 'kept') {
+    if (refused) throw conditionError('fails')
+    return { deleteMarker: false }
+  }
+  if (hasNotices(bucket)) {
     const id = versionId === 'null' ? '' : versionId
     const event = removedEvent('ObjectRemoved', { versionId: id }, outcome.versioning)
     await notices.tell(context, bucket, key, outcome.ballot, [event])
   }
-  return result
+  const [removed] = outcome.edited.removed
+  return { versionId, deleteMarker: removed?.deleteMarker === true }
 }

@@ -41,7 +41,7 @@ export async function changeVersion(
     liftsHold: change.legalHold === false,
   }
   let refusal: StoreError | undefined
-  let changing: VersionRecord | undefined
+  const changing = new Map<unknown, VersionRecord>()
   const edit = (input: EditInput): ReturnType<typeof withVersionChange> => {
     const { record, pages, chosen } = input
     const wanted = versionId === undefined ? record.versions[0] : wantedOf(record, versionId)
@@ -51,17 +51,17 @@ export async function changeVersion(
     const named = version?.deleteMarker === true ? versionIdText(version) : versionId
     refusal = unreadable(key, named, version) ?? misjudged(version, judged)
     if (wanted === undefined || version === undefined || refusal !== undefined) return undefined
-    changing = version
-    return withVersionChange(record, wanted, changedFields(version, change), {
+    const edited = withVersionChange(record, wanted, changedFields(version, change), {
       pages,
       maySpill: chosen,
     })
+    changing.set(edited, version)
+    return edited
   }
   const outcome = await changes.run(context, bucket, register, edit, { rights })
   if (outcome.type === 'kept') throw refusal ?? new StoreError('Unavailable')
-  const { record, versioning, ballot } = outcome
-  // Assigned in the closure, which the compiler does not follow.
-  const version = changing as VersionRecord | undefined
+  const { record, edited, versioning, ballot } = outcome
+  const version = changing.get(edited)
   if (version !== undefined && hasNotices(bucket)) {
     const event = changedEvent(context.operation, version, versioning)
     if (event !== undefined) await notices.tell(context, bucket, key, ballot, [event])

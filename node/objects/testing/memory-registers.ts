@@ -47,6 +47,8 @@ export class MemoryRegisters {
     }
     const value = { ...result.write, operation: OPERATION }
     this.values.set(key, value)
+    // A proposer that can't know whether it was chosen asks again, and meets its own change.
+    change(value, this.chosen, this.clockMs)
     return { type: 'written', value, before: current, writtenAt: BALLOT }
   }
 
