@@ -4,7 +4,12 @@ import { describe, expect, test } from 'vitest'
 import type { OperationId, ProposerId, RegisterKey } from '../../protocol/ids.ts'
 import type { RegisterEvent } from '../../node/quorum/register-events.ts'
 import { CheckerA } from './checker-a.ts'
-import { isLinearizable, type CheckedCall, type HistoryOperation } from './linearizability.ts'
+import {
+  isLinearizable,
+  isLinearizableFor,
+  type CheckedCall,
+  type HistoryOperation,
+} from './linearizability.ts'
 
 const put = (tag: number): HistoryOperation => ({ type: 'put', tag })
 const get = (tag?: number): HistoryOperation => ({ type: 'get', tag })
@@ -67,6 +72,31 @@ describe('checker B: histories of one key', () => {
   for (const [name, history] of Object.entries(bad)) {
     test(`catches: ${name}`, () => expect(isLinearizable(history)).toBe(false))
   }
+})
+
+describe('checker B: the work it takes', () => {
+  test('decides with many calls in doubt in few steps', () => {
+    let steps = 0
+    const inDoubt = Array.from({ length: 40 }, (_, i) => ({
+      step: i,
+      calledMs: 0,
+      returnedMs: Infinity,
+    }))
+    const isFound = isLinearizableFor(
+      [
+        ...inDoubt,
+        { step: 100, calledMs: 1, returnedMs: 2 },
+        // No write stored what this one reads.
+        { step: -1, calledMs: 3, returnedMs: 4 },
+      ],
+      0,
+      (step) => {
+        if (++steps > 50_000) throw new Error('the search does not end')
+        return step < 0 ? undefined : step
+      },
+    )
+    expect(isFound).toBe(false)
+  })
 })
 
 const KEY = 'key' as RegisterKey

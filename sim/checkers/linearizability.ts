@@ -59,39 +59,66 @@ export interface HistoryCall<Step> {
   readonly returnedMs: number
 }
 
-/** `next`: the state after the step; undefined when it can't happen in that state. States are compared as
- * JSON. */
+/** A point of the search: the completed calls that have taken effect, those in doubt that have, and the state after. */
+interface Point<State> {
+  readonly taken: Uint8Array
+  readonly doubtful: bigint
+  readonly state: State
+}
+
+/**
+ * `next`: the state after the step; undefined when it can't happen in that state. States are compared as JSON.
+ *
+ * A call in doubt may always take effect later. So a point from which fewer of these have taken effect allows all that the
+ * same point with more of them allows. The search goes to points with few of them first, and leaves out each point that
+ * one tried before allows. Without that, the work doubles with each call in doubt when the history is not linearizable.
+ */
 export function isLinearizableFor<Step, State>(
   history: readonly HistoryCall<Step>[],
   initial: State,
   next: (step: Step, state: State) => State | undefined,
 ): boolean {
   const calls = [...history].sort((a, b) => a.calledMs - b.calledMs)
-  const tried = new Set<string>()
-  const taken = new Uint8Array(calls.length)
-  const open = calls.filter((call) => call.returnedMs !== Infinity).length
+  const completed = calls.filter((call) => call.returnedMs !== Infinity)
+  const inDoubt = calls.filter((call) => call.returnedMs === Infinity)
+  const tried = new Map<string, bigint[]>()
+  /** By the number of calls in doubt that have taken effect. */
+  const waiting: Point<State>[][] = [
+    [{ taken: new Uint8Array(completed.length), doubtful: 0n, state: initial }],
+  ]
 
-  const search = (left: number, state: State): boolean => {
-    if (left === 0) return true
+  const isNew = ({ taken, doubtful, state }: Point<State>): boolean => {
     const name = `${JSON.stringify(state)}:${Buffer.from(taken).toString('latin1')}`
-    if (tried.has(name)) return false
-    tried.add(name)
-    // Only calls that began before every other pending one returned may come next.
-    let horizon = Infinity
-    for (let i = 0; i < calls.length; i++) {
-      if (taken[i] === 0 && calls[i]!.returnedMs < horizon) horizon = calls[i]!.returnedMs
-    }
-    for (let i = 0; i < calls.length; i++) {
-      const call = calls[i]!
-      if (call.calledMs > horizon) break
-      if (taken[i] !== 0) continue
-      const after = next(call.step, state)
-      if (after === undefined) continue
-      taken[i] = 1
-      if (search(left - (call.returnedMs === Infinity ? 0 : 1), after)) return true
-      taken[i] = 0
-    }
-    return false
+    const before = tried.get(name)
+    if (before === undefined) tried.set(name, [doubtful])
+    else if (before.some((fewer) => (fewer & doubtful) === fewer)) return false
+    else before.push(doubtful)
+    return true
   }
-  return search(open, initial)
+
+  for (let count = 0; count < waiting.length; count++) {
+    for (let point = waiting[count]!.pop(); point !== undefined; point = waiting[count]!.pop()) {
+      if (!isNew(point)) continue
+      const { taken, doubtful, state } = point
+      if (taken.every((one) => one === 1)) return true
+      // Only calls that began before every other pending one returned may come next.
+      let horizon = Infinity
+      for (let i = 0; i < completed.length; i++) {
+        if (taken[i] === 0) horizon = Math.min(horizon, completed[i]!.returnedMs)
+      }
+      for (let i = 0; i < inDoubt.length && inDoubt[i]!.calledMs <= horizon; i++) {
+        const bit = 1n << BigInt(i)
+        const after = (doubtful & bit) === 0n ? next(inDoubt[i]!.step, state) : undefined
+        if (after === undefined) continue
+        const further = (waiting[count + 1] ??= [])
+        further.push({ taken, doubtful: doubtful | bit, state: after })
+      }
+      for (let i = 0; i < completed.length && completed[i]!.calledMs <= horizon; i++) {
+        const after = taken[i] === 0 ? next(completed[i]!.step, state) : undefined
+        if (after === undefined) continue
+        waiting[count]!.push({ taken: taken.with(i, 1), doubtful, state: after })
+      }
+    }
+  }
+  return false
 }

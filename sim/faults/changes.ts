@@ -15,8 +15,10 @@ import { replicationOf } from '../../protocol/layout/entry.ts'
 import type { ShoalNode } from '../../node/assembly/node.ts'
 import type { SimulatedCluster } from '../world/cluster.ts'
 import { ChangeTally } from './change-tally.ts'
+import { hasFewCopies } from './copies.ts'
 import { drawKind } from './kinds.ts'
 import type { Crashes } from './crashes.ts'
+import { askInTime, Joiners } from './joiners.ts'
 import { leftOversOf, mayLackBlocks } from './left-overs.ts'
 
 export const CHANGES = {
@@ -38,17 +40,12 @@ export const CHANGE_NAMES = Object.keys(CHANGES) as ChangeName[]
 
 const PAUSE_MS_MAX = 5_000
 
-/** A node that is killed answers nothing any more; what was asked of it may still happen. */
-const ASK_TIMEOUT_MS = 30_000
-
 const MEMBERS_MAX = 9
 
 const MEMBERS_MIN = 3
 
 /** By which all of it has come to an end, once all is calm. */
 const SETTLED_WITHIN_MS = 240_000
-
-const TOKEN_MS = 3_600_000
 
 /** A dead node whose replacement has not come by then is removed. */
 const REPLACED_WITHIN_MS = 60_000
@@ -78,10 +75,12 @@ export class SimulatedChanges {
   /** From when on it is removed if it is still there. */
   #removeMs = 0
   readonly #enabled: ReadonlySet<string>
+  readonly #joiners: Joiners
 
   constructor(cluster: SimulatedCluster, crashes: Crashes, enabled: readonly ChangeName[]) {
     this.#cluster = cluster
     this.#crashes = crashes
+    this.#joiners = new Joiners(cluster, crashes)
     this.#enabled = new Set(enabled)
     this.tally = new ChangeTally(cluster)
   }
@@ -175,11 +174,11 @@ export class SimulatedChanges {
     const { changes } = node.layout
     switch (kind) {
       case 'join': {
-        const joiner = await this.#join(node)
+        const joiner = await this.#joiners.join(node)
         return joiner && has(joiner)
       }
       case 'join-two': {
-        const both = await Promise.all([this.#join(node), this.#join(node)])
+        const both = await Promise.all([this.#joiners.join(node), this.#joiners.join(node)])
         const joiners = both.filter((joiner) => joiner !== undefined)
         if (joiners.length === 0) return undefined
         return (stable) => joiners.every((joiner) => has(joiner)(stable))
@@ -196,7 +195,7 @@ export class SimulatedChanges {
       case 'replace': {
         if (!(await this.#die(targetNumber, REPLACED_WITHIN_MS))) return undefined
         await this.#sleep(random() * 2_000)
-        const heir = await this.#join(this.#anyMember() ?? node, target)
+        const heir = await this.#joiners.join(this.#anyMember() ?? node, target)
         return heir && ((stable) => has(heir)(stable) && !has(target)(stable))
       }
       case 'zone': {
@@ -234,22 +233,13 @@ export class SimulatedChanges {
     }
   }
 
-  /** The new node's id. */
-  async #join(through: ShoalNode, replace?: NodeId): Promise<NodeId | undefined> {
-    const token = await this.#inTime(through.admin.issueToken({ ttlMs: TOKEN_MS, uses: 1 })).catch(
-      () => undefined,
-    )
-    if (token === undefined) return undefined
-    const number = this.#cluster.add({ token, replace })
-    this.#crashes.join(number)
-    return this.#cluster.idOf(number)
-  }
-
   /** What an operator does now and then. */
   async #tend(): Promise<void> {
     this.tally.look()
     this.#switchOffLeft()
     await this.#removeDead()
+    const through = this.#anyMember()
+    if (through !== undefined) await this.#joiners.renew(through)
   }
 
   /** Somebody has to say that it will not come back. */
@@ -314,7 +304,7 @@ export class SimulatedChanges {
     if (!this.#crashes.isQuiet || this.#crashes.busy.size > 0) return 'faults are under way'
     const view = this.#cluster.latestView()
     if (view?.isMember(this.#cluster.idOf(target)) !== true) return 'it is no member'
-    if (replicationOf(view.entry) < 3 || view.members.length < 3) return 'there are few copies'
+    if (hasFewCopies(view.entry)) return 'there are few copies'
     // One that has left and is a source still vouches for blocks, as members do.
     const vouching = view.known.filter(({ nodeId }) => view.role(nodeId) !== 'learner')
     for (const { nodeId } of vouching) {
@@ -353,7 +343,7 @@ export class SimulatedChanges {
   /** A refusal is no fault: another change is under way, or no node answers. */
   async #ask(run: () => Promise<unknown>, isDone: IsDone): Promise<IsDone | undefined> {
     try {
-      await this.#inTime(run())
+      await askInTime(this.#cluster, run())
       return isDone
     } catch (error) {
       this.#cluster.trace(
@@ -361,15 +351,6 @@ export class SimulatedChanges {
       )
       return undefined
     }
-  }
-
-  async #inTime<T>(work: Promise<T>): Promise<T> {
-    work.catch(() => {})
-    const late = this.#sleep(ASK_TIMEOUT_MS).then(() => {
-      throw new Error('no answer in time')
-    })
-    late.catch(() => {})
-    return Promise.race([work, late])
   }
 
   #anyMember(): ShoalNode | undefined {

@@ -6,6 +6,7 @@
 
 import type { SimulatedCluster } from '../world/cluster.ts'
 import type { MachineImage } from '../world/machine.ts'
+import { hasFewCopies } from './copies.ts'
 import { isLogMissing, type Crashes } from './crashes.ts'
 import { flipLive, flipNode, flipSome, loseLog, loseSegment } from './damage.ts'
 import { DAMAGE, drawKind, type DamageKind, type FaultName } from './kinds.ts'
@@ -19,6 +20,9 @@ const NEXT_SHARE = 0.5
 const WHOLE_WITHIN_MS = 10_000
 /** These may be tried while the node runs. */
 const ROT: ReadonlySet<DamageKind> = new Set(['flip-live', 'lost-segment'])
+
+/** The log alone brings these back. */
+const HARMLESS: ReadonlySet<DamageKind> = new Set(['wiped-index', 'rebuilt-index'])
 
 export class DamageDoer {
   readonly #cluster: SimulatedCluster
@@ -43,7 +47,7 @@ export class DamageDoer {
   async one(): Promise<void> {
     const { random } = this.#cluster
     const kind = drawKind(DAMAGE, this.#enabled, random)
-    if (kind === undefined || this.#crashes.noDamage) return
+    if (kind === undefined || this.#crashes.noDamage || this.#wouldLose(kind)) return
     // A node whose disk is away for good, or was emptied before it went, holds no second copy.
     const isGone = this.#victim !== undefined && this.#cluster.isRetired(this.#victim)
     if (
@@ -73,6 +77,13 @@ export class DamageDoer {
     }
     await (random() < 0.5 ? this.#squeeze(victim, kind) : this.#damage(victim, kind, random()))
     busy.delete(victim)
+  }
+
+  /** What is damaged comes back from the other copies. Where these are no majority, nothing can bring it back. */
+  #wouldLose(kind: DamageKind): boolean {
+    if (HARMLESS.has(kind)) return false
+    const view = this.#cluster.latestView()
+    return view !== undefined && hasFewCopies(view.entry)
   }
 
   /**

@@ -26,7 +26,8 @@ export interface MachineImage {
 
 /** How a machine that was added later comes in. */
 export interface JoiningState {
-  readonly token: string
+  /** Of its next start. */
+  token: string
   /** The lost node whose place it takes. */
   readonly replace?: NodeId | undefined
 }
