@@ -60,6 +60,7 @@ const NAMES: Readonly<Record<string, string>> = {
   AccessKeyId: 'accessKeyId',
   Status: 'status',
   AccountId: 'account',
+  AccountAlias: 'accountAlias',
   BucketsMax: 'bucketsMax',
 }
 const NAME_CHARACTERS_MAX = 256

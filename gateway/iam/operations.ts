@@ -7,13 +7,7 @@
  * this table, node/iam carries the actions out, and `GET /?capabilities` and the documents show it (table.ts).
  */
 
-import {
-  ACCESS_KEY_ID,
-  ACCOUNT_ID,
-  GROUP_NAME,
-  POLICY_ARN,
-  USER_NAME,
-} from '../../protocol/iam/identity.ts'
+import { ACCESS_KEY_ID, GROUP_NAME, POLICY_ARN, USER_NAME } from '../../protocol/iam/identity.ts'
 import { CLUSTER_KEY_NAME } from '../../protocol/iam/key-ring-record.ts'
 import {
   documentRule,
@@ -29,6 +23,7 @@ import {
   tagsRule,
   type IamAction,
 } from './action.ts'
+import { ACCOUNT_ACTIONS } from './account-operations.ts'
 import { FEDERATION_ACTIONS, PROVIDER_ACTIONS } from './federation-operations.ts'
 import { choice, integer, required, plainText, type ParameterRules } from './parameters.ts'
 import { POLICY_ACTIONS, SUMMARY_ACTIONS } from './policy-operations.ts'
@@ -183,30 +178,6 @@ const roles: readonly IamAction[] = [
   iamAction('ListRoleTags', onRole, { ...role, ...pageRules }),
 ]
 
-/** `v1`, `v2` …: the versions of a managed policy. */
-/** Shoal's own actions. `iam:*` does not allow them, and only the first account can have these rights. */
-function shoal(name: string, parameters: ParameterRules, parameter?: string): IamAction {
-  const on: ResourceRule =
-    parameter === undefined ? { of: 'account' } : { of: 'account', parameter }
-  return iamAction(name, on, parameters, { action: `shoal:${name}` })
-}
-
-const account = { AccountId: required(plainText(12, ACCOUNT_ID)) }
-const accountName = plainText(64, /^[!-~]([ -~]*[!-~])?$/)
-
-const accounts: readonly IamAction[] = [
-  shoal('CreateAccount', { Name: required(accountName), BucketsMax: integer(1, 10_000) }),
-  shoal('ListAccounts', pageRules),
-  shoal('GetAccount', account, 'AccountId'),
-  shoal(
-    'UpdateAccount',
-    // 0 resets to the default of the cluster.
-    { ...account, Name: accountName, BucketsMax: integer(0, 10_000) },
-    'AccountId',
-  ),
-  shoal('DeleteAccount', account, 'AccountId'),
-]
-
 /** Actions about keys that encrypt objects (`shoal kms`): Shoal's own, with the rights of AWS's KMS. */
 function kms(name: string, right: string, parameters: ParameterRules): IamAction {
   return iamAction(name, onAnything, parameters, { action: `kms:${right}` })
@@ -264,7 +235,7 @@ const actions: readonly IamAction[] = [
   ...POLICY_ACTIONS,
   ...PROVIDER_ACTIONS,
   ...SUMMARY_ACTIONS,
-  ...accounts,
+  ...ACCOUNT_ACTIONS,
   ...keys,
   ...sessions,
   ...FEDERATION_ACTIONS,

@@ -12,6 +12,7 @@ import type { AccountRecord } from '../../protocol/codec/versioned.ts'
 import { accountOf } from '../objects/account-record.ts'
 import type { AccessKeys, FirstAccount } from './access-keys.ts'
 import { rootKeysOf } from './account-keys.ts'
+import type { Aliases } from './aliases.ts'
 import type { ModuleOptions } from './common.ts'
 import { Directory } from './directory.ts'
 import { accessDenied, deleteConflict, limitExceeded, noSuchEntity } from './errors.ts'
@@ -37,6 +38,7 @@ export interface Holdings {
 
 export interface AccountsOptions extends ModuleOptions {
   readonly accessKeys: AccessKeys
+  readonly aliases: Pick<Aliases, 'surrender'>
   /** The account whose administrators may use these actions. */
   readonly firstAccount: () => FirstAccount
   /** How many buckets an account may have that has no limit of its own (`bucketsMax` 0). */
@@ -170,11 +172,11 @@ export class Accounts {
 
   /**
    * (1) Closes the account, so that nothing new can be created in it, (2) looks whether it holds
-   * anything, and opens it again if it does, (3) removes the keys of its root, (4) takes it off the
-   * list. The closed record stays for good. A deletion that was broken off can be repeated.
+   * anything, and opens it again if it does, (3) removes the keys of its root and its alias, (4) takes
+   * it off the list. The closed record stays for good. A deletion that was broken off can be repeated.
    */
   async #delete(call: IamCall): Promise<IamResult> {
-    const { records, firstAccount } = this.#options
+    const { records, firstAccount, aliases } = this.#options
     const { context } = call
     const accountId = requiredText(call, 'AccountId')
     if (accountId === firstAccount().accountId) {
@@ -196,6 +198,7 @@ export class Accounts {
     await records.change(context, ACCOUNT, accountId, (current) =>
       current?.closed === true ? { write: { ...current, rootKeys: [] } } : { keep: true },
     )
+    await aliases.surrender(context, accountId)
     await this.#directory.drop(context, CLUSTER, { id: accountId, name: accountId })
     return {}
   }

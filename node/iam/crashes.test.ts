@@ -4,6 +4,7 @@
  */
 
 import { describe, expect, it } from 'vitest'
+import type { Identity } from '../../gateway/port/identity.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { allow, IamWorld } from './testing/world.ts'
 
@@ -30,6 +31,9 @@ const groupNames = async (world: IamWorld): Promise<string[]> => {
   const listed = await world.run(world.root, 'ListGroupsForUser', ann)
   return (listed['Groups'] as { GroupName: string }[]).map((group) => group.GroupName)
 }
+
+const aliases = async (world: IamWorld, of: Identity): Promise<string[]> =>
+  (await world.run(of, 'ListAccountAliases'))['AccountAliases'] as string[]
 
 const scenarios: readonly Scenario[] = [
   {
@@ -154,7 +158,86 @@ const scenarios: readonly Scenario[] = [
       expect(left['Accounts']).toHaveLength(1)
     },
   },
+  {
+    name: 'CreateAccountAlias',
+    prepare: async () => {},
+    action: ['CreateAccountAlias', { AccountAlias: 'blue' }],
+    again: [],
+    check: async (world, done) => {
+      const here = await aliases(world, world.root)
+      expect([[], ['blue']]).toContainEqual(here)
+      if (done) expect(here).toEqual(['blue'])
+      // Nothing is blocked: another account gets it unless it is taken.
+      const other = await world.account('other')
+      const taken = await world.codeOf(other, 'CreateAccountAlias', { AccountAlias: 'blue' })
+      expect(taken).toBe(here.length === 0 ? undefined : 'EntityAlreadyExists')
+      if (taken === undefined)
+        await world.run(other, 'DeleteAccountAlias', { AccountAlias: 'blue' })
+    },
+  },
+  {
+    name: 'CreateAccountAlias in the place of another one',
+    prepare: async (world) => {
+      await world.run(world.root, 'CreateAccountAlias', { AccountAlias: 'red' })
+    },
+    action: ['CreateAccountAlias', { AccountAlias: 'blue' }],
+    again: [],
+    check: async (world, done) => {
+      const [alias] = await aliases(world, world.root)
+      if (done) expect(alias).toBe('blue')
+      const other = await world.account('other')
+      for (const AccountAlias of ['red', 'blue']) {
+        const code = await world.codeOf(other, 'CreateAccountAlias', { AccountAlias })
+        expect(code).toBe(alias === AccountAlias ? 'EntityAlreadyExists' : undefined)
+        if (code === undefined) await world.run(other, 'DeleteAccountAlias', { AccountAlias })
+      }
+    },
+  },
+  {
+    name: 'DeleteAccountAlias',
+    prepare: async (world) => {
+      await world.run(world.root, 'CreateAccountAlias', { AccountAlias: 'blue' })
+    },
+    action: ['DeleteAccountAlias', { AccountAlias: 'blue' }],
+    again: ['NoSuchEntity'],
+    check: async (world, done) => {
+      const here = await aliases(world, world.root)
+      if (done) expect(here).toEqual([])
+      const other = await world.account('other')
+      const taken = await world.codeOf(other, 'CreateAccountAlias', { AccountAlias: 'blue' })
+      expect(taken).toBe(here.length === 0 ? undefined : 'EntityAlreadyExists')
+      if (taken === undefined)
+        await world.run(other, 'DeleteAccountAlias', { AccountAlias: 'blue' })
+    },
+  },
 ]
+
+describe('DeleteAccount of an account with an alias', () => {
+  it('broken off before each of its changes can be repeated, and frees the alias', async () => {
+    let broken = 0
+    for (let step = 0, done = false; !done; step++) {
+      const world = new IamWorld()
+      const other = await world.account('other')
+      const id = { AccountId: other.accountId }
+      await world.run(other, 'CreateAccountAlias', { AccountAlias: 'blue' })
+      let count = 0
+      world.registers.before = () =>
+        count++ >= step ? Promise.reject(new StoreError('Unavailable')) : undefined
+      const code = await world.codeOf(world.root, 'DeleteAccount', id).catch(() => 'Unavailable')
+      world.registers.before = () => undefined
+      done = code === undefined
+      if (!done) {
+        broken++
+        expect(code).toBe('Unavailable')
+        await world.run(world.root, 'DeleteAccount', id)
+      }
+      await world.run(world.root, 'CreateAccountAlias', { AccountAlias: 'blue' })
+      expect(await aliases(world, world.root)).toEqual(['blue'])
+      expect(await aliases(world, other)).toEqual([])
+    }
+    expect(broken).toBeGreaterThan(4)
+  })
+})
 
 describe.each(scenarios)('$name', ({ prepare, action, again, check }) => {
   it.each(['before', 'after'] as const)('broken off %s each of its changes', async (when) => {

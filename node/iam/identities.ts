@@ -11,6 +11,7 @@ import type { Clock, Network, Random, TokenSigner, WebTokens } from '../env/port
 import type { RegisterClient } from '../quorum/register-client.ts'
 import { AccessKeys } from './access-keys.ts'
 import { Accounts, type Holdings } from './accounts.ts'
+import { Aliases } from './aliases.ts'
 import { Attachments } from './attachments.ts'
 import { Boundaries } from './boundaries.ts'
 import { ClusterKeys } from './cluster-keys.ts'
@@ -121,8 +122,10 @@ export class Identities {
     const firstAccount = () => cluster().rootAccount
     const clusterSecret = () => cluster().secret
     const accessKeys = new AccessKeys({ ...common, users, clusterSecret, firstAccount })
+    const aliases = new Aliases(common)
     const accounts = new Accounts({
       ...common,
+      aliases,
       accessKeys,
       firstAccount,
       bucketsPerAccount: options.bucketsPerAccount,
@@ -142,6 +145,7 @@ export class Identities {
       groups,
       accessKeys,
       accounts,
+      aliases,
       roles,
       policies,
       providers,

@@ -7,22 +7,20 @@
  *   - a record is written before the register of its name, and its tombstone is written before that register is
  *     dropped: a register that names a record which is gone is free for good, since ids are never used again
  *   - a rename (1) puts its token into the record, (2) claims the new name with it, (3) sets the name if the record
- *     still has the token. A request that wants a name that was claimed, and that is not the record's own, removes
- *     the token from the record first: then (3) never happens, and the name is free
+ *     still has the token (name-claims.ts)
  *   - the list of the account holds each (id, name) from before it could exist until after (T2)
  */
 
-import type { DirectoryEntry, NameRecord } from '../../protocol/iam/name-record.ts'
+import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Random } from '../env/ports.ts'
 import type { Directory } from './directory.ts'
 import { accessDenied, alreadyExists, concurrentModification, noSuchEntity } from './errors.ts'
 import { drawToken } from './ids.ts'
+import { NameClaims } from './name-claims.ts'
 import {
   ACCOUNT,
   byId,
-  byName,
-  nameKind,
   readAll,
   type RecordEdit,
   type RecordKind,
@@ -57,9 +55,19 @@ export interface NamesOptions<T extends NamedEntity> {
  */
 export class Names<T extends NamedEntity> {
   readonly #options: NamesOptions<T>
+  readonly #claims: NameClaims<T>
 
   constructor(options: NamesOptions<T>) {
+    const { records, kind } = options
     this.#options = options
+    this.#claims = new NameClaims({
+      records,
+      kind,
+      recordName: byId,
+      nameOf: ({ name }) => name,
+      tokenOf: ({ renaming }) => renaming,
+      withoutToken: (record) => ({ ...record, renaming: '' }),
+    })
   }
 
   /**
@@ -76,8 +84,7 @@ export class Names<T extends NamedEntity> {
    * Unavailable.
    */
   async find(context: RequestContext, accountId: string, name: string): Promise<T | undefined> {
-    const { records, kind } = this.#options
-    const pointer = await records.read(context, nameKind(kind.space), byName(accountId, name))
+    const pointer = await this.#claims.holder(context, { scope: accountId, name })
     if (pointer === undefined) return undefined
     const record = await this.readById(context, accountId, pointer.id)
     return record?.name === name ? record : undefined
@@ -138,7 +145,8 @@ export class Names<T extends NamedEntity> {
       throw accessDenied('The account is closed.')
     }
     await records.change(context, kind, byId(accountId, id), () => ({ write: record }))
-    if (!(await this.#claim(context, record, name, drawToken(this.#options.random)))) {
+    const claim = { id, token: drawToken(this.#options.random) }
+    if (!(await this.#claims.claim(context, { scope: accountId, name }, claim))) {
       await records.change(context, kind, byId(accountId, id), () => ({ remove: true }))
       await directory.drop(context, accountId, record)
       throw alreadyExists(word, name)
@@ -176,16 +184,17 @@ export class Names<T extends NamedEntity> {
     newName: string,
     edit: (current: T) => T,
   ): Promise<void> {
-    const { records, kind, directory, random, word } = this.#options
+    const { directory, random, word } = this.#options
     const { accountId, id, name } = from
-    const old = await records.read(context, nameKind(kind.space), byName(accountId, name))
+    const oldName = { scope: accountId, name }
+    const old = await this.#claims.holder(context, oldName)
     await directory.enter(context, accountId, { id, name: newName })
     const token = drawToken(random)
     await this.change(context, from, (current) => {
       if (current.name !== name) throw concurrentModification()
       return { write: { ...current, renaming: token } }
     })
-    if (!(await this.#claim(context, from, newName, token))) {
+    if (!(await this.#claims.claim(context, { scope: accountId, name: newName }, { id, token }))) {
       await directory.drop(context, accountId, { id, name: newName })
       throw alreadyExists(word, newName)
     }
@@ -193,7 +202,7 @@ export class Names<T extends NamedEntity> {
       if (current.renaming !== token || current.name !== name) throw concurrentModification()
       return { write: { ...edit(current), renaming: '' } }
     })
-    if (old?.id === id) await this.#release(context, accountId, name, old.token)
+    if (old?.id === id) await this.#claims.release(context, oldName, old.token)
     await directory.drop(context, accountId, { id, name })
   }
 
@@ -203,12 +212,12 @@ export class Names<T extends NamedEntity> {
    * a rename in between, and what `check` throws.
    */
   async remove(context: RequestContext, record: T, check: (current: T) => void): Promise<void> {
-    const { records, kind, directory } = this.#options
+    const { directory } = this.#options
     const { accountId, id, name } = record
-    const names = nameKind(kind.space)
-    const pointer = await records.read(context, names, byName(accountId, name))
+    const scoped = { scope: accountId, name }
+    const pointer = await this.#claims.holder(context, scoped)
     await this.#removeRecord(context, record, check)
-    if (pointer?.id === id) await this.#release(context, accountId, name, pointer.token)
+    if (pointer?.id === id) await this.#claims.release(context, scoped, pointer.token)
     await directory.drop(context, accountId, record)
   }
 
@@ -224,71 +233,6 @@ export class Names<T extends NamedEntity> {
       check(current)
       return { remove: true }
     })
-  }
-
-  /**
-   * Step (2) of a rename, and step (4) of a creation: makes the register of the name hold this id and
-   * token. Returns false when the name belongs to another entity. A claim that leads to nothing is
-   * taken over.
-   */
-  async #claim(
-    context: RequestContext,
-    { accountId, id }: NamedEntity,
-    name: string,
-    token: string,
-  ): Promise<boolean> {
-    const { records, kind } = this.#options
-    const names = nameKind(kind.space)
-    for (;;) {
-      const held = await records.read(context, names, byName(accountId, name))
-      if (held !== undefined && held.id !== id) {
-        if (!(await this.#wrest(context, accountId, name, held))) return false
-      }
-      const { written } = await records.change(
-        context,
-        names,
-        byName(accountId, name),
-        (current) => {
-          const free = current === undefined || current.id === id || current.token === held?.token
-          return free ? { write: { id, token } } : { keep: true }
-        },
-      )
-      if (written) return true
-    }
-  }
-
-  /** True when this claim will never lead to a name: no rename that is under way can set the name any more, and one
-   * that begins now makes a new claim. */
-  async #wrest(
-    context: RequestContext,
-    accountId: string,
-    name: string,
-    held: NameRecord,
-  ): Promise<boolean> {
-    const { records, kind } = this.#options
-    let taken = false
-    await records.change(context, kind, byId(accountId, held.id), (current) => {
-      taken = current?.name === name
-      if (current === undefined || taken || !current.renaming) return { keep: true }
-      return { write: { ...current, renaming: '' } }
-    })
-    return !taken
-  }
-
-  /**
-   * Removes the register of a name that the entity has given up. Nothing happens when the name was
-   * claimed again meanwhile.
-   */
-  async #release(
-    context: RequestContext,
-    accountId: string,
-    name: string,
-    token: string,
-  ): Promise<void> {
-    const { records, kind } = this.#options
-    await records.change(context, nameKind(kind.space), byName(accountId, name), (current) =>
-      current?.token === token ? { remove: true } : { keep: true },
-    )
   }
 
   #missing(name: string): Error {

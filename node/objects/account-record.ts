@@ -1,6 +1,6 @@
 /**
  * An account's register, in the space `account`. Buckets and identities share it: account-buckets.ts changes the list of buckets,
- * node/iam/ changes name, root keys and `closed`. Each passes on the fields of the other as it found them.
+ * node/iam/ changes name, alias, root keys and `closed`. Each passes on the fields of the other as it found them.
  */
 
 import { utf8ByteString } from '../../protocol/bytes.ts'
@@ -29,6 +29,8 @@ export function accountOf(value: RegisterValue | undefined, accountId: string): 
     createdMs: 0,
     rootKeys: [],
     closed: false,
+    alias: '',
+    aliasClaim: '',
   }
 }
 

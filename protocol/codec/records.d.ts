@@ -1036,6 +1036,8 @@ export interface AccountRecord {
     createdMs: number;
     rootKeys: string[];
     closed: boolean;
+    alias: string;
+    aliasClaim: string;
 }
 export declare namespace AccountRecord {
     const codec: () => Codec<AccountRecord>;
@@ -1084,9 +1086,17 @@ export declare namespace AccountRecord {
         field: '$.closed';
         value: boolean;
     }
+    interface AccountRecordAliasFieldEvent {
+        field: '$.alias';
+        value: string;
+    }
+    interface AccountRecordAliasClaimFieldEvent {
+        field: '$.aliasClaim';
+        value: string;
+    }
     function encode(obj: Partial<AccountRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<AccountRecord>): AccountRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<AccountRecord>): Generator<AccountRecordAccountIdFieldEvent | AccountRecordBucketsNameFieldEvent | AccountRecordBucketsIncarnationFieldEvent | AccountRecordBucketsLiveFieldEvent | AccountRecordBucketsCreatedMsFieldEvent | AccountRecordBucketsMaxFieldEvent | AccountRecordNameFieldEvent | AccountRecordCreatedMsFieldEvent | AccountRecordRootKeysFieldEvent | AccountRecordClosedFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<AccountRecord>): Generator<AccountRecordAccountIdFieldEvent | AccountRecordBucketsNameFieldEvent | AccountRecordBucketsIncarnationFieldEvent | AccountRecordBucketsLiveFieldEvent | AccountRecordBucketsCreatedMsFieldEvent | AccountRecordBucketsMaxFieldEvent | AccountRecordNameFieldEvent | AccountRecordCreatedMsFieldEvent | AccountRecordRootKeysFieldEvent | AccountRecordClosedFieldEvent | AccountRecordAliasFieldEvent | AccountRecordAliasClaimFieldEvent>;
 }
 export interface UploadRecord {
     state: number;

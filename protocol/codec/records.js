@@ -2244,6 +2244,14 @@ export var AccountRecord;
                     w.uint32(56);
                     w.bool(obj.closed);
                 }
+                if ((obj.alias != null && obj.alias !== '')) {
+                    w.uint32(66);
+                    w.string(obj.alias);
+                }
+                if ((obj.aliasClaim != null && obj.aliasClaim !== '')) {
+                    w.uint32(74);
+                    w.string(obj.aliasClaim);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -2255,7 +2263,9 @@ export var AccountRecord;
                     name: '',
                     createdMs: 0,
                     rootKeys: [],
-                    closed: false
+                    closed: false,
+                    alias: '',
+                    aliasClaim: ''
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -2295,6 +2305,14 @@ export var AccountRecord;
                         }
                         case 7: {
                             obj.closed = reader.bool();
+                            break;
+                        }
+                        case 8: {
+                            obj.alias = reader.string();
+                            break;
+                        }
+                        case 9: {
+                            obj.aliasClaim = reader.string();
                             break;
                         }
                         default: {
@@ -2372,6 +2390,20 @@ export var AccountRecord;
                             yield {
                                 field: `${prefix}.closed`,
                                 value: reader.bool()
+                            };
+                            break;
+                        }
+                        case 8: {
+                            yield {
+                                field: `${prefix}.alias`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 9: {
+                            yield {
+                                field: `${prefix}.aliasClaim`,
+                                value: reader.string()
                             };
                             break;
                         }

@@ -1,6 +1,8 @@
 /** Names, ids and ARNs of identities: what they may look like, and how they are written. */
 
 export const ACCOUNT_ID = /^[0-9]{12}$/
+/** The alias of an account: no dash at either end, and no two in a row. AWS's pattern. */
+export const ACCOUNT_ALIAS = /^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$/
 /** Names of users and roles; names of roles have at most 64 characters. */
 export const USER_NAME = /^[A-Za-z0-9_+=,.@-]{1,64}$/
 export const GROUP_NAME = /^[A-Za-z0-9_+=,.@-]{1,128}$/

@@ -14,52 +14,9 @@ import { s3ErrorCode, RawClient } from '../../bench/harness/s3.ts'
 import { shoal as cli, Shoal } from '../../bench/harness/shoal.ts'
 import { AwsAs as Aws } from './aws-as.ts'
 import { TestIssuer } from '../../node/iam/testing/issuer.ts'
-import { Context, equal } from './suite.ts'
-
-const allow = (action: string | string[], resource: string | string[]): string =>
-  JSON.stringify({
-    Version: '2012-10-17',
-    Statement: [{ Effect: 'Allow', Action: action, Resource: resource }],
-  })
-
-/** The cluster, its first account, and the commands that several steps use. */
-class People {
-  readonly shoal: Shoal
-  readonly context: Context
-  readonly root: Aws
-  readonly #body: string
-  readonly #got: string
-
-  constructor(shoal: Shoal, scratch: string) {
-    this.shoal = shoal
-    this.context = new Context(shoal.endpoints, shoal.credentials, scratch)
-    this.root = new Aws(this.context, shoal.credentials)
-    this.#body = join(scratch, 'body')
-    this.#got = join(scratch, 'got')
-    writeFileSync(this.#body, 'hello')
-  }
-
-  put(bucket: string, key: string): string[] {
-    return ['s3api', 'put-object', '--bucket', bucket, '--key', key, '--body', this.#body]
-  }
-
-  get(bucket: string, key: string): string[] {
-    return ['s3api', 'get-object', '--bucket', bucket, '--key', key, this.#got]
-  }
-
-  /** A new access key of the user. */
-  async keyOf(by: Aws, user: string): Promise<Aws> {
-    const { AccessKey } = await by.run('iam', 'create-access-key', '--user-name', user)
-    const { AccessKeyId, SecretAccessKey } = AccessKey as unknown as Record<string, string>
-    return new Aws(this.context, {
-      accessKeyId: String(AccessKeyId),
-      secretAccessKey: String(SecretAccessKey),
-    })
-  }
-}
-
-/** A change counts on every node a second later. */
-const untilItCounts = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1_100))
+import { tokensOfProvider } from './iam-federation.ts'
+import { allowing, People, untilItCounts } from './iam-people.ts'
+import { type Context, equal } from './suite.ts'
 
 async function main(): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'shoal-iam-'))
@@ -74,6 +31,7 @@ async function main(): Promise<void> {
     await limitsOfUsers(people, ann)
     await rotation(people, ann)
     const { other, otherId, roleArn } = await accountsAndRoles(people)
+    await aliases(people, other)
     const bob = await assumedRole(people, other, roleArn)
     await copiesAcrossAccounts(people, other, otherId, bob)
     await tokensOfProvider(people, issuer)
@@ -100,7 +58,7 @@ async function usersAndGroups(people: People): Promise<Aws> {
     '--policy-name',
     'write-alpha',
     '--policy-document',
-    allow(['s3:PutObject', 's3:GetObject'], 'arn:aws:s3:::alpha/*'),
+    allowing(['s3:PutObject', 's3:GetObject'], 'arn:aws:s3:::alpha/*'),
   )
   const policyArn = String((policy['Policy'] as unknown as Record<string, string>)['Arn'])
   await root.run('iam', 'attach-group-policy', '--group-name', 'writers', '--policy-arn', policyArn)
@@ -125,7 +83,7 @@ async function limitsOfUsers({ root }: People, ann: Aws): Promise<void> {
     '--policy-name',
     'all',
     '--policy-document',
-    allow('*', '*'),
+    allowing('*', '*'),
   )
   equal(selfGrant, 'AccessDenied', 'a user can not grant itself more')
   equal(
@@ -201,9 +159,27 @@ async function accountsAndRoles(
     '--policy-name',
     'read',
     '--policy-document',
-    allow('s3:GetObject', 'arn:aws:s3:::alpha/*'),
+    allowing('s3:GetObject', 'arn:aws:s3:::alpha/*'),
   )
   return { other, otherId, roleArn }
+}
+
+/** One alias for each account; a new one replaces it, and no other account gets it. */
+async function aliases({ root }: People, other: Aws): Promise<void> {
+  const aliasesOf = async (account: Aws): Promise<unknown> =>
+    (await account.run('iam', 'list-account-aliases'))['AccountAliases']
+  const create = ['iam', 'create-account-alias', '--account-alias']
+  const remove = ['iam', 'delete-account-alias', '--account-alias']
+  equal(await aliasesOf(root), [], 'no alias')
+  await root.run(...create, 'team-red')
+  await root.run(...create, 'team-blue')
+  equal(await other.refused(...create, 'team-blue'), 'EntityAlreadyExists', 'the alias of another')
+  await other.run(...create, 'team-red')
+  equal(await aliasesOf(root), ['team-blue'], 'an alias that replaced another one')
+  equal(await aliasesOf(other), ['team-red'], 'an alias that was given up')
+  await root.run(...remove, 'team-blue')
+  equal(await root.refused(...remove, 'team-blue'), 'NoSuchEntity', 'an alias that is gone')
+  console.log('aliases of accounts')
 }
 
 /** A user of the other account assumes the role. The result is that user. */
@@ -221,7 +197,7 @@ async function assumedRole(people: People, other: Aws, roleArn: string): Promise
     '--policy-name',
     'assume',
     '--policy-document',
-    allow('sts:AssumeRole', roleArn),
+    allowing('sts:AssumeRole', roleArn),
   )
   await untilItCounts()
   const assumed = (await bob.run(...assume))['Credentials'] as unknown as Record<string, string>
@@ -270,64 +246,11 @@ async function copiesAcrossAccounts(
   console.log('bucket policy across accounts; copies check both sides')
 }
 
-/** A token of an OIDC provider is exchanged, without a signature, for a session that every node lets in. */
-async function tokensOfProvider(people: People, issuer: TestIssuer): Promise<void> {
-  const { root, context } = people
-  const created = await root.run(
-    'iam',
-    'create-open-id-connect-provider',
-    '--url',
-    issuer.url,
-    '--client-id-list',
-    'e2e',
-  )
-  const arn = String(created['OpenIDConnectProviderArn'])
-  const statement = {
-    Effect: 'Allow',
-    Principal: { Federated: arn },
-    Action: 'sts:AssumeRoleWithWebIdentity',
-    Condition: { StringEquals: { 'idp.example.org/e2e:sub': 'ci' } },
-  }
-  const trust = JSON.stringify({ Version: '2012-10-17', Statement: [statement] })
-  const name = ['--role-name', 'ci']
-  const role = await root.run('iam', 'create-role', ...name, '--assume-role-policy-document', trust)
-  const roleArn = String((role['Role'] as unknown as Record<string, string>)['Arn'])
-  const grant = allow('s3:GetObject', 'arn:aws:s3:::alpha/*')
-  const policy = ['--policy-name', 'read', '--policy-document', grant]
-  await root.run('iam', 'put-role-policy', ...name, ...policy)
-  await untilItCounts()
-  const iat = Math.floor(Date.now() / 1000)
-  const tokenOf = (sub: string): Promise<string> =>
-    issuer.token({ sub, aud: 'e2e', iat, exp: iat + 600 })
-  const unsigned = new Aws(context, { accessKeyId: '', secretAccessKey: '' })
-  const assume = async (sub: string): Promise<string[]> => [
-    'sts',
-    'assume-role-with-web-identity',
-    '--role-arn',
-    roleArn,
-    '--role-session-name',
-    'run',
-    '--web-identity-token',
-    await tokenOf(sub),
-  ]
-  const answer = await unsigned.run(...(await assume('ci')))
-  const given = answer['Credentials'] as unknown as Record<string, string>
-  const session = new Aws(context, {
-    accessKeyId: String(given['AccessKeyId']),
-    secretAccessKey: String(given['SecretAccessKey']),
-    sessionToken: String(given['SessionToken']),
-  })
-  for (let i = 0; i < 3; i++) await session.run(...people.get('alpha', 'x'))
-  equal(await session.refused(...people.put('alpha', 'y')), 'AccessDenied', 'the role reads only')
-  equal(await unsigned.refused(...(await assume('eve'))), 'AccessDenied', 'another subject')
-  console.log('a token of an OIDC provider, exchanged for a session of a role')
-}
-
 /** How long after the answer each node still lets the old right through, milliseconds. */
 async function revocation(shoal: Shoal, context: Context, root: Aws): Promise<void> {
   const user = 'rita'
   await root.run('iam', 'create-user', '--user-name', user)
-  const grant = allow('s3:*', '*')
+  const grant = allowing('s3:*', '*')
   const inline = ['--user-name', user, '--policy-name', 'all']
   await root.run('iam', 'put-user-policy', ...inline, '--policy-document', grant)
   const { AccessKey } = await root.run('iam', 'create-access-key', '--user-name', user)

@@ -1,11 +1,12 @@
 /** Identities through whole clusters: a change through one node counts on all nodes within a second (T7), also on one
- * that is cut off, and every node accepts a session that another one issued. */
+ * that is cut off, every node accepts a session that another one issued, and an alias belongs to one account. */
 
 import { expect, test } from 'vitest'
 import type { Identity } from '../../gateway/port/identity.ts'
+import { rootIdentity } from '../../node/iam/resolve.ts'
 import type { SimulatedCluster } from '../world/cluster.ts'
 import { backendOf, onCluster, calmSleep } from '../testing/calm-cluster.ts'
-import { ALLOW, runAction } from '../testing/iam.ts'
+import { ALLOW, ROOT_USER, runAction } from '../testing/iam.ts'
 import { isolate } from '../testing/cuts.ts'
 
 async function userWithKey(cluster: SimulatedCluster, node: number, name: string): Promise<string> {
@@ -107,6 +108,43 @@ test.each([1, 2, 3])('a node that is cut off denies within a second: seed %i', (
     },
     { seed },
   ),
+)
+
+test.each([1, 2, 3, 4])(
+  "an alias that three accounts want at once is one account's: seed %i",
+  (seed) =>
+    onCluster(
+      3,
+      async (cluster) => {
+        const accounts = [ROOT_USER]
+        for (const Name of ['b', 'c']) {
+          const { Account } = await runAction(cluster, 0, 'CreateAccount', { Name })
+          accounts.push(rootIdentity((Account as { AccountId: string }).AccountId))
+        }
+        for (const AccountAlias of ['blue', 'green']) {
+          const codes = await Promise.all(
+            accounts.map((account, node) =>
+              runAction(cluster, node, 'CreateAccountAlias', { AccountAlias }, account).then(
+                () => undefined,
+                (error: { code: string }) => error.code,
+              ),
+            ),
+          )
+          const held: string[] = []
+          for (const account of accounts) {
+            const listed = await runAction(cluster, seed % 3, 'ListAccountAliases', {}, account)
+            held.push(...(listed['AccountAliases'] as string[]))
+          }
+          const holders = held.filter((alias) => alias === AccountAlias)
+          expect(holders).toHaveLength(codes.filter((code) => code === undefined).length)
+          expect(holders.length).toBeLessThan(2)
+          for (const code of codes) {
+            expect([undefined, 'EntityAlreadyExists', 'ConcurrentModification']).toContain(code)
+          }
+        }
+      },
+      { seed },
+    ),
 )
 
 test('a session of one node opens on the others, until its user is deleted', async () => {
